@@ -1,0 +1,28 @@
+/* Slash-separated path text. No function touches the file system. */
+#ifndef KILN_BASE_PATH_H
+#define KILN_BASE_PATH_H
+
+#include <stdbool.h>
+
+#include "base/alloc.h"
+
+/* The shortest equivalent path, by Go's path.Clean: "" gives ".", "/.." gives "/". Heap. */
+char *path_clean(const char *path);
+/* Clean of "a/b"; an empty part is left out. Heap. */
+char *path_join(const char *a, const char *b);
+/* `path` as seen from `dir`: itself if absolute, else joined; cleaned. Heap. */
+char *path_resolve(const char *dir, const char *path);
+/* Cleaned path inside a root, without a leading slash: "/a/../../b/" gives "b", "/" gives "". Heap. */
+char *path_rooted(const char *path);
+/* The text after the last slash; borrowed. "a/" gives "". */
+const char *path_base(const char *path);
+/* Everything before the last slash, "/" or "." as Go's path.Dir. Heap. */
+char *path_dir(const char *path);
+bool path_is_absolute(const char *path);
+/* Is `path` equal to `dir` or below it? Both clean. "" and "/" contain everything. */
+bool path_within(const char *path, const char *dir);
+/* Orders paths so that a directory's subtree is contiguous right after it ('/' sorts below every
+ * other byte). */
+int path_compare(const char *a, const char *b);
+
+#endif

@@ -1,0 +1,44 @@
+/* The index of a layer: its sorted path table, as a file that is mapped, not parsed.
+ *
+ * Entries are in path_compare order (a directory's subtree follows it contiguously), each path once.
+ * An index answers what a path is and what its content digest is without touching the layer's files.
+ * Format: docs/formats.md, "Layer index".
+ */
+#ifndef KILN_STORE_INDEX_H
+#define KILN_STORE_INDEX_H
+
+#include "base/error.h"
+#include "store/entry.h"
+
+/* Collects entries in any order; a later entry of the same path replaces the earlier one (as the OCI
+ * layer spec says for duplicate tar entries). Copies what it keeps. */
+struct index_builder;
+struct index_builder *index_builder_new(void);
+void index_builder_add(struct index_builder *b, const struct entry *e);
+/* The entry added last for `path`, or NULL; valid until the next add. */
+const struct entry *index_builder_get(const struct index_builder *b, const char *path);
+void index_builder_remove_tree(struct index_builder *b, const char *path); /* path and below */
+size_t index_builder_count(const struct index_builder *b);
+/* Writes the sorted table to `fd` (an empty file). */
+int index_builder_write(struct index_builder *b, int fd, struct error **err);
+void index_builder_free(struct index_builder *b);
+DEFINE_FREEP(struct index_builder, index_builder_free)
+
+struct index;
+/* Maps an index file; its checksum is verified. ERR_CORRUPT if it is damaged or of another version. */
+int index_open(int dirfd, const char *path, struct index **ret, struct error **err);
+struct index *index_ref(struct index *i);
+void index_unref(struct index *i);
+DEFINE_FREEP(struct index, index_unref)
+
+size_t index_count(const struct index *i);
+/* Entry number n in order; strings point into the mapping. */
+void index_entry(const struct index *i, size_t n, struct entry *ret);
+/* Position of `path`, or -1. */
+int64_t index_find(const struct index *i, const char *path);
+/* First position whose path is >= `path` (index_count if none). */
+size_t index_lower_bound(const struct index *i, const char *path);
+/* First position after n's subtree. */
+size_t index_skip_subtree(const struct index *i, size_t n);
+
+#endif

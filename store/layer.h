@@ -1,0 +1,108 @@
+/* Layers: what an op adds to its parent, immutable once committed.
+ *
+ * A layer has an index and one or both of two bodies: a *dir* (layers/<id>/fs, usable as an
+ * overlayfs lower layer: whiteouts are 0/0 character devices, opaque directories carry the overlay
+ * xattr) and a *blob* (a tar, perhaps compressed, perhaps still at a registry: then only its
+ * descriptor is known). A layer that was received and not yet unpacked has neither index nor dir.
+ * A layer id is a small integer, unique in one store and never used again.
+ */
+#ifndef KILN_STORE_LAYER_H
+#define KILN_STORE_LAYER_H
+
+#include <stdint.h>
+
+#include "base/digest.h"
+#include "store/entry.h"
+#include "store/store.h"
+
+struct index;
+
+/* An OCI content descriptor of a layer blob. */
+struct layer_blob {
+	char *media_type; /* owned */
+	struct digest digest;
+	uint64_t size;
+};
+
+struct layer_info {
+	int64_t id;
+	bool has_dir;	     /* index and fs are there */
+	bool has_diff_id;
+	struct digest diff_id; /* sha256 of the uncompressed tar */
+	bool has_blob;	     /* `blob` is known (its bytes may be absent: see blob_exists) */
+	struct layer_blob blob;
+	uint64_t size;	     /* sum of file sizes, 0 while unknown */
+	bool has_digest;
+	struct digest tree_digest; /* over the index, without mtimes: equal content, equal digest */
+	char *source;	     /* where a received blob can be fetched again ("docker.io/library/x"); NULL */
+};
+void layer_info_release(struct layer_info *info);
+
+int layer_get(struct store *s, int64_t id, struct layer_info *ret, struct error **err);
+/* Finds a received or exported layer by diff id; *ret_id = 0 if there is none. */
+int layer_find_diff_id(struct store *s, const struct digest *diff_id, int64_t *ret_id,
+		       struct error **err);
+/* Records a layer known by descriptor only, or returns the one that has this diff id. */
+int layer_add_remote(struct store *s, const struct digest *diff_id, const struct layer_blob *blob,
+		     const char *source, int64_t *ret_id, struct error **err);
+/* Records what export found out about a layer made here. */
+int layer_set_diff_id(struct store *s, int64_t id, const struct digest *diff_id,
+		      struct error **err);
+int layer_set_blob(struct store *s, int64_t id, const struct layer_blob *blob, struct error **err);
+
+/* The index, cached in memory (index_unref when done). ERR_NOTFOUND if the layer has no dir. */
+int layer_index(struct store *s, int64_t id, struct index **ret, struct error **err);
+/* Absolute path of the dir body (heap), for mounts. */
+char *layer_dir_path(struct store *s, int64_t id);
+/* Descriptor of the dir body. */
+int layer_dir_open(struct store *s, int64_t id, struct error **err);
+
+/* --- Making a layer ---------------------------------------------------------------------------
+ *
+ *	layer_writer_open(s, &w, err);
+ *	layer_writer_put(w, &entry, err);              directories, links, devices, whiteouts
+ *	layer_writer_file(w, &entry, &fd, err);        a file: write to it, then layer_writer_file_end
+ *	layer_writer_commit(w, NULL, &id, err);
+ *
+ * Each call writes the dir body and the index together; names are resolved inside the layer dir
+ * without following symlinks, and missing parents are made (0755 root, the layer's or epoch time).
+ * Free without commit removes everything. One thread at a time.
+ */
+struct layer_writer;
+int layer_writer_open(struct store *s, struct layer_writer **ret, struct error **err);
+/* For a layer that was received: committing attaches dir and index to layer `id`. */
+int layer_writer_open_for(struct store *s, int64_t id, struct layer_writer **ret,
+			  struct error **err);
+int layer_writer_put(struct layer_writer *w, const struct entry *e, struct error **err);
+/* Opens the file e->path for writing (size and content of e are ignored). The caller writes the
+ * bytes through layer_writer_write, which hashes them, or lets layer_writer_copy do it. */
+int layer_writer_file(struct layer_writer *w, const struct entry *e, struct error **err);
+int layer_writer_write(struct layer_writer *w, const void *p, size_t n, struct error **err);
+/* Copies a whole regular file's bytes (reflink where possible, hashed) into the open file. */
+int layer_writer_copy(struct layer_writer *w, int from, struct error **err);
+/* The same with a digest already known to be right for these bytes: nothing is hashed. */
+int layer_writer_copy_known(struct layer_writer *w, int from, const struct digest *content,
+			    uint64_t size, struct error **err);
+int layer_writer_file_end(struct layer_writer *w, struct digest *ret_content /* or NULL */,
+			  struct error **err);
+/* What this layer says about `path` so far; NULL if nothing. */
+const struct entry *layer_writer_get(const struct layer_writer *w, const char *path);
+/* Forgets and removes path and what is below it. */
+int layer_writer_remove(struct layer_writer *w, const char *path, struct error **err);
+
+/* The directory itself, for a RUN whose overlay upper it is (absolute path, heap). After the step,
+ * layer_writer_scan reads the tree back: it turns overlay whiteouts and opaque marks into entries,
+ * clamps times to whole seconds, hashes files (in parallel) and drops what cannot be in a layer
+ * (sockets, overlay xattrs). */
+char *layer_writer_upper(struct layer_writer *w);
+char *layer_writer_work(struct layer_writer *w); /* overlay work dir, on the same file system */
+int layer_writer_scan(struct layer_writer *w, struct error **err);
+
+size_t layer_writer_count(const struct layer_writer *w); /* entries so far */
+/* Applies directory times, writes the index, makes both durable, renames them into place and records
+ * the layer under this process's lease. */
+int layer_writer_commit(struct layer_writer *w, int64_t *ret_id, struct error **err);
+void layer_writer_free(struct layer_writer *w);
+DEFINE_FREEP(struct layer_writer, layer_writer_free)
+
+#endif

@@ -1,0 +1,44 @@
+/* Cache records: which result a cache key stands for. Several keys may point to one record.
+ *
+ * A record is a list of layer ids (the whole chain, lowest first) and opaque bytes of the engine's.
+ * Reading one that names a layer that is gone, or whose checksum is wrong, removes it and is a miss.
+ * A hit registers the layers with this process's lease in the same transaction, so that no gc can
+ * take them away.
+ */
+#ifndef KILN_STORE_RECORD_H
+#define KILN_STORE_RECORD_H
+
+#include "base/buf.h"
+#include "base/digest.h"
+#include "store/store.h"
+
+struct record {
+	int64_t id;
+	int64_t *layers; /* owned */
+	size_t n_layers;
+	struct buf data; /* e.g. outputs of an op; may be empty */
+	char *description; /* the step's name, for du; owned */
+	int64_t created;   /* ns since the epoch */
+	int64_t duration;  /* ns the step took */
+};
+void record_release(struct record *r);
+
+/* *ret_found = false on a miss. */
+int record_find(struct store *s, const struct digest *key, bool *ret_found, struct record *ret,
+		struct error **err);
+/* Stores a record under `keys` (definition and content key); a key that exists is moved to it. The
+ * record's id is set. Its layers must be committed. */
+int record_add(struct store *s, struct record *r, const struct digest *keys, size_t n_keys,
+	       struct error **err);
+int record_link(struct store *s, int64_t id, const struct digest *key, struct error **err);
+int record_remove(struct store *s, int64_t id, struct error **err);
+/* One batched last-used update at the end of a build. */
+int record_touch(struct store *s, const int64_t *ids, size_t n, struct error **err);
+
+/* Source pins: what a mutable name stood for when last asked ("docker-image://..." -> manifest
+ * digest, "https://..." -> validators). value is opaque text. */
+int pin_get(struct store *s, const char *name, bool *ret_found, struct buf *ret_value,
+	    int64_t *ret_time, struct error **err);
+int pin_set(struct store *s, const char *name, const char *value, struct error **err);
+
+#endif

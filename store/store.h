@@ -1,0 +1,35 @@
+/* The store: everything kiln keeps, under one directory.
+ *
+ *	blobs/sha256/xx/<hex>  layers/<id>/{fs,index}  stat/  tmp/  lock/  kiln.db
+ *
+ * Everything enters through tmp/ and a rename; a record is written only after what it names is
+ * durable. Any number of processes may use one store at once. A struct store is thread safe unless a
+ * function says otherwise. Formats: docs/formats.md.
+ */
+#ifndef KILN_STORE_STORE_H
+#define KILN_STORE_STORE_H
+
+#include <stdbool.h>
+
+#include "base/error.h"
+
+struct store;
+
+/* Opens or creates the store at `root` (absolute; parents are created). Takes a lease for the life
+ * of the handle lazily, when something is first registered. A store made under another id map or by
+ * a newer version is a clear error. */
+int store_open(const char *root, struct store **ret, struct error **err);
+void store_close(struct store *s); /* releases the lease */
+DEFINE_FREEP(struct store, store_close)
+
+const char *store_root(const struct store *s);
+int store_dirfd(const struct store *s); /* borrowed O_DIRECTORY descriptor of the root */
+/* "trusted.overlay." or, in a user namespace, "user.overlay.": how overlayfs marks are written in
+ * layer dirs of this store. */
+const char *store_overlay_prefix(const struct store *s);
+
+/* A fresh directory tmp/<random>, removed by store_tmp_remove or, after a crash, by gc. */
+int store_tmp_dir(struct store *s, char **ret_name, int *ret_fd, struct error **err);
+void store_tmp_remove(struct store *s, const char *name);
+
+#endif
