@@ -1,0 +1,54 @@
+/* Word expansion: $NAME, ${NAME...}, quotes and escapes, as Dockerfile instructions use them
+ * (FEATURES: variable expansion; the forms are documented in docs/dockerfile.md).
+ *
+ * Results live in the arena that the caller gives. Errors are ERR_INVALID: `failed to process
+ * "...": reason`. Nesting is limited to DF_SHELL_DEPTH_MAX and results to DF_SHELL_RESULT_MAX
+ * bytes.
+ */
+#ifndef KILN_FRONTEND_DF_SHELL_H
+#define KILN_FRONTEND_DF_SHELL_H
+
+#include "base/error.h"
+#include "frontend/df_ast.h"
+
+enum {
+	DF_SHELL_DEPTH_MAX = 64, /* ${a:-${b:-...}} */
+	DF_SHELL_RESULT_MAX = 16 * 1024 * 1024,
+};
+
+/* How to expand, and with what. Zero but for `escape` and `get` is right for instruction arguments.
+ */
+struct df_shell {
+	char escape;	   /* df_file.escape */
+	bool raw_quotes;   /* keep the quotes in the result (heredoc bodies: with keep_quotes) */
+	bool raw_escapes;  /* keep the escape characters */
+	bool plain_quotes; /* quotes are ordinary characters: heredoc bodies */
+	bool skip_unset;   /* leave references to unset variables as they are written */
+	/* The value of a variable, NULL if it is not set. NULL: nothing is set. */
+	const char *(*get)(void *data, const char *name);
+	void *data;
+};
+
+/* Variables met, each once, in order of first use. In the arena. */
+struct df_var {
+	const char *name;
+	size_t offset; /* of its first use in the word */
+};
+struct df_vars {
+	struct df_var *used, *undefined;
+	size_t n_used, n_undefined;
+	size_t cap_used, cap_undefined;
+};
+#define DF_VARS_INIT \
+	{            \
+		0    \
+	}
+
+/* One word out of one word: blanks stay. `vars` may be NULL; it is appended to. */
+int df_expand(const struct df_shell *s, struct arena *a, const char *word, struct df_vars *vars,
+	      const char **ret, struct error **err);
+/* Many words out of one: blanks that are not quoted split, also those that come from a variable. */
+int df_expand_words(const struct df_shell *s, struct arena *a, const char *word,
+		    struct df_vars *vars, struct df_strings *ret, struct error **err);
+
+#endif
