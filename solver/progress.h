@@ -86,8 +86,15 @@ struct job *job_open(const struct progress *progress, struct cancel *cancel, con
 /* The same for a vertex of a graph, under its digest. */
 struct job *job_open_vertex(const struct progress *progress, struct cancel *cancel,
 			    const struct digest *vertex, const char *name);
+/* The same with inputs and progress group, copied from `about` (state, time and error are not used).
+ * Nothing is emitted until job_start, or until the job reports something or fails: work that looks
+ * before it starts stays silent if it finds. */
+struct job *job_open_quiet(const struct progress *progress, struct cancel *cancel,
+			   const struct digest *vertex, const struct event_vertex *about);
+void job_start(struct job *job); /* emits VERTEX_STARTED, once */
 /* Ends the step: VERTEX_DONE, VERTEX_FAILED with the error's text, or VERTEX_CANCELED for
- * ERR_CANCELED. Frees the job. r is the step's return code, returned unchanged. */
+ * ERR_CANCELED (nothing for a quiet job that never started and did not fail). Frees the job. r is
+ * the step's return code, returned unchanged. `progress` may be NULL wherever a job is opened. */
 int job_close(struct job *job, int r, struct error *const *err);
 /* Ends the step as VERTEX_CACHED. */
 void job_close_cached(struct job *job);

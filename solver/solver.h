@@ -1,0 +1,130 @@
+/* Brings the targets of a graph about: reuses what the cache has, runs the rest in parallel.
+ *
+ * The solver knows no file system and no cache store: `struct solver_ops` runs ops and digests what
+ * they select, `struct cache_backend` finds and keeps results. A `struct result` is the engine's
+ * and opaque here; NULL is the empty rootfs ("scratch") wherever a result is passed.
+ *
+ * For every vertex that a target reaches (docs/formats-op.md, "Keys"):
+ *   1. sources are pinned, all at once; a source known only by its content (a local context) is
+ * run;
+ *   2. its definition key is computed from its op and its inputs' definition keys, and looked up;
+ *   3. if it is needed and missed, its inputs are brought about, then the content key is computed
+ *      from what the op selects of them, and looked up;
+ *   4. if that missed too, it runs, and its result is added under both keys.
+ * A vertex is needed if it is a target or if a needed vertex missed and has it as input.
+ *
+ * Threads: solver_solve runs its event loop on the calling thread and returns when everything it
+ * started has ended. `run`, `pin`, `content` and the cache callbacks with a job are called on
+ * workers, several at once; all callbacks must be thread safe. Several solves may run at once.
+ *
+ * Events: a vertex that works emits VERTEX_STARTED and then DONE, FAILED or CANCELED; one that was
+ * found emits only VERTEX_CACHED. Hits by definition are emitted in graph order.
+ */
+#ifndef KILN_SOLVER_SOLVER_H
+#define KILN_SOLVER_SOLVER_H
+
+#include "base/cancel.h"
+#include "base/digest.h"
+#include "base/error.h"
+#include "solver/graph.h"
+#include "solver/progress.h"
+
+struct result;
+
+/* What a source stands for right now. */
+struct pin {
+	bool has_key; /* false: known only by its content, see solver_ops.content */
+	struct digest
+		key; /* of everything that shapes the result: commit and subdirectory, layers and
+		      * platform, ...; the op itself (its name, its attributes) adds nothing */
+};
+
+#define SOLVER_NOT_HOLLOW ((size_t)-1)
+
+/* What runs ops. All may block; they get a job to report through and poll job_cancel(job). */
+struct solver_ops {
+	/* For OP_SOURCE only. Nothing is shown of the job unless it reports or fails. A source
+	 * without key is run at once, once per solve (its VERTEX_STARTED .. DONE are always shown),
+	 * and its consumers use the content digest of what they select in their definition key too.
+	 */
+	int (*pin)(void *data, struct job *job, const struct vertex *v, struct pin *ret,
+		   struct error **err);
+	/* The digest of `in`, input number `input` of v, as v's op selects it: op_use_next
+	 * (solver/op_key.h) lists what that is. *ret_available = false where it cannot be told
+	 * without fetching (a layer that is still remote): then v has no content key. Not called
+	 * for NULL. */
+	int (*content)(void *data, struct job *job, const struct vertex *v, size_t input,
+		       struct result *in, struct digest *ret, bool *ret_available,
+		       struct error **err);
+	/* Fills ret_outputs[0 .. n_outputs), each a reference that the solver takes (nothing on
+	 * failure). n_outputs is op_n_outputs(&v->op). `inputs` has one result per vertex input,
+	 * borrowed.
+	 *
+	 * *ret_hollow is SOLVER_NOT_HOLLOW on entry. Where the failure is that a reused input
+	 * cannot be had after all (its lazy blob is gone or does not verify), set it to the input's
+	 * number: if that result came from the cache the record is forgotten, the input runs and
+	 * then v is tried again; else the error stands. */
+	int (*run)(void *data, struct job *job, const struct vertex *v,
+		   struct result *const *inputs, struct result **ret_outputs, size_t n_outputs,
+		   size_t *ret_hollow, struct error **err);
+	struct result *(*ref)(struct result *r); /* NULL gives NULL */
+	void (*unref)(struct result *r);	 /* accepts NULL */
+};
+
+/* Where results are kept between solves. */
+struct cache_backend {
+	/* `inputs` NULL: `key` is a definition key; called on the solver's thread, must not block
+	 * for long. Else `key` is a content key, called on a worker, and the found result is to be
+	 * put on top of these inputs. On a hit fills ret_outputs as `run` does. */
+	int (*find)(void *data, const struct digest *key, const struct vertex *v,
+		    struct result *const *inputs, bool *ret_found, struct result **ret_outputs,
+		    size_t n_outputs, struct error **err);
+	/* Keeps what a run of v made of `inputs` under all the keys; a key that exists is moved. On
+	 * a worker. */
+	int (*add)(void *data, const struct digest *keys, size_t n_keys, const struct vertex *v,
+		   struct result *const *inputs, struct result *const *outputs, size_t n_outputs,
+		   int64_t duration_ns, struct error **err);
+	/* After a hit by content: `definition` stands for `outputs` too from now on. On a worker.
+	 */
+	int (*link)(void *data, const struct digest *content, const struct digest *definition,
+		    const struct vertex *v, struct result *const *outputs, size_t n_outputs,
+		    struct error **err);
+	/* A record turned out hollow: forgets it under all the keys. On the solver's thread. */
+	void (*forget)(void *data, const struct digest *keys, size_t n_keys,
+		       const struct vertex *v);
+	/* Optional, both or none: the lock that lets one process run a step while others wait for
+	 * it.
+	 * `*ret_waited` = true if somebody else held it: the solver then looks again. On a worker;
+	 * poll job_cancel(job) while waiting (-ERR_CANCELED). No worker holds two. */
+	int (*lock)(void *data, struct job *job, const struct digest *key, void **ret_lock,
+		    bool *ret_waited, struct error **err);
+	void (*unlock)(void *data, void *lock);
+};
+
+struct solver_stats {
+	size_t vertices; /* reachable from the targets */
+	size_t definition_hits, content_hits;
+	size_t runs;   /* sources without key included */
+	size_t hollow; /* hits that had to be run after all */
+};
+
+struct solver_options {
+	const struct solver_ops *ops;
+	void *ops_data;
+	const struct cache_backend *cache; /* NULL: nothing is looked up or kept */
+	void *cache_data;
+	const struct progress *progress; /* NULL: silent */
+	struct cancel *cancel;		 /* Ctrl-C; may be NULL */
+	unsigned max_parallelism;	 /* OP_EXEC at once; 0: max(16, 4 x cores) */
+	unsigned workers;		 /* threads for everything else; 0: max(8, 2 x cores) */
+	struct solver_stats *stats;	 /* filled at the end, also on failure; may be NULL */
+};
+
+/* ret[i] = a reference to the result of targets[i], NULL for scratch; untouched on failure.
+ *
+ * The first failure cancels the rest, which is waited for; its error is returned, placed at the
+ * vertex's source line if it had no place. A set o->cancel gives ERR_CANCELED. */
+int solver_solve(const struct solver_options *o, const struct graph *g, const struct edge *targets,
+		 size_t n_targets, struct result **ret, struct error **err);
+
+#endif
