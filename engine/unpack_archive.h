@@ -1,0 +1,34 @@
+/* ADD of a local archive: a tar, plain or compressed, is unpacked into the layer that is being
+ * made.
+ *
+ * An archive is known by its content, never by its name. Extraction merges with what is there, as
+ * `tar -x` does; names and links are resolved inside the destination directory, and a name that
+ * leads out of it is an error.
+ */
+#ifndef KILN_ENGINE_UNPACK_ARCHIVE_H
+#define KILN_ENGINE_UNPACK_ARCHIVE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/cancel.h"
+#include "base/error.h"
+
+struct layer_edit;
+
+/* Does `fd` (a regular file, read from its start) hold a tar, perhaps compressed with gzip, bzip2,
+ * xz or zstd? */
+bool unpack_archive_recognise(int fd);
+
+struct unpack_options {
+	const char *what; /* the archive's name, for errors */
+	const char *dest; /* clean path of an existing directory, without symlinks */
+	bool owner_set;	  /* uid and gid replace the archive's owners */
+	uint32_t uid, gid;
+	int64_t timestamp;     /* seconds, or -1: the archive's times */
+	struct cancel *cancel; /* may be NULL */
+};
+int unpack_archive(struct layer_edit *edit, int fd, const struct unpack_options *options,
+		   struct error **err);
+
+#endif

@@ -1,0 +1,48 @@
+/* The stat index: what a context directory looked like when it was last scanned, and what its
+ * files' bytes hashed to. It makes a warm context cheap: a file whose stat data is unchanged is not
+ * read.
+ *
+ * One mapped file per directory, stat/<hash of the directory's path>, sorted by path_compare. It is
+ * a cache: a missing, damaged or foreign file is an empty index, never an error. A file that was
+ * modified within the clock's granularity of the scan that recorded it is unknown again (git's
+ * racy-clean rule): it may have been changed once more without its times showing it. Files written
+ * through a shared mapping that is still open are out of reach. Format: docs/formats-statindex.md.
+ */
+#ifndef KILN_STORE_STATINDEX_H
+#define KILN_STORE_STATINDEX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/digest.h"
+#include "base/error.h"
+#include "store/store.h"
+
+struct statindex_record {
+	const char *path; /* clean, relative; borrowed */
+	uint64_t size, dev, ino;
+	int64_t mtime, ctime; /* ns since the epoch */
+	uint32_t mode;
+	struct digest content;
+};
+
+struct statindex;
+/* The index of a directory (absolute path), empty if there is none. Never NULL. */
+struct statindex *statindex_open(struct store *s, const char *dir);
+void statindex_free(struct statindex *i);
+DEFINE_FREEP(struct statindex, statindex_free)
+
+size_t statindex_count(const struct statindex *i);
+void statindex_record(const struct statindex *i, size_t n, struct statindex_record *ret);
+/* The content of the file that has this path and this stat data (`want`; its content is ignored);
+ * false if it is unknown. */
+bool statindex_find(const struct statindex *i, const struct statindex_record *want,
+		    struct digest *ret_content);
+
+/* Replaces the index of `dir` by `records` (in path_compare order). `scanned` is the time (ns) at
+ * which the first of them was looked at: records modified later than its clock tick before are left
+ * out. */
+int statindex_save(struct store *s, const char *dir, const struct statindex_record *records,
+		   size_t n, int64_t scanned, struct error **err);
+
+#endif
