@@ -1,0 +1,120 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/imageref.h"
+
+#define HEX "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+static void assert_normal(const char *text, const char *want, const char *familiar)
+{
+	struct imageref r = IMAGEREF_INIT;
+	_cleanup_free_ char *out = NULL, *name = NULL;
+
+	assert_int_equal(imageref_parse(text, &r, NULL), 0);
+	out = imageref_format(&r);
+	name = imageref_familiar_name(&r);
+	imageref_release(&r);
+	assert_string_equal(out, want);
+	assert_string_equal(name, familiar);
+}
+
+static void short_names_are_completed(void **state)
+{
+	(void)state;
+	assert_normal("app", "docker.io/library/app:latest", "app");
+	assert_normal("app:1.0", "docker.io/library/app:1.0", "app");
+	assert_normal("me/app", "docker.io/me/app:latest", "me/app");
+	assert_normal("docker.io/app", "docker.io/library/app:latest", "app");
+	assert_normal("index.docker.io/app", "docker.io/library/app:latest", "app");
+	assert_normal("library/a/b", "docker.io/library/a/b:latest", "library/a/b");
+}
+
+static void a_host_is_told_from_a_path_by_its_dot_colon_or_name(void **state)
+{
+	(void)state;
+	assert_normal("localhost/app", "localhost/app:latest", "localhost/app");
+	assert_normal("127.0.0.1:5000/a/b:t", "127.0.0.1:5000/a/b:t", "127.0.0.1:5000/a/b");
+	assert_normal("[::1]:5000/a", "[::1]:5000/a:latest", "[::1]:5000/a");
+	assert_normal("ghcr.io/a", "ghcr.io/a:latest", "ghcr.io/a");
+	assert_normal("host:5000", "docker.io/library/host:5000", "host");
+}
+
+static void a_digest_replaces_the_default_tag(void **state)
+{
+	(void)state;
+	assert_normal("app@sha256:" HEX, "docker.io/library/app@sha256:" HEX, "app");
+	assert_normal("app:t@sha256:" HEX, "docker.io/library/app:t@sha256:" HEX, "app");
+}
+
+static void separators_within_a_path_are_allowed_as_the_grammar_says(void **state)
+{
+	(void)state;
+	assert_normal("a.b_c__d---e", "docker.io/library/a.b_c__d---e:latest", "a.b_c__d---e");
+}
+
+static void bad_references_name_the_rule_they_break(void **state)
+{
+	static const struct {
+		const char *text, *says;
+	} bad[] = {
+		{"", "empty"},
+		{"App", "must be lowercase"},
+		{"ghcr.io/App", "must be lowercase"},
+		{"app:", "not a valid tag"},
+		{"app:.x", "not a valid tag"},
+		{"app:a b", "not a valid tag"},
+		{"app@sha256:12", "not a sha256 digest"},
+		{"a//b", "not a valid part"},
+		{"a/", "not a valid part"},
+		{"a..b", "not a valid part"},
+		{"a___b", "not a valid part"},
+		{"-a", "not a valid part"},
+		{"a-", "not a valid part"},
+		{"a b", "not a valid part"},
+		{"-bad.host/a", "not a valid registry host"},
+		{"host.x:port/a", "not a valid registry host"},
+		{"[::1/a", "not a valid"},
+		{HEX, "64-byte hexadecimal"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		_cleanup_(error_freep) struct error *err = NULL;
+		struct imageref r = IMAGEREF_INIT;
+
+		assert_int_equal(imageref_parse(bad[i].text, &r, &err), -ERR_INVALID);
+		assert_non_null(strstr(error_text(err), bad[i].says));
+	}
+}
+
+static void a_name_longer_than_the_grammar_allows_is_refused(void **state)
+{
+	_cleanup_(error_freep) struct error *err = NULL;
+	struct imageref r = IMAGEREF_INIT;
+	char text[300];
+
+	(void)state;
+	memset(text, 'a', sizeof(text));
+	text[sizeof(text) - 1] = '\0';
+	assert_int_equal(imageref_parse(text, &r, &err), -ERR_INVALID);
+	assert_non_null(strstr(error_text(err), "more than 255"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(short_names_are_completed),
+		cmocka_unit_test(a_host_is_told_from_a_path_by_its_dot_colon_or_name),
+		cmocka_unit_test(a_digest_replaces_the_default_tag),
+		cmocka_unit_test(separators_within_a_path_are_allowed_as_the_grammar_says),
+		cmocka_unit_test(bad_references_name_the_rule_they_break),
+		cmocka_unit_test(a_name_longer_than_the_grammar_allows_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
