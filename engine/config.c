@@ -1,0 +1,226 @@
+#include "engine/config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/buf.h"
+#include "base/fs.h"
+#include "base/json.h"
+#include "base/path.h"
+#include "base/suggest.h"
+
+enum { CONFIG_MAX = 1 << 20 };
+
+static const char *const top_keys[] = {"registries"};
+static const char *const registry_keys[] = {"mirrors", "insecure", "ca"};
+
+static void registry_config_release(struct registry_config *rc)
+{
+	free(rc->host);
+	strv_release(&rc->mirrors);
+	free(rc->ca);
+	*rc = (struct registry_config){0};
+}
+
+void config_release(struct config *c)
+{
+	for (size_t i = 0; i < c->registries.n; i++)
+		registry_config_release(&c->registries.v[i]);
+	vec_release(&c->registries);
+}
+
+const struct registry_config *config_registry(const struct config *c, const char *host)
+{
+	for (size_t i = 0; c && i < c->registries.n; i++)
+		if (strcasecmp(c->registries.v[i].host, host) == 0)
+			return &c->registries.v[i];
+	return NULL;
+}
+
+bool config_host_is_loopback(const char *host)
+{
+	size_t n = strcspn(host, ":");
+
+	if (*host == '[')
+		return strncmp(host, "[::1]", 5) == 0;
+	if (n == 9 && strncasecmp(host, "localhost", 9) == 0)
+		return true;
+	/* Digits and dots only: "127.example.com" is anybody's. */
+	return strncmp(host, "127.", 4) == 0 && strspn(host, "0123456789.") == n;
+}
+
+static int check_keys(json_t *object, const char *where, const char *const *known, size_t n_known,
+		      struct error **err)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(object, key, value)
+	{
+		bool found = false;
+		const char *near;
+		int r;
+
+		for (size_t i = 0; i < n_known && !found; i++)
+			found = strcmp(known[i], key) == 0;
+		if (found)
+			continue;
+		r = error_new(err, ERR_INVALID, 0, "unknown key \"%s\"%s", key, where);
+		near = suggest(key, known, n_known, false);
+		if (near)
+			r = error_hint(err, r, "did you mean \"%s\"?", near);
+		return r;
+	}
+	return 0;
+}
+
+static int check_mirror(struct registry_config *rc, const char *url, struct error **err)
+{
+	bool plain = strncmp(url, "http://", 7) == 0;
+	_cleanup_free_ char *copy = xstrdup(url);
+	size_t n = strlen(copy);
+	const char *host;
+	int r;
+
+	if (!plain && strncmp(url, "https://", 8) != 0)
+		return error_new(err, ERR_INVALID, 0,
+				 "mirror \"%s\" must start with http:// or https://", url);
+	while (n > 0 && copy[n - 1] == '/')
+		copy[--n] = '\0';
+	host = copy + (plain ? 7 : 8);
+	if (!*host || strpbrk(host, "@?# "))
+		return error_new(err, ERR_INVALID, 0, "mirror \"%s\" is no scheme://host[:port]",
+				 url);
+	if (plain && !rc->insecure && !config_host_is_loopback(host)) {
+		r = error_new(err, ERR_INVALID, 0,
+			      "mirror \"%s\" is plain HTTP and not on the loopback interface", url);
+		return error_hint(err, r, "use https://, or set \"insecure\": true for \"%s\"",
+				  rc->host);
+	}
+	strv_push(&rc->mirrors, copy);
+	return 0;
+}
+
+static int parse_registry(const char *file, const char *host, json_t *object,
+			  struct registry_config *rc, struct error **err)
+{
+	_cleanup_strv_ struct strv mirrors = {0};
+	_cleanup_free_ char *where = xasprintf(" of registry \"%s\"", host);
+	const char *ca = NULL;
+	int r;
+
+	rc->host = xstrdup(host);
+	if (!json_is_object(object))
+		return error_new(err, ERR_INVALID, 0, "registry \"%s\" must be an object", host);
+	r = check_keys(object, where, registry_keys, ARRAY_SIZE(registry_keys), err);
+	if (r == 0)
+		r = js_bool(object, "insecure", &rc->insecure, err);
+	if (r == 0)
+		r = js_string(object, "ca", &ca, err);
+	if (r == 0)
+		r = js_strings(object, "mirrors", &mirrors, err);
+	for (size_t i = 0; r == 0 && i < mirrors.n; i++)
+		r = check_mirror(rc, mirrors.v[i], err);
+	if (r < 0)
+		return error_wrap(err, r, "registry \"%s\"", host);
+	if (ca) {
+		_cleanup_free_ char *dir = path_dir(file);
+
+		rc->ca = path_resolve(dir, ca);
+	}
+	return 0;
+}
+
+static void put_registry(struct config *c, struct registry_config rc)
+{
+	for (size_t i = 0; i < c->registries.n; i++) {
+		if (strcasecmp(c->registries.v[i].host, rc.host) == 0) {
+			registry_config_release(&c->registries.v[i]);
+			c->registries.v[i] = rc;
+			return;
+		}
+	}
+	vec_push(&c->registries, rc);
+}
+
+static int merge(struct config *c, const char *file, json_t *doc, struct error **err)
+{
+	json_t *registries = NULL, *value;
+	const char *host;
+	int r;
+
+	if (!json_is_object(doc))
+		return error_new(err, ERR_INVALID, 0, "not a JSON object");
+	r = check_keys(doc, "", top_keys, ARRAY_SIZE(top_keys), err);
+	if (r == 0)
+		r = js_object(doc, "registries", &registries, err);
+	if (r < 0 || !registries)
+		return r;
+	json_object_foreach(registries, host, value)
+	{
+		struct registry_config rc = {0};
+
+		r = parse_registry(file, host, value, &rc, err);
+		if (r < 0) {
+			registry_config_release(&rc);
+			return r;
+		}
+		put_registry(c, rc);
+	}
+	return 0;
+}
+
+int config_merge(struct config *c, const char *file, const void *json, size_t n, struct error **err)
+{
+	json_t *doc = NULL;
+	int r = js_parse("configuration", json, n, &doc, err);
+
+	if (r == 0)
+		r = merge(c, file, doc, err);
+	json_decref(doc);
+	if (r < 0)
+		return error_wrap(err, r, "configuration file '%s'", file);
+	return 0;
+}
+
+static int load_file(struct config *c, const char *file, bool required, struct error **err)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT_MAX(CONFIG_MAX);
+	int r = fs_read_file(AT_FDCWD, file, &b);
+
+	if (r == -ENOENT && !required)
+		return 0;
+	if (r < 0)
+		return error_new(err, ERR_IO, -r, "read configuration file '%s'", file);
+	return config_merge(c, file, b.p, b.n, err);
+}
+
+int config_load(struct config *ret, struct error **err)
+{
+	const char *file = getenv("KILN_CONFIG"), *home = getenv("HOME"),
+		   *xdg = getenv("XDG_CONFIG_HOME");
+	_cleanup_free_ char *own = NULL;
+	struct config c = {0};
+	int r;
+
+	if (file && *file) {
+		r = load_file(&c, file, true, err);
+	} else {
+		if (xdg && *xdg == '/')
+			own = xasprintf("%s/kiln/config.json", xdg);
+		else if (home && *home)
+			own = xasprintf("%s/.config/kiln/config.json", home);
+		r = load_file(&c, "/etc/kiln/config.json", false, err);
+		if (r == 0 && own)
+			r = load_file(&c, own, false, err);
+	}
+	if (r < 0) {
+		config_release(&c);
+		return r;
+	}
+	*ret = c;
+	return 0;
+}

@@ -1,0 +1,45 @@
+/* kiln's configuration: which servers stand for which registry, and how far they are trusted.
+ *
+ *	{"registries": {"docker.io": {"mirrors": ["http://127.0.0.1:5000"],
+ *	                              "insecure": false, "ca": "file.pem"}}}
+ *
+ * Read from $KILN_CONFIG alone if that is set, else from /etc/kiln/config.json and
+ * ~/.config/kiln/config.json ($XDG_CONFIG_HOME), where the later file replaces an entry of the same
+ * registry as a whole. A missing default file is no error; an unknown key is, and the error names
+ *it.
+ *
+ * `insecure` allows HTTPS without verification and plain HTTP; a registry on the loopback interface
+ * may always be plain HTTP. `ca` is relative to the file it stands in. Both count for the registry
+ * and for its mirrors, unless a mirror has an entry of its own.
+ */
+#ifndef KILN_ENGINE_CONFIG_H
+#define KILN_ENGINE_CONFIG_H
+
+#include <stdbool.h>
+
+#include "base/error.h"
+#include "base/strv.h"
+#include "base/vec.h"
+
+struct registry_config {
+	char *host;	     /* as in an image reference: "docker.io", "127.0.0.1:5000" */
+	struct strv mirrors; /* "http://host:port", without a trailing slash, in order of trial */
+	bool insecure;
+	char *ca; /* absolute path of a PEM file, or NULL */
+};
+
+struct config {
+	VEC(struct registry_config) registries;
+};
+
+int config_load(struct config *ret, struct error **err);
+/* Merges one document, read from `file` (for messages and relative paths), into `c`. */
+int config_merge(struct config *c, const char *file, const void *json, size_t n,
+		 struct error **err);
+/* The entry for a registry, or NULL. Borrowed. */
+const struct registry_config *config_registry(const struct config *c, const char *host);
+/* Is `host` ("127.0.0.1:5000", "[::1]", "localhost") on the loopback interface? */
+bool config_host_is_loopback(const char *host);
+void config_release(struct config *c);
+
+#endif

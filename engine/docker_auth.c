@@ -1,0 +1,249 @@
+#include "engine/docker_auth.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/buf.h"
+#include "base/fs.h"
+#include "base/json.h"
+#include "base/spawn.h"
+
+enum { AUTH_FILE_MAX = 4 << 20, HELPER_OUTPUT_MAX = 1 << 20 };
+
+/* The name under which docker keeps its own hub's credentials. */
+static const char hub_key[] = "https://index.docker.io/v1/";
+
+void credentials_release(struct credentials *c)
+{
+	if (c->secret)
+		explicit_bzero(c->secret, strlen(c->secret));
+	free(c->secret);
+	free(c->username);
+	*c = (struct credentials){0};
+}
+
+static bool is_hub(const char *host)
+{
+	return strcmp(host, "docker.io") == 0 || strcmp(host, "index.docker.io") == 0 ||
+	       strcmp(host, "registry-1.docker.io") == 0;
+}
+
+/* Keys are host names, in old files also URLs: "https://host/v1/". */
+static bool key_matches(const char *key, const char *host)
+{
+	size_t n;
+
+	if (is_hub(host) && strcmp(key, hub_key) == 0)
+		return true;
+	if (strncmp(key, "https://", 8) == 0)
+		key += 8;
+	else if (strncmp(key, "http://", 7) == 0)
+		key += 7;
+	n = strcspn(key, "/");
+	if (is_hub(host))
+		return (n == 9 && strncasecmp(key, "docker.io", n) == 0) ||
+		       (n == 15 && strncasecmp(key, "index.docker.io", n) == 0);
+	return n == strlen(host) && strncasecmp(key, host, n) == 0;
+}
+
+static json_t *find_key(json_t *object, const char *host)
+{
+	json_t *value = json_object_get(object, is_hub(host) ? hub_key : host);
+	const char *key;
+
+	if (value)
+		return value;
+	json_object_foreach(object, key, value) if (key_matches(key, host)) return value;
+	return NULL;
+}
+
+/* "auth" is base64 of user:password. */
+static int decode_auth(const char *text, struct credentials *ret, struct error **err)
+{
+	size_t n = strlen(text);
+	_cleanup_free_ char *plain = xmalloc(n + 4);
+	EVP_ENCODE_CTX *ctx = EVP_ENCODE_CTX_new();
+	int got = 0, last = 0, ok;
+	char *colon;
+
+	if (!ctx)
+		abort();
+	if (n > AUTH_FILE_MAX)
+		n = 0;
+	EVP_DecodeInit(ctx);
+	ok = EVP_DecodeUpdate(ctx, (unsigned char *)plain, &got, (const unsigned char *)text,
+			      (int)n);
+	if (ok >= 0)
+		ok = EVP_DecodeFinal(ctx, (unsigned char *)plain + got, &last);
+	EVP_ENCODE_CTX_free(ctx);
+	if (ok < 0)
+		return error_new(err, ERR_INVALID, 0, "\"auth\" is not base64");
+	plain[got + last] = '\0';
+	/* docker pads with NUL bytes at times. */
+	colon = strchr(plain, ':');
+	if (!colon)
+		return error_new(err, ERR_INVALID, 0, "\"auth\" holds no user:password");
+	ret->username = xstrndup(plain, (size_t)(colon - plain));
+	ret->secret = xstrdup(colon + 1);
+	explicit_bzero(plain, (size_t)(got + last));
+	return 0;
+}
+
+static int from_entry(const json_t *entry, bool *ret_found, struct credentials *ret,
+		      struct error **err)
+{
+	const char *auth = NULL, *token = NULL, *user = NULL, *password = NULL;
+	int r;
+
+	if (!json_is_object(entry))
+		return error_new(err, ERR_INVALID, 0, "the entry is not an object");
+	r = js_string(entry, "auth", &auth, err);
+	if (r == 0)
+		r = js_string(entry, "identitytoken", &token, err);
+	if (r == 0)
+		r = js_string(entry, "username", &user, err);
+	if (r == 0)
+		r = js_string(entry, "password", &password, err);
+	if (r < 0)
+		return r;
+	if (token && *token) {
+		ret->secret = xstrdup(token);
+		ret->identity_token = true;
+	} else if (auth && *auth) {
+		r = decode_auth(auth, ret, err);
+		if (r < 0)
+			return r;
+	} else if (user && password) {
+		ret->username = xstrdup(user);
+		ret->secret = xstrdup(password);
+	}
+	*ret_found = ret->secret != NULL;
+	return 0;
+}
+
+static int parse_helper_output(const char *program, const struct buf *out, bool *ret_found,
+			       struct credentials *ret, struct error **err)
+{
+	const char *user = NULL, *secret = NULL;
+	json_t *doc = NULL;
+	int r = js_parse("its output", out->p, out->n, &doc, err);
+
+	if (r == 0 && !json_is_object(doc))
+		r = error_new(err, ERR_INVALID, 0, "its output is not a JSON object");
+	if (r == 0)
+		r = js_string(doc, "Username", &user, err);
+	if (r == 0)
+		r = js_string(doc, "Secret", &secret, err);
+	if (r == 0 && secret && *secret) {
+		ret->identity_token = user && strcmp(user, "<token>") == 0;
+		ret->username = ret->identity_token ? NULL : xstrdup(user ? user : "");
+		ret->secret = xstrdup(secret);
+		*ret_found = true;
+	}
+	json_decref(doc);
+	return r < 0 ? error_wrap(err, r, "credential helper '%s'", program) : 0;
+}
+
+static int run_helper(const char *name, const char *server, struct cancel *cancel, bool *ret_found,
+		      struct credentials *ret, struct error **err)
+{
+	_cleanup_buf_ struct buf in = BUF_INIT, out = BUF_INIT_MAX(HELPER_OUTPUT_MAX),
+				 errout = BUF_INIT_MAX(HELPER_OUTPUT_MAX);
+	_cleanup_(error_freep) struct error *failure = NULL;
+	_cleanup_free_ char *program = xasprintf("docker-credential-%s", name);
+	const char *argv[] = {program, "get", NULL};
+	int r;
+
+	if (strchr(name, '/'))
+		return error_new(err, ERR_INVALID, 0, "credential helper name '%s' holds a slash",
+				 name);
+	buf_adds(&in, server);
+	r = spawn_run(argv, &in, &out, &errout, cancel, &failure);
+	/* The protocol reports "nothing stored" as a failure with this text on stdout. */
+	if (r == -ERR_PROCESS && strstr(out.p, "credentials not found"))
+		return 0;
+	if (r == -ERR_CANCELED)
+		return error_new(err, ERR_CANCELED, 0, "canceled");
+	if (r < 0)
+		return error_new(err, ERR_DENIED, 0, "credential helper '%s' failed for %s: %s",
+				 program, server,
+				 out.n > 0 && out.n < 512 ? out.p : error_text(failure));
+	r = parse_helper_output(program, &out, ret_found, ret, err);
+	explicit_bzero(out.p, out.n);
+	return r;
+}
+
+static int lookup(json_t *doc, const char *host, struct cancel *cancel, bool *ret_found,
+		  struct credentials *ret, struct error **err)
+{
+	json_t *auths = NULL, *helpers = NULL, *entry;
+	const char *store = NULL;
+	int r;
+
+	if (!json_is_object(doc))
+		return error_new(err, ERR_INVALID, 0, "not a JSON object");
+	r = js_object(doc, "auths", &auths, err);
+	if (r == 0)
+		r = js_object(doc, "credHelpers", &helpers, err);
+	if (r == 0)
+		r = js_string(doc, "credsStore", &store, err);
+	if (r < 0)
+		return r;
+	entry = find_key(helpers, host);
+	if (json_is_string(entry))
+		store = json_string_value(entry);
+	if (store && *store) {
+		r = run_helper(store, is_hub(host) ? hub_key : host, cancel, ret_found, ret, err);
+		if (r < 0 || *ret_found)
+			return r;
+	}
+	entry = find_key(auths, host);
+	if (!entry)
+		return 0;
+	r = from_entry(entry, ret_found, ret, err);
+	return r < 0 ? error_wrap(err, r, "credentials for %s", host) : 0;
+}
+
+static char *config_path(void)
+{
+	const char *dir = getenv("DOCKER_CONFIG"), *home = getenv("HOME");
+
+	if (dir && *dir)
+		return xasprintf("%s/config.json", dir);
+	return home && *home ? xasprintf("%s/.docker/config.json", home) : NULL;
+}
+
+int docker_auth_lookup(const char *host, struct cancel *cancel, bool *ret_found,
+		       struct credentials *ret, struct error **err)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT_MAX(AUTH_FILE_MAX);
+	_cleanup_free_ char *file = config_path();
+	struct credentials found = {0};
+	json_t *doc = NULL;
+	int r;
+
+	*ret_found = false;
+	if (!file)
+		return 0;
+	r = fs_read_file(AT_FDCWD, file, &b);
+	if (r == -ENOENT || r == -ENOTDIR)
+		return 0;
+	if (r < 0)
+		return error_new(err, ERR_IO, -r, "read credentials file '%s'", file);
+	r = js_parse("credentials", b.p, b.n, &doc, err);
+	if (r == 0)
+		r = lookup(doc, host, cancel, ret_found, &found, err);
+	json_decref(doc);
+	explicit_bzero(b.p, b.n);
+	if (r < 0) {
+		*ret_found = false;
+		credentials_release(&found);
+		return error_wrap(err, r, "credentials file '%s'", file);
+	}
+	*ret = found;
+	return 0;
+}

@@ -1,0 +1,26 @@
+/* Credentials for registries, from where docker keeps them: $DOCKER_CONFIG/config.json, else
+ * ~/.docker/config.json. Read anew on each look-up; helper programs (credHelpers, credsStore) are
+ * run as docker runs them: `docker-credential-NAME get` with the server's name on stdin.
+ */
+#ifndef KILN_ENGINE_DOCKER_AUTH_H
+#define KILN_ENGINE_DOCKER_AUTH_H
+
+#include <stdbool.h>
+
+#include "base/cancel.h"
+#include "base/error.h"
+
+struct credentials {
+	char *username; /* NULL with an identity token */
+	char *secret;	/* password or identity (refresh) token; wiped on release */
+	bool identity_token;
+};
+void credentials_release(struct credentials *c);
+
+/* Looks up the registry `host` ("docker.io", "127.0.0.1:5000"). *ret_found = false if nothing is
+ * known: then the registry is asked anonymously. A config file that cannot be parsed and a helper
+ * that fails are errors naming them. */
+int docker_auth_lookup(const char *host, struct cancel *cancel, bool *ret_found,
+		       struct credentials *ret, struct error **err);
+
+#endif
