@@ -7,7 +7,6 @@
 #ifndef KILN_ENGINE_OP_FILE_H
 #define KILN_ENGINE_OP_FILE_H
 
-#include "base/arena.h"
 #include "engine/result.h"
 #include "solver/op.h"
 #include "solver/progress.h"
@@ -18,12 +17,6 @@
  * NULL is scratch. A literal source that does not exist is ERR_NOTFOUND with BuildKit's text. */
 int file_op_content(struct store *s, const struct op_file *op, size_t n_inputs, size_t input,
 		    const struct result *result, struct digest *ret, struct error **err);
-
-/* The op as it enters a content key: source paths of copies are reduced to their last component, as
- * the content digest of the selection stands for the rest. Everything lives in `arena` or in `op`.
- */
-void file_op_content_form(struct arena *arena, const struct op_file *op, size_t n_inputs,
-			  struct op_file *ret);
 
 /* Runs all actions into one new layer on top of the destination (the first action's input) and
  * returns the extended result. `inputs` are the vertex's, NULL for scratch. An op that changes

@@ -50,6 +50,14 @@ struct tree *tree_ref(struct tree *t);
 void tree_unref(struct tree *t);
 DEFINE_FREEP(struct tree, tree_unref)
 
+/* Looks a path up without following symlinks. */
+typedef bool (*tree_lookup_fn)(const void *data, const char *path, struct entry *ret);
+/* What tree_resolve does, for anything that looks paths up: symlinks are resolved inside `scope`
+ * ("" is everything), to which `path` is relative. *ret_path is scope and the rest. */
+int tree_resolve_scoped(tree_lookup_fn lookup, const void *data, const char *scope,
+			const char *path, bool follow_last, char **ret_path, bool *ret_exists,
+			struct entry *ret, struct error **err);
+
 /* Resolves symlinks inside the root (in parents and, with follow_last, at the end): *ret_path
  * (heap) has none. Returns whether it exists in *ret_exists. ERR_INVALID for a loop. */
 int tree_resolve(struct tree *t, const char *path, bool follow_last, char **ret_path,

@@ -1,0 +1,59 @@
+#include "engine/result.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/tree.h"
+
+struct result *result_new_rootfs(const int64_t *layers, size_t n)
+{
+	struct result *r = NEW(struct result);
+
+	r->refs = 1;
+	if (n > 0) {
+		r->layers = xreallocarray(NULL, n, sizeof(*layers));
+		memcpy(r->layers, layers, n * sizeof(*layers));
+	}
+	r->n_layers = n;
+	return r;
+}
+
+struct result *result_new_tree(struct tree *tree)
+{
+	struct result *r = NEW(struct result);
+
+	r->refs = 1;
+	r->tree = tree_ref(tree);
+	return r;
+}
+
+struct result *result_extend(const struct result *parent, int64_t layer)
+{
+	struct result *r = NEW(struct result);
+	size_t n = parent ? parent->n_layers : 0;
+
+	r->refs = 1;
+	r->layers = xreallocarray(NULL, n + 1, sizeof(*r->layers));
+	if (n > 0)
+		memcpy(r->layers, parent->layers, n * sizeof(*r->layers));
+	r->n_layers = n;
+	if (layer != 0)
+		r->layers[r->n_layers++] = layer;
+	return r;
+}
+
+struct result *result_ref(struct result *r)
+{
+	if (r)
+		r->refs++;
+	return r;
+}
+
+void result_unref(struct result *r)
+{
+	if (!r || --r->refs > 0)
+		return;
+	tree_unref(r->tree);
+	free(r->layers);
+	free(r);
+}
