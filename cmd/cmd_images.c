@@ -1,0 +1,232 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/pattern.h"
+#include "base/times.h"
+#include "base/vec.h"
+#include "cmd/commands.h"
+#include "cmd/session.h"
+#include "cmd/table.h"
+
+enum { SHORT_ID = 12 };
+
+struct images_options {
+	bool all, quiet, no_trunc, digests;
+	const char *format;
+	struct strv filters;
+	const char *only; /* REPOSITORY[:TAG] */
+};
+
+/* One line of the list: an image under one of its names. */
+struct row {
+	const struct image *image;
+	char *repository, *tag; /* "<none>" without a name */
+};
+
+static void row_release(struct row *row)
+{
+	free(row->repository);
+	free(row->tag);
+}
+
+static int row_init(struct row *row, const struct image *image, const char *name,
+		    struct error **err)
+{
+	_cleanup_(imageref_release) struct imageref ref = IMAGEREF_INIT;
+	int r;
+
+	*row = (struct row){.image = image};
+	if (!name) {
+		row->repository = xstrdup("<none>");
+		row->tag = xstrdup("<none>");
+		return 0;
+	}
+	r = imageref_parse(name, &ref, err);
+	if (r < 0)
+		return r;
+	row->repository = imageref_familiar_name(&ref);
+	row->tag = xstrdup(ref.tag ? ref.tag : "<none>");
+	return 0;
+}
+
+/* `images app` shows every tag of app, `images app:v1` one; docker matches familiar names. */
+static int row_matches_name(const struct row *row, const char *pattern, struct error **err)
+{
+	_cleanup_free_ char *full = xasprintf("%s:%s", row->repository, row->tag);
+	int r = glob_match(pattern, row->repository, err);
+
+	return r != 0 ? r : glob_match(pattern, full, err);
+}
+
+static int row_wanted(const struct row *row, const struct images_options *o, struct error **err)
+{
+	int r = 1;
+
+	if (o->only)
+		r = row_matches_name(row, o->only, err);
+	for (size_t i = 0; r > 0 && i < o->filters.n; i++) {
+		const char *filter = o->filters.v[i];
+
+		if (strncmp(filter, "reference=", 10) == 0)
+			r = row_matches_name(row, filter + 10, err);
+		else if (strcmp(filter, "dangling=true") == 0)
+			r = strcmp(row->repository, "<none>") == 0;
+		else if (strcmp(filter, "dangling=false") == 0)
+			r = strcmp(row->repository, "<none>") != 0;
+		else
+			return error_new(err, ERR_INVALID, 0,
+					 "invalid filter '%s': use reference=PATTERN or "
+					 "dangling=true|false",
+					 filter);
+	}
+	return r;
+}
+
+static char *image_id(const struct image *image, bool no_trunc)
+{
+	char text[DIGEST_TEXT];
+
+	digest_format(&image->config, text);
+	return no_trunc ? xstrdup(text) : xstrndup(text + strlen("sha256:"), SHORT_ID);
+}
+
+static char *image_age(const struct image *image)
+{
+	if (image->created == 0)
+		return xstrdup("N/A");
+	return times_human_age((times_now_ns() - image->created) / 1000000000);
+}
+
+static void print_json(const struct row *row)
+{
+	_cleanup_free_ char *id = image_id(row->image, true), *age = image_age(row->image);
+	_cleanup_free_ char *size = times_human_size(row->image->size);
+	_cleanup_free_ char *created = times_rfc3339(row->image->created);
+
+	printf("{\"CreatedAt\":\"%s\",\"CreatedSince\":\"%s\",\"ID\":\"%s\",\"Repository\":\"%s\","
+	       "\"Size\":\"%s\",\"Tag\":\"%s\"}\n",
+	       created, age, id, row->repository, size, row->tag);
+}
+
+static void add_row(struct table *t, const struct row *row, const struct images_options *o)
+{
+	_cleanup_free_ char *id = image_id(row->image, o->no_trunc), *age = image_age(row->image);
+	_cleanup_free_ char *size = times_human_size(row->image->size);
+	char digest[DIGEST_TEXT];
+
+	table_cell(t, row->repository);
+	table_cell(t, row->tag);
+	if (o->digests)
+		table_cell(t, digest_format(&row->image->manifest, digest));
+	table_cell(t, id);
+	table_cell(t, age);
+	table_cell(t, size);
+}
+
+static void print_rows(const struct row *rows, size_t n, const struct images_options *o)
+{
+	static const char *const heads[] = {"REPOSITORY", "TAG",     "DIGEST",
+					    "IMAGE ID",	  "CREATED", "SIZE"};
+	struct table t = {.columns = o->digests ? 6 : 5};
+
+	for (size_t i = 0; i < ARRAY_SIZE(heads); i++)
+		if (i != 2 || o->digests)
+			table_cell(&t, heads[i]);
+	for (size_t i = 0; i < n; i++)
+		add_row(&t, &rows[i], o);
+	table_print(&t, stdout);
+	table_release(&t);
+}
+
+static void print_ids(const struct row *rows, size_t n, const struct images_options *o)
+{
+	for (size_t i = 0; i < n; i++) {
+		_cleanup_free_ char *id = image_id(rows[i].image, o->no_trunc);
+
+		/* Names of one image are neighbours; its id is printed once. */
+		if (i == 0 || rows[i].image != rows[i - 1].image)
+			printf("%s\n", id);
+	}
+}
+
+static int list(const struct images_options *o, const struct image *images, size_t n,
+		struct error **err)
+{
+	VEC(struct row) rows = {0};
+	int r = 0;
+
+	for (size_t i = 0; i < n && r >= 0; i++) {
+		size_t names = images[i].n_tags ? images[i].n_tags : 1;
+
+		for (size_t k = 0; k < names && r >= 0; k++) {
+			struct row row;
+
+			r = row_init(&row, &images[i], images[i].n_tags ? images[i].tags[k] : NULL,
+				     err);
+			if (r >= 0)
+				r = row_wanted(&row, o, err);
+			if (r > 0)
+				vec_push(&rows, row);
+			else
+				row_release(&row);
+		}
+	}
+	if (r >= 0 && o->quiet)
+		print_ids(rows.v, rows.n, o);
+	else if (r >= 0 && o->format && strcmp(o->format, "json") == 0)
+		for (size_t i = 0; i < rows.n; i++)
+			print_json(&rows.v[i]);
+	else if (r >= 0)
+		print_rows(rows.v, rows.n, o);
+	for (size_t i = 0; i < rows.n; i++)
+		row_release(&rows.v[i]);
+	vec_release(&rows);
+	return r < 0 ? r : 0;
+}
+
+int cmd_images(const struct command *self, int argc, char **argv)
+{
+	struct images_options o = {0};
+	const struct opt table[] = {
+		{"all", 'a', OPT_BOOL, &o.all, NULL, "Show all images (kiln hides none)"},
+		{"digests", 0, OPT_BOOL, &o.digests, NULL, "Show manifest digests"},
+		{"filter", 'f', OPT_LIST, &o.filters, "FILTER",
+		 "reference=PATTERN or dangling=true|false"},
+		{"format", 0, OPT_STRING, &o.format, "FORMAT", "table (default) or json"},
+		{"no-trunc", 0, OPT_BOOL, &o.no_trunc, NULL, "Show whole ids"},
+		{"quiet", 'q', OPT_BOOL, &o.quiet, NULL, "Show ids only"},
+		{0},
+	};
+	_cleanup_(store_closep) struct store *s = NULL;
+	_cleanup_strv_ struct strv args = {0};
+	struct error *err = NULL;
+	struct image *images = NULL;
+	size_t n = 0;
+	bool help;
+	int r;
+
+	r = opt_parse(table, argc, argv, 0, &args, &help, &err);
+	if (help) {
+		opt_help(self, table);
+		return 0;
+	}
+	if (r == 0 && args.n > 1)
+		r = error_new(&err, ERR_INVALID, 0, "takes at most one REPOSITORY[:TAG]");
+	if (r == 0 && o.format && strcmp(o.format, "json") != 0 && strcmp(o.format, "table") != 0)
+		r = error_new(&err, ERR_INVALID, 0, "invalid --format '%s': use table or json",
+			      o.format);
+	if (r < 0)
+		return session_usage(self->name, &err);
+	o.only = args.n ? args.v[0] : NULL;
+	r = session_open_store(&s, &err);
+	if (r == 0)
+		r = image_list(s, &images, &n, &err);
+	if (r == 0)
+		r = list(&o, images, n, &err);
+	for (size_t i = 0; i < n; i++)
+		image_release(&images[i]);
+	free(images);
+	strv_release(&o.filters);
+	return r < 0 ? session_fail(r, &err) : 0;
+}

@@ -1,0 +1,91 @@
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cmd/commands.h"
+#include "cmd/session.h"
+
+static void print_untagged(const char *name)
+{
+	_cleanup_(imageref_release) struct imageref ref = IMAGEREF_INIT;
+	_cleanup_free_ char *familiar = NULL;
+
+	if (imageref_parse(name, &ref, NULL) < 0)
+		return;
+	familiar = imageref_familiar_name(&ref);
+	printf("Untagged: %s:%s\n", familiar, ref.tag ? ref.tag : "");
+}
+
+static int remove_whole(struct store *s, const struct image *image, struct error **err)
+{
+	_cleanup_free_ struct digest *deleted = NULL;
+	char text[DIGEST_TEXT];
+	size_t n = 0;
+	int r = image_remove(s, &image->manifest, &deleted, &n, err);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < image->n_tags; i++)
+		print_untagged(image->tags[i]);
+	for (size_t i = 0; i < n; i++)
+		printf("Deleted: %s\n", digest_format(&deleted[i], text));
+	return 0;
+}
+
+/* By name: the tag goes, and the image with its last tag. By id: the image goes with its only tag;
+ * several tags need --force, as with docker. */
+static int rmi(struct store *s, const char *what, bool force, struct error **err)
+{
+	_cleanup_(image_release) struct image image = {0};
+	_cleanup_free_ char *name = NULL;
+	int r = session_find_image(s, what, &image, &name, err);
+
+	if (r < 0)
+		return r;
+	if (name && image.n_tags > 1) {
+		r = image_untag(s, name, err);
+		if (r == 0)
+			print_untagged(name);
+		return r;
+	}
+	if (!name && image.n_tags > 1 && !force) {
+		r = error_new(err, ERR_BUSY, 0,
+			      "cannot remove image %s by its id: %zu names refer to it", what,
+			      image.n_tags);
+		return error_hint(err, r, "remove it by name, or use --force");
+	}
+	return remove_whole(s, &image, err);
+}
+
+int cmd_rmi(const struct command *self, int argc, char **argv)
+{
+	bool force = false, no_prune = false, help;
+	const struct opt table[] = {
+		{"force", 'f', OPT_BOOL, &force, NULL,
+		 "Remove an image that several names refer to"},
+		{"no-prune", 0, OPT_BOOL, &no_prune, NULL, NULL},
+		{0},
+	};
+	_cleanup_(store_closep) struct store *s = NULL;
+	_cleanup_strv_ struct strv args = {0};
+	struct error *err = NULL;
+	int r, status = 0;
+
+	r = opt_parse(table, argc, argv, 0, &args, &help, &err);
+	if (help) {
+		opt_help(self, table);
+		return 0;
+	}
+	if (r == 0 && args.n == 0)
+		r = error_new(&err, ERR_INVALID, 0, "needs at least one image");
+	if (r < 0)
+		return session_usage(self->name, &err);
+	r = session_open_store(&s, &err);
+	if (r < 0)
+		return session_fail(r, &err);
+	for (size_t i = 0; i < args.n; i++) {
+		r = rmi(s, args.v[i], force, &err);
+		if (r < 0)
+			status = session_fail(r, &err);
+	}
+	return status;
+}

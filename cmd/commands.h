@@ -1,0 +1,25 @@
+/* The commands of the program, one file each (cmd_NAME.c). A command prints its results to stdout,
+ * its errors through session_fail, and returns the exit status: 0, 1 failed, 2 usage, 130
+ * interrupted; `run` returns the process's own (docs/cli.md). */
+#ifndef KILN_CMD_COMMANDS_H
+#define KILN_CMD_COMMANDS_H
+
+#include "cmd/opt.h"
+
+int cmd_build(const struct command *self, int argc, char **argv);
+int cmd_images(const struct command *self, int argc, char **argv);
+int cmd_import(const struct command *self, int argc, char **argv);
+int cmd_load(const struct command *self, int argc, char **argv);
+int cmd_prune(const struct command *self, int argc, char **argv);
+int cmd_pull(const struct command *self, int argc, char **argv);
+int cmd_rmi(const struct command *self, int argc, char **argv);
+int cmd_run(const struct command *self, int argc, char **argv);
+int cmd_save(const struct command *self, int argc, char **argv);
+int cmd_store(const struct command *self, int argc, char **argv);
+int cmd_tag(const struct command *self, int argc, char **argv);
+int cmd_version(const struct command *self, int argc, char **argv);
+
+/* The whole program. */
+int kiln_main(int argc, char **argv);
+
+#endif

@@ -1,0 +1,217 @@
+#include "cmd/display.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/times.h"
+#include "cmd/progress_render.h"
+
+#define FRAME_NS (INT64_C(100) * 1000 * 1000)
+#define TICK_NS (INT64_C(150) * 1000 * 1000)
+
+struct display {
+	enum display_mode mode;
+	struct progress progress;
+	pthread_t thread;
+	pthread_mutex_t lock; /* protects model, raw, dirty, closing */
+	pthread_cond_t wake;
+	struct progress_model model;
+	struct buf raw; /* rawjson lines not yet written */
+	bool dirty, closing, failed;
+	struct plain_renderer plain; /* the thread's, as tty */
+	struct tty_renderer tty;
+};
+
+int display_mode_parse(const char *text, enum display_mode *ret, struct error **err)
+{
+	static const struct {
+		const char *name;
+		enum display_mode mode;
+	} modes[] = {
+		{"auto", DISPLAY_AUTO},	      {"plain", DISPLAY_PLAIN}, {"tty", DISPLAY_TTY},
+		{"rawjson", DISPLAY_RAWJSON}, {"quiet", DISPLAY_QUIET}, {"none", DISPLAY_QUIET},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
+		if (strcmp(text, modes[i].name) == 0) {
+			*ret = modes[i].mode;
+			return 0;
+		}
+	}
+	return error_new(
+		err, ERR_INVALID, 0,
+		"invalid progress mode \"%s\": use auto, plain, tty, rawjson, quiet or none", text);
+}
+
+static void emit(void *data, const struct event *event)
+{
+	struct display *d = data;
+
+	if (d->mode == DISPLAY_QUIET && event->kind != EVENT_VERTEX && event->kind != EVENT_LOG)
+		return;
+	pthread_mutex_lock(&d->lock);
+	progress_model_apply(&d->model, event);
+	if (d->mode == DISPLAY_RAWJSON)
+		rawjson_render(event, &d->raw);
+	d->dirty = true;
+	pthread_cond_signal(&d->wake);
+	pthread_mutex_unlock(&d->lock);
+}
+
+static void screen_size(unsigned *columns, unsigned *rows)
+{
+	struct winsize size;
+
+	*columns = 80;
+	*rows = 24;
+	if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
+		*columns = size.ws_col;
+		*rows = size.ws_row;
+	}
+}
+
+/* Called with the lock held; the text is written after it is dropped. */
+static void render(struct display *d, bool last, struct buf *out)
+{
+	int64_t now = times_now_ns();
+	unsigned columns, rows;
+
+	switch (d->mode) {
+	case DISPLAY_PLAIN:
+		plain_render(&d->plain, &d->model, now, out);
+		break;
+	case DISPLAY_TTY:
+		screen_size(&columns, &rows);
+		tty_render(&d->tty, &d->model, now, columns, rows,
+			   !last       ? TTY_GOING
+			   : d->failed ? TTY_FAILED
+				       : TTY_FINISHED,
+			   out);
+		break;
+	case DISPLAY_RAWJSON:
+		buf_add(out, d->raw.p, d->raw.n);
+		buf_clear(&d->raw);
+		break;
+	case DISPLAY_AUTO:
+	case DISPLAY_QUIET:
+		break;
+	}
+}
+
+static void wait_until(struct display *d, int64_t monotonic_ns)
+{
+	struct timespec ts = {.tv_sec = (time_t)(monotonic_ns / 1000000000),
+			      .tv_nsec = (long)(monotonic_ns % 1000000000)};
+
+	(void)pthread_cond_timedwait(&d->wake, &d->lock, &ts);
+}
+
+static void *display_thread(void *arg)
+{
+	struct display *d = arg;
+	bool last = false;
+
+	while (!last) {
+		struct buf out = BUF_INIT;
+		int64_t frame;
+
+		pthread_mutex_lock(&d->lock);
+		while (!d->dirty && !d->closing) {
+			/* A live view also moves while nothing happens: its clocks run. */
+			if (d->mode == DISPLAY_TTY && d->model.steps.n > 0) {
+				wait_until(d, times_monotonic_ns() + TICK_NS);
+				break;
+			}
+			pthread_cond_wait(&d->wake, &d->lock);
+		}
+		last = d->closing;
+		d->dirty = false;
+		render(d, last, &out);
+		pthread_mutex_unlock(&d->lock);
+		/* A reader of our stderr that went away must not stop the build. */
+		(void)fs_write_full(STDERR_FILENO, out.p, out.n);
+		buf_release(&out);
+		frame = times_monotonic_ns() + FRAME_NS;
+		pthread_mutex_lock(&d->lock);
+		while (!d->closing && times_monotonic_ns() < frame)
+			wait_until(d, frame);
+		pthread_mutex_unlock(&d->lock);
+	}
+	return NULL;
+}
+
+static bool may_draw(void)
+{
+	const char *term = getenv("TERM");
+
+	return isatty(STDERR_FILENO) && term && strcmp(term, "dumb") != 0 &&
+	       tcgetpgrp(STDERR_FILENO) == getpgrp();
+}
+
+int display_open(enum display_mode mode, struct display **ret, struct error **err)
+{
+	pthread_condattr_t attr;
+	struct display *d;
+
+	if (mode == DISPLAY_TTY && !isatty(STDERR_FILENO))
+		return error_new(err, ERR_INVALID, 0,
+				 "--progress=tty: standard error is not a terminal");
+	if (mode == DISPLAY_AUTO)
+		mode = may_draw() ? DISPLAY_TTY : DISPLAY_PLAIN;
+	d = NEW(struct display);
+	d->mode = mode;
+	d->progress = (struct progress){.emit = emit, .data = d};
+	d->raw = (struct buf)BUF_INIT;
+	d->model.keep_log = mode == DISPLAY_PLAIN;
+	d->tty.color = !getenv("NO_COLOR");
+	pthread_mutex_init(&d->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&d->wake, &attr);
+	pthread_condattr_destroy(&attr);
+	if (mode == DISPLAY_PLAIN) {
+		static const char header[] =
+			"#0 building with \"default\" instance using kiln driver\n\n";
+
+		(void)fs_write_full(STDERR_FILENO, header, sizeof(header) - 1);
+	}
+	if (pthread_create(&d->thread, NULL, display_thread, d) != 0)
+		abort();
+	*ret = d;
+	return 0;
+}
+
+const struct progress *display_progress(struct display *d)
+{
+	return &d->progress;
+}
+
+void display_close(struct display *d, bool failed)
+{
+	struct buf out = BUF_INIT;
+
+	if (!d)
+		return;
+	pthread_mutex_lock(&d->lock);
+	d->closing = true;
+	d->failed = failed;
+	pthread_cond_signal(&d->wake);
+	pthread_mutex_unlock(&d->lock);
+	pthread_join(d->thread, NULL);
+	for (size_t i = 0; i < d->model.steps.n; i++)
+		if (d->model.steps.v[i]->state == VERTEX_FAILED && d->mode != DISPLAY_RAWJSON)
+			step_report(d->model.steps.v[i], &out);
+	(void)fs_write_full(STDERR_FILENO, out.p, out.n);
+	buf_release(&out);
+	buf_release(&d->raw);
+	progress_model_release(&d->model);
+	tty_release(&d->tty);
+	pthread_cond_destroy(&d->wake);
+	pthread_mutex_destroy(&d->lock);
+	free(d);
+}

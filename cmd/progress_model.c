@@ -1,0 +1,206 @@
+#include "cmd/progress_model.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void step_free(struct step *s)
+{
+	free(s->name);
+	free(s->error);
+	for (size_t i = 0; i < s->statuses.n; i++)
+		free(s->statuses.v[i].id);
+	for (size_t i = 0; i < s->warnings.n; i++)
+		free(s->warnings.v[i].text);
+	for (size_t i = 0; i < TAIL_LINES; i++)
+		free(s->tail[i]);
+	vec_release(&s->statuses);
+	vec_release(&s->warnings);
+	buf_release(&s->log);
+	buf_release(&s->partial);
+	free(s);
+}
+
+void progress_model_release(struct progress_model *m)
+{
+	for (size_t i = 0; i < m->steps.n; i++)
+		step_free(m->steps.v[i]);
+	vec_release(&m->steps);
+	map_release(&m->by_id, NULL);
+}
+
+void progress_sanitise(struct buf *b, const char *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		unsigned char c = (unsigned char)p[i];
+
+		if (c == '\t' || (c >= 0x20 && c != 0x7f))
+			buf_addc(b, (char)c);
+		else
+			buf_addf(b, "\\x%02x", c);
+	}
+}
+
+static struct step *step_get(struct progress_model *m, const struct digest *id)
+{
+	void **slot = map_put(&m->by_id, id->b, sizeof(id->b));
+	struct step *s = *slot;
+
+	if (s)
+		return s;
+	s = NEW(struct step);
+	s->id = *id;
+	s->name = xstrdup("");
+	s->log = (struct buf)BUF_INIT;
+	s->partial = (struct buf)BUF_INIT;
+	*slot = s;
+	vec_push(&m->steps, s);
+	return s;
+}
+
+bool step_is_over(const struct step *s)
+{
+	return s->state >= VERTEX_CACHED;
+}
+
+static void apply_vertex(struct progress_model *m, struct step *s, const struct event_vertex *v)
+{
+	bool was_over = step_is_over(s);
+
+	if (v->name && *v->name) {
+		struct buf name = BUF_INIT;
+
+		progress_sanitise(&name, v->name, strlen(v->name));
+		free(s->name);
+		s->name = buf_take(&name);
+	}
+	s->state = v->state;
+	if (v->state == VERTEX_STARTED) {
+		s->started = v->time;
+		if (!s->first_started)
+			s->first_started = v->time;
+		if (was_over)
+			m->completed--;
+		return;
+	}
+	if (s->started)
+		s->elapsed += v->time - s->started;
+	s->started = 0;
+	s->finished = v->time;
+	if (!was_over)
+		m->completed++;
+	if (v->error) {
+		free(s->error);
+		s->error = xstrdup(v->error);
+	}
+}
+
+static void apply_status(struct step *s, const struct event_status *e)
+{
+	struct step_status *status = NULL;
+
+	for (size_t i = 0; i < s->statuses.n && !status; i++)
+		if (strcmp(s->statuses.v[i].id, e->id) == 0)
+			status = &s->statuses.v[i];
+	if (!status) {
+		vec_push(&s->statuses, (struct step_status){.id = xstrdup(e->id)});
+		status = &vec_last(&s->statuses);
+	}
+	status->current = e->current;
+	status->total = e->total;
+	status->started = e->started;
+	status->completed = e->completed;
+	status->dirty = true;
+}
+
+static const char *seconds_format(double t)
+{
+	return t < 10 ? "%.3f " : t < 100 ? "%.2f " : "%.1f ";
+}
+
+static void end_line(struct progress_model *m, struct step *s, double t)
+{
+	struct buf line = BUF_INIT;
+
+	/* The format is one of three constants. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+	buf_addf(&line, seconds_format(t), t);
+#pragma GCC diagnostic pop
+	progress_sanitise(&line, s->partial.p, s->partial.n);
+	buf_clear(&s->partial);
+	if (m->keep_log) {
+		buf_add(&s->log, line.p, line.n);
+		buf_addc(&s->log, '\n');
+	}
+	free(s->tail[s->tail_next]);
+	s->tail[s->tail_next] = buf_take(&line);
+	s->tail_next = (s->tail_next + 1) % TAIL_LINES;
+}
+
+static void apply_log(struct progress_model *m, struct step *s, const struct event_log *e)
+{
+	double t = s->first_started ? (double)(e->time - s->first_started) / 1e9 : 0;
+	const char *p = e->data, *end = p + e->n;
+
+	while (p < end) {
+		const char *nl = memchr(p, '\n', (size_t)(end - p));
+		size_t n = (size_t)((nl ? nl : end) - p);
+
+		/* A carriage return redraws the line; what counts is what was drawn last. */
+		for (const char *cr; n > 1 && (cr = memchr(p, '\r', n - 1));
+		     buf_clear(&s->partial)) {
+			n -= (size_t)(cr + 1 - p);
+			p = cr + 1;
+		}
+		if (n > 0 && p[n - 1] == '\r')
+			buf_add(&s->partial, p, n - 1);
+		else
+			buf_add(&s->partial, p, n);
+		if (!nl)
+			return;
+		end_line(m, s, t);
+		p = nl + 1;
+	}
+}
+
+struct step *progress_model_apply(struct progress_model *m, const struct event *event)
+{
+	struct step *s = step_get(m, &event->vertex);
+
+	s->dirty = true;
+	switch (event->kind) {
+	case EVENT_VERTEX:
+		apply_vertex(m, s, &event->v);
+		if (step_is_over(s) && s->partial.n > 0)
+			end_line(m, s, (double)(event->v.time - s->first_started) / 1e9);
+		break;
+	case EVENT_STATUS:
+		apply_status(s, &event->status);
+		break;
+	case EVENT_LOG:
+		apply_log(m, s, &event->log);
+		break;
+	case EVENT_WARNING:
+		vec_push(&s->warnings,
+			 (struct step_warning){.text = xstrdup(event->warning.short_text)});
+		break;
+	}
+	return s;
+}
+
+int64_t step_elapsed(const struct step *s, int64_t now)
+{
+	return s->elapsed + (s->started ? now - s->started : 0);
+}
+
+void step_report(const struct step *s, struct buf *b)
+{
+	buf_addf(b, "------\n > %s:\n", s->name);
+	for (unsigned i = 0; i < TAIL_LINES; i++) {
+		const char *line = s->tail[(s->tail_next + i) % TAIL_LINES];
+
+		if (line)
+			buf_addf(b, "%s\n", line);
+	}
+	buf_adds(b, "------\n");
+}

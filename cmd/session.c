@@ -1,0 +1,153 @@
+#include "cmd/session.h"
+
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "engine/userns.h"
+
+static struct cancel interrupt = {.fd = -1};
+
+static const char *home_dir(void)
+{
+	const char *home = getenv("HOME");
+	const struct passwd *pw;
+
+	if (home && *home)
+		return home;
+	pw = getpwuid(getuid());
+	return pw ? pw->pw_dir : "/";
+}
+
+char *session_store_root(void)
+{
+	const char *root = getenv("KILN_ROOT"), *data = getenv("XDG_DATA_HOME");
+	_cleanup_free_ char *cwd = NULL;
+
+	if (root && root[0] == '/')
+		return xstrdup(root);
+	if (root && *root) {
+		cwd = getcwd(NULL, 0);
+		return xasprintf("%s/%s", cwd ? cwd : "", root);
+	}
+	if (geteuid() == 0)
+		return xstrdup("/var/lib/kiln");
+	if (data && *data)
+		return xasprintf("%s/kiln", data);
+	return xasprintf("%s/.local/share/kiln", home_dir());
+}
+
+int session_open_store(struct store **ret, struct error **err)
+{
+	_cleanup_free_ char *root = session_store_root();
+	int r;
+
+	if (geteuid() != 0) {
+		r = userns_enter(err);
+		if (r < 0)
+			return error_wrap(err, r, "set up rootless mode");
+	}
+	return store_open(root, ret, err);
+}
+
+static void on_signal(int number)
+{
+	(void)number;
+	if (cancel_is_set(&interrupt))
+		_exit(EXIT_INTERRUPTED);
+	cancel_set(&interrupt);
+}
+
+struct cancel *session_cancel(void)
+{
+	static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+
+	if (interrupt.fd < 0) {
+		cancel_init(&interrupt);
+		for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
+			struct sigaction sa = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+
+			sigaction(signals[i], &sa, NULL);
+		}
+	}
+	return &interrupt;
+}
+
+int session_fail(int r, struct error **err)
+{
+	const char *hint = error_hint_text(*err);
+	int status = r == -ERR_CANCELED ? EXIT_INTERRUPTED : EXIT_FAILED;
+
+	fprintf(stderr, "ERROR: %s\n", error_text(*err));
+	if (hint)
+		fprintf(stderr, "%s\n", hint);
+	error_free(*err);
+	*err = NULL;
+	return status;
+}
+
+int session_usage(const char *command, struct error **err)
+{
+	const char *hint = error_hint_text(*err);
+
+	fprintf(stderr, "kiln %s: %s%s%s\nSee 'kiln %s --help'.\n", command, error_text(*err),
+		hint ? "; " : "", hint ? hint : "", command);
+	error_free(*err);
+	*err = NULL;
+	return EXIT_USAGE;
+}
+
+static bool looks_like_id(const char *what)
+{
+	const char *hex = strncmp(what, "sha256:", 7) == 0 ? what + 7 : what;
+	size_t n = strlen(hex);
+
+	return n >= 4 && n <= DIGEST_HEX && strspn(hex, "0123456789abcdef") == n;
+}
+
+int session_find_image(struct store *s, const char *what, struct image *ret, char **ret_name,
+		       struct error **err)
+{
+	_cleanup_(imageref_release) struct imageref ref = IMAGEREF_INIT;
+	_cleanup_(error_freep) struct error *bad_name = NULL;
+	_cleanup_free_ char *name = NULL;
+	bool found = false;
+	int r;
+
+	if (ret_name)
+		*ret_name = NULL;
+	r = imageref_parse(what, &ref, &bad_name);
+	if (r == 0) {
+		if (ref.has_digest) {
+			r = image_by_manifest(s, &ref.digest, &found, ret, err);
+		} else {
+			name = imageref_format(&ref);
+			r = image_by_name(s, name, &found, ret, NULL, err);
+		}
+		if (r < 0)
+			return r;
+		if (found) {
+			if (ret_name)
+				*ret_name = TAKE_PTR(name);
+			return 0;
+		}
+	}
+	if (looks_like_id(what)) {
+		r = image_by_id(s, what, &found, ret, err);
+		if (r < 0)
+			return r;
+		if (found)
+			return 0;
+	} else if (bad_name) {
+		if (err) {
+			error_free(*err);
+			*err = TAKE_PTR(bad_name);
+		}
+		return -ERR_INVALID;
+	}
+	return error_new(err, ERR_NOTFOUND, 0, "no such image: %s", what);
+}

@@ -1,0 +1,33 @@
+/* What most commands need: the store, the configuration, a way to be interrupted, a way to fail. */
+#ifndef KILN_CMD_SESSION_H
+#define KILN_CMD_SESSION_H
+
+#include "base/cancel.h"
+#include "base/error.h"
+#include "base/imageref.h"
+#include "store/image.h"
+#include "store/store.h"
+
+enum { EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
+
+/* Where the store is: $KILN_ROOT, else /var/lib/kiln for root, else $XDG_DATA_HOME/kiln. Heap. */
+char *session_store_root(void);
+
+/* Opens the store. For a user who is not root it first enters a user namespace (engine/userns.h),
+ * so it must be called while the process has one thread. */
+int session_open_store(struct store **ret, struct error **err);
+
+/* Ctrl-C, SIGTERM and SIGHUP set the returned switch; a second one ends the process at once. */
+struct cancel *session_cancel(void);
+
+/* Prints "ERROR: text" and the hint to stderr and returns the exit status for r. Frees *err. */
+int session_fail(int r, struct error **err);
+/* The same for wrong usage: "kiln NAME: text", status 2. */
+int session_usage(const char *command, struct error **err);
+
+/* Finds an image by name or id; ERR_NOTFOUND names what was asked for. *ret_name (heap, may be
+ * NULL) is the full name if it was found by name, else NULL. */
+int session_find_image(struct store *s, const char *what, struct image *ret, char **ret_name,
+		       struct error **err);
+
+#endif

@@ -1,0 +1,78 @@
+# Sourced by every end-to-end test. A test is a shell script that calls `ok` or `check` for each
+# behaviour and `finish` at its end; it has a store and a folder of its own.
+#
+# From the runner: KILN (the program), FIXTURES (a folder with what the fixtures made), REGISTRY
+# (HOST:PORT of a plain-HTTP registry that holds library/busybox and library/python).
+
+set -u
+: "${KILN:?run tests/e2e/run}" "${REGISTRY:?run tests/e2e/run}"
+WORK=$(mktemp -d "${TMPDIR:-/tmp}/kiln-e2e.XXXXXX")
+export KILN_ROOT=$WORK/store KILN_CONFIG=$WORK/config.json HOME=$WORK/home
+mkdir -p "$HOME"
+printf '{"registries": {"docker.io": {"mirrors": ["http://%s"]}}}\n' "$REGISTRY" > "$KILN_CONFIG"
+cd "$WORK" || exit 1
+
+kiln() {
+	"$KILN" "$@"
+}
+
+# Runs a command quietly, keeping stdout and stderr in $WORK/out and $WORK/err.
+quietly() {
+	"$@" > "$WORK/out" 2> "$WORK/err"
+}
+
+show_output() {
+	for file in out err; do
+		[ ! -s "$WORK/$file" ] || sed "s/^/#   $file: /" "$WORK/$file" | tail -n 40
+	done
+}
+
+# ok NAME STATUS: one line of the result; a failure shows what the last `quietly` printed.
+ok() {
+	if [ "$2" -eq 0 ]; then
+		printf 'ok - %s\n' "$1"
+	else
+		printf 'not ok - %s\n' "$1"
+		show_output
+	fi
+}
+
+# check NAME COMMAND...: the command succeeds.
+check() {
+	name=$1
+	shift
+	quietly "$@"
+	ok "$name" $?
+}
+
+# fails NAME STATUS COMMAND...: the command ends with that exit status.
+fails() {
+	name=$1 want=$2
+	shift 2
+	quietly "$@"
+	[ $? -eq "$want" ]
+	ok "$name" $?
+}
+
+# prints NAME REGEX: the last command's stdout or stderr has a matching line.
+prints() {
+	cat "$WORK/out" "$WORK/err" | grep -Eq -- "$2"
+	ok "$1" $?
+}
+
+skip() {
+	printf 'ok - %s # SKIP %s\n' "$1" "$2"
+}
+
+# Nothing may be left of a command: no mount below the store, no process, no temporary file.
+leaves_nothing() {
+	! grep -q " $WORK/" /proc/self/mounts && [ -z "$(ls -A "$KILN_ROOT/tmp" 2> /dev/null)" ] &&
+		! pgrep -f "$WORK/store" > /dev/null
+	ok "$1" $?
+}
+
+finish() {
+	leaves_nothing "no mount, process or temporary file is left behind"
+	cd / && rm -rf "$WORK"
+	printf '# finished\n'
+}
