@@ -1,19 +1,28 @@
 /* A layer as a blob: the tar that leaves this machine, compressed or not.
  *
- * For a layer made here the tar is written from its index and dir once for each compression and
- * then remembered (layer_set_diff_id, layer_set_blob). A layer that was received keeps the blob it
- * came with; it is never rebuilt: where only its descriptor is known its bytes are fetched through
- * `require`.
+ * For a layer made here the tar is written from its index and dir once for each form asked for, and
+ * what came out is remembered. Uncompressed it is only described (digest and size): its bytes are
+ * written straight to where they go, by layer_blob_send. Compressed it is kept in the store. A
+ * layer that was received keeps the blob it came with; it is never rebuilt: where only its
+ * descriptor is known its bytes are fetched.
  */
 #ifndef KILN_ENGINE_LAYER_BLOB_H
 #define KILN_ENGINE_LAYER_BLOB_H
 
 #include "base/cancel.h"
 #include "engine/compress.h"
+#include "engine/tar_write.h"
 #include "store/layer.h"
 
-/* Makes the blobs of these layers present, fetching what is missing (blobs_require of
- * engine/pull.h). */
+/* The `source` of layers that came in an archive: their bytes cannot be fetched again. */
+#define LAYER_SOURCE_ARCHIVE "archive"
+
+/* Media types of layers. */
+#define MEDIA_OCI_LAYER "application/vnd.oci.image.layer.v1.tar"
+#define MEDIA_DOCKER_LAYER "application/vnd.docker.image.rootfs.diff.tar"
+#define MEDIA_DOCKER_FOREIGN "application/vnd.docker.image.rootfs.foreign.diff.tar"
+
+/* Makes the blobs of these layers present, fetching what is missing. */
 struct blob_fetcher {
 	int (*require)(void *data, const int64_t *layers, size_t n, struct error **err);
 	void *data;
@@ -25,28 +34,37 @@ struct layer_blob_options {
 	bool docker_types;	     /* docker's media types instead of OCI's */
 	bool clamp;		     /* no mtime in new layers is after clamp_time */
 	int64_t clamp_time;	     /* seconds */
-	struct blob_fetcher fetcher; /* require may be NULL: a missing blob is ERR_NOTFOUND */
+	bool lazy;		     /* the bytes of received layers may stay where they are */
+	struct blob_fetcher fetcher; /* require NULL: a missing blob is ERR_NOTFOUND */
 	unsigned n_threads;	     /* layers at a time; 0: the number of cores */
 };
 
-/* The blob of a layer as it is to be exported. */
+/* A layer as it is to be exported. */
 struct layer_body {
 	struct layer_blob blob;
 	struct digest diff_id;
+	bool stored; /* the bytes are a blob in the store (false too if they may stay away) */
 };
 void layer_body_release(struct layer_body *b);
 
-/* The blobs of `n` layers, in parallel; the bytes are in the store afterwards. `ret` has room for n
- * and is released by the caller after success. The first n_keep layers are the base image's: they
- * are never clamped. */
+/* Was the layer received (pulled, loaded) and not made here? */
+bool layer_blob_is_received(const struct layer_info *info);
+
+/* The blobs of a chain of layers (lowest first), in parallel. The first n_keep are the base
+ * image's: they are never clamped. `ret` has room for n and is released by the caller after
+ * success. */
 int layer_blob_make(struct store *s, const int64_t *layers, size_t n, size_t n_keep,
 		    const struct layer_blob_options *o, struct cancel *cancel,
 		    struct layer_body *ret, struct error **err);
 
-/* Only the diff ids (of the uncompressed tars): for a layer made here the tar is written to nowhere
- * if it is not known yet. */
-int layer_blob_diff_ids(struct store *s, const int64_t *layers, size_t n, size_t n_keep,
-			const struct layer_blob_options *o, struct cancel *cancel,
-			struct digest *ret, struct error **err);
+/* Streams the bytes of layer number i of the chain, `body` being what layer_blob_make said of it.
+ * The bytes are verified: ERR_CORRUPT if they are not what the descriptor says. */
+int layer_blob_send(struct store *s, const int64_t *layers, size_t i, size_t n_keep,
+		    const struct layer_blob_options *o, const struct layer_body *body,
+		    struct cancel *cancel, tar_sink_fn sink, void *data, struct error **err);
+
+/* Another name for the same kind of layer: OCI's or docker's. Heap; unknown types are unchanged. */
+char *layer_blob_convert_type(const char *media_type, bool docker);
+enum compression layer_blob_compression(const char *media_type);
 
 #endif

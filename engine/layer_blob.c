@@ -1,0 +1,496 @@
+#include "engine/layer_blob.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "engine/decompress.h"
+#include "engine/layer_tar.h"
+#include "store/blob.h"
+#include "store/record.h"
+#include "store/rootfs.h"
+
+#define READ_SIZE ((size_t)256 * 1024)
+
+void layer_body_release(struct layer_body *b)
+{
+	free(b->blob.media_type);
+	*b = (struct layer_body){0};
+}
+
+bool layer_blob_is_received(const struct layer_info *info)
+{
+	return !info->has_dir || info->source;
+}
+
+/* --- media types ----------------------------------------------------------------------------- */
+
+static const struct {
+	const char *oci, *docker;
+} media_types[] = {
+	{MEDIA_OCI_LAYER, MEDIA_DOCKER_LAYER},
+	{MEDIA_OCI_LAYER "+gzip", MEDIA_DOCKER_LAYER ".gzip"},
+	{MEDIA_OCI_LAYER "+zstd", MEDIA_DOCKER_LAYER ".zstd"},
+	/* What may not be distributed is distributed all the same once it is in hand. */
+	{MEDIA_OCI_LAYER, MEDIA_DOCKER_FOREIGN},
+	{MEDIA_OCI_LAYER "+gzip", MEDIA_DOCKER_FOREIGN ".gzip"},
+	{"application/vnd.oci.image.layer.nondistributable.v1.tar", MEDIA_DOCKER_LAYER},
+	{"application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
+	 MEDIA_DOCKER_LAYER ".gzip"},
+};
+
+char *layer_blob_convert_type(const char *media_type, bool docker)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(media_types); i++)
+		if (strcmp(media_type, media_types[i].oci) == 0 ||
+		    strcmp(media_type, media_types[i].docker) == 0) {
+			const char *plain = strstr(media_type, "gzip")	 ? "+gzip"
+					    : strstr(media_type, "zstd") ? "+zstd"
+									 : "";
+
+			if (docker)
+				return xasprintf("%s%s%s", MEDIA_DOCKER_LAYER, *plain ? "." : "",
+						 *plain ? plain + 1 : "");
+			return xasprintf("%s%s", MEDIA_OCI_LAYER, plain);
+		}
+	return xstrdup(media_type);
+}
+
+enum compression layer_blob_compression(const char *media_type)
+{
+	if (strstr(media_type, "zstd"))
+		return COMPRESS_ZSTD;
+	return strstr(media_type, "gzip") ? COMPRESS_GZIP : COMPRESS_NONE;
+}
+
+static char *type_of(enum compression c, bool docker)
+{
+	const char *oci = c == COMPRESS_GZIP   ? MEDIA_OCI_LAYER "+gzip"
+			  : c == COMPRESS_ZSTD ? MEDIA_OCI_LAYER "+zstd"
+					       : MEDIA_OCI_LAYER;
+
+	return layer_blob_convert_type(oci, docker);
+}
+
+/* --- what was made before --------------------------------------------------------------------- */
+
+/* Which tar of a layer this is about. */
+struct form {
+	int64_t layer;
+	enum compression type;
+	int level;
+	bool clamp;
+	int64_t clamp_time;
+};
+
+static char *form_name(const struct form *f)
+{
+	char clamp[32] = "";
+
+	if (f->clamp)
+		snprintf(clamp, sizeof(clamp), "@%" PRId64, f->clamp_time);
+	return xasprintf("layer-blob:%" PRId64 ":%s:%d%s", f->layer, compress_name(f->type),
+			 f->level, clamp);
+}
+
+/* A remembered form: "<diff id> <blob digest> <size>". Forgotten again with the blob. */
+static int recall(struct store *s, const struct form *f, struct layer_body *ret, bool *ret_found,
+		  struct error **err)
+{
+	_cleanup_free_ char *name = form_name(f);
+	_cleanup_buf_ struct buf value = BUF_INIT;
+	char diff_id[DIGEST_TEXT], digest[DIGEST_TEXT];
+	uint64_t size;
+	int64_t when;
+	int r = pin_get(s, name, ret_found, &value, &when, err);
+
+	if (r < 0 || !*ret_found)
+		return r;
+	*ret_found = sscanf(value.p, "%71s %71s %" SCNu64, diff_id, digest, &size) == 3 &&
+		     digest_parse(diff_id, &ret->diff_id) == 0 &&
+		     digest_parse(digest, &ret->blob.digest) == 0;
+	if (*ret_found) {
+		ret->blob.size = size;
+		ret->stored = blob_exists(s, &ret->blob.digest, NULL);
+		*ret_found = ret->stored || f->type == COMPRESS_NONE;
+	}
+	return 0;
+}
+
+static int remember(struct store *s, const struct form *f, const struct layer_body *body,
+		    struct error **err)
+{
+	_cleanup_free_ char *name = form_name(f), *value = NULL;
+	char diff_id[DIGEST_TEXT], digest[DIGEST_TEXT];
+	int r;
+
+	value = xasprintf("%s %s %" PRIu64, digest_format(&body->diff_id, diff_id),
+			  digest_format(&body->blob.digest, digest), body->blob.size);
+	r = pin_set(s, name, value, err);
+	if (r < 0 || f->clamp)
+		return r;
+	r = layer_set_diff_id(s, f->layer, &body->diff_id, err);
+	if (r < 0 || f->type != COMPRESS_NONE)
+		return r;
+	return layer_set_blob(s, f->layer, &body->blob, err);
+}
+
+/* --- making ------------------------------------------------------------------------------------
+ */
+
+/* Takes the tar as it is written: hashes it and passes it on. */
+struct tee {
+	struct hasher hasher;
+	uint64_t size;
+	struct compress *compress; /* NULL: nowhere */
+	tar_sink_fn sink;	   /* or NULL */
+	void *data;
+	struct cancel *cancel;
+};
+
+static int tee_write(void *data, const void *p, size_t n, struct error **err)
+{
+	struct tee *t = data;
+
+	if (cancel_is_set(t->cancel))
+		return error_new(err, ERR_CANCELED, 0, "canceled");
+	hasher_add(&t->hasher, p, n);
+	t->size += n;
+	if (t->compress) {
+		compress_write(t->compress, p, n);
+		if (compress_failed(t->compress))
+			return compress_finish(t->compress, err);
+	}
+	return t->sink ? t->sink(t->data, p, n, err) : 0;
+}
+
+static int blob_sink(void *data, const void *p, size_t n, struct error **err)
+{
+	(void)err;
+	blob_writer_write(data, p, n);
+	return 0;
+}
+
+/* The file systems below layer i, if the index of each is known. */
+static int open_below(struct store *s, const int64_t *layers, size_t i, struct rootfs **ret,
+		      struct error **err)
+{
+	struct error *why = NULL;
+	int r = rootfs_open(s, layers, i, ret, &why);
+
+	if (r == -ERR_NOTFOUND) {
+		error_free(why);
+		*ret = NULL;
+		return 0;
+	}
+	if (r < 0 && err)
+		*err = why;
+	else
+		error_free(why);
+	return r;
+}
+
+/* Writes the tar of a layer made here through `t`. */
+static int write_made(struct store *s, const int64_t *layers, size_t i, const struct form *f,
+		      struct tee *t, struct error **err)
+{
+	_cleanup_(rootfs_freep) struct rootfs *below = NULL;
+	struct layer_tar_options o = {
+		.clamp = f->clamp, .clamp_time = f->clamp_time, .cancel = t->cancel};
+	int r = open_below(s, layers, i, &below, err);
+
+	if (r < 0)
+		return r;
+	o.below = below;
+	return layer_tar_write(s, layers[i], &o, tee_write, t, err);
+}
+
+/* Streams the uncompressed bytes of a stored blob through `t`. */
+static int write_received(struct store *s, const struct layer_blob *blob, struct tee *t,
+			  struct error **err)
+{
+	_cleanup_close_ int fd = -1;
+	uint64_t size;
+
+	fd = blob_open(s, &blob->digest, &size, err);
+	if (fd < 0)
+		return fd;
+	return decompress_fd(fd, tee_write, t, err);
+}
+
+/* Runs one layer's bytes through hash and codec; the blob is stored unless it is uncompressed. */
+static int run_form(struct store *s, const int64_t *layers, size_t i, const struct form *f,
+		    const struct layer_blob *received, struct cancel *cancel,
+		    struct layer_body *ret, struct error **err)
+{
+	_cleanup_(blob_writer_freep) struct blob_writer *w = NULL;
+	_cleanup_(compress_freep) struct compress *c = NULL;
+	struct tee t = {.cancel = cancel};
+	struct compress_options co = {.type = f->type, .level = f->level};
+	bool store_it = f->type != COMPRESS_NONE || received;
+	int r = 0;
+
+	if (store_it) {
+		r = blob_writer_open(s, &w, err);
+		if (r < 0)
+			return r;
+		r = compress_open(&co, blob_sink, w, &c, err);
+		if (r < 0)
+			return r;
+		t.compress = c;
+	}
+	hasher_init(&t.hasher);
+	r = received ? write_received(s, received, &t, err) : write_made(s, layers, i, f, &t, err);
+	if (r == 0)
+		hasher_final(&t.hasher, &ret->diff_id);
+	hasher_release(&t.hasher);
+	if (r < 0)
+		return r;
+	ret->stored = store_it;
+	if (!store_it) {
+		ret->blob.digest = ret->diff_id;
+		ret->blob.size = t.size;
+		return 0;
+	}
+	r = compress_finish(c, err);
+	if (r < 0)
+		return r;
+	ret->blob.size = blob_writer_size(w);
+	return blob_writer_commit(w, NULL, &ret->blob.digest, err);
+}
+
+/* A received layer as it came, or converted where that was asked for. */
+static int make_received(struct store *s, const struct layer_info *info,
+			 const struct layer_blob_options *o, const struct form *f,
+			 struct cancel *cancel, struct layer_body *ret, struct error **err)
+{
+	struct digest diff_id = info->diff_id;
+	int r;
+
+	if (!info->has_blob || !info->has_diff_id)
+		return error_new(err, ERR_CORRUPT, 0,
+				 "layer %" PRId64 " has neither a dir nor a blob", info->id);
+	ret->diff_id = info->diff_id;
+	if (!o->force || layer_blob_compression(info->blob.media_type) == f->type) {
+		ret->blob.digest = info->blob.digest;
+		ret->blob.size = info->blob.size;
+		ret->stored = blob_exists(s, &info->blob.digest, NULL);
+		ret->blob.media_type =
+			layer_blob_convert_type(info->blob.media_type, o->docker_types);
+		if (!ret->stored && !o->lazy)
+			return error_new(err, ERR_NOTFOUND, 0,
+					 "the bytes of layer %" PRId64 " are not in the store",
+					 info->id);
+		return 0;
+	}
+	r = run_form(s, &info->id, 0, f, &info->blob, cancel, ret, err);
+	if (r < 0)
+		return r;
+	if (!digest_equal(&diff_id, &ret->diff_id))
+		return error_new(err, ERR_CORRUPT, 0,
+				 "layer %" PRId64 " does not unpack to its diff id", info->id);
+	ret->blob.media_type = type_of(f->type, o->docker_types);
+	return 0;
+}
+
+static int make_one(struct store *s, const int64_t *layers, size_t i, size_t n_keep,
+		    const struct layer_blob_options *o, struct cancel *cancel,
+		    struct layer_body *ret, struct error **err)
+{
+	_cleanup_(layer_info_release) struct layer_info info = {0};
+	struct form f = {.layer = layers[i],
+			 .type = o->compression.type,
+			 .level = o->compression.level,
+			 .clamp = o->clamp && i >= n_keep,
+			 .clamp_time = o->clamp_time};
+	bool found;
+	int r = layer_get(s, layers[i], &info, err);
+
+	if (r < 0)
+		return r;
+	if (layer_blob_is_received(&info))
+		return make_received(s, &info, o, &f, cancel, ret, err);
+	r = recall(s, &f, ret, &found, err);
+	if (r < 0)
+		return r;
+	if (!found) {
+		r = run_form(s, layers, i, &f, NULL, cancel, ret, err);
+		if (r < 0)
+			return r;
+		/* What the store keeps of a layer has OCI's media type, whoever asks first. */
+		ret->blob.media_type = type_of(f.type, false);
+		r = remember(s, &f, ret, err);
+		free(TAKE_PTR(ret->blob.media_type));
+		if (r < 0)
+			return r;
+	}
+	ret->blob.media_type = type_of(f.type, o->docker_types);
+	return 0;
+}
+
+/* --- a chain, several layers at a time ----------------------------------------------------------
+ */
+
+struct chain {
+	struct store *s;
+	const int64_t *layers;
+	size_t n, n_keep;
+	const struct layer_blob_options *o;
+	struct cancel *cancel;
+	struct layer_body *bodies;
+	_Atomic size_t next;
+	pthread_mutex_t lock; /* protects failed, error */
+	int failed;
+	struct error *error;
+};
+
+static void *chain_worker(void *data)
+{
+	struct chain *c = data;
+
+	for (;;) {
+		struct error *err = NULL;
+		size_t i = c->next++;
+		int r;
+
+		if (i >= c->n)
+			return NULL;
+		r = make_one(c->s, c->layers, i, c->n_keep, c->o, c->cancel, &c->bodies[i], &err);
+		if (r == 0)
+			continue;
+		pthread_mutex_lock(&c->lock);
+		if (!c->failed) {
+			c->failed = r;
+			c->error = TAKE_PTR(err);
+		}
+		pthread_mutex_unlock(&c->lock);
+		error_free(err);
+		c->next = c->n;
+	}
+}
+
+/* Fetches the blobs that received layers lack. */
+static int fetch_missing(struct store *s, const int64_t *layers, size_t n,
+			 const struct layer_blob_options *o, struct error **err)
+{
+	_cleanup_free_ int64_t *missing = xcalloc(n + 1, sizeof(*missing));
+	size_t n_missing = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		_cleanup_(layer_info_release) struct layer_info info = {0};
+		int r = layer_get(s, layers[i], &info, err);
+
+		if (r < 0)
+			return r;
+		if (layer_blob_is_received(&info) && info.has_blob &&
+		    !blob_exists(s, &info.blob.digest, NULL))
+			missing[n_missing++] = layers[i];
+	}
+	if (n_missing == 0)
+		return 0;
+	return o->fetcher.require(o->fetcher.data, missing, n_missing, err);
+}
+
+int layer_blob_make(struct store *s, const int64_t *layers, size_t n, size_t n_keep,
+		    const struct layer_blob_options *o, struct cancel *cancel,
+		    struct layer_body *ret, struct error **err)
+{
+	struct chain c = {.s = s,
+			  .layers = layers,
+			  .n = n,
+			  .n_keep = n_keep,
+			  .o = o,
+			  .cancel = cancel,
+			  .bodies = ret};
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	size_t n_threads = o->n_threads > 0 ? o->n_threads : cores > 0 ? (size_t)cores : 1;
+	_cleanup_free_ pthread_t *threads = NULL;
+	size_t started = 0;
+	int r;
+
+	memset(ret, 0, n * sizeof(*ret));
+	if (!o->lazy && o->fetcher.require) {
+		r = fetch_missing(s, layers, n, o, err);
+		if (r < 0)
+			return r;
+	}
+	if (n_threads > n)
+		n_threads = n;
+	threads = xcalloc(n_threads + 1, sizeof(*threads));
+	pthread_mutex_init(&c.lock, NULL);
+	for (; started + 1 < n_threads; started++)
+		if (pthread_create(&threads[started], NULL, chain_worker, &c) != 0)
+			break;
+	chain_worker(&c);
+	for (size_t i = 0; i < started; i++)
+		pthread_join(threads[i], NULL);
+	pthread_mutex_destroy(&c.lock);
+	if (!c.failed)
+		return 0;
+	for (size_t i = 0; i < n; i++)
+		layer_body_release(&ret[i]);
+	if (err)
+		*err = c.error;
+	else
+		error_free(c.error);
+	return c.failed;
+}
+
+/* --- sending -------------------------------------------------------------------------------------
+ */
+
+static int send_stored(struct store *s, const struct layer_blob *blob, struct tee *t,
+		       struct error **err)
+{
+	_cleanup_free_ char *buffer = xmalloc(READ_SIZE);
+	_cleanup_close_ int fd = -1;
+	uint64_t size;
+
+	fd = blob_open(s, &blob->digest, &size, err);
+	if (fd < 0)
+		return fd;
+	for (;;) {
+		ssize_t n = fs_read_full(fd, buffer, READ_SIZE);
+		int r;
+
+		if (n < 0)
+			return error_new(err, ERR_IO, (int)-n, "read a blob");
+		if (n == 0)
+			return 0;
+		r = tee_write(t, buffer, (size_t)n, err);
+		if (r < 0)
+			return r;
+	}
+}
+
+int layer_blob_send(struct store *s, const int64_t *layers, size_t i, size_t n_keep,
+		    const struct layer_blob_options *o, const struct layer_body *body,
+		    struct cancel *cancel, tar_sink_fn sink, void *data, struct error **err)
+{
+	struct tee t = {.sink = sink, .data = data, .cancel = cancel};
+	struct form f = {.layer = layers[i],
+			 .type = COMPRESS_NONE,
+			 .clamp = o->clamp && i >= n_keep,
+			 .clamp_time = o->clamp_time};
+	char expected[DIGEST_TEXT], found[DIGEST_TEXT];
+	struct digest digest;
+	int r;
+
+	hasher_init(&t.hasher);
+	r = body->stored ? send_stored(s, &body->blob, &t, err)
+			 : write_made(s, layers, i, &f, &t, err);
+	if (r == 0)
+		hasher_final(&t.hasher, &digest);
+	hasher_release(&t.hasher);
+	if (r < 0)
+		return r;
+	if (!digest_equal(&digest, &body->blob.digest))
+		return error_new(err, ERR_CORRUPT, 0, "layer %" PRId64 ": expected %s, found %s",
+				 layers[i], digest_format(&body->blob.digest, expected),
+				 digest_format(&digest, found));
+	return 0;
+}
