@@ -24,13 +24,13 @@ struct edge {
 
 /* Never part of a digest or key. */
 struct vertex_meta {
-	const char *name;	  /* as shown: "[2/5] WORKDIR /app" */
-	const char *file;	  /* Dockerfile name, NULL if the vertex has no source line */
+	const char *name; /* as shown: "[2/5] WORKDIR /app" */
+	const char *file; /* Dockerfile name, NULL if the vertex has no source line */
 	struct source_span span;
-	bool ignore_cache;	  /* run even if a record exists (--no-cache) */
+	bool ignore_cache; /* run even if a record exists (--no-cache) */
 	const char *progress_group, *progress_group_name; /* NULL: none */
 	bool progress_group_weak;
-	const char *stage;	  /* stage name, for --no-cache-filter; NULL: none */
+	const char *stage; /* stage name, for --no-cache-filter; NULL: none */
 };
 
 struct vertex {

@@ -41,7 +41,13 @@ struct op_source {
 	struct op_pairs attrs;
 };
 
-enum op_mount_type { MOUNT_BIND = 0, MOUNT_SECRET = 1, MOUNT_SSH = 2, MOUNT_CACHE = 3, MOUNT_TMPFS = 4 };
+enum op_mount_type {
+	MOUNT_BIND = 0,
+	MOUNT_SECRET = 1,
+	MOUNT_SSH = 2,
+	MOUNT_CACHE = 3,
+	MOUNT_TMPFS = 4
+};
 enum op_sharing { SHARING_SHARED = 0, SHARING_PRIVATE = 1, SHARING_LOCKED = 2 };
 
 #define OP_INPUT_NONE (-1)  /* an empty directory */
@@ -54,7 +60,7 @@ struct op_mount {
 	int output;	      /* output number, or OP_OUTPUT_NONE */
 	bool readonly;
 	enum op_mount_type type;
-	uint64_t tmpfs_size;  /* bytes, 0 = no limit */
+	uint64_t tmpfs_size; /* bytes, 0 = no limit */
 	const char *cache_id;
 	enum op_sharing sharing;
 	/* secret and ssh */
@@ -92,7 +98,7 @@ struct op_exec {
 	struct op_pairs extra_hosts; /* host -> ip; only the names count in keys */
 	const struct op_ulimit *ulimits;
 	size_t n_ulimits;
-	uint64_t shm_size; /* bytes, 0 = the default of 64 MiB */
+	uint64_t shm_size;	       /* bytes, 0 = the default of 64 MiB */
 	const struct op_mount *mounts; /* the rootfs is the mount with dest "/" */
 	size_t n_mounts;
 	enum op_network network;
@@ -108,10 +114,10 @@ enum op_file_kind { FILE_COPY = 1, FILE_MKFILE, FILE_MKDIR, FILE_RM, FILE_SYMLIN
 /* Who owns a new file. A name is looked up in /etc/passwd or /etc/group of the action's input
  * `*_input`; user by name alone takes its primary group. */
 struct op_owner {
-	bool set;	       /* false: keep the source's owner (copy), else 0:0 */
+	bool set;		  /* false: keep the source's owner (copy), else 0:0 */
 	const char *user, *group; /* NULL or "": use the ids */
 	uint32_t uid, gid;
-	bool group_set;	       /* a group (name or id) was given beside the user */
+	bool group_set; /* a group (name or id) was given beside the user */
 };
 
 #define OP_TIME_NONE (-1)
@@ -120,11 +126,11 @@ struct op_file_copy {
 	const char *src;
 	const char *dest; /* trailing slash is significant */
 	struct op_owner owner;
-	int64_t mode;		/* -1: keep */
-	const char *mode_text;	/* symbolic mode, "" if none */
+	int64_t mode;	       /* -1: keep */
+	const char *mode_text; /* symbolic mode, "" if none */
 	bool follow_symlink, dir_copy_contents, attempt_unpack, create_dest_path;
 	bool allow_wildcard, allow_empty_wildcard, always_replace_existing_dest_paths;
-	int64_t timestamp;	/* ns, or OP_TIME_NONE */
+	int64_t timestamp; /* ns, or OP_TIME_NONE */
 	struct op_strings include, exclude, required_paths;
 };
 
@@ -156,8 +162,8 @@ struct op_file_symlink {
 	int64_t timestamp;
 };
 
-/* `input` and `secondary_input` (copy: what is copied from) count the vertex's inputs first and then
- * the results of the actions before this one; OP_INPUT_NONE is an empty tree. */
+/* `input` and `secondary_input` (copy: what is copied from) count the vertex's inputs first and
+ * then the results of the actions before this one; OP_INPUT_NONE is an empty tree. */
 struct op_file_action {
 	enum op_file_kind kind;
 	int input, secondary_input, output;

@@ -31,10 +31,10 @@ struct event_vertex {
 	const char *name;
 	enum vertex_state state;
 	int64_t time;
-	const char *error;		 /* VERTEX_FAILED */
+	const char *error; /* VERTEX_FAILED */
 	const struct digest *inputs;
 	size_t n_inputs;
-	const char *group, *group_name;	 /* progress group; NULL: none */
+	const char *group, *group_name; /* progress group; NULL: none */
 	bool group_weak;
 };
 
@@ -42,7 +42,7 @@ struct event_vertex {
  * unique within the vertex and is its text. */
 struct event_status {
 	const char *id;
-	uint64_t current, total; /* bytes; 0 = unknown */
+	uint64_t current, total;	  /* bytes; 0 = unknown */
 	int64_t time, started, completed; /* completed = 0: still going */
 };
 
@@ -86,9 +86,9 @@ struct job *job_open(const struct progress *progress, struct cancel *cancel, con
 /* The same for a vertex of a graph, under its digest. */
 struct job *job_open_vertex(const struct progress *progress, struct cancel *cancel,
 			    const struct digest *vertex, const char *name);
-/* The same with inputs and progress group, copied from `about` (state, time and error are not used).
- * Nothing is emitted until job_start, or until the job reports something or fails: work that looks
- * before it starts stays silent if it finds. */
+/* The same with inputs and progress group, copied from `about` (state, time and error are not
+ * used). Nothing is emitted until job_start, or until the job reports something or fails: work that
+ * looks before it starts stays silent if it finds. */
 struct job *job_open_quiet(const struct progress *progress, struct cancel *cancel,
 			   const struct digest *vertex, const struct event_vertex *about);
 void job_start(struct job *job); /* emits VERTEX_STARTED, once */

@@ -1,0 +1,83 @@
+#include "solver/graph.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "solver/op_encode.h"
+
+void graph_init(struct graph *g)
+{
+	*g = (struct graph){0};
+}
+
+void graph_release(struct graph *g)
+{
+	map_release(&g->by_digest, NULL);
+	free(g->vertices);
+	arena_release(&g->arena);
+	graph_init(g);
+}
+
+static struct digest vertex_digest(const struct op *op, const struct edge *inputs, size_t n_inputs)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	_cleanup_hasher_ struct hasher h = {0};
+	struct digest ret;
+
+	op_encode(op, n_inputs, OP_FORM_FULL, &b);
+	hasher_init(&h);
+	hasher_add_string(&h, "kiln vertex 1");
+	hasher_add_u64(&h, b.n);
+	hasher_add(&h, b.p, b.n);
+	hasher_add_u64(&h, n_inputs);
+	for (size_t i = 0; i < n_inputs; i++) {
+		hasher_add_u64(&h, inputs[i].vertex ? 1 : 0);
+		if (!inputs[i].vertex)
+			continue;
+		hasher_add(&h, inputs[i].vertex->digest.b, DIGEST_SIZE);
+		hasher_add_u64(&h, inputs[i].output);
+	}
+	hasher_final(&h, &ret);
+	return ret;
+}
+
+static void append(struct graph *g, struct vertex *v)
+{
+	if (g->n == g->cap) {
+		g->cap = g->cap ? g->cap * 2 : 64;
+		g->vertices = xreallocarray(g->vertices, g->cap, sizeof(*g->vertices));
+	}
+	v->id = (unsigned)g->n;
+	g->vertices[g->n++] = v;
+}
+
+struct vertex *graph_add(struct graph *g, const struct op *op, const struct edge *inputs,
+			 size_t n_inputs, const struct vertex_meta *meta)
+{
+	struct digest digest = vertex_digest(op, inputs, n_inputs);
+	uint8_t key[DIGEST_SIZE + 1];
+	struct edge *edges = NULL;
+	struct vertex *v;
+	void **slot;
+
+	for (size_t i = 0; i < n_inputs; i++)
+		assert(!inputs[i].vertex ||
+		       (inputs[i].vertex->id < g->n &&
+			g->vertices[inputs[i].vertex->id] == inputs[i].vertex));
+	memcpy(key, digest.b, DIGEST_SIZE);
+	key[DIGEST_SIZE] = meta->ignore_cache;
+	slot = map_put(&g->by_digest, key, sizeof(key));
+	if (*slot)
+		return *slot;
+	if (n_inputs > 0) {
+		edges = arena_alloc(&g->arena, n_inputs * sizeof(*edges));
+		memcpy(edges, inputs, n_inputs * sizeof(*edges));
+	}
+	v = ARENA_NEW(&g->arena, struct vertex);
+	*v = (struct vertex){
+		.op = *op, .inputs = edges, .n_inputs = n_inputs, .meta = *meta, .digest = digest};
+	append(g, v);
+	*slot = v;
+	return v;
+}
