@@ -1,0 +1,420 @@
+#include "engine/registry_auth.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <openssl/evp.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/json.h"
+#include "base/map.h"
+#include "base/times.h"
+#include "engine/config.h"
+#include "engine/docker_auth.h"
+
+enum {
+	TOKEN_DEFAULT_S = 60, /* lifetime of a token that does not say (token.md) */
+	TOKEN_MARGIN_S = 10,  /* a token is not used so shortly before its end */
+	TOKEN_ANSWER_MAX = 1 << 20,
+	CHALLENGES_MAX = 16,
+};
+
+struct known {
+	char *authorization;
+	int64_t expires; /* monotonic ns; 0: never */
+};
+
+struct registry_auth {
+	struct http *http;
+	pthread_mutex_t lock; /* protects known */
+	struct map known;     /* "url scope" (Bearer) or "url" (Basic) -> struct known */
+};
+
+void auth_challenges_release(struct auth_challenges *c)
+{
+	for (size_t i = 0; i < c->list.n; i++) {
+		free(c->list.v[i].realm);
+		free(c->list.v[i].service);
+		free(c->list.v[i].scope);
+	}
+	vec_release(&c->list);
+}
+
+static bool is_token_char(char c)
+{
+	return isalnum((unsigned char)c) || (c && strchr("!#$%&'*+-.^_`|~", c));
+}
+
+static size_t token_length(const char *p)
+{
+	size_t n = 0;
+
+	while (is_token_char(p[n]))
+		n++;
+	return n;
+}
+
+static const char *skip(const char *p, const char *what)
+{
+	return p + strspn(p, what);
+}
+
+/* A token or a quoted string; NULL if there is neither. */
+static const char *parse_value(const char *p, char **ret)
+{
+	struct buf b = BUF_INIT;
+
+	if (*p != '"') {
+		size_t n = token_length(p);
+
+		if (n == 0)
+			return NULL;
+		*ret = xstrndup(p, n);
+		return p + n;
+	}
+	for (p++; *p && *p != '"'; p++) {
+		if (*p == '\\' && p[1])
+			p++;
+		buf_addc(&b, *p);
+	}
+	if (*p != '"') {
+		buf_release(&b);
+		return NULL;
+	}
+	*ret = buf_take(&b);
+	return p + 1;
+}
+
+static void set_param(struct auth_challenge *c, const char *name, size_t n, char *value)
+{
+	char **field = NULL;
+
+	if (c && n == 5 && strncasecmp(name, "realm", n) == 0)
+		field = &c->realm;
+	else if (c && n == 7 && strncasecmp(name, "service", n) == 0)
+		field = &c->service;
+	else if (c && n == 5 && strncasecmp(name, "scope", n) == 0)
+		field = &c->scope;
+	if (!field) {
+		free(value);
+		return;
+	}
+	free(*field);
+	*field = value;
+}
+
+static struct auth_challenge *begin(struct auth_challenges *ret, const char *scheme, size_t n)
+{
+	enum auth_scheme kind;
+
+	if (n == 5 && strncasecmp(scheme, "basic", n) == 0)
+		kind = AUTH_BASIC;
+	else if (n == 6 && strncasecmp(scheme, "bearer", n) == 0)
+		kind = AUTH_BEARER;
+	else
+		return NULL;
+	if (ret->list.n == CHALLENGES_MAX)
+		return NULL;
+	vec_push(&ret->list, (struct auth_challenge){.scheme = kind});
+	return &vec_last(&ret->list);
+}
+
+int auth_challenges_parse(const char *value, struct auth_challenges *ret)
+{
+	struct auth_challenge *current = NULL;
+	const char *p = skip(value, " \t,");
+
+	while (*p) {
+		size_t n = token_length(p);
+		const char *after = skip(p + n, " \t");
+
+		if (n == 0)
+			return -EINVAL;
+		if (*after == '=' && after[1] != '=') { /* a parameter of the current challenge */
+			char *text = NULL;
+			const char *end = parse_value(skip(after + 1, " \t"), &text);
+
+			if (!end)
+				return -EINVAL;
+			set_param(current, p, n, text);
+			p = end;
+		} else { /* a scheme; a token68 after it belongs to schemes that are passed over */
+			if (*after && *after != ',' && after == p + n)
+				return -EINVAL;
+			current = begin(ret, p, n);
+			p = after;
+		}
+		p = skip(p, " \t,");
+	}
+	return 0;
+}
+
+static void known_free(void *p)
+{
+	struct known *k = p;
+
+	explicit_bzero(k->authorization, strlen(k->authorization));
+	free(k->authorization);
+	free(k);
+}
+
+struct registry_auth *registry_auth_new(struct http *http)
+{
+	struct registry_auth *a = NEW(struct registry_auth);
+
+	a->http = http;
+	pthread_mutex_init(&a->lock, NULL);
+	return a;
+}
+
+void registry_auth_free(struct registry_auth *a)
+{
+	if (!a)
+		return;
+	map_release(&a->known, known_free);
+	pthread_mutex_destroy(&a->lock);
+	free(a);
+}
+
+static char *find_known(struct registry_auth *a, const char *key)
+{
+	struct known *k;
+	char *text = NULL;
+
+	pthread_mutex_lock(&a->lock);
+	k = map_gets(&a->known, key);
+	if (k && (k->expires == 0 || k->expires > times_monotonic_ns()))
+		text = xstrdup(k->authorization);
+	pthread_mutex_unlock(&a->lock);
+	return text;
+}
+
+static void remember(struct registry_auth *a, const char *key, const char *authorization,
+		     int64_t expires)
+{
+	struct known *k = NEW(struct known);
+	void **slot;
+
+	k->authorization = xstrdup(authorization);
+	k->expires = expires;
+	pthread_mutex_lock(&a->lock);
+	slot = map_puts(&a->known, key);
+	if (*slot)
+		known_free(*slot);
+	*slot = k;
+	pthread_mutex_unlock(&a->lock);
+}
+
+char *registry_auth_known(struct registry_auth *a, const struct auth_server *server,
+			  const char *scope)
+{
+	_cleanup_free_ char *key = xasprintf("%s %s", server->url, scope);
+	char *text = find_known(a, key);
+
+	return text ? text : find_known(a, server->url);
+}
+
+static char *basic_value(const struct credentials *c)
+{
+	_cleanup_free_ char *plain = xasprintf("%s:%s", c->username ? c->username : "", c->secret);
+	size_t n = strlen(plain);
+	_cleanup_free_ char *coded = xmalloc(4 * ((n + 2) / 3) + 1);
+
+	EVP_EncodeBlock((unsigned char *)coded, (const unsigned char *)plain, (int)n);
+	explicit_bzero(plain, n);
+	return xasprintf("Basic %s", coded);
+}
+
+static int denied(const struct auth_server *server, const char *why, struct error **err)
+{
+	int r = error_new(err, ERR_DENIED, 0, "registry %s denies access: %s", server->host, why);
+
+	return error_hint(err, r, "kiln login %s", server->host);
+}
+
+static void add_param(struct buf *b, const char *name, const char *value)
+{
+	_cleanup_free_ char *escaped = http_escape(value);
+
+	buf_addf(b, "%s%s=%s", b->n > 0 ? "&" : "", name, escaped);
+}
+
+static void add_scopes(struct buf *b, const char *scope, bool joined)
+{
+	if (joined) { /* oauth.md: one parameter, separated by spaces */
+		add_param(b, "scope", scope);
+		return;
+	}
+	while (*scope) {
+		size_t n = strcspn(scope, " ");
+		_cleanup_free_ char *one = xstrndup(scope, n);
+
+		add_param(b, "scope", one);
+		scope += n + (scope[n] == ' ');
+	}
+}
+
+static int parse_token(const struct buf *body, char **ret_token, int64_t *ret_lifetime,
+		       struct error **err)
+{
+	const char *token = NULL;
+	int64_t lifetime = 0;
+	json_t *doc = NULL;
+	int r = js_parse("the token answer", body->p, body->n, &doc, err);
+
+	if (r == 0 && !json_is_object(doc))
+		r = error_new(err, ERR_INVALID, 0, "the token answer is not a JSON object");
+	if (r == 0)
+		r = js_string(doc, "token", &token, err);
+	if (r == 0 && !token)
+		r = js_string(doc, "access_token", &token, err);
+	if (r == 0)
+		r = js_int(doc, "expires_in", &lifetime, err);
+	if (r == 0 && (!token || !*token))
+		r = error_new(err, ERR_INVALID, 0, "the token answer holds no token");
+	/* It becomes a header line. */
+	for (const char *p = token; r == 0 && *p; p++)
+		if ((unsigned char)*p <= ' ' || (unsigned char)*p >= 127)
+			r = error_new(err, ERR_INVALID, 0, "the token holds bytes it must not");
+	if (r == 0) {
+		*ret_token = xstrdup(token);
+		*ret_lifetime = lifetime > 0 && lifetime < 86400 ? lifetime : TOKEN_DEFAULT_S;
+	}
+	json_decref(doc);
+	return r;
+}
+
+static int ask_realm(struct registry_auth *a, const struct auth_server *server, const char *scope,
+		     const struct auth_challenge *c, const struct credentials *creds,
+		     struct cancel *cancel, struct http_response *resp, struct error **err)
+{
+	_cleanup_strv_ struct strv headers = {0};
+	_cleanup_buf_ struct buf form = BUF_INIT;
+	_cleanup_free_ char *authorization = NULL, *url = NULL;
+	struct http_request req = {.max = TOKEN_ANSWER_MAX,
+				   .ca = server->ca,
+				   .insecure = server->insecure,
+				   .cancel = cancel};
+	int r;
+
+	if (c->service)
+		add_param(&form, "service", c->service);
+	add_scopes(&form, scope, creds && creds->identity_token);
+	if (creds && creds->identity_token) {
+		add_param(&form, "client_id", "kiln");
+		add_param(&form, "grant_type", "refresh_token");
+		add_param(&form, "refresh_token", creds->secret);
+		strv_push(&headers, "Content-Type: application/x-www-form-urlencoded");
+		url = xstrdup(c->realm);
+		req.method = "POST";
+		req.headers = &headers;
+		req.body = form.p;
+		req.body_n = form.n;
+	} else {
+		url = xasprintf("%s%c%s", c->realm, strchr(c->realm, '?') ? '&' : '?', form.p);
+		authorization = creds ? basic_value(creds) : NULL;
+		req.authorization = authorization;
+	}
+	req.url = url;
+	r = http_perform(a->http, &req, resp, err);
+	explicit_bzero(form.p, form.n);
+	return r;
+}
+
+/* Whom may a password be sent to: to the realm that the registry named, but never in the clear over
+ * a network. */
+static int check_realm(const struct auth_server *server, const struct auth_challenge *c,
+		       struct error **err)
+{
+	if (!c->realm)
+		return error_new(err, ERR_INVALID, 0,
+				 "registry %s wants a token and does not say from where",
+				 server->host);
+	if (strncmp(c->realm, "https://", 8) == 0 ||
+	    (strncmp(c->realm, "http://", 7) == 0 &&
+	     (server->insecure || config_host_is_loopback(c->realm + 7))))
+		return 0;
+	return error_new(err, ERR_DENIED, 0,
+			 "registry %s wants a token from \"%.200s\", which is "
+			 "not HTTPS",
+			 server->host, c->realm);
+}
+
+static int fetch_token(struct registry_auth *a, const struct auth_server *server, const char *scope,
+		       const struct auth_challenge *c, const struct credentials *creds,
+		       struct cancel *cancel, char **ret, struct error **err)
+{
+	_cleanup_(http_response_release) struct http_response resp = HTTP_RESPONSE_INIT;
+	_cleanup_free_ char *key = xasprintf("%s %s", server->url, scope), *token = NULL;
+	int64_t lifetime = 0;
+	int r = check_realm(server, c, err);
+
+	if (r == 0)
+		r = ask_realm(a, server, scope, c, creds, cancel, &resp, err);
+	if (r < 0)
+		return error_wrap(err, r, "get a token for registry %s", server->host);
+	if (resp.status == 401 || resp.status == 403)
+		return denied(server,
+			      creds ? "its token server refuses the stored credentials"
+				    : "its token server asks for credentials",
+			      err);
+	if (resp.status != 200)
+		return error_new(err, resp.status >= 500 ? ERR_UNAVAILABLE : ERR_INVALID, 0,
+				 "get a token for registry %s: the token server answers %d",
+				 server->host, resp.status);
+	r = parse_token(&resp.body, &token, &lifetime, err);
+	explicit_bzero(resp.body.p, resp.body.n);
+	if (r < 0)
+		return error_wrap(err, r, "get a token for registry %s", server->host);
+	*ret = xasprintf("Bearer %s", token);
+	if (lifetime > TOKEN_MARGIN_S)
+		remember(a, key, *ret,
+			 times_monotonic_ns() + (lifetime - TOKEN_MARGIN_S) * 1000000000);
+	return 0;
+}
+
+static int answer(struct registry_auth *a, const struct auth_server *server, const char *scope,
+		  const struct auth_challenges *challenges, const struct credentials *creds,
+		  struct cancel *cancel, char **ret, struct error **err)
+{
+	const struct auth_challenge *basic = NULL;
+
+	for (size_t i = 0; i < challenges->list.n; i++) {
+		const struct auth_challenge *c = &challenges->list.v[i];
+
+		if (c->scheme == AUTH_BEARER)
+			return fetch_token(a, server, scope, c, creds, cancel, ret, err);
+		basic = basic ? basic : c;
+	}
+	if (!basic)
+		return denied(server, "it offers no way to log in that kiln knows", err);
+	if (!creds || creds->identity_token)
+		return denied(server, "it asks for a user and a password", err);
+	if (strncmp(server->url, "http://", 7) == 0 && !server->insecure &&
+	    !config_host_is_loopback(server->url + 7))
+		return denied(server, "it asks for a password over plain HTTP", err);
+	*ret = basic_value(creds);
+	remember(a, server->url, *ret, 0);
+	return 0;
+}
+
+int registry_auth_answer(struct registry_auth *a, const struct auth_server *server,
+			 const char *scope, const struct http_response *challenge,
+			 struct cancel *cancel, char **ret, struct error **err)
+{
+	_cleanup_(auth_challenges_release) struct auth_challenges challenges = {0};
+	_cleanup_(credentials_release) struct credentials creds = {0};
+	bool have_creds = false;
+	const char *value;
+	size_t at = 0;
+	int r;
+
+	while ((value = http_header_next(challenge, "www-authenticate", &at)))
+		(void)auth_challenges_parse(value, &challenges);
+	r = docker_auth_lookup(server->host, cancel, &have_creds, &creds, err);
+	if (r < 0)
+		return r;
+	return answer(a, server, scope, &challenges, have_creds ? &creds : NULL, cancel, ret, err);
+}

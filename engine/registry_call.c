@@ -1,0 +1,266 @@
+#include "engine/registry_call.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/map.h"
+#include "engine/registry_auth.h"
+
+enum { SERVER_MESSAGE_MAX = 300 };
+
+struct registry {
+	const struct config *config;
+	struct http *http;
+	struct registry_auth *auth;
+	pthread_mutex_t lock; /* protects plain */
+	struct map plain;     /* hosts that were found to speak plain HTTP */
+};
+
+struct registry *registry_new(const struct config *config)
+{
+	struct registry *r = NEW(struct registry);
+
+	r->config = config;
+	r->http = http_new();
+	r->auth = registry_auth_new(r->http);
+	pthread_mutex_init(&r->lock, NULL);
+	return r;
+}
+
+void registry_free(struct registry *r)
+{
+	if (!r)
+		return;
+	registry_auth_free(r->auth);
+	http_free(r->http);
+	map_release(&r->plain, NULL);
+	pthread_mutex_destroy(&r->lock);
+	free(r);
+}
+
+/* Where one call goes. */
+struct server {
+	char *host;   /* for messages, credentials and configuration */
+	char *url;    /* scheme://host:port */
+	bool guessed; /* the scheme is our guess: plain HTTP may be tried */
+	const char *ca;
+	bool insecure;
+};
+
+static void server_release(struct server *s)
+{
+	free(s->host);
+	free(s->url);
+}
+
+static bool is_plain(struct registry *r, const char *host, bool set)
+{
+	bool plain;
+
+	pthread_mutex_lock(&r->lock);
+	if (set)
+		*map_puts(&r->plain, host) = r;
+	plain = map_gets(&r->plain, host) != NULL;
+	pthread_mutex_unlock(&r->lock);
+	return plain;
+}
+
+static void set_trust(struct registry *r, struct server *s, const struct registry_config *fallback)
+{
+	const struct registry_config *rc = config_registry(r->config, s->host);
+
+	rc = rc ? rc : fallback;
+	s->ca = rc ? rc->ca : NULL;
+	s->insecure = rc && rc->insecure;
+}
+
+static struct server mirror_server(struct registry *r, const struct registry_config *rc,
+				   const char *url)
+{
+	struct server s = {.url = xstrdup(url)};
+	const char *host = strstr(url, "://") + 3;
+
+	s.host = xstrndup(host, strcspn(host, "/"));
+	set_trust(r, &s, rc);
+	return s;
+}
+
+static struct server origin_server(struct registry *r, const char *host)
+{
+	struct server s = {.host = xstrdup(host)};
+
+	set_trust(r, &s, NULL);
+	/* The reference's name of Docker's hub is not that of its server. */
+	if (strcmp(host, "docker.io") == 0) {
+		s.url = xstrdup("https://registry-1.docker.io");
+		return s;
+	}
+	s.guessed = s.insecure || config_host_is_loopback(host);
+	s.url = xasprintf("%s://%s", s.guessed && is_plain(r, host, false) ? "http" : "https",
+			  host);
+	return s;
+}
+
+/* "code: message" of a registry's JSON error, with nothing in it that moves a cursor. */
+static void server_message(const struct http_response *resp, struct buf *b)
+{
+	const char *message = NULL, *code = NULL;
+	json_t *doc = NULL, *errors = NULL;
+
+	if (js_parse("error", resp->body.p, resp->body.n, &doc, NULL) == 0 && json_is_object(doc) &&
+	    js_array(doc, "errors", &errors, NULL) == 0) {
+		const json_t *first = json_array_get(errors, 0);
+
+		if (json_is_object(first) && js_string(first, "message", &message, NULL) == 0)
+			(void)js_string(first, "code", &code, NULL);
+	}
+	if (!message || !*message)
+		message = code;
+	for (size_t i = 0; message && message[i] && i < SERVER_MESSAGE_MAX; i++)
+		buf_addc(b,
+			 (unsigned char)message[i] < ' ' || message[i] == 127 ? ' ' : message[i]);
+	json_decref(doc);
+}
+
+static int status_error(const struct server *s, const struct registry_call *call,
+			const struct http_response *resp, struct error **err)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	const char *comma;
+	int r;
+
+	server_message(resp, &b);
+	comma = b.n > 0 ? ": " : "";
+	switch (resp->status) {
+	case 404:
+		return error_new(err, ERR_NOTFOUND, 0, "%s: not found (registry %s%s%s)",
+				 call->what, s->host, comma, b.p);
+	case 401:
+	case 403:
+		r = error_new(err, ERR_DENIED, 0,
+			      "%s: registry %s denies access, or it does not exist (%d%s%s)",
+			      call->what, s->host, resp->status, comma, b.p);
+		return error_hint(err, r, "kiln login %s", s->host);
+	case 429:
+		r = error_new(err, ERR_UNAVAILABLE, 0,
+			      "%s: registry %s allows no more requests%s%s", call->what, s->host,
+			      comma, b.p);
+		return error_hint(err, r, "wait, or log in for a higher limit: kiln login %s",
+				  s->host);
+	default:
+		return error_new(err, resp->status >= 500 ? ERR_UNAVAILABLE : ERR_INVALID, 0,
+				 "%s: registry %s answers %d%s%s", call->what, s->host,
+				 resp->status, comma, b.p);
+	}
+}
+
+/* One request with the authorization that is known, and again with the answer to a challenge. */
+static int ask(struct registry *r, const struct server *s, const struct registry_call *call,
+	       struct http_response *ret, struct error **err)
+{
+	struct auth_server as = {
+		.url = s->url, .host = s->host, .ca = s->ca, .insecure = s->insecure};
+	_cleanup_free_ char *authorization = registry_auth_known(r->auth, &as, call->scope);
+	_cleanup_free_ char *url = strstr(call->path, "://")
+					   ? xstrdup(call->path)
+					   : xasprintf("%s%s", s->url, call->path);
+	struct http_request req = call->http;
+	int res;
+
+	req.url = url;
+	req.ca = s->ca;
+	req.insecure = s->insecure;
+	/* An upload may be sent to a host of the registry's choice, which signs its own URLs. */
+	if (!http_url_same_origin(url, s->url))
+		free(TAKE_PTR(authorization));
+	req.authorization = authorization;
+	res = http_perform(r->http, &req, ret, err);
+	if (res < 0 || ret->status != 401 || !http_url_same_origin(url, s->url))
+		return res;
+	free(TAKE_PTR(authorization));
+	res = registry_auth_answer(r->auth, &as, call->scope, ret, call->http.cancel,
+				   &authorization, err);
+	if (res < 0)
+		return error_wrap(err, res, "%s", call->what);
+	req.authorization = authorization;
+	return http_perform(r->http, &req, ret, err);
+}
+
+static int ask_server(struct registry *r, struct server *s, const struct registry_call *call,
+		      struct http_response *ret, struct error **err)
+{
+	_cleanup_(error_freep) struct error *failed = NULL;
+	int res = ask(r, s, call, ret, &failed);
+
+	if (res < 0 && ret->tls_failed && s->guessed && strncmp(s->url, "https:", 6) == 0 &&
+	    !strstr(call->path, "://")) {
+		free(s->url);
+		s->url = xasprintf("http://%s", s->host);
+		is_plain(r, s->host, true);
+		error_free(TAKE_PTR(failed));
+		res = ask(r, s, call, ret, &failed);
+	}
+	if (res < 0) {
+		if (err)
+			*err = TAKE_PTR(failed);
+		return error_wrap(err, res, "registry %s", s->host);
+	}
+	if (ret->status >= 200 && ret->status < 300)
+		return 0;
+	return status_error(s, call, ret, err);
+}
+
+/* Does this failure mean that another server may do better? */
+static bool passes_on(int r)
+{
+	return r == -ERR_UNAVAILABLE || r == -ERR_TIMEOUT || r == -ERR_NOTFOUND ||
+	       r == -ERR_DENIED || r == -ERR_INVALID;
+}
+
+/* A server that was there and had no answer says more than one that could not be reached. */
+static bool says_more(int a, int b)
+{
+	bool silent_a = a == -ERR_UNAVAILABLE || a == -ERR_TIMEOUT;
+	bool silent_b = b == -ERR_UNAVAILABLE || b == -ERR_TIMEOUT;
+
+	return silent_b && !silent_a;
+}
+
+int registry_call(struct registry *r, const struct registry_call *call, struct http_response *ret,
+		  char **ret_server, struct error **err)
+{
+	const struct registry_config *rc =
+		call->origin_only ? NULL : config_registry(r->config, call->host);
+	size_t n_mirrors = rc ? rc->mirrors.n : 0;
+	_cleanup_(error_freep) struct error *best = NULL;
+	int best_r = 0;
+
+	for (size_t i = 0; i <= n_mirrors; i++) {
+		_cleanup_(server_release) struct server s =
+			i < n_mirrors ? mirror_server(r, rc, rc->mirrors.v[i])
+				      : origin_server(r, call->host);
+		struct error *failed = NULL;
+		int res = ask_server(r, &s, call, ret, &failed);
+
+		if (ret_server) {
+			free(*ret_server);
+			*ret_server = xstrdup(s.host);
+		}
+		if (res == 0)
+			return 0;
+		if (best_r == 0 || !says_more(best_r, res)) {
+			error_free(best);
+			best = failed;
+			best_r = res;
+		} else {
+			error_free(failed);
+		}
+		if (!passes_on(res))
+			break;
+	}
+	if (err)
+		*err = TAKE_PTR(best);
+	return best_r;
+}
