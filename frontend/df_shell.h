@@ -20,7 +20,7 @@ enum {
  */
 struct df_shell {
 	char escape;	   /* df_file.escape */
-	bool raw_quotes;   /* keep the quotes in the result (heredoc bodies: with keep_quotes) */
+	bool raw_quotes;   /* keep the quotes in the result */
 	bool raw_escapes;  /* keep the escape characters */
 	bool plain_quotes; /* quotes are ordinary characters: heredoc bodies */
 	bool skip_unset;   /* leave references to unset variables as they are written */
@@ -50,5 +50,9 @@ int df_expand(const struct df_shell *s, struct arena *a, const char *word, struc
 /* Many words out of one: blanks that are not quoted split, also those that come from a variable. */
 int df_expand_words(const struct df_shell *s, struct arena *a, const char *word,
 		    struct df_vars *vars, struct df_strings *ret, struct error **err);
+/* The body of a heredoc whose marker is not quoted: quotes stay, the escape character is a
+ * backslash whatever the file's is. */
+int df_expand_heredoc(const struct df_shell *s, struct arena *a, const char *body,
+		      struct df_vars *vars, const char **ret, struct error **err);
 
 #endif
