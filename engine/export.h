@@ -19,6 +19,7 @@
 #include "base/image_config.h"
 #include "base/platform.h"
 #include "base/strv.h"
+#include "base/vec.h"
 #include "engine/layer_blob.h"
 #include "solver/progress.h"
 #include "store/store.h"
@@ -46,6 +47,19 @@ struct export_image {
 	struct platform platform;
 };
 
+enum export_annotated {
+	ANNOTATE_MANIFEST = 1,
+	ANNOTATE_MANIFEST_DESCRIPTOR,
+	ANNOTATE_INDEX,
+	ANNOTATE_INDEX_DESCRIPTOR,
+};
+
+struct export_annotation {
+	enum export_annotated on;
+	char *platform; /* "linux/amd64"; NULL: every platform */
+	char *text;	/* "k=v" */
+};
+
 struct export_options {
 	enum export_type type;
 	struct strv names; /* image names as the user wrote them */
@@ -61,9 +75,9 @@ struct export_options {
 	bool has_epoch;
 	int64_t epoch;		/* SOURCE_DATE_EPOCH, seconds */
 	bool rewrite_timestamp; /* clamp mtimes in new layers */
-	/* "k=v", on the manifest, its descriptor, the index and its descriptor */
-	struct strv annotations, descriptor_annotations, index_annotations,
-		index_descriptor_annotations;
+	VEC(struct export_annotation) annotations;
+	/* Unpacks layers that are blobs only; for local and tar. NULL: they must have dirs. */
+	struct blob_fetcher unpacker;
 };
 
 void export_options_init(struct export_options *o); /* type image */

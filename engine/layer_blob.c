@@ -1,19 +1,21 @@
 #include "engine/layer_blob.h"
 
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/fs.h"
 #include "engine/decompress.h"
 #include "engine/layer_tar.h"
+#include "engine/oci.h"
+#include "engine/parallel.h"
 #include "store/blob.h"
 #include "store/record.h"
 #include "store/rootfs.h"
 
+#define DOCKER_FOREIGN_TYPE "application/vnd.docker.image.rootfs.foreign.diff.tar"
+#define OCI_NONDIST_TYPE "application/vnd.oci.image.layer.nondistributable.v1.tar"
 #define READ_SIZE ((size_t)256 * 1024)
 
 void layer_body_release(struct layer_body *b)
@@ -32,15 +34,14 @@ bool layer_blob_is_received(const struct layer_info *info)
 static const struct {
 	const char *oci, *docker;
 } media_types[] = {
-	{MEDIA_OCI_LAYER, MEDIA_DOCKER_LAYER},
-	{MEDIA_OCI_LAYER "+gzip", MEDIA_DOCKER_LAYER ".gzip"},
-	{MEDIA_OCI_LAYER "+zstd", MEDIA_DOCKER_LAYER ".zstd"},
+	{OCI_LAYER_TYPE, DOCKER_LAYER_TYPE},
+	{OCI_LAYER_TYPE "+gzip", DOCKER_LAYER_TYPE ".gzip"},
+	{OCI_LAYER_TYPE "+zstd", DOCKER_LAYER_TYPE ".zstd"},
 	/* What may not be distributed is distributed all the same once it is in hand. */
-	{MEDIA_OCI_LAYER, MEDIA_DOCKER_FOREIGN},
-	{MEDIA_OCI_LAYER "+gzip", MEDIA_DOCKER_FOREIGN ".gzip"},
-	{"application/vnd.oci.image.layer.nondistributable.v1.tar", MEDIA_DOCKER_LAYER},
-	{"application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
-	 MEDIA_DOCKER_LAYER ".gzip"},
+	{OCI_LAYER_TYPE, DOCKER_FOREIGN_TYPE},
+	{OCI_LAYER_TYPE "+gzip", DOCKER_FOREIGN_TYPE ".gzip"},
+	{OCI_NONDIST_TYPE, DOCKER_LAYER_TYPE},
+	{OCI_NONDIST_TYPE "+gzip", DOCKER_LAYER_TYPE ".gzip"},
 };
 
 char *layer_blob_convert_type(const char *media_type, bool docker)
@@ -53,9 +54,9 @@ char *layer_blob_convert_type(const char *media_type, bool docker)
 									 : "";
 
 			if (docker)
-				return xasprintf("%s%s%s", MEDIA_DOCKER_LAYER, *plain ? "." : "",
+				return xasprintf("%s%s%s", DOCKER_LAYER_TYPE, *plain ? "." : "",
 						 *plain ? plain + 1 : "");
-			return xasprintf("%s%s", MEDIA_OCI_LAYER, plain);
+			return xasprintf("%s%s", OCI_LAYER_TYPE, plain);
 		}
 	return xstrdup(media_type);
 }
@@ -69,9 +70,9 @@ enum compression layer_blob_compression(const char *media_type)
 
 static char *type_of(enum compression c, bool docker)
 {
-	const char *oci = c == COMPRESS_GZIP   ? MEDIA_OCI_LAYER "+gzip"
-			  : c == COMPRESS_ZSTD ? MEDIA_OCI_LAYER "+zstd"
-					       : MEDIA_OCI_LAYER;
+	const char *oci = c == COMPRESS_GZIP   ? OCI_LAYER_TYPE "+gzip"
+			  : c == COMPRESS_ZSTD ? OCI_LAYER_TYPE "+zstd"
+					       : OCI_LAYER_TYPE;
 
 	return layer_blob_convert_type(oci, docker);
 }
@@ -338,39 +339,17 @@ static int make_one(struct store *s, const int64_t *layers, size_t i, size_t n_k
 struct chain {
 	struct store *s;
 	const int64_t *layers;
-	size_t n, n_keep;
+	size_t n_keep;
 	const struct layer_blob_options *o;
 	struct cancel *cancel;
 	struct layer_body *bodies;
-	_Atomic size_t next;
-	pthread_mutex_t lock; /* protects failed, error */
-	int failed;
-	struct error *error;
 };
 
-static void *chain_worker(void *data)
+static int make_nth(void *data, size_t i, struct error **err)
 {
 	struct chain *c = data;
 
-	for (;;) {
-		struct error *err = NULL;
-		size_t i = c->next++;
-		int r;
-
-		if (i >= c->n)
-			return NULL;
-		r = make_one(c->s, c->layers, i, c->n_keep, c->o, c->cancel, &c->bodies[i], &err);
-		if (r == 0)
-			continue;
-		pthread_mutex_lock(&c->lock);
-		if (!c->failed) {
-			c->failed = r;
-			c->error = TAKE_PTR(err);
-		}
-		pthread_mutex_unlock(&c->lock);
-		error_free(err);
-		c->next = c->n;
-	}
+	return make_one(c->s, c->layers, i, c->n_keep, c->o, c->cancel, &c->bodies[i], err);
 }
 
 /* Fetches the blobs that received layers lack. */
@@ -401,15 +380,10 @@ int layer_blob_make(struct store *s, const int64_t *layers, size_t n, size_t n_k
 {
 	struct chain c = {.s = s,
 			  .layers = layers,
-			  .n = n,
 			  .n_keep = n_keep,
 			  .o = o,
 			  .cancel = cancel,
 			  .bodies = ret};
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	size_t n_threads = o->n_threads > 0 ? o->n_threads : cores > 0 ? (size_t)cores : 1;
-	_cleanup_free_ pthread_t *threads = NULL;
-	size_t started = 0;
 	int r;
 
 	memset(ret, 0, n * sizeof(*ret));
@@ -418,26 +392,11 @@ int layer_blob_make(struct store *s, const int64_t *layers, size_t n, size_t n_k
 		if (r < 0)
 			return r;
 	}
-	if (n_threads > n)
-		n_threads = n;
-	threads = xcalloc(n_threads + 1, sizeof(*threads));
-	pthread_mutex_init(&c.lock, NULL);
-	for (; started + 1 < n_threads; started++)
-		if (pthread_create(&threads[started], NULL, chain_worker, &c) != 0)
-			break;
-	chain_worker(&c);
-	for (size_t i = 0; i < started; i++)
-		pthread_join(threads[i], NULL);
-	pthread_mutex_destroy(&c.lock);
-	if (!c.failed)
-		return 0;
-	for (size_t i = 0; i < n; i++)
-		layer_body_release(&ret[i]);
-	if (err)
-		*err = c.error;
-	else
-		error_free(c.error);
-	return c.failed;
+	r = parallel_for(n, make_nth, &c, err);
+	if (r < 0)
+		for (size_t i = 0; i < n; i++)
+			layer_body_release(&ret[i]);
+	return r;
 }
 
 /* --- sending -------------------------------------------------------------------------------------

@@ -17,11 +17,6 @@
 /* The `source` of layers that came in an archive: their bytes cannot be fetched again. */
 #define LAYER_SOURCE_ARCHIVE "archive"
 
-/* Media types of layers. */
-#define MEDIA_OCI_LAYER "application/vnd.oci.image.layer.v1.tar"
-#define MEDIA_DOCKER_LAYER "application/vnd.docker.image.rootfs.diff.tar"
-#define MEDIA_DOCKER_FOREIGN "application/vnd.docker.image.rootfs.foreign.diff.tar"
-
 /* Makes the blobs of these layers present, fetching what is missing. */
 struct blob_fetcher {
 	int (*require)(void *data, const int64_t *layers, size_t n, struct error **err);
@@ -36,7 +31,6 @@ struct layer_blob_options {
 	int64_t clamp_time;	     /* seconds */
 	bool lazy;		     /* the bytes of received layers may stay where they are */
 	struct blob_fetcher fetcher; /* require NULL: a missing blob is ERR_NOTFOUND */
-	unsigned n_threads;	     /* layers at a time; 0: the number of cores */
 };
 
 /* A layer as it is to be exported. */
