@@ -30,8 +30,8 @@ int copy_roots_resolve(struct tree *t, const struct op_file_copy *copy, struct c
 		       struct error **err);
 
 /* One selected path. `rel` is its path below the root ("" for the root itself). `included` is false
- * for a directory that is there only because something below it may be selected: it is made when
- * the first such path comes. */
+ * for a directory that no pattern selects: it comes only where something below it does, just before
+ * it. */
 struct copy_item {
 	const char *rel;
 	const struct entry *entry;
@@ -50,5 +50,8 @@ int copy_select_walk(struct tree *t, const struct op_file_copy *copy, const stru
  * copied does not. Files are hashed in parallel. */
 int copy_select_digest(struct tree *t, const struct op_file_copy *const *copies, size_t n,
 		       struct digest *ret, struct error **err);
+
+/* Content digest of one path (symlinks followed) and what is below it, as a bind mount shows it. */
+int tree_path_digest(struct tree *t, const char *path, struct digest *ret, struct error **err);
 
 #endif

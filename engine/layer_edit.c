@@ -1,0 +1,496 @@
+#include "engine/layer_edit.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/path.h"
+#include "base/vec.h"
+#include "engine/tree.h"
+
+/* A hard link that this edit made. Both paths are in the layer; owned. */
+struct made_link {
+	char *path, *target;
+};
+
+struct layer_edit {
+	const struct rootfs *base;
+	struct layer_writer *writer;
+	int64_t now;
+	struct buf listed; /* the directory whose parents were listed last, see list_parents */
+	bool listed_touched;
+	bool has_listed;
+	VEC(struct made_link) links;
+};
+
+int layer_edit_open(struct store *s, const struct rootfs *base, int64_t now,
+		    struct layer_edit **ret, struct error **err)
+{
+	struct layer_writer *w;
+	struct layer_edit *e;
+	int r;
+
+	r = layer_writer_open(s, &w, err);
+	if (r < 0)
+		return r;
+	e = NEW(struct layer_edit);
+	e->base = base;
+	e->writer = w;
+	e->now = now;
+	e->listed = (struct buf)BUF_INIT;
+	*ret = e;
+	return 0;
+}
+
+void layer_edit_free(struct layer_edit *e)
+{
+	if (!e)
+		return;
+	layer_writer_free(e->writer);
+	for (size_t i = 0; i < e->links.n; i++) {
+		free(e->links.v[i].path);
+		free(e->links.v[i].target);
+	}
+	vec_release(&e->links);
+	buf_release(&e->listed);
+	free(e);
+}
+
+int layer_edit_commit(struct layer_edit *e, int64_t *ret_layer, struct error **err)
+{
+	return layer_writer_commit(e->writer, ret_layer, err);
+}
+
+struct layer_writer *layer_edit_writer(struct layer_edit *e)
+{
+	return e->writer;
+}
+
+/* Does something in the layer above `path` hide what lower layers have there? */
+static bool base_is_hidden(const struct layer_edit *e, const char *path)
+{
+	_cleanup_free_ char *up = NULL;
+	char *slash;
+
+	if (layer_writer_count(e->writer) == 0)
+		return false;
+	up = xstrdup(path);
+	while ((slash = strrchr(up, '/'))) {
+		const struct entry *above;
+
+		*slash = '\0';
+		above = layer_writer_get(e->writer, up);
+		if (above && (above->type != ENTRY_DIR || above->opaque))
+			return true;
+	}
+	return false;
+}
+
+static bool get_from_base(const struct layer_edit *e, const char *path, struct rootfs_node *ret)
+{
+	return !base_is_hidden(e, path) && rootfs_get(e->base, path, ret);
+}
+
+bool layer_edit_get(const struct layer_edit *e, const char *path, struct entry *ret)
+{
+	const struct entry *own = layer_writer_get(e->writer, path);
+	struct rootfs_node node;
+
+	if (own && own->type == ENTRY_WHITEOUT)
+		return false;
+	if (own) {
+		*ret = *own;
+		if (own->type == ENTRY_HARDLINK) {
+			const struct entry *data = layer_writer_get(e->writer, own->link);
+
+			if (!data)
+				return false;
+			*ret = *data;
+			ret->path = own->path;
+		}
+		return true;
+	}
+	if (*path == '\0' && !rootfs_get(e->base, "", &node)) {
+		*ret = (struct entry){.path = "", .type = ENTRY_DIR, .mode = 0755};
+		return true;
+	}
+	if (!get_from_base(e, path, &node))
+		return false;
+	*ret = node.entry;
+	return true;
+}
+
+static bool edit_lookup(const void *data, const char *path, struct entry *ret)
+{
+	return layer_edit_get(data, path, ret);
+}
+
+int layer_edit_resolve(const struct layer_edit *e, const char *scope, const char *path,
+		       bool follow_last, char **ret_path, bool *ret_exists, struct entry *ret,
+		       struct error **err)
+{
+	return tree_resolve_scoped(edit_lookup, e, scope, path, follow_last, ret_path, ret_exists,
+				   ret, err);
+}
+
+/* Puts `path`, a directory of lower layers, into this layer as it is there. */
+static int list_directory(struct layer_edit *e, const char *path, struct error **err)
+{
+	struct rootfs_node node;
+	struct entry dir;
+
+	if (layer_writer_get(e->writer, path))
+		return 0;
+	if (!get_from_base(e, path, &node) || node.entry.type != ENTRY_DIR)
+		return error_new(err, ERR_INVALID, 0, "/%s: not a directory", path);
+	dir = node.entry;
+	dir.path = path;
+	dir.opaque = false;
+	return layer_writer_put(e->writer, &dir, err);
+}
+
+/* Lists the directories above `path` in the layer, and with `touch` gives the nearest one the time
+ * `now`. The root itself is never listed: no layer tar names it. */
+static int list_parents(struct layer_edit *e, const char *path, bool touch, struct error **err)
+{
+	const char *slash = strrchr(path, '/');
+	size_t n = slash ? (size_t)(slash - path) : 0;
+	const struct entry *parent;
+	int r;
+
+	if (n == 0)
+		return 0;
+	if (e->has_listed && e->listed.n == n && memcmp(e->listed.p, path, n) == 0 &&
+	    (e->listed_touched || !touch))
+		return 0;
+	buf_clear(&e->listed);
+	buf_add(&e->listed, path, n);
+	for (size_t i = 1; i <= n; i++) {
+		char c = e->listed.p[i];
+
+		if (c != '/' && c != '\0')
+			continue;
+		e->listed.p[i] = '\0';
+		r = list_directory(e, e->listed.p, err);
+		e->listed.p[i] = c;
+		if (r < 0)
+			return r;
+	}
+	parent = layer_writer_get(e->writer, e->listed.p);
+	if (touch && parent && parent->mtime != e->now) {
+		struct entry dir = *parent;
+
+		dir.path = e->listed.p;
+		dir.mtime = e->now;
+		r = layer_writer_put(e->writer, &dir, err);
+		if (r < 0)
+			return r;
+	}
+	e->has_listed = true;
+	e->listed_touched = touch;
+	return 0;
+}
+
+/* Forgets what was listed last: `path` was removed or its metadata was set. */
+static void forget_listed(struct layer_edit *e, const char *path)
+{
+	if (e->has_listed && path_within(e->listed.p, path))
+		e->has_listed = false;
+}
+
+int layer_edit_mkdir_all(struct layer_edit *e, const char *path, const struct layer_owner *owner,
+			 struct error **err)
+{
+	_cleanup_free_ char *up = xstrdup(path);
+
+	for (char *p = up; *up != '\0'; p++) {
+		struct entry entry = {.path = up,
+				      .type = ENTRY_DIR,
+				      .mode = owner->mode,
+				      .uid = owner->uid,
+				      .gid = owner->gid,
+				      .mtime = owner->mtime},
+			     have;
+		char c = *p;
+		int r = 0;
+
+		if (c != '/' && c != '\0')
+			continue;
+		*p = '\0';
+		if (!layer_edit_get(e, up, &have))
+			r = layer_edit_put(e, &entry, false, err);
+		else if (have.type != ENTRY_DIR)
+			r = error_new(err, ERR_INVALID, 0, "mkdir /%s: not a directory", up);
+		if (r < 0)
+			return r;
+		*p = c;
+		if (c == '\0')
+			break;
+	}
+	return 0;
+}
+
+/* Makes room in the layer for a new entry: *ret_opaque tells whether a directory put there must
+ * hide one of the lower layers that was removed. */
+static int clear_own(struct layer_edit *e, const struct entry *entry, bool *ret_opaque,
+		     struct error **err)
+{
+	const struct entry *own = layer_writer_get(e->writer, entry->path);
+	struct rootfs_node node;
+
+	*ret_opaque = false;
+	if (!own)
+		return 0;
+	if (own->type == ENTRY_DIR && entry->type == ENTRY_DIR) {
+		*ret_opaque = own->opaque;
+		return 0;
+	}
+	if (entry->type == ENTRY_DIR && !base_is_hidden(e, entry->path) &&
+	    rootfs_get(e->base, entry->path, &node))
+		*ret_opaque = node.entry.type == ENTRY_DIR;
+	return layer_writer_remove(e->writer, entry->path, err);
+}
+
+/* All that is to be done before an entry is written; *ret is the entry as it is to be written. */
+static int prepare(struct layer_edit *e, const struct entry *entry, bool quiet, struct entry *ret,
+		   struct error **err)
+{
+	struct entry have;
+	bool existed = layer_edit_get(e, entry->path, &have);
+	bool opaque;
+	int r;
+
+	/* Setting the metadata of a directory that is there does not touch the one above it. */
+	r = list_parents(e, entry->path,
+			 !quiet && !(existed && have.type == ENTRY_DIR && entry->type == ENTRY_DIR),
+			 err);
+	if (r < 0)
+		return r;
+	r = clear_own(e, entry, &opaque, err);
+	if (r < 0)
+		return r;
+	forget_listed(e, entry->path);
+	*ret = *entry;
+	ret->opaque = opaque;
+	return 0;
+}
+
+int layer_edit_put(struct layer_edit *e, const struct entry *entry, bool quiet, struct error **err)
+{
+	struct entry put;
+	int r;
+
+	if (*entry->path == '\0')
+		return 0;
+	r = prepare(e, entry, quiet, &put, err);
+	if (r < 0)
+		return r;
+	return layer_writer_put(e->writer, &put, err);
+}
+
+int layer_edit_file(struct layer_edit *e, const struct entry *entry, bool quiet, struct error **err)
+{
+	struct entry put;
+	int r;
+
+	r = prepare(e, entry, quiet, &put, err);
+	if (r < 0)
+		return r;
+	return layer_writer_file(e->writer, &put, err);
+}
+
+/* Opens the bytes of a file as merged. */
+static int open_merged(const struct layer_edit *e, const char *path, struct error **err)
+{
+	const struct entry *own = layer_writer_get(e->writer, path);
+	struct rootfs_node node;
+
+	if (own && (own->type == ENTRY_FILE || own->type == ENTRY_HARDLINK)) {
+		_cleanup_free_ char *upper = layer_writer_upper(e->writer);
+		_cleanup_close_ int dir = fs_open_dir(AT_FDCWD, upper);
+		int fd = dir < 0 ? dir : fs_open_no_symlinks(dir, path, O_RDONLY, 0);
+
+		if (fd < 0)
+			return error_new(err, ERR_IO, -fd, "open '/%s'", path);
+		return fd;
+	}
+	if (own || !get_from_base(e, path, &node))
+		return error_new(err, ERR_NOTFOUND, 0, "open '/%s': not found", path);
+	return rootfs_open_file(e->base, &node, err);
+}
+
+/* Writes a file of the merged tree into the layer under its own name. */
+static int copy_up(struct layer_edit *e, const char *path, struct error **err)
+{
+	_cleanup_free_ char *name = xstrdup(path);
+	_cleanup_close_ int fd = -1;
+	struct entry file;
+	int r;
+
+	if (!layer_edit_get(e, name, &file))
+		return error_new(err, ERR_NOTFOUND, 0, "/%s: not found", name);
+	fd = open_merged(e, name, err);
+	if (fd < 0)
+		return fd;
+	file.path = name;
+	file.type = ENTRY_FILE;
+	r = list_parents(e, name, false, err);
+	if (r < 0)
+		return r;
+	r = layer_writer_file(e->writer, &file, err);
+	if (r < 0)
+		return r;
+	r = layer_writer_copy_known(e->writer, fd, &file.content, file.size, err);
+	if (r < 0)
+		return r;
+	return layer_writer_file_end(e->writer, NULL, err);
+}
+
+static void remember_link(struct layer_edit *e, const char *path, const char *target)
+{
+	struct made_link link = {.path = xstrdup(path), .target = xstrdup(target)};
+
+	vec_push(&e->links, link);
+}
+
+int layer_edit_link(struct layer_edit *e, const char *path, const char *target, bool quiet,
+		    struct error **err)
+{
+	const struct entry *own = layer_writer_get(e->writer, target);
+	struct entry link = {.path = path, .type = ENTRY_HARDLINK}, have;
+	_cleanup_free_ char *carrier = NULL, *symlink = NULL;
+	int r;
+
+	if (strcmp(path, target) == 0)
+		return 0;
+	if (!layer_edit_get(e, target, &have))
+		return error_new(err, ERR_NOTFOUND, 0, "link '/%s' to '/%s': no such file", path,
+				 target);
+	if (have.type == ENTRY_DIR)
+		return error_new(err, ERR_INVALID, 0,
+				 "link '/%s' to '/%s': the target is a directory", path, target);
+	carrier = xstrdup(own && own->type == ENTRY_HARDLINK ? own->link : target);
+	if (have.type != ENTRY_FILE) {
+		/* A second name of a symlink or a device is another one: nothing can tell. */
+		have.path = path;
+		have.link = symlink = xstrdup(have.link);
+		return layer_edit_put(e, &have, quiet, err);
+	}
+	if (!own) {
+		r = copy_up(e, target, err);
+		if (r < 0)
+			return r;
+	}
+	link.link = carrier;
+	r = layer_edit_put(e, &link, quiet, err);
+	if (r == 0)
+		remember_link(e, path, carrier);
+	return r;
+}
+
+/* `path` is about to go. Where a file below it carries the bytes of a hard link elsewhere, that
+ * link becomes the carrier. */
+static int save_links(struct layer_edit *e, const char *path, struct error **err)
+{
+	for (size_t i = 0; i < e->links.n; i++) {
+		struct made_link *link = &e->links.v[i];
+		_cleanup_free_ char *old = NULL;
+		_cleanup_close_ int fd = -1;
+		const struct entry *own;
+		struct entry file;
+		int r;
+
+		if (!path_within(link->target, path) || path_within(link->path, path))
+			continue;
+		own = layer_writer_get(e->writer, link->path);
+		if (!own || own->type != ENTRY_HARDLINK || strcmp(own->link, link->target) != 0)
+			continue;
+		fd = open_merged(e, link->path, err);
+		if (fd < 0)
+			return fd;
+		if (!layer_edit_get(e, link->path, &file))
+			return error_new(err, ERR_INTERNAL, 0, "/%s: lost its data", link->path);
+		file.path = link->path;
+		r = layer_writer_remove(e->writer, link->path, err);
+		if (r == 0)
+			r = layer_writer_file(e->writer, &file, err);
+		if (r == 0)
+			r = layer_writer_copy(e->writer, fd, err);
+		if (r == 0)
+			r = layer_writer_file_end(e->writer, NULL, err);
+		if (r < 0)
+			return r;
+		old = xstrdup(link->target);
+		/* The other names of the file now belong to the new carrier. */
+		for (size_t k = i + 1; k < e->links.n; k++) {
+			struct made_link *other = &e->links.v[k];
+			struct entry again = {
+				.path = other->path, .type = ENTRY_HARDLINK, .link = link->path};
+
+			if (strcmp(other->target, old) != 0 || path_within(other->path, path))
+				continue;
+			r = layer_writer_remove(e->writer, other->path, err);
+			if (r == 0)
+				r = layer_writer_put(e->writer, &again, err);
+			if (r < 0)
+				return r;
+			free(other->target);
+			other->target = xstrdup(link->path);
+		}
+	}
+	return 0;
+}
+
+int layer_edit_remove(struct layer_edit *e, const char *path, struct error **err)
+{
+	struct entry whiteout = {.path = path, .type = ENTRY_WHITEOUT}, have;
+	struct rootfs_node node;
+	bool in_base;
+	int r;
+
+	if (*path == '\0')
+		return error_new(err, ERR_INVALID, 0, "the root directory cannot be removed");
+	if (!layer_edit_get(e, path, &have))
+		return 0;
+	r = list_parents(e, path, true, err);
+	if (r < 0)
+		return r;
+	r = save_links(e, path, err);
+	if (r < 0)
+		return r;
+	in_base = get_from_base(e, path, &node);
+	if (layer_writer_get(e->writer, path)) {
+		r = layer_writer_remove(e->writer, path, err);
+		if (r < 0)
+			return r;
+	}
+	forget_listed(e, path);
+	if (!in_base)
+		return 0;
+	return layer_writer_put(e->writer, &whiteout, err);
+}
+
+int layer_edit_read(const struct layer_edit *e, const char *path, size_t max, struct buf *ret,
+		    struct error **err)
+{
+	_cleanup_free_ char *resolved = NULL;
+	_cleanup_close_ int fd = -1;
+	struct entry entry;
+	bool exists;
+	int r;
+
+	r = layer_edit_resolve(e, "", path, true, &resolved, &exists, &entry, err);
+	if (r < 0)
+		return r;
+	if (!exists || entry.type != ENTRY_FILE)
+		return error_new(err, ERR_NOTFOUND, 0, "'%s' is no file of the image", path);
+	fd = open_merged(e, resolved, err);
+	if (fd < 0)
+		return fd;
+	if (entry.size > max)
+		return error_new(err, ERR_INVALID, 0, "'%s' is larger than %zu bytes", path, max);
+	r = fs_read_fd(fd, ret);
+	return r < 0 ? error_new(err, ERR_IO, -r, "read '%s'", path) : 0;
+}

@@ -1,0 +1,50 @@
+#include "engine/op_content.h"
+
+#include "engine/copy_select.h"
+#include "engine/tree_rootfs.h"
+#include "solver/op_key.h"
+
+/* Everything that is in a result. */
+static int whole_digest(struct store *s, const struct result *result, struct tree *tree,
+			struct digest *ret, struct error **err)
+{
+	_cleanup_(rootfs_freep) struct rootfs *rootfs = NULL;
+	int r;
+
+	if (result && result->tree)
+		return tree_path_digest(tree, "", ret, err);
+	r = rootfs_open(s, result ? result->layers : NULL, result ? result->n_layers : 0, &rootfs,
+			err);
+	return r < 0 ? r : rootfs_digest(rootfs, ret, err);
+}
+
+int op_content(struct store *s, const struct op *op, size_t input, const struct result *result,
+	       struct digest *ret, struct error **err)
+{
+	_cleanup_(tree_unrefp) struct tree *tree = NULL;
+	_cleanup_hasher_ struct hasher h;
+	struct op_use use;
+	size_t i = 0;
+	int r;
+
+	r = tree_of_result(s, result, &tree, err);
+	if (r < 0)
+		return r;
+	hasher_init(&h);
+	while (op_use_next(op, input, &i, &use)) {
+		struct digest d = {0};
+
+		if (use.kind == OP_USE_WHOLE)
+			r = whole_digest(s, result, tree, &d, err);
+		else if (use.kind == OP_USE_PATH)
+			r = tree_path_digest(tree, use.path, &d, err);
+		else
+			r = copy_select_digest(tree, &use.copy, 1, &d, err);
+		if (r < 0)
+			return r;
+		hasher_add_u64(&h, use.kind);
+		hasher_add(&h, d.b, sizeof(d.b));
+	}
+	hasher_final(&h, ret);
+	return 0;
+}
