@@ -50,6 +50,8 @@ struct df_lint_config {
 	uint32_t skip, experimental;
 };
 
+enum { DF_WARNINGS_MAX = 10000 }; /* more are dropped */
+
 struct df_warning {
 	enum df_rule rule;
 	const char *text; /* "Stage name 'Build' should be lowercase" */
