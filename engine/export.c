@@ -1,0 +1,95 @@
+#include "engine/export.h"
+
+#include <stdlib.h>
+
+#include "engine/export_make.h"
+
+void export_result_release(struct export_result *r)
+{
+	free(r->media_type);
+	strv_release(&r->names);
+	json_decref(r->descriptor);
+	*r = (struct export_result){0};
+}
+
+static const char *step_name(const struct export_options *o)
+{
+	switch (o->type) {
+	case EXPORT_OCI:
+		return "exporting to oci image format";
+	case EXPORT_DOCKER:
+		return "exporting to docker image format";
+	case EXPORT_LOCAL:
+		return "exporting to client directory";
+	case EXPORT_TAR:
+		return "exporting to client tarball";
+	default:
+		return "exporting to image";
+	}
+}
+
+static int dispatch(struct export_job *j, struct error **err)
+{
+	switch (j->o->type) {
+	case EXPORT_IMAGE:
+		return export_to_store(j, err);
+	case EXPORT_OCI:
+	case EXPORT_DOCKER:
+		return export_to_layout(j, err);
+	case EXPORT_LOCAL:
+		return export_to_dir(j, err);
+	case EXPORT_TAR:
+		return export_to_tar(j, err);
+	default:
+		return error_new(err, ERR_INTERNAL, 0, "no exporter for this output");
+	}
+}
+
+static int check(size_t n, const struct export_options *o, struct error **err)
+{
+	if (o->push || o->type == EXPORT_REGISTRY)
+		return error_hint(err,
+				  error_new(err, ERR_UNSUPPORTED, 0,
+					    "a build cannot push its image to a registry yet"),
+				  "build it into the local store, then push it");
+	if (n == 0)
+		return error_new(err, ERR_INTERNAL, 0, "nothing to export");
+	return 0;
+}
+
+int export_run(struct store *s, const struct export_image *images, size_t n,
+	       const struct export_options *o, const struct progress *progress,
+	       struct cancel *cancel, struct export_result *ret, struct error **err)
+{
+	struct export_result result = {0};
+	struct error *why = NULL;
+	struct export_job j = {
+		.s = s, .images = images, .n = n, .o = o, .cancel = cancel, .result = &result};
+	int r;
+
+	if (o->type == EXPORT_NONE && !o->push) {
+		*ret = result;
+		return 0;
+	}
+	r = check(n, o, err);
+	if (r == 0)
+		r = export_full_names(o, &j.names, err);
+	if (r < 0) {
+		strv_release(&j.names);
+		return r;
+	}
+	j.job = job_open(progress, cancel, step_name(o));
+	r = job_close(j.job, dispatch(&j, &why), &why);
+	if (r < 0) {
+		strv_release(&j.names);
+		export_result_release(&result);
+		if (err)
+			*err = why;
+		else
+			error_free(why);
+		return r;
+	}
+	result.names = j.names;
+	*ret = result;
+	return 0;
+}

@@ -1,0 +1,147 @@
+#include "engine/export_make.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/imageref.h"
+#include "base/times.h"
+#include "engine/oci.h"
+#include "engine/oci_manifest.h"
+
+#define SECOND INT64_C(1000000000)
+
+void made_image_release(struct made_image *m)
+{
+	for (size_t i = 0; m->bodies && i < m->in->n_layers; i++)
+		layer_body_release(&m->bodies[i]);
+	free(m->bodies);
+	buf_release(&m->config);
+	buf_release(&m->manifest);
+	m->bodies = NULL;
+}
+
+void export_annotations(const struct export_options *o, enum export_annotated on,
+			const struct platform *platform, struct strv *ret)
+{
+	char text[64] = "";
+
+	if (platform)
+		platform_format(platform, text);
+	for (size_t i = 0; i < o->annotations.n; i++) {
+		const struct export_annotation *a = &o->annotations.v[i];
+
+		if (a->on == on && (!a->platform || !platform || strcmp(a->platform, text) == 0))
+			strv_push(ret, a->text);
+	}
+}
+
+struct layer_blob_options export_layer_options(const struct export_options *o)
+{
+	struct layer_blob_options lo = o->layers;
+
+	lo.docker_types = !o->oci_mediatypes;
+	lo.clamp = o->rewrite_timestamp && o->has_epoch;
+	lo.clamp_time = o->epoch;
+	return lo;
+}
+
+int export_full_names(const struct export_options *o, struct strv *ret, struct error **err)
+{
+	for (size_t i = 0; i < o->names.n; i++) {
+		_cleanup_(imageref_release) struct imageref ref = IMAGEREF_INIT;
+		_cleanup_free_ char *full = NULL;
+		int r = imageref_parse(o->names.v[i], &ref, err);
+
+		if (r < 0)
+			return error_wrap(err, r, "invalid tag \"%s\"", o->names.v[i]);
+		if (ref.has_digest)
+			return error_new(
+				err, ERR_INVALID, 0,
+				"invalid tag \"%s\": a name for an image cannot have a digest",
+				o->names.v[i]);
+		full = imageref_format(&ref);
+		if (!strv_contains(ret, full))
+			strv_push(ret, full);
+	}
+	return 0;
+}
+
+void export_describe(struct export_result *r, const char *media_type, const struct digest *digest,
+		     uint64_t size, const struct digest *config, const struct strv *annotations,
+		     const struct platform *platform)
+{
+	r->has_image = true;
+	r->config = *config;
+	r->manifest = *digest;
+	r->size = size;
+	free(r->media_type);
+	r->media_type = xstrdup(media_type);
+	json_decref(r->descriptor);
+	r->descriptor = oci_descriptor(media_type, digest, size, annotations, platform);
+}
+
+/* The index file of a layer is written once, when the layer is made. */
+static int64_t layer_made_at(struct store *s, int64_t layer)
+{
+	_cleanup_free_ char *path = xasprintf("layers/%lld/index", (long long)layer);
+	struct stat st;
+
+	if (fstatat(store_dirfd(s), path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	return st.st_mtim.tv_sec * SECOND + st.st_mtim.tv_nsec;
+}
+
+static void complete_config(struct store *s, const struct export_image *in,
+			    const struct export_options *o, const struct layer_body *bodies,
+			    struct image_config *ret)
+{
+	_cleanup_free_ int64_t *made = xcalloc(in->n_layers + 1, sizeof(*made));
+	struct oci_times times = {
+		.layers = made, .has_epoch = o->has_epoch, .epoch = o->epoch * SECOND};
+
+	for (size_t i = in->config->diff_ids.n; i < in->n_layers; i++) {
+		if (in->layer_times)
+			made[i] = in->layer_times[i];
+		if (made[i] == 0)
+			made[i] = layer_made_at(s, in->layers[i]);
+	}
+	oci_config_complete(in->config, bodies, in->n_layers, &times, ret);
+}
+
+int export_make(struct store *s, const struct export_image *in, const struct export_options *o,
+		const struct layer_blob_options *lo, struct cancel *cancel, struct made_image *ret,
+		struct error **err)
+{
+	_cleanup_strv_ struct strv annotations = {0};
+	struct made_image m = {.in = in, .config = BUF_INIT, .manifest = BUF_INIT};
+	struct image_config config;
+	int r;
+
+	m.n_keep = in->config->diff_ids.n;
+	if (m.n_keep > in->n_layers)
+		return error_new(err, ERR_INTERNAL, 0,
+				 "the image has %zu layers, fewer than its base image's %zu",
+				 in->n_layers, m.n_keep);
+	m.bodies = xcalloc(in->n_layers + 1, sizeof(*m.bodies));
+	r = layer_blob_make(s, in->layers, in->n_layers, m.n_keep, lo, cancel, m.bodies, err);
+	if (r < 0) {
+		made_image_release(&m);
+		return r;
+	}
+	image_config_init(&config, NULL);
+	complete_config(s, in, o, m.bodies, &config);
+	image_config_write(&config, &m.config);
+	if (config.created)
+		(void)times_parse_rfc3339(config.created, &m.created);
+	image_config_release(&config);
+	m.config_digest = digest_of(m.config.p, m.config.n);
+	export_annotations(o, ANNOTATE_MANIFEST, &in->platform, &annotations);
+	oci_manifest_write(lo->docker_types, &m.config_digest, m.config.n, m.bodies, in->n_layers,
+			   &annotations, &m.manifest);
+	m.manifest_digest = digest_of(m.manifest.p, m.manifest.n);
+	m.manifest_type = lo->docker_types ? DOCKER_MANIFEST_TYPE : OCI_MANIFEST_TYPE;
+	*ret = m;
+	return 0;
+}
