@@ -1,0 +1,334 @@
+#include "engine/network.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/spawn.h"
+#include "engine/sandbox.h"
+#include "engine/userns.h"
+
+/* What the container asks where the host's resolver listens on loopback; pasta passes it on. */
+#define DNS_FORWARD "169.254.1.1"
+
+struct network {
+	struct sandbox_helper helper;
+	int fd;
+	struct network *next; /* in the pool */
+};
+
+struct network_pool {
+	pthread_mutex_t lock; /* protects idle */
+	struct network *idle;
+};
+
+/* --- resolv.conf and hosts --- */
+
+static bool is_loopback(const char *address)
+{
+	return strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0;
+}
+
+/* One line of resolv.conf; its resolver's address, or NULL if it names none. */
+static char *line_resolver(const char *line, size_t n)
+{
+	size_t skip = strspn(line, " \t"), end;
+
+	if (n < skip + 10 || strncmp(line + skip, "nameserver", 10) != 0)
+		return NULL;
+	skip += 10;
+	skip += strspn(line + skip, " \t");
+	end = skip < n ? strcspn(line + skip, " \t\r\n%#") : 0;
+	return end > 0 ? xstrndup(line + skip, end) : NULL;
+}
+
+/* Copies the host's resolv.conf without loopback resolvers; returns how many others it has. */
+static size_t copy_resolv_conf(bool keep_loopback, struct buf *ret)
+{
+	_cleanup_buf_ struct buf text = BUF_INIT_MAX(1 << 16);
+	size_t resolvers = 0;
+
+	if (fs_read_file(AT_FDCWD, "/etc/resolv.conf", &text) < 0)
+		return 0;
+	for (const char *line = text.p; *line;) {
+		size_t n = strcspn(line, "\n");
+		_cleanup_free_ char *address = line_resolver(line, n);
+
+		if (!address || keep_loopback || !is_loopback(address)) {
+			buf_add(ret, line, n);
+			buf_addc(ret, '\n');
+			resolvers += address != NULL;
+		}
+		line += n + (line[n] == '\n');
+	}
+	return resolvers;
+}
+
+static bool needs_dns_forward(void)
+{
+	_cleanup_buf_ struct buf text = BUF_INIT;
+
+	return copy_resolv_conf(false, &text) == 0;
+}
+
+char *network_resolv_conf(bool isolated)
+{
+	struct buf text = BUF_INIT;
+
+	if (copy_resolv_conf(!isolated, &text) == 0 && isolated)
+		buf_adds(&text, "nameserver " DNS_FORWARD "\n");
+	return buf_take(&text);
+}
+
+char *network_hosts(const char *hostname, const struct strv *extra)
+{
+	struct buf text = BUF_INIT;
+
+	buf_addf(&text, "127.0.0.1\tlocalhost%s%s\n", hostname ? " " : "",
+		 hostname ? hostname : "");
+	buf_adds(&text, "::1\tlocalhost ip6-localhost ip6-loopback\n");
+	for (size_t i = 0; i < extra->n; i++) {
+		const char *equals = strchr(extra->v[i], '=');
+
+		if (equals)
+			buf_addf(&text, "%s\t%.*s\n", equals + 1, (int)(equals - extra->v[i]),
+				 extra->v[i]);
+	}
+	return buf_take(&text);
+}
+
+/* --- published ports --- */
+
+/* "80" or "8000-8010". */
+static bool is_port(const char *s, size_t n)
+{
+	size_t digits = 0, parts = 1;
+
+	for (size_t i = 0; i < n; i++) {
+		if (s[i] == '-' && digits > 0 && parts == 1) {
+			parts = 2;
+			digits = 0;
+		} else if (s[i] >= '0' && s[i] <= '9' && digits < 5) {
+			digits++;
+		} else {
+			return false;
+		}
+	}
+	return digits > 0;
+}
+
+/* [ADDRESS:]HOST:CONTAINER[/PROTOCOL] as pasta wants it: [ADDRESS/]HOST:CONTAINER. */
+static int add_port(const char *text, struct strv *args, bool *ret_tcp, bool *ret_udp,
+		    struct error **err)
+{
+	const char *slash = strchr(text, '/'), *end = slash ? slash : text + strlen(text);
+	const char *container = NULL, *host = text;
+	bool udp = slash && strcmp(slash, "/udp") == 0;
+
+	for (const char *p = text; p < end; p++) {
+		if (*p != ':')
+			continue;
+		if (container)
+			host = container;
+		container = p + 1;
+	}
+	if (slash && !udp && strcmp(slash, "/tcp") != 0)
+		return error_new(err, ERR_INVALID, 0, "publish '%s': unknown protocol '%s'", text,
+				 slash + 1);
+	if (!container)
+		return error_new(err, ERR_UNSUPPORTED, 0,
+				 "publish '%s': a port of this machine must be named, as in %s:%s",
+				 text, text, text);
+	if (!is_port(host, (size_t)(container - 1 - host)) ||
+	    !is_port(container, (size_t)(end - container)))
+		return error_new(err, ERR_INVALID, 0,
+				 "publish '%s': want [ADDRESS:]HOSTPORT:CONTAINERPORT[/PROTOCOL]",
+				 text);
+	strv_push(args, udp ? "-u" : "-t");
+	if (host > text)
+		strv_pushf(args, "%.*s/%.*s", (int)(host - 1 - text), text, (int)(end - host),
+			   host);
+	else
+		strv_pushf(args, "%.*s", (int)(end - host), host);
+	*(udp ? ret_udp : ret_tcp) = true;
+	return 0;
+}
+
+static int pasta_args(const struct strv *publish, struct strv *args, struct error **err)
+{
+	static const char *const fixed[] = {"pasta", "-f",   "-q", "--config-net", "--netns-only",
+					    "-T",    "none", "-U", "none",	   "--no-map-gw"};
+	bool tcp = false, udp = false;
+	int r;
+
+	strv_push(args, "network");
+	strv_push(args, userns_inside() ? "1" : "0");
+	for (size_t i = 0; i < ARRAY_SIZE(fixed); i++)
+		strv_push(args, fixed[i]);
+	for (size_t i = 0; publish && i < publish->n; i++) {
+		r = add_port(publish->v[i], args, &tcp, &udp, err);
+		if (r < 0)
+			return r;
+	}
+	/* By default pasta would publish whatever listens, and the host's loopback to the inside.
+	 */
+	if (!tcp) {
+		strv_push(args, "-t");
+		strv_push(args, "none");
+	}
+	if (!udp) {
+		strv_push(args, "-u");
+		strv_push(args, "none");
+	}
+	if (needs_dns_forward()) {
+		strv_push(args, "--dns-forward");
+		strv_push(args, DNS_FORWARD);
+	}
+	strv_push(args, "--netns");
+	strv_pushf(args, "/proc/self/fd/%d", WIRE_FD_NETNS);
+	return 0;
+}
+
+/* --- one network --- */
+
+static void network_stop(struct network *n)
+{
+	int status;
+
+	cleanup_closep(&n->helper.control);
+	if (n->helper.pid > 0)
+		(void)spawn_wait(n->helper.pid, n->helper.pidfd, &status);
+	cleanup_closep(&n->fd);
+	free(n);
+}
+
+static int wait_ready(struct network *n, struct error **err)
+{
+	_cleanup_buf_ struct buf text = BUF_INIT;
+	struct wire_message m;
+	int r = sandbox_helper_receive(n->helper.control, &m, &text, &n->fd);
+
+	if (r > 0 && m.kind == WIRE_NETNS && n->fd >= 0)
+		return 0;
+	if (r > 0 && m.kind == WIRE_FAILED)
+		return error_new(err, ERR_IO, m.value, "set up the network: %s", text.p);
+	return error_new(err, ERR_INTERNAL, r < 0 ? -r : 0, "set up the network: no answer");
+}
+
+int network_open(const struct strv *publish, struct network **ret, struct error **err)
+{
+	_cleanup_strv_ struct strv args = {0};
+	struct sandbox_io io = SANDBOX_IO_LOGS;
+	struct network *n;
+	int r = pasta_args(publish, &args, err);
+
+	if (r < 0)
+		return r;
+	n = NEW(struct network);
+	n->fd = -1;
+	n->helper = (struct sandbox_helper){-1, -1, -1};
+	r = sandbox_helper_start((const char *const *)strv_argv(&args), &io, -1, &n->helper, err);
+	if (r == 0)
+		r = wait_ready(n, err);
+	if (r < 0) {
+		network_stop(n);
+		return r;
+	}
+	*ret = n;
+	return 0;
+}
+
+void network_close(struct network *n)
+{
+	if (n)
+		network_stop(n);
+}
+
+int network_fd(const struct network *n)
+{
+	return n->fd;
+}
+
+bool network_available(void)
+{
+	_cleanup_free_ char *path = xstrdup(getenv("PATH"));
+	char *save = NULL;
+
+	for (char *dir = path ? strtok_r(path, ":", &save) : NULL; dir;
+	     dir = strtok_r(NULL, ":", &save)) {
+		_cleanup_free_ char *file = xasprintf("%s/pasta", dir);
+
+		if (access(file, X_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* --- the pool --- */
+
+struct network_pool *network_pool_new(void)
+{
+	struct network_pool *p = NEW(struct network_pool);
+
+	(void)pthread_mutex_init(&p->lock, NULL);
+	return p;
+}
+
+void network_pool_free(struct network_pool *p)
+{
+	if (!p)
+		return;
+	/* All are told before any is waited for. */
+	for (struct network *n = p->idle; n; n = n->next)
+		cleanup_closep(&n->helper.control);
+	while (p->idle) {
+		struct network *n = p->idle;
+
+		p->idle = n->next;
+		network_stop(n);
+	}
+	(void)pthread_mutex_destroy(&p->lock);
+	free(p);
+}
+
+static bool network_alive(const struct network *n)
+{
+	struct pollfd fd = {.fd = n->helper.pidfd, .events = POLLIN};
+
+	return poll(&fd, 1, 0) == 0;
+}
+
+int network_acquire(struct network_pool *p, struct network **ret, struct error **err)
+{
+	struct network *n;
+
+	(void)pthread_mutex_lock(&p->lock);
+	n = p->idle;
+	if (n)
+		p->idle = n->next;
+	(void)pthread_mutex_unlock(&p->lock);
+	if (n && network_alive(n)) {
+		*ret = n;
+		return 0;
+	}
+	network_close(n);
+	return network_open(NULL, ret, err);
+}
+
+void network_put(struct network_pool *p, struct network *n)
+{
+	if (!n)
+		return;
+	if (!network_alive(n)) {
+		network_close(n);
+		return;
+	}
+	(void)pthread_mutex_lock(&p->lock);
+	n->next = p->idle;
+	p->idle = n;
+	(void)pthread_mutex_unlock(&p->lock);
+}

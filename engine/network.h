@@ -1,0 +1,40 @@
+/* Networks of steps.
+ *
+ * The default is a network namespace of its own with user-mode networking by pasta: it reaches what
+ * this machine reaches and nothing on the machine itself. Setting one up costs tens of
+ * milliseconds, so a pool keeps them: a network serves one step at a time and goes back when that
+ * step's processes are gone. All end with the pool, and with kiln however it dies. Thread safe.
+ */
+#ifndef KILN_ENGINE_NETWORK_H
+#define KILN_ENGINE_NETWORK_H
+
+#include <stdbool.h>
+
+#include "base/error.h"
+#include "base/strv.h"
+
+struct network_pool;
+struct network;
+
+struct network_pool *network_pool_new(void);
+void network_pool_free(struct network_pool *p); /* no network may be in use */
+
+/* Is pasta installed? If not, steps share the host's network. */
+bool network_available(void);
+/* Takes a network from the pool, or makes one. */
+int network_acquire(struct network_pool *p, struct network **ret, struct error **err);
+void network_put(struct network_pool *p, struct network *n);
+
+/* A network of one container, with published ports: "8080:80", "127.0.0.1:8080:80/udp". */
+int network_open(const struct strv *publish, struct network **ret, struct error **err);
+void network_close(struct network *n);
+
+int network_fd(const struct network *n); /* of the namespace; borrowed */
+
+/* The text of /etc/resolv.conf for a container: the host's, without resolvers that only the host's
+ * loopback has when the network is `isolated`. */
+char *network_resolv_conf(bool isolated);
+/* The text of /etc/hosts: localhost, the container's own name, `extra` as "name=address". */
+char *network_hosts(const char *hostname, const struct strv *extra);
+
+#endif

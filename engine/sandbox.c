@@ -1,0 +1,366 @@
+#include "engine/sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/spawn.h"
+
+extern const char sandbox_image[], sandbox_image_end[];
+
+struct sandbox {
+	struct sandbox_helper helper;
+	int out, err, terminal; /* our ends; -1 once closed */
+	bool have_status, failed;
+	int wait_status;
+	struct buf exec_text; /* why the program could not be started */
+	struct error *error;  /* why the sandbox could not be set up */
+	char *name;	      /* of the program, for messages */
+};
+
+/* --- the helper program --- */
+
+static pthread_once_t image_once = PTHREAD_ONCE_INIT;
+static int image_fd = -1, image_errno;
+
+/* A sealed copy in memory: nothing in a container can write to it through /proc/PID/exe. */
+static void image_make(void)
+{
+	size_t n = (size_t)(sandbox_image_end - sandbox_image);
+	int fd = memfd_create("kiln-sandbox", MFD_CLOEXEC | MFD_ALLOW_SEALING), r;
+
+	if (fd < 0) {
+		image_errno = errno;
+		return;
+	}
+	r = fs_write_full(fd, sandbox_image, n);
+	if (r == 0 &&
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
+		r = -errno;
+	/* Above the numbers that the helper's own descriptors get. */
+	if (r == 0)
+		image_fd = fcntl(fd, F_DUPFD_CLOEXEC, 64);
+	image_errno = r < 0 ? -r : errno;
+	(void)close(fd);
+}
+
+int sandbox_helper_start(const char *const *args, const struct sandbox_io *io, int netns,
+			 struct sandbox_helper *ret, struct error **err)
+{
+	const char *argv[64] = {"kiln-sandbox"};
+	char *const envp[] = {NULL};
+	char path[64];
+	_cleanup_close_ int null = open("/dev/null", O_RDWR | O_CLOEXEC), theirs = -1, ours = -1;
+	struct spawn_fd fds[5];
+	struct spawn s = {
+		.path = path,
+		.argv = (char *const *)(uintptr_t)argv,
+		.envp = envp,
+		.fds = fds,
+		.own_group = true,
+	};
+	int pair[2], r;
+
+	(void)pthread_once(&image_once, image_make);
+	if (image_fd < 0)
+		return error_new(err, ERR_IO, image_errno, "unpack the sandbox helper");
+	if (null < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return error_new(err, ERR_IO, errno, "make a socket for the sandbox helper");
+	ours = pair[0];
+	theirs = pair[1];
+	for (size_t i = 0; args[i] && i + 2 < ARRAY_SIZE(argv); i++)
+		argv[i + 1] = args[i];
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", image_fd);
+	fds[s.n_fds++] = (struct spawn_fd){io->in >= 0 ? io->in : null, 0};
+	fds[s.n_fds++] = (struct spawn_fd){io->out >= 0 ? io->out : null, 1};
+	fds[s.n_fds++] = (struct spawn_fd){io->err >= 0 ? io->err : null, 2};
+	fds[s.n_fds++] = (struct spawn_fd){theirs, WIRE_FD_CONTROL};
+	if (netns >= 0)
+		fds[s.n_fds++] = (struct spawn_fd){netns, WIRE_FD_NETNS};
+	r = spawn_start(&s, &ret->pid, &ret->pidfd, err);
+	if (r < 0)
+		return error_wrap(err, r, "start the sandbox helper");
+	ret->control = TAKE_FD(ours);
+	return 0;
+}
+
+int sandbox_helper_receive(int control, struct wire_message *ret, struct buf *ret_text, int *ret_fd)
+{
+	union {
+		char space[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} c;
+	struct iovec iov = {ret, sizeof(*ret)};
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &c,
+		.msg_controllen = sizeof(c),
+	};
+	ssize_t n;
+
+	*ret_fd = -1;
+	do {
+		n = recvmsg(control, &msg, MSG_CMSG_CLOEXEC | MSG_WAITALL);
+	} while (n < 0 && errno == EINTR);
+	/* A reset only says that the helper left something of ours unread. */
+	if (n == 0 || (n < 0 && errno == ECONNRESET))
+		return 0;
+	if (n < 0)
+		return -errno;
+	for (struct cmsghdr *h = CMSG_FIRSTHDR(&msg); h; h = CMSG_NXTHDR(&msg, h))
+		if (h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS)
+			memcpy(ret_fd, CMSG_DATA(h), sizeof(int));
+	buf_clear(ret_text);
+	if (n != (ssize_t)sizeof(*ret) || ret->size > 65536)
+		return -EPROTO;
+	if (ret->size > 0) {
+		n = fs_read_full(control, buf_reserve(ret_text, ret->size), ret->size);
+		if (n != (ssize_t)ret->size)
+			return n < 0 ? (int)n : -EPROTO;
+		buf_commit(ret_text, ret->size);
+	}
+	return 1;
+}
+
+/* --- one sandbox --- */
+
+static void sandbox_free(struct sandbox *s)
+{
+	cleanup_closep(&s->helper.control);
+	cleanup_closep(&s->out);
+	cleanup_closep(&s->err);
+	cleanup_closep(&s->terminal);
+	buf_release(&s->exec_text);
+	error_free(s->error);
+	free(s->name);
+	free(s);
+}
+
+/* The helper reads while we write, so a plan larger than the socket's buffer is no problem. */
+static int send_plan(int control, const struct buf *plan, struct error **err)
+{
+	size_t at = 0;
+
+	while (at < plan->n) {
+		ssize_t n = send(control, plan->p + at, plan->n - at, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		/* The helper has ended early; what it said is read by sandbox_wait. */
+		if (n < 0 && (errno == EPIPE || errno == ECONNRESET))
+			return 0;
+		if (n < 0)
+			return error_new(err, ERR_IO, errno, "send the plan to the sandbox helper");
+		at += (size_t)n;
+	}
+	return 0;
+}
+
+int sandbox_start(const struct sandbox_plan *p, const struct sandbox_io *io, struct sandbox **ret,
+		  struct error **err)
+{
+	static const char *const args[] = {"run", NULL};
+	_cleanup_buf_ struct buf plan = BUF_INIT;
+	_cleanup_close_ int out = -1, errout = -1;
+	struct sandbox_io theirs = *io;
+	struct sandbox *s = NULL;
+	int po[2] = {-1, -1}, pe[2] = {-1, -1}, r;
+
+	r = sandbox_plan_encode(p, &plan, err);
+	if (r < 0)
+		return r;
+	s = NEW(struct sandbox);
+	s->helper = (struct sandbox_helper){-1, -1, -1};
+	s->exec_text = (struct buf)BUF_INIT;
+	s->name = xstrdup(p->args.v[0]);
+	s->terminal = -1;
+	if ((io->out < 0 && pipe2(po, O_CLOEXEC) < 0) || (io->err < 0 && pipe2(pe, O_CLOEXEC) < 0))
+		r = error_new(err, ERR_IO, errno, "make the log pipes of a step");
+	s->out = po[0];
+	s->err = pe[0];
+	out = po[1];
+	errout = pe[1];
+	if (io->out < 0)
+		theirs.out = out;
+	if (io->err < 0)
+		theirs.err = errout;
+	if (r == 0)
+		r = sandbox_helper_start(args, &theirs, p->flags & WIRE_NET_JOIN ? p->netns : -1,
+					 &s->helper, err);
+	if (r == 0) {
+		r = send_plan(s->helper.control, &plan, err);
+		if (r < 0) {
+			int status;
+
+			cleanup_closep(&s->helper.control);
+			(void)spawn_wait(s->helper.pid, s->helper.pidfd, &status);
+		}
+	}
+	explicit_bzero(plan.p, plan.n);
+	if (r < 0) {
+		sandbox_free(s);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}
+
+static void setup_failed(struct sandbox *s, const struct wire_message *m, const char *text)
+{
+	error_free(s->error);
+	s->error = NULL;
+	(void)error_new(&s->error, ERR_IO, m->value, "set up the sandbox: %s", text);
+	s->failed = true;
+}
+
+/* Takes one message; false at the end. */
+static bool receive(struct sandbox *s)
+{
+	_cleanup_buf_ struct buf text = BUF_INIT;
+	struct wire_message m;
+	int fd = -1, r = sandbox_helper_receive(s->helper.control, &m, &text, &fd);
+
+	if (r <= 0)
+		return false;
+	switch (m.kind) {
+	case WIRE_FAILED:
+		setup_failed(s, &m, text.p);
+		break;
+	case WIRE_EXEC_FAILED:
+		buf_clear(&s->exec_text);
+		buf_addf(&s->exec_text, "%s\n", text.p);
+		break;
+	case WIRE_EXITED:
+		s->have_status = true;
+		s->wait_status = m.value;
+		break;
+	case WIRE_PTY:
+		cleanup_closep(&s->terminal);
+		s->terminal = TAKE_FD(fd);
+		break;
+	default:
+		break;
+	}
+	cleanup_closep(&fd);
+	return true;
+}
+
+int sandbox_terminal(struct sandbox *s, struct error **err)
+{
+	while (s->terminal < 0 && !s->failed)
+		if (!receive(s))
+			break;
+	if (s->terminal >= 0)
+		return s->terminal;
+	if (s->error) {
+		int r = -(int)error_code(s->error);
+
+		if (err)
+			*err = error_copy(s->error);
+		return r;
+	}
+	return error_new(err, ERR_INTERNAL, 0, "the sandbox ended without a terminal");
+}
+
+void sandbox_signal(struct sandbox *s, int sig)
+{
+	struct wire_order order = {.kind = WIRE_SIGNAL, .value = (uint32_t)sig};
+
+	(void)send(s->helper.control, &order, sizeof(order), MSG_NOSIGNAL);
+}
+
+static void read_log(int *fd, int stream, sandbox_log_fn log, void *data)
+{
+	char chunk[32768];
+	ssize_t n = read(*fd, chunk, sizeof(chunk));
+
+	if (n > 0) {
+		if (log)
+			log(data, stream, chunk, (size_t)n);
+	} else if (n == 0 || (errno != EINTR && errno != EAGAIN)) {
+		cleanup_closep(fd);
+	}
+}
+
+/* Until the helper has ended and the pipes are empty: when it has, so has everything in the
+ * namespace, so the pipes end, too. */
+static void pump(struct sandbox *s, sandbox_log_fn log, void *data, struct cancel *cancel)
+{
+	bool ended = false, stopped = false, talking = true;
+
+	while (!ended || s->out >= 0 || s->err >= 0) {
+		struct pollfd fds[5] = {
+			{.fd = ended ? -1 : s->helper.pidfd, .events = POLLIN},
+			{.fd = talking ? s->helper.control : -1, .events = POLLIN},
+			{.fd = s->out, .events = POLLIN},
+			{.fd = s->err, .events = POLLIN},
+			{.fd = cancel && !stopped ? cancel->fd : -1, .events = POLLIN},
+		};
+
+		if (poll(fds, ARRAY_SIZE(fds), -1) < 0)
+			continue;
+		if (fds[2].revents)
+			read_log(&s->out, 1, log, data);
+		if (fds[3].revents)
+			read_log(&s->err, 2, log, data);
+		if (fds[1].revents && !receive(s))
+			talking = false;
+		if (fds[4].revents) {
+			/* The helper kills the tree when we stop talking; it may still talk. */
+			(void)shutdown(s->helper.control, SHUT_WR);
+			stopped = true;
+		}
+		if (fds[0].revents)
+			ended = true;
+	}
+	while (talking)
+		talking = receive(s);
+}
+
+int sandbox_wait(struct sandbox *s, sandbox_log_fn log, void *data, struct cancel *cancel,
+		 int *ret_status, struct error **err)
+{
+	int helper_status = 0, r = 0;
+
+	pump(s, log, data, cancel);
+	(void)spawn_wait(s->helper.pid, s->helper.pidfd, &helper_status);
+	if (s->have_status && !s->failed) {
+		if (s->exec_text.n > 0 && log)
+			log(data, 2, s->exec_text.p, s->exec_text.n);
+		*ret_status = WIFSIGNALED(s->wait_status) ? 128 + WTERMSIG(s->wait_status)
+							  : WEXITSTATUS(s->wait_status);
+	} else if (s->error) {
+		r = -(int)error_code(s->error);
+		if (err)
+			*err = TAKE_PTR(s->error);
+	} else if (cancel_is_set(cancel)) {
+		r = error_new(err, ERR_CANCELED, 0, "%s was stopped", s->name);
+	} else {
+		r = error_new(err, ERR_INTERNAL, 0,
+			      "the sandbox of %s ended without a status (helper status %d)",
+			      s->name, helper_status);
+	}
+	sandbox_free(s);
+	return r;
+}
+
+int sandbox_run(const struct sandbox_plan *p, sandbox_log_fn log, void *data, struct cancel *cancel,
+		int *ret_status, struct error **err)
+{
+	struct sandbox_io io = SANDBOX_IO_LOGS;
+	struct sandbox *s;
+	int r = sandbox_start(p, &io, &s, err);
+
+	return r < 0 ? r : sandbox_wait(s, log, data, cancel, ret_status, err);
+}

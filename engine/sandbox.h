@@ -1,0 +1,58 @@
+/* Running a sandbox plan: starts the helper program, hands it the plan over a socket pair, reads
+ *the logs, kills the whole tree when cancelled and collects the exit status.
+ *
+ *	sandbox_start(&plan, &io, &s, err);
+ *	sandbox_wait(s, log, data, cancel, &status, err);
+ *
+ * or sandbox_run for both. When sandbox_wait returns no process and no mount of the plan is left.
+ * Safe from any thread.
+ */
+#ifndef KILN_ENGINE_SANDBOX_H
+#define KILN_ENGINE_SANDBOX_H
+
+#include "base/cancel.h"
+#include "base/error.h"
+#include "engine/sandbox_plan.h"
+
+/* Bytes that the process wrote; stream 1 or 2. Called on the thread that waits. */
+typedef void (*sandbox_log_fn)(void *data, int stream, const void *p, size_t n);
+
+struct sandbox_io {
+	int in, out, err; /* descriptors to pass as they are; -1: /dev/null and log pipes */
+};
+#define SANDBOX_IO_LOGS    \
+	{                  \
+		-1, -1, -1 \
+	}
+
+struct sandbox;
+
+int sandbox_start(const struct sandbox_plan *p, const struct sandbox_io *io, struct sandbox **ret,
+		  struct error **err);
+/* Ends when the process has. *ret_status is its exit status, 128 + n for signal n. A program that
+ * cannot be started is status 126 or 127, with the reason in the log's stream 2. Failing to set the
+ * sandbox up is an error. Frees s. */
+int sandbox_wait(struct sandbox *s, sandbox_log_fn log, void *data, struct cancel *cancel,
+		 int *ret_status, struct error **err);
+int sandbox_run(const struct sandbox_plan *p, sandbox_log_fn log, void *data, struct cancel *cancel,
+		int *ret_status, struct error **err);
+
+/* Sends a signal to the process. */
+void sandbox_signal(struct sandbox *s, int sig);
+/* Waits until the process's terminal (WIRE_TTY) is there; the master end belongs to the sandbox. */
+int sandbox_terminal(struct sandbox *s, struct error **err);
+
+/* Starts the helper program with `args` after its name; *ret_control is our end of its socket pair.
+ * netns (-1: none) becomes its WIRE_FD_NETNS. */
+struct sandbox_helper {
+	pid_t pid;
+	int pidfd, control;
+};
+int sandbox_helper_start(const char *const *args, const struct sandbox_io *io, int netns,
+			 struct sandbox_helper *ret, struct error **err);
+/* One message of the helper: its text (NUL-terminated) and perhaps a descriptor. Returns 1, 0 at
+ * the end, or -errno. */
+int sandbox_helper_receive(int control, struct wire_message *ret, struct buf *ret_text,
+			   int *ret_fd);
+
+#endif

@@ -1,0 +1,392 @@
+/* What is mounted into the root file system.
+ *
+ * Everything is opened as a detached mount while the host's tree can still be seen, and put in its
+ * place once it cannot: from then on no name can lead out of the new root, whatever symlinks the
+ * image holds.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "engine/sandbox/helper.h"
+
+static const char *const dev_nodes[] = {"null", "zero", "full", "random", "urandom", "tty"};
+static int dev_fds[sizeof(dev_nodes) / sizeof(dev_nodes[0])];
+
+int open_in_root(int root, const char *path, uint64_t flags)
+{
+	struct open_how how = {
+		.flags = flags | O_CLOEXEC,
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+	};
+	int fd;
+
+	/* EAGAIN: a rename raced with "..", which the kernel will not judge. */
+	do {
+		fd = (int)syscall(SYS_openat2, root, *path ? path : ".", &how, sizeof(how));
+	} while (fd < 0 && (errno == EAGAIN || errno == EINTR));
+	return fd;
+}
+
+void set_attributes(int fd, unsigned flags, bool nodev, const char *what)
+{
+	struct mount_attr attr = {.attr_set = nodev ? MOUNT_ATTR_NODEV : 0};
+
+	if (flags & WIRE_MOUNT_READONLY)
+		attr.attr_set |= MOUNT_ATTR_RDONLY;
+	if (flags & WIRE_MOUNT_NOSUID)
+		attr.attr_set |= MOUNT_ATTR_NOSUID;
+	if (flags & WIRE_MOUNT_NOEXEC)
+		attr.attr_set |= MOUNT_ATTR_NOEXEC;
+	if (attr.attr_set &&
+	    mount_setattr(fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) < 0)
+		fail(errno, "set the mount attributes of %s", what);
+}
+
+static int clone_tree(int dirfd, const char *path, bool recursive)
+{
+	return open_tree(dirfd, path,
+			 OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH |
+				 (recursive ? AT_RECURSIVE : 0));
+}
+
+/* A new file system by name with one or two options ("key", "value" pairs up to NULL). */
+static int new_filesystem(const char *type, unsigned attributes, const char *const *options)
+{
+	int fs = fsopen(type, FSOPEN_CLOEXEC), fd;
+
+	if (fs < 0)
+		return -1;
+	for (size_t i = 0; options && options[i]; i += 2) {
+		bool flag = options[i + 1] == NULL;
+
+		if (fsconfig(fs, flag ? FSCONFIG_SET_FLAG : FSCONFIG_SET_STRING, options[i],
+			     options[i + 1], 0) < 0)
+			return -1;
+		if (flag)
+			break;
+	}
+	if (fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+		return -1;
+	fd = fsmount(fs, FSMOUNT_CLOEXEC, attributes);
+	(void)close(fs);
+	return fd;
+}
+
+static int open_tmpfs(const struct mount_item *item)
+{
+	const char *options[5] = {"mode", format("%o", item->m.mode)};
+
+	if (item->m.size > 0) {
+		options[2] = "size";
+		options[3] = format("%llu", (unsigned long long)item->m.size);
+	}
+	return new_filesystem("tmpfs", MOUNT_ATTR_NOSUID, options);
+}
+
+/* A file that exists in memory only: a tmpfs of its own, of which only the file is mounted. */
+static int open_file(const struct mount_item *item)
+{
+	const char *options[] = {"mode", "0700", NULL};
+	int dir = new_filesystem("tmpfs", MOUNT_ATTR_NOSUID, options), fd, tree;
+	const char *p = item->data;
+	size_t left = item->size;
+
+	if (dir < 0)
+		return -1;
+	fd = openat(dir, "file", O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -1;
+	while (left > 0) {
+		ssize_t n = write(fd, p, left);
+
+		if (n <= 0)
+			return -1;
+		p += n;
+		left -= (size_t)n;
+	}
+	if (fchown(fd, item->m.uid, item->m.gid) < 0 || fchmod(fd, item->m.mode) < 0)
+		return -1;
+	(void)close(fd);
+	tree = clone_tree(dir, "file", false);
+	(void)close(dir);
+	return tree;
+}
+
+/* A tree of layers of which `source` is shown. Writes go to a directory that nobody reads. */
+static int open_overlay(const struct plan *p, const struct mount_item *item, size_t index)
+{
+	bool readonly = item->m.flags & WIRE_MOUNT_READONLY;
+	char *upper = NULL, *work = NULL;
+	int whole, at, tree;
+
+	if (item->n_lowers == 0) {
+		const char *options[] = {"mode", "0755", NULL};
+
+		return new_filesystem("tmpfs", MOUNT_ATTR_NOSUID, options);
+	}
+	if (!readonly) {
+		upper = format("%s/upper%zu", p->scratch, index);
+		work = format("%s/work%zu", p->scratch, index);
+		if (mkdir(upper, 0755) < 0 || mkdir(work, 0700) < 0)
+			fail(errno, "make directories in '%s'", p->scratch);
+	}
+	if (readonly && item->n_lowers == 1)
+		whole = clone_tree(AT_FDCWD, item->lowers[0], false);
+	else
+		whole = overlay_open(p, item->lowers, item->n_lowers, upper, work);
+	if (whole < 0)
+		return -1;
+	at = open_in_root(whole, item->source, O_PATH);
+	if (at < 0)
+		fail(errno, "mount '%s': find '%s' in its source", item->dest, item->source);
+	tree = clone_tree(at, "", false);
+	(void)close(at);
+	(void)close(whole);
+	return tree;
+}
+
+/* In a user namespace that does not own the network, sysfs cannot be mounted, only shown. */
+static int open_sysfs(void)
+{
+	int fd = new_filesystem("sysfs", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, NULL);
+
+	return fd >= 0 ? fd : clone_tree(AT_FDCWD, "/sys", true);
+}
+
+static int open_dev(void)
+{
+	const char *options[] = {"mode", "0755", "size", "65536k", NULL};
+
+	for (size_t i = 0; i < sizeof(dev_nodes) / sizeof(dev_nodes[0]); i++) {
+		dev_fds[i] = clone_tree(AT_FDCWD, format("/dev/%s", dev_nodes[i]), false);
+		if (dev_fds[i] < 0)
+			fail(errno, "open the host's /dev/%s", dev_nodes[i]);
+	}
+	return new_filesystem("tmpfs", MOUNT_ATTR_NOSUID, options);
+}
+
+static int open_devpts(const struct plan *p)
+{
+	const char *with_group[] = {"ptmxmode", "0666", "mode", "0620", "gid", "5", NULL};
+	const char *without[] = {"ptmxmode", "0666", "mode", "0620", NULL};
+	int fd = new_filesystem("devpts", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, with_group);
+
+	/* With a single-id map there is no group 5. */
+	if (fd < 0 && p->flags & WIRE_USERNS)
+		fd = new_filesystem("devpts", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, without);
+	return fd;
+}
+
+static int mount_open(const struct plan *p, const struct mount_item *item, size_t index)
+{
+	switch (item->m.kind) {
+	case WIRE_BIND:
+		return clone_tree(AT_FDCWD, item->source, item->m.flags & WIRE_MOUNT_RECURSIVE);
+	case WIRE_OVERLAY:
+		return open_overlay(p, item, index);
+	case WIRE_TMPFS:
+		return open_tmpfs(item);
+	case WIRE_FILE:
+		return open_file(item);
+	case WIRE_PROC:
+		return new_filesystem("proc", 0, NULL);
+	case WIRE_SYSFS:
+		return open_sysfs();
+	case WIRE_DEV:
+		return open_dev();
+	case WIRE_DEVPTS:
+		return open_devpts(p);
+	case WIRE_MQUEUE:
+		return new_filesystem("mqueue", 0, NULL);
+	case WIRE_CGROUP:
+		return new_filesystem("cgroup2", 0, NULL);
+	default:
+		errno = EINVAL;
+		return -1;
+	}
+}
+
+void mounts_open(struct plan *p)
+{
+	for (size_t i = 0; i < p->n_mounts; i++) {
+		struct mount_item *item = &p->mounts[i];
+		struct stat st;
+
+		if (item->dest[0] != '/')
+			fail(EINVAL, "mount '%s'", item->dest);
+		item->fd = mount_open(p, item, i);
+		if (item->fd < 0)
+			fail(errno, "mount '%s'%s%s", item->dest,
+			     item->m.kind == WIRE_BIND ? " from " : "",
+			     item->m.kind == WIRE_BIND ? item->source : "");
+		if (fstat(item->fd, &st) < 0)
+			fail(errno, "look at what is mounted on '%s'", item->dest);
+		item->is_dir = S_ISDIR(st.st_mode);
+		set_attributes(item->fd, item->m.flags, true, item->dest);
+	}
+}
+
+static void attach(int tree, int at, const char *dest)
+{
+	if (move_mount(tree, "", at, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+		fail(errno, "mount '%s'", dest);
+}
+
+/* Makes the directories of `path` that are missing; the new ones belong to uid and gid. */
+void make_parents(int root, const char *path, uid_t uid, gid_t gid)
+{
+	char *copy = strdup(path);
+	int at = open_in_root(root, "", O_PATH | O_DIRECTORY);
+
+	for (char *name = strtok(copy, "/"); name; name = strtok(NULL, "/")) {
+		/* Re-walked from the root each time, so that ".." and links stay inside. */
+		char *end = name + strlen(name);
+		char *so_far = strndup(path, (size_t)(end - copy));
+		int next = open_in_root(root, so_far, O_PATH | O_DIRECTORY);
+
+		if (next < 0 && errno == ENOENT) {
+			if (mkdirat(at, name, 0755) < 0 ||
+			    fchownat(at, name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0)
+				fail(errno, "make the directory '%s'", so_far);
+			next = open_in_root(root, so_far, O_PATH | O_DIRECTORY);
+		}
+		if (next < 0)
+			fail(errno, "make the directory '%s'", so_far);
+		(void)close(at);
+		at = next;
+	}
+	(void)close(at);
+}
+
+/* A mount point inside an earlier mount, a tmpfs or a cache, that does not exist there yet. */
+static int make_target(int root, const struct mount_item *item)
+{
+	char *parent = strdup(item->dest), *name = strrchr(parent, '/');
+	int dir, fd;
+
+	if (item->is_dir) {
+		make_parents(root, item->dest, 0, 0);
+	} else {
+		*name++ = '\0';
+		make_parents(root, parent, 0, 0);
+		dir = open_in_root(root, parent, O_PATH | O_DIRECTORY);
+		fd = dir < 0 ? -1
+			     : openat(dir, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
+		if (fd < 0)
+			fail(errno, "make the mount point '%s'", item->dest);
+		(void)close(fd);
+		(void)close(dir);
+	}
+	return open_in_root(root, item->dest, O_PATH);
+}
+
+static void fill_dev(int dev)
+{
+	static const char *const links[][2] = {
+		{"/proc/self/fd", "fd"},       {"/proc/self/fd/0", "stdin"},
+		{"/proc/self/fd/1", "stdout"}, {"/proc/self/fd/2", "stderr"},
+		{"/proc/kcore", "core"},       {"pts/ptmx", "ptmx"},
+	};
+
+	for (size_t i = 0; i < sizeof(dev_nodes) / sizeof(dev_nodes[0]); i++) {
+		int fd = openat(dev, dev_nodes[i], O_CREAT | O_WRONLY | O_CLOEXEC, 0666);
+
+		if (fd < 0)
+			fail(errno, "make /dev/%s", dev_nodes[i]);
+		attach(dev_fds[i], fd, dev_nodes[i]);
+		(void)close(fd);
+		(void)close(dev_fds[i]);
+	}
+	for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++)
+		if (symlinkat(links[i][0], dev, links[i][1]) < 0)
+			fail(errno, "make /dev/%s", links[i][1]);
+	if (mkdirat(dev, "pts", 0755) < 0 || mkdirat(dev, "shm", 01777) < 0 ||
+	    mkdirat(dev, "mqueue", 01777) < 0)
+		fail(errno, "make the directories of /dev");
+}
+
+/* Files disappear behind /dev/null, directories behind an empty tmpfs. */
+static void mask(int root, const char *path)
+{
+	static int empty = -1;
+	int at = open_in_root(root, path, O_PATH), tree;
+	struct stat st;
+
+	if (at < 0 && (errno == ENOENT || errno == ENOTDIR))
+		return;
+	if (at < 0 || fstat(at, &st) < 0)
+		fail(errno, "hide '%s'", path);
+	if (S_ISDIR(st.st_mode)) {
+		const char *options[] = {"mode", "0755", NULL};
+
+		if (empty < 0)
+			empty = new_filesystem("tmpfs", MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV,
+					       options);
+		tree = empty < 0 ? -1 : clone_tree(empty, "", false);
+	} else {
+		tree = clone_tree(root, "dev/null", false);
+	}
+	if (tree < 0)
+		fail(errno, "hide '%s'", path);
+	attach(tree, at, path);
+	(void)close(tree);
+	(void)close(at);
+}
+
+static void make_readonly(int root, const char *path)
+{
+	int at = open_in_root(root, path, O_PATH), tree;
+
+	if (at < 0 && (errno == ENOENT || errno == ENOTDIR))
+		return;
+	tree = at < 0 ? -1 : clone_tree(at, "", true);
+	if (tree < 0)
+		fail(errno, "make '%s' read-only", path);
+	set_attributes(tree, WIRE_MOUNT_READONLY, false, path);
+	attach(tree, at, path);
+	(void)close(tree);
+	(void)close(at);
+}
+
+void mounts_attach(const struct plan *p, int root)
+{
+	for (size_t i = 0; i < p->n_mounts; i++) {
+		const struct mount_item *item = &p->mounts[i];
+		int at = open_in_root(root, item->dest, O_PATH);
+
+		if (at < 0 && errno == ENOENT)
+			at = make_target(root, item);
+		if (at < 0)
+			fail(errno, "find the mount point '%s'", item->dest);
+		attach(item->fd, at, item->dest);
+		if (item->m.kind == WIRE_DEV)
+			fill_dev(item->fd);
+		(void)close(at);
+		(void)close(item->fd);
+	}
+	for (size_t i = 0; i < p->n_masked; i++)
+		mask(root, p->masked[i]);
+	for (size_t i = 0; i < p->n_readonly; i++)
+		make_readonly(root, p->readonly[i]);
+}
+
+void root_enter(const struct plan *p, int root)
+{
+	int at = open(p->scratch, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (at < 0)
+		fail(errno, "open '%s'", p->scratch);
+	attach(root, at, "/");
+	(void)close(at);
+	/* The old root lands on top of the new one for a moment and is then dropped whole. */
+	if (fchdir(root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 ||
+	    umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
+		fail(errno, "make the image's root the root");
+}

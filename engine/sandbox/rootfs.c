@@ -1,0 +1,349 @@
+/* The root file system: overlayfs over the layers.
+ *
+ * Mount points that the image lacks (/proc, /etc/resolv.conf, the targets of RUN --mount) must not
+ * appear in the layer that the step makes. They are put into one more lower layer on top of the
+ * image's: directories that are there already are repeated in it with their owner, mode and times,
+ * since the topmost one decides what a merged directory looks like.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "engine/sandbox/helper.h"
+
+#define LINKS_MAX 40
+
+/* --- overlayfs --- */
+
+static void set_string(int fs, const char *key, const char *value)
+{
+	if (fsconfig(fs, FSCONFIG_SET_STRING, key, value, 0) < 0)
+		fail(errno, "mount the root file system: overlayfs option %s=%s", key, value);
+}
+
+/* A name that fits the 256 bytes of an fsconfig value however deep the store lies, and that shows
+ * nothing of the host in the container's /proc/mounts. */
+static char *fd_name(const char *path)
+{
+	int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		fail(errno, "open the layer directory '%s'", path);
+	return format("/proc/self/fd/%d", fd);
+}
+
+/* One descriptor a layer; the soft limit of 1024 is for programs that use select. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == limit.rlim_max)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* Kernels before 6.5 know no lowerdir+, and all options together must fit one page: short links in
+ * a directory of our own stand for the layers. */
+static int overlay_classic(const struct plan *p, const char *const *lowers, size_t n,
+			   const char *upper, const char *work)
+{
+	char *dir = format("%s/links.XXXXXX", p->scratch);
+	char *options = format("lowerdir=");
+	int fd;
+
+	if (!mkdtemp(dir) || chdir(dir) < 0)
+		fail(errno, "make a directory of links in '%s'", p->scratch);
+	for (size_t i = 0; i < n; i++) {
+		char *name = format("%zx", i);
+
+		if (symlink(lowers[i], name) < 0)
+			fail(errno, "link the layer directory '%s'", lowers[i]);
+		options = format("%s%s%s", options, i > 0 ? ":" : "", name);
+	}
+	if (upper) {
+		if (symlink(upper, "u") < 0 || symlink(work, "w") < 0)
+			fail(errno, "link the directory '%s'", upper);
+		options = format("%s,upperdir=u,workdir=w", options);
+	} else if (n == 1) {
+		/* overlayfs without an upper directory wants two layers. */
+		options = format("%s:%s", options, "0");
+	}
+	if (upper)
+		options = format("%s,volatile", options);
+	if (p->flags & WIRE_USERNS)
+		options = format("%s,userxattr", options);
+	if (mount("overlay", dir, "overlay", 0, options) < 0)
+		fail(errno, "mount the root file system of %zu layers", n);
+	fd = (int)syscall(SYS_open_tree, AT_FDCWD, dir, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	if (fd < 0 || umount2(dir, MNT_DETACH) < 0)
+		fail(errno, "take the root file system");
+	return fd;
+}
+
+int overlay_open(const struct plan *p, const char *const *lowers, size_t n, const char *upper,
+		 const char *work)
+{
+	int fs, fd;
+
+	if (n > WIRE_LOWERS_MAX)
+		fail(0, "mount the root file system: %zu layers, and overlayfs takes %d", n,
+		     WIRE_LOWERS_MAX);
+	if (p->flags & WIRE_CLASSIC_MOUNT)
+		return overlay_classic(p, lowers, n, upper, work);
+	raise_descriptor_limit();
+	fs = fsopen("overlay", FSOPEN_CLOEXEC);
+	if (fs < 0)
+		fail(errno, "use overlayfs");
+	set_string(fs, "source", "overlay");
+	for (size_t i = 0; i < n; i++) {
+		char *name = fd_name(lowers[i]);
+
+		if (fsconfig(fs, FSCONFIG_SET_STRING, "lowerdir+", name, 0) == 0)
+			continue;
+		if (errno == EINVAL && i == 0)
+			return overlay_classic(p, lowers, n, upper, work);
+		fail(errno, "mount the root file system: layer '%s'", lowers[i]);
+	}
+	if (upper) {
+		set_string(fs, "upperdir", fd_name(upper));
+		set_string(fs, "workdir", fd_name(work));
+		/* The step's own syncs cost time and protect nothing: the layer is made durable
+		 * when it is committed. */
+		if (fsconfig(fs, FSCONFIG_SET_FLAG, "volatile", NULL, 0) < 0)
+			fail(errno, "mount the root file system: overlayfs option volatile");
+	}
+	if (p->flags & WIRE_USERNS && fsconfig(fs, FSCONFIG_SET_FLAG, "userxattr", NULL, 0) < 0)
+		fail(errno, "mount the root file system: overlayfs option userxattr");
+	if (fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+		fail(errno, "mount the root file system of %zu layers", n);
+	fd = fsmount(fs, FSMOUNT_CLOEXEC, 0);
+	if (fd < 0)
+		fail(errno, "mount the root file system of %zu layers", n);
+	(void)close(fs);
+	return fd;
+}
+
+/* --- mount points --- */
+
+/* What the layers below hold, without the step's own directory. -1: nothing. */
+static int view_open(const struct plan *p)
+{
+	int fd;
+
+	if (p->n_lowers == 0)
+		return -1;
+	if (p->n_lowers > 1)
+		return overlay_open(p, p->lowers, p->n_lowers, NULL, NULL);
+	fd = open(p->lowers[0], O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		fail(errno, "open the layer directory '%s'", p->lowers[0]);
+	return fd;
+}
+
+/* An existing directory that was repeated in the stub layer. */
+struct repeated {
+	char *path;
+	struct stat st;
+	struct repeated *next;
+};
+
+struct stubs {
+	int view, dir;
+	struct repeated *repeated;
+	bool any;
+};
+
+static bool view_stat(const struct stubs *s, const char *path, struct stat *ret)
+{
+	int fd;
+
+	if (s->view < 0)
+		return false;
+	fd = open_in_root(s->view, path, O_PATH | O_NOFOLLOW);
+	if (fd < 0)
+		return false;
+	if (fstat(fd, ret) < 0)
+		fail(errno, "look at '%s' of the image", path);
+	(void)close(fd);
+	/* A whiteout, when the only layer is looked at directly. */
+	return !(S_ISCHR(ret->st_mode) && ret->st_rdev == makedev(0, 0));
+}
+
+/* Makes one directory in the stub layer; an existing one of the image lends its attributes. */
+static void stub_dir(struct stubs *s, const char *path)
+{
+	struct stat st;
+	struct repeated *r;
+
+	if (mkdirat(s->dir, path, 0755) < 0) {
+		if (errno == EEXIST)
+			return;
+		fail(errno, "make the mount point '/%s'", path);
+	}
+	s->any = true;
+	if (!view_stat(s, path, &st))
+		return;
+	r = alloc(sizeof(*r));
+	r->path = strdup(path);
+	r->st = st;
+	r->next = s->repeated;
+	s->repeated = r;
+}
+
+/* Makes `path`, which has no symlinks in it and does not exist, and its parents. */
+static void stub_make(struct stubs *s, const char *path, bool is_dir)
+{
+	char *copy = strdup(path);
+
+	for (char *slash = strchr(copy, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		stub_dir(s, copy);
+		*slash = '/';
+	}
+	if (is_dir) {
+		stub_dir(s, copy);
+	} else {
+		int fd = openat(s->dir, copy, O_CREAT | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0644);
+
+		if (fd < 0)
+			fail(errno, "make the mount point '/%s'", path);
+		(void)close(fd);
+		s->any = true;
+	}
+}
+
+/* Parents are all there when a directory's attributes are set, else its times would move again. */
+static void stub_attributes(const struct stubs *s)
+{
+	for (const struct repeated *r = s->repeated; r; r = r->next) {
+		struct timespec times[2] = {r->st.st_atim, r->st.st_mtim};
+
+		if (fchownat(s->dir, r->path, r->st.st_uid, r->st.st_gid, 0) < 0 ||
+		    fchmodat(s->dir, r->path, r->st.st_mode & 07777, 0) < 0 ||
+		    utimensat(s->dir, r->path, times, 0) < 0)
+			fail(errno, "make the mount point '/%s'", r->path);
+	}
+}
+
+static char *read_link(const struct stubs *s, const char *path)
+{
+	char *target = alloc(PATH_MAX);
+	int fd = open_in_root(s->view, path, O_PATH | O_NOFOLLOW);
+
+	if (fd < 0 || readlinkat(fd, "", target, PATH_MAX - 1) < 0)
+		fail(errno, "read the link '/%s' of the image", path);
+	(void)close(fd);
+	return target;
+}
+
+/* Walks `path` through the image as a process in it would, and makes what is missing. */
+static void stub_for(struct stubs *s, const char *path, bool is_dir)
+{
+	char *at = strdup(""), *rest = strdup(path);
+	unsigned links = 0;
+
+	while (*rest) {
+		size_t n = strcspn(rest, "/");
+		char *name = strndup(rest, n), *next;
+		struct stat st;
+
+		rest += n + (rest[n] == '/');
+		if (n == 0 || strcmp(name, ".") == 0)
+			continue;
+		if (strcmp(name, "..") == 0) {
+			char *slash = strrchr(at, '/');
+
+			*(slash ? slash : at) = '\0';
+			continue;
+		}
+		next = *at ? format("%s/%s", at, name) : name;
+		if (!view_stat(s, next, &st)) {
+			/* Whatever follows cannot exist either; dots in it are resolved as text. */
+			if (!strstr(rest, ".."))
+				stub_make(s, *rest ? format("%s/%s", next, rest) : next, is_dir);
+			return;
+		}
+		if (S_ISLNK(st.st_mode)) {
+			char *target = read_link(s, next);
+
+			if (++links > LINKS_MAX)
+				fail(ELOOP, "find the mount point '%s'", path);
+			if (target[0] == '/')
+				at = strdup("");
+			rest = format("%s/%s", target, rest);
+			continue;
+		}
+		at = next;
+	}
+}
+
+/* Is the mount point inside what an earlier mount of the plan shows? Then it is made there. */
+static bool below_mount(const struct plan *p, size_t i)
+{
+	for (size_t j = 0; j < i; j++) {
+		size_t n = strlen(p->mounts[j].dest);
+
+		if (strncmp(p->mounts[i].dest, p->mounts[j].dest, n) == 0 &&
+		    p->mounts[i].dest[n] == '/')
+			return true;
+	}
+	return false;
+}
+
+/* The root directory of the step's own layer covers the image's. */
+static void copy_root_attributes(const struct plan *p, int view)
+{
+	struct timespec times[2];
+	struct stat st;
+
+	if (view < 0)
+		return;
+	if (fstat(view, &st) < 0)
+		fail(errno, "look at the image's root directory");
+	times[0] = st.st_atim;
+	times[1] = st.st_mtim;
+	if (chown(p->upper, st.st_uid, st.st_gid) < 0 || chmod(p->upper, st.st_mode & 07777) < 0 ||
+	    utimensat(AT_FDCWD, p->upper, times, 0) < 0)
+		fail(errno, "prepare the directory of the step's changes");
+}
+
+int rootfs_open(const struct plan *p)
+{
+	char *stub = format("%s/stub", p->scratch), *work = format("%s/work", p->scratch);
+	const char **lowers = alloc((p->n_lowers + 1) * sizeof(*lowers));
+	struct stubs s = {.view = view_open(p), .dir = -1};
+	int root;
+
+	if (mkdir(stub, 0755) < 0 || mkdir(work, 0700) < 0)
+		fail(errno, "make directories in '%s'", p->scratch);
+	s.dir = open(stub, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s.dir < 0)
+		fail(errno, "open '%s'", stub);
+	for (size_t i = 0; i < p->n_mounts; i++)
+		if (!below_mount(p, i))
+			stub_for(&s, p->mounts[i].dest + 1, p->mounts[i].is_dir);
+	stub_attributes(&s);
+	copy_root_attributes(p, s.view);
+	if (s.view >= 0)
+		(void)close(s.view);
+	lowers[0] = stub;
+	memcpy(lowers + 1, p->lowers, p->n_lowers * sizeof(*lowers));
+	if (s.any || p->n_lowers == 0)
+		root = overlay_open(p, lowers, p->n_lowers + 1, p->upper, work);
+	else
+		root = overlay_open(p, p->lowers, p->n_lowers, p->upper, work);
+	set_attributes(root, p->flags & WIRE_ROOT_READONLY ? WIRE_MOUNT_READONLY : 0, true,
+		       "the root file system");
+	(void)close(s.dir);
+	return root;
+}

@@ -1,0 +1,118 @@
+/* What kiln and its helper program say to each other over their socket pair.
+ *
+ * Both come from one build on one machine, so numbers are native; the helper still checks every
+ * length. kiln first sends a plan:
+ *
+ *	struct wire_header, then records: struct wire_record and `size` bytes, padded to 8.
+ *
+ * Text in a record carries its NUL. Records that refine a mount follow it. After the plan kiln
+ * sends struct wire_order; when it closes its end, the helper kills everything and exits. The
+ *helper answers with struct wire_message and `size` bytes of text. docs/formats.md, "Sandbox plan".
+ */
+#ifndef KILN_ENGINE_SANDBOX_WIRE_H
+#define KILN_ENGINE_SANDBOX_WIRE_H
+
+#include <stdint.h>
+
+#define WIRE_MAGIC 0x314e4b53u	  /* "SKN1" */
+#define WIRE_PLAN_MAX (64u << 20) /* bytes: secrets and file contents are in it */
+#define WIRE_LOWERS_MAX 500	  /* OVL_MAX_STACK of the kernel */
+
+/* Descriptors that the helper is started with, beside 0, 1 and 2. */
+enum { WIRE_FD_CONTROL = 3, WIRE_FD_NETNS = 4 };
+
+struct wire_header {
+	uint32_t magic, size; /* size: of all records */
+};
+
+struct wire_record {
+	uint32_t tag, size;
+};
+
+enum wire_tag {
+	WIRE_FLAGS = 1,	  /* uint64_t, enum wire_flag */
+	WIRE_LOWER,	  /* text: a directory of the rootfs, topmost first */
+	WIRE_UPPER,	  /* text: directory that takes the changes */
+	WIRE_SCRATCH,	  /* text: empty directory on the same file system, for the helper */
+	WIRE_MOUNT,	  /* struct wire_mount, then source and dest as text */
+	WIRE_MOUNT_LOWER, /* text: a directory of an overlay mount, topmost first */
+	WIRE_MOUNT_DATA,  /* bytes of a file mount */
+	WIRE_MASKED,	  /* text: path to hide */
+	WIRE_READONLY,	  /* text: path to make read-only */
+	WIRE_ARG,
+	WIRE_ENV,
+	WIRE_CWD,
+	WIRE_HOSTNAME,
+	WIRE_IDS,     /* struct wire_ids */
+	WIRE_GROUP,   /* uint32_t, supplementary */
+	WIRE_CAPS,    /* uint64_t, bit per capability */
+	WIRE_SECCOMP, /* struct sock_filter[] */
+	WIRE_RLIMIT,  /* struct wire_rlimit */
+};
+
+enum wire_flag {
+	WIRE_USERNS = 1 << 0,	     /* inside a user namespace: overlayfs wants userxattr */
+	WIRE_CLASSIC_MOUNT = 1 << 1, /* overlay by mount(2) as on kernels before 6.5 */
+	WIRE_NET_NEW = 1 << 2,	     /* a network namespace with only loopback */
+	WIRE_NET_JOIN = 1 << 3,	     /* the one behind WIRE_FD_NETNS */
+	WIRE_TTY = 1 << 4, /* a pseudo terminal for the process; its master is sent back */
+	WIRE_ROOT_READONLY = 1 << 5,
+};
+
+enum wire_mount_kind {
+	WIRE_BIND = 1, /* source: a path of the host */
+	WIRE_OVERLAY,  /* source: path inside the merged WIRE_MOUNT_LOWERs; writes are dropped */
+	WIRE_TMPFS,
+	WIRE_FILE, /* a new file in memory with WIRE_MOUNT_DATA */
+	WIRE_PROC,
+	WIRE_SYSFS,
+	WIRE_DEV, /* tmpfs with the usual nodes and links */
+	WIRE_DEVPTS,
+	WIRE_MQUEUE,
+	WIRE_CGROUP,
+};
+
+enum wire_mount_flag {
+	WIRE_MOUNT_READONLY = 1 << 0,
+	WIRE_MOUNT_RECURSIVE = 1 << 1, /* with what is mounted below the source */
+	WIRE_MOUNT_NOSUID = 1 << 2,
+	WIRE_MOUNT_NOEXEC = 1 << 3,
+};
+
+struct wire_mount {
+	uint32_t kind, flags, mode, uid, gid, unused;
+	uint64_t size; /* of a tmpfs in bytes, 0: no limit */
+};
+
+struct wire_ids {
+	uint32_t uid, gid, umask, unused;
+};
+
+struct wire_rlimit {
+	uint32_t resource, unused;
+	uint64_t soft, hard;
+};
+
+struct wire_order {
+	uint32_t kind, value;
+};
+
+enum wire_order_kind {
+	WIRE_SIGNAL = 1, /* send signal `value` to the process */
+};
+
+struct wire_message {
+	uint32_t kind;
+	int32_t value;
+	uint32_t size;
+};
+
+enum wire_message_kind {
+	WIRE_FAILED = 1,  /* set-up failed: value is errno, text what was being done */
+	WIRE_EXEC_FAILED, /* the program could not be started: value is errno */
+	WIRE_EXITED,	  /* value is the status as waitpid gives it */
+	WIRE_PTY,	  /* the master end comes with it as SCM_RIGHTS */
+	WIRE_NETNS,	  /* network mode: the namespace is ready, its descriptor comes with it */
+};
+
+#endif

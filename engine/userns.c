@@ -1,0 +1,230 @@
+#include "engine/userns.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/fs.h"
+#include "base/spawn.h"
+#include "base/strv.h"
+
+struct id_range {
+	unsigned long start, count;
+};
+
+bool userns_inside(void)
+{
+	_cleanup_buf_ struct buf map = BUF_INIT_MAX(4096);
+	unsigned long inside, outside, count;
+
+	if (fs_read_file(AT_FDCWD, "/proc/self/uid_map", &map) < 0)
+		return false;
+	return sscanf(map.p, "%lu %lu %lu", &inside, &outside, &count) != 3 || inside != 0 ||
+	       outside != 0 || count != 4294967295UL;
+}
+
+/* The first range of at least two ids that a file like /etc/subuid grants `user` (name or number).
+ */
+static bool find_range(const char *file, const char *user, uid_t uid, struct id_range *ret)
+{
+	_cleanup_buf_ struct buf text = BUF_INIT_MAX(1 << 20);
+	_cleanup_free_ char *number = xasprintf("%u", uid);
+	char *save = NULL;
+
+	if (fs_read_file(AT_FDCWD, file, &text) < 0)
+		return false;
+	for (char *line = strtok_r(text.p, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		char *colon = strchr(line, ':');
+		struct id_range range;
+
+		if (!colon || sscanf(colon + 1, "%lu:%lu", &range.start, &range.count) != 2)
+			continue;
+		*colon = '\0';
+		if (((user && strcmp(line, user) == 0) || strcmp(line, number) == 0) &&
+		    range.count > 1) {
+			*ret = range;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Id 0 is the user, 1 and up are the range. */
+static int map_range(const char *tool, pid_t pid, unsigned own, const struct id_range *range,
+		     struct error **err)
+{
+	_cleanup_strv_ struct strv args = {0};
+
+	strv_push(&args, tool);
+	strv_pushf(&args, "%d", pid);
+	strv_push(&args, "0");
+	strv_pushf(&args, "%u", own);
+	strv_push(&args, "1");
+	strv_push(&args, "1");
+	strv_pushf(&args, "%lu", range->start);
+	strv_pushf(&args, "%lu", range->count);
+	return spawn_run((const char *const *)strv_argv(&args), NULL, NULL, NULL, NULL, err);
+}
+
+static int write_map(const char *path, const char *text, struct error **err)
+{
+	_cleanup_close_ int fd = open(path, O_WRONLY | O_CLOEXEC);
+	int r = fd < 0 ? -errno : fs_write_full(fd, text, strlen(text));
+
+	if (r < 0)
+		return error_new(err, ERR_IO, -r, "write '%s'", path);
+	return 0;
+}
+
+/* Only our own id; the kernel wants setgroups denied first. */
+static int map_single(uid_t uid, gid_t gid, struct error **err)
+{
+	_cleanup_free_ char *uid_map = xasprintf("0 %u 1", uid);
+	_cleanup_free_ char *gid_map = xasprintf("0 %u 1", gid);
+	int r = write_map("/proc/self/setgroups", "deny", err);
+
+	if (r == 0)
+		r = write_map("/proc/self/uid_map", uid_map, err);
+	if (r == 0)
+		r = write_map("/proc/self/gid_map", gid_map, err);
+	return r;
+}
+
+struct mapper {
+	pid_t pid;
+	int go, done; /* write a byte when the namespace is there; read how it went */
+};
+
+/* A child that stays outside, where newuidmap has its privilege, and maps its parent's ids. */
+static int mapper_start(const struct id_range *uids, const struct id_range *gids, uid_t uid,
+			gid_t gid, struct mapper *ret, struct error **err)
+{
+	pid_t parent = getpid();
+	int go[2], done[2];
+
+	if (pipe2(go, O_CLOEXEC) < 0 || pipe2(done, O_CLOEXEC) < 0)
+		return error_new(err, ERR_IO, errno, "make pipes");
+	ret->pid = fork();
+	if (ret->pid < 0)
+		return error_new(err, ERR_IO, errno, "start a process to map user ids");
+	if (ret->pid == 0) {
+		struct error *why = NULL;
+		char byte;
+		int r;
+
+		(void)close(go[1]);
+		if (read(go[0], &byte, 1) != 1)
+			_exit(1);
+		r = map_range("newuidmap", parent, uid, uids, &why);
+		if (r == 0)
+			r = map_range("newgidmap", parent, gid, gids, &why);
+		if (r < 0)
+			(void)!write(done[1], error_text(why), strlen(error_text(why)));
+		_exit(r < 0);
+	}
+	(void)close(go[0]);
+	(void)close(done[1]);
+	ret->go = go[1];
+	ret->done = done[0];
+	return 0;
+}
+
+static int mapper_finish(struct mapper *m, struct error **err)
+{
+	_cleanup_buf_ struct buf text = BUF_INIT_MAX(4096);
+	int status = 0;
+
+	(void)!write(m->go, "", 1);
+	(void)fs_read_fd(m->done, &text);
+	cleanup_closep(&m->go);
+	cleanup_closep(&m->done);
+	while (waitpid(m->pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (status == 0)
+		return 0;
+	return error_new(err, ERR_DENIED, 0, "map user ids: %s", text.p);
+}
+
+static int enter(struct error **err)
+{
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0)
+		return 0;
+	(void)error_new(err, ERR_DENIED, errno, "make a user namespace");
+	return error_hint(
+		err, -ERR_DENIED,
+		"the kernel may forbid it to users: see the settings "
+		"kernel.unprivileged_userns_clone and user.max_user_namespaces, or run as "
+		"root");
+}
+
+static bool have_tool(const char *name)
+{
+	_cleanup_free_ char *path = xstrdup(getenv("PATH"));
+	char *save = NULL;
+
+	for (char *dir = path ? strtok_r(path, ":", &save) : NULL; dir;
+	     dir = strtok_r(NULL, ":", &save)) {
+		_cleanup_free_ char *file = xasprintf("%s/%s", dir, name);
+
+		if (access(file, X_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int become_root(bool single, struct error **err)
+{
+	if ((!single && setgroups(0, NULL) < 0) || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
+		return error_new(err, ERR_DENIED, errno, "become id 0 of the user namespace");
+	/* What is mounted from here on is nobody else's business. */
+	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+		return error_new(err, ERR_DENIED, errno, "separate our mounts from the host's");
+	return 0;
+}
+
+int userns_enter(bool *ret_single, struct error **err)
+{
+	uid_t uid = geteuid();
+	gid_t gid = getegid();
+	const struct passwd *user = uid == 0 ? NULL : getpwuid(uid);
+	const char *name = user ? user->pw_name : NULL;
+	struct id_range uids, gids;
+	struct mapper mapper;
+	bool single;
+	int r;
+
+	if (ret_single)
+		*ret_single = false;
+	if (uid == 0)
+		return 0;
+	single = !have_tool("newuidmap") || !find_range("/etc/subuid", name, uid, &uids) ||
+		 !find_range("/etc/subgid", name, uid, &gids);
+	if (single) {
+		r = enter(err);
+		if (r == 0)
+			r = map_single(uid, gid, err);
+	} else {
+		r = mapper_start(&uids, &gids, uid, gid, &mapper, err);
+		if (r == 0) {
+			r = enter(err);
+			if (r < 0)
+				cleanup_closep(&mapper.go);
+			else
+				r = mapper_finish(&mapper, err);
+		}
+	}
+	if (r == 0)
+		r = become_root(single, err);
+	if (r == 0 && ret_single)
+		*ret_single = single;
+	return r;
+}

@@ -1,0 +1,21 @@
+/* Running without root: kiln itself enters a user namespace in which it is id 0.
+ *
+ * From then on everything is the same code in both modes. The ids of files come from the ranges
+ * that /etc/subuid and /etc/subgid grant the user, through newuidmap and newgidmap (package
+ * uidmap); without them only the user's own id exists.
+ */
+#ifndef KILN_ENGINE_USERNS_H
+#define KILN_ENGINE_USERNS_H
+
+#include <stdbool.h>
+
+#include "base/error.h"
+
+/* Does nothing for root. Must be called while the process has one thread. Enters a mount namespace,
+ * too, since mounting is what it is for. *ret_single (may be NULL) tells that only one id is
+ * mapped. */
+int userns_enter(bool *ret_single, struct error **err);
+/* Is this process in a user namespace other than the first? */
+bool userns_inside(void);
+
+#endif
