@@ -1,0 +1,311 @@
+#include "engine/fetch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/times.h"
+#include "engine/byte_queue.h"
+#include "engine/unpack.h"
+#include "store/blob.h"
+
+enum { LOCK_POLL_MS = 50 };
+#define STATUS_INTERVAL_NS (INT64_C(100) * 1000000)
+
+/* --- One at a time -----------------------------------------------------------------------------
+ */
+
+/* Waits for the lock of this blob: one byte of a file that stands for all of them. An
+ * open-file-description lock excludes threads as well as processes and goes with its holder; its
+ * release cannot be polled for, hence the short pauses. */
+static int fetch_lock(const struct fetch *f, const struct digest *blob, int *ret_fd,
+		      struct error **err)
+{
+	struct cancel *cancel = f->job ? job_cancel(f->job) : NULL;
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1};
+	_cleanup_close_ int fd =
+		openat(store_dirfd(f->store), "lock/fetch", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	uint64_t offset;
+
+	if (fd < 0)
+		return error_new(err, ERR_IO, errno, "open 'lock/fetch' of the store");
+	memcpy(&offset, blob->b, sizeof(offset));
+	lock.l_start = (off_t)(offset >> 2);
+	while (fcntl(fd, F_OFD_SETLK, &lock) < 0) {
+		struct pollfd pfd = {.fd = cancel ? cancel->fd : -1, .events = POLLIN};
+
+		if (errno != EAGAIN && errno != EACCES && errno != EINTR)
+			return error_new(err, ERR_IO, errno, "lock 'lock/fetch' of the store");
+		if (cancel_is_set(cancel) || (f->stop && atomic_load(f->stop)))
+			return error_new(err, ERR_CANCELED, 0, "canceled");
+		(void)poll(&pfd, 1, LOCK_POLL_MS);
+	}
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+/* --- Unpacking ---------------------------------------------------------------------------------
+ */
+
+/* One layer on its way into the store. */
+struct unpacking {
+	const struct fetch *fetch;
+	const struct layer_info *info;
+	struct layer_writer *writer;
+	struct unpack_result result;
+	struct byte_queue queue; /* from the download */
+	int fd;			 /* the blob's file, where it is here already */
+	int r;
+	struct error *err;
+};
+
+static void show_extracting(const struct unpacking *u, bool completed)
+{
+	char digest[DIGEST_TEXT];
+	_cleanup_free_ char *id = NULL;
+
+	if (!u->fetch->job)
+		return;
+	id = xasprintf("extracting %s", digest_format(&u->info->blob.digest, digest));
+	job_status(u->fetch->job, id, 0, 0, completed);
+}
+
+static int read_queue(void *data, void *p, size_t n, size_t *ret, struct error **err)
+{
+	struct unpacking *u = data;
+	ptrdiff_t got = byte_queue_get(&u->queue, p, n);
+
+	/* The download reports what happened. */
+	if (got < 0)
+		return error_new(err, ERR_CANCELED, 0, "the download stopped");
+	*ret = (size_t)got;
+	return 0;
+}
+
+static int read_file(void *data, void *p, size_t n, size_t *ret, struct error **err)
+{
+	const struct unpacking *u = data;
+	const struct fetch *f = u->fetch;
+	ssize_t got;
+
+	if ((f->job && cancel_is_set(job_cancel(f->job))) || (f->stop && atomic_load(f->stop)))
+		return error_new(err, ERR_CANCELED, 0, "canceled");
+	got = fs_read_full(u->fd, p, n);
+	if (got < 0)
+		return error_new(err, ERR_IO, (int)-got, "read the blob");
+	*ret = (size_t)got;
+	return 0;
+}
+
+static void unpack(struct unpacking *u)
+{
+	show_extracting(u, false);
+	u->r = layer_writer_open_for(u->fetch->store, u->info->id, &u->writer, &u->err);
+	if (u->r == 0)
+		u->r = unpack_layer(u->writer, u->fd < 0 ? read_queue : read_file, u, &u->result,
+				    &u->err);
+	show_extracting(u, true);
+}
+
+static void *unpack_main(void *data)
+{
+	struct unpacking *u = data;
+
+	unpack(u);
+	byte_queue_leave(&u->queue);
+	return NULL;
+}
+
+/* The dir becomes visible only if it is what the image's config promises. */
+static int commit(struct unpacking *u, struct error **err)
+{
+	char expect[DIGEST_TEXT], got[DIGEST_TEXT], blob[DIGEST_TEXT];
+	int64_t id;
+
+	digest_format(&u->info->blob.digest, blob);
+	if (u->r < 0) {
+		if (err)
+			*err = TAKE_PTR(u->err);
+		return error_wrap(err, u->r, "unpack layer %s", blob);
+	}
+	if (!digest_equal(&u->result.diff_id, &u->info->diff_id))
+		return error_new(err, ERR_CORRUPT, 0,
+				 "layer %s is not what the image's config promises: expected diff "
+				 "ID %s, got %s",
+				 blob, digest_format(&u->info->diff_id, expect),
+				 digest_format(&u->result.diff_id, got));
+	return layer_writer_commit(u->writer, &id, err);
+}
+
+static int unpack_local(const struct fetch *f, const struct layer_info *info, struct error **err)
+{
+	struct unpacking u = {.fetch = f, .info = info};
+	int r;
+
+	u.fd = blob_open(f->store, &info->blob.digest, NULL, err);
+	if (u.fd < 0)
+		return u.fd;
+	unpack(&u);
+	r = commit(&u, err);
+	layer_writer_free(u.writer);
+	error_free(u.err);
+	(void)close(u.fd);
+	return r;
+}
+
+/* --- Downloading -------------------------------------------------------------------------------
+ */
+
+struct download {
+	const struct fetch *fetch;
+	const struct layer_info *info;
+	struct blob_writer *writer;
+	struct byte_queue *queue; /* NULL: the bytes alone are wanted */
+	char id[DIGEST_TEXT];
+	int64_t shown;
+};
+
+static void show_download(struct download *d, bool completed)
+{
+	int64_t now = times_monotonic_ns();
+
+	if (!d->fetch->job || (!completed && now - d->shown < STATUS_INTERVAL_NS))
+		return;
+	d->shown = now;
+	job_status(d->fetch->job, d->id, blob_writer_size(d->writer), d->info->blob.size,
+		   completed);
+}
+
+static int on_piece(void *data, const void *p, size_t n, struct error **err)
+{
+	struct download *d = data;
+
+	(void)err;
+	blob_writer_write(d->writer, p, n);
+	if (d->queue)
+		byte_queue_put(d->queue, p, n);
+	show_download(d, false);
+	return 0;
+}
+
+/* Where the blob can be had. */
+static int find_source(const struct layer_info *info, struct imageref *ret, struct error **err)
+{
+	char digest[DIGEST_TEXT];
+
+	digest_format(&info->blob.digest, digest);
+	if (!info->source || !strchr(info->source, '/'))
+		return error_new(
+			err, ERR_NOTFOUND, 0,
+			"the blob %s is no longer in the store, and it did not come from a "
+			"registry",
+			digest);
+	return imageref_parse(info->source, ret, err);
+}
+
+/* Streams the blob into the store and, if a queue is given, to its reader. */
+static int download(const struct fetch *f, const struct layer_info *info, struct byte_queue *queue,
+		    struct error **err)
+{
+	_cleanup_(imageref_release) struct imageref ref = IMAGEREF_INIT;
+	_cleanup_(blob_writer_freep) struct blob_writer *writer = NULL;
+	_cleanup_free_ char *server = NULL;
+	struct download d = {.fetch = f, .info = info, .queue = queue};
+	struct registry_blob blob = {.digest = info->blob.digest, .size = info->blob.size};
+	int r = find_source(info, &ref, err);
+
+	if (r == 0)
+		r = blob_writer_open(f->store, &writer, err);
+	if (r < 0)
+		return r;
+	d.writer = writer;
+	digest_format(&blob.digest, d.id);
+	blob.host = ref.host;
+	blob.path = ref.path;
+	show_download(&d, false);
+	r = registry_blob_get(f->registry, &blob, on_piece, &d, f->job ? job_cancel(f->job) : NULL,
+			      f->stop, &server, err);
+	if (r < 0)
+		return r;
+	r = blob_writer_commit(writer, &blob.digest, NULL, err);
+	if (r == -ERR_CORRUPT)
+		return error_wrap(err, r, "registry %s sent wrong bytes for %s/%s", server,
+				  ref.host, ref.path);
+	if (r == 0)
+		show_download(&d, true);
+	return r;
+}
+
+static int download_and_unpack(const struct fetch *f, const struct layer_info *info,
+			       struct error **err)
+{
+	struct unpacking u = {.fetch = f, .info = info, .fd = -1};
+	pthread_t thread;
+	int r;
+
+	byte_queue_init(&u.queue);
+	r = pthread_create(&thread, NULL, unpack_main, &u);
+	if (r != 0) {
+		byte_queue_release(&u.queue);
+		return error_new(err, ERR_INTERNAL, r, "start a thread");
+	}
+	/* A tar that cannot be unpacked is downloaded to its end all the same: if its digest is
+	 * wrong, that is what is to be told. */
+	r = download(f, info, &u.queue, err);
+	byte_queue_end(&u.queue, r == 0);
+	pthread_join(thread, NULL);
+	if (r == 0)
+		r = commit(&u, err);
+	layer_writer_free(u.writer);
+	error_free(u.err);
+	byte_queue_release(&u.queue);
+	return r;
+}
+
+/* --- Layers ------------------------------------------------------------------------------------
+ */
+
+static int make_dir(const struct fetch *f, const struct layer_info *info, struct error **err)
+{
+	if (blob_exists(f->store, &info->blob.digest, NULL))
+		return unpack_local(f, info, err);
+	return download_and_unpack(f, info, err);
+}
+
+int fetch_layer(const struct fetch *f, int64_t id, struct error **err)
+{
+	_cleanup_(layer_info_release) struct layer_info info = {0}, again = {0};
+	_cleanup_close_ int lock = -1;
+	int r = layer_get(f->store, id, &info, err);
+
+	if (r < 0 || info.has_dir)
+		return r;
+	if (!info.has_blob || !info.has_diff_id)
+		return error_new(err, ERR_NOTFOUND, 0, "layer %lld has neither a dir nor a blob",
+				 (long long)id);
+	r = fetch_lock(f, &info.blob.digest, &lock, err);
+	if (r == 0)
+		r = layer_get(f->store, id, &again, err);
+	if (r < 0 || again.has_dir)
+		return r;
+	return make_dir(f, &info, err);
+}
+
+int fetch_blob(const struct fetch *f, int64_t id, struct error **err)
+{
+	_cleanup_(layer_info_release) struct layer_info info = {0};
+	_cleanup_close_ int lock = -1;
+	int r = layer_get(f->store, id, &info, err);
+
+	if (r < 0 || !info.source || !info.has_blob ||
+	    blob_exists(f->store, &info.blob.digest, NULL))
+		return r;
+	r = fetch_lock(f, &info.blob.digest, &lock, err);
+	if (r < 0 || blob_exists(f->store, &info.blob.digest, NULL))
+		return r;
+	return download(f, &info, NULL, err);
+}

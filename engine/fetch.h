@@ -1,0 +1,23 @@
+/* Fetching one layer: its blob from a registry or from the store, its dir from the blob, both in
+ * one pass where both are missing. Whoever comes second for the same blob, in this process or
+ * another, waits for the first and finds the work done. */
+#ifndef KILN_ENGINE_FETCH_H
+#define KILN_ENGINE_FETCH_H
+
+#include "engine/registry.h"
+#include "solver/progress.h"
+#include "store/layer.h"
+
+struct fetch {
+	struct store *store;
+	struct registry *registry;
+	struct job *job;	 /* may be NULL */
+	const atomic_bool *stop; /* another fetch of the same group failed */
+};
+
+/* The layer has its dir afterwards. */
+int fetch_layer(const struct fetch *f, int64_t id, struct error **err);
+/* The layer's blob is in the store afterwards; a layer that was made here is passed over. */
+int fetch_blob(const struct fetch *f, int64_t id, struct error **err);
+
+#endif

@@ -1,0 +1,399 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/image_config.h"
+#include "engine/oci.h"
+#include "engine/pull.h"
+#include "store/blob.h"
+#include "store/image.h"
+#include "store/layer.h"
+#include "store/record.h"
+
+/* One resolution on its way. */
+struct resolve {
+	struct store *s;
+	struct registry *reg;
+	struct job *job;
+	struct cancel *cancel;
+	struct imageref ref;
+	struct platform platform;
+	enum pull_policy policy;
+	char *name;	/* with tag; NULL if the reference has a digest */
+	char *pin_name; /* "docker-image://NAME PLATFORM" */
+	/* What the tag stood for when last asked. */
+	bool has_pin;
+	struct digest pin, pin_manifest;
+	/* The local image of that name, if it serves the platform. */
+	bool has_local;
+	struct image local;
+	enum image_origin origin;
+};
+
+void image_source_release(struct image_source *i)
+{
+	free(i->name);
+	free(i->pinned);
+	buf_release(&i->config);
+	free(i->layers);
+	*i = (struct image_source){.config = BUF_INIT};
+}
+
+static void resolve_release(struct resolve *rs)
+{
+	imageref_release(&rs->ref);
+	free(rs->name);
+	free(rs->pin_name);
+	if (rs->has_local)
+		image_release(&rs->local);
+}
+
+/* --- What is known here ------------------------------------------------------------------------
+ */
+
+static int read_pin(struct resolve *rs, struct error **err)
+{
+	_cleanup_buf_ struct buf value = BUF_INIT;
+	int64_t time;
+	bool found = false;
+	int r = pin_get(rs->s, rs->pin_name, &found, &value, &time, err);
+
+	if (r < 0 || !found || value.n != 2 * (DIGEST_TEXT - 1) + 1)
+		return r;
+	value.p[DIGEST_TEXT - 1] = '\0';
+	rs->has_pin = digest_parse(value.p, &rs->pin) == 0 &&
+		      digest_parse(value.p + DIGEST_TEXT, &rs->pin_manifest) == 0;
+	return 0;
+}
+
+static int write_pin(struct resolve *rs, const struct digest *digest, const struct digest *manifest,
+		     struct error **err)
+{
+	char a[DIGEST_TEXT], b[DIGEST_TEXT];
+	_cleanup_free_ char *value = NULL;
+
+	if (!rs->pin_name || (rs->has_pin && digest_equal(&rs->pin, digest) &&
+			      digest_equal(&rs->pin_manifest, manifest)))
+		return 0;
+	value = xasprintf("%s %s", digest_format(digest, a), digest_format(manifest, b));
+	return pin_set(rs->s, rs->pin_name, value, err);
+}
+
+static struct platform platform_of(const struct image *i)
+{
+	_cleanup_free_ char *text =
+		xasprintf("%s/%s%s%s", i->os ? i->os : "", i->arch ? i->arch : "",
+			  i->variant && *i->variant ? "/" : "", i->variant ? i->variant : "");
+	struct platform p = {0};
+
+	(void)platform_parse(text, &p, NULL);
+	return p;
+}
+
+static int find_local(struct resolve *rs, struct error **err)
+{
+	bool found = false;
+	struct platform p;
+	int r;
+
+	if (rs->ref.has_digest)
+		r = image_by_manifest(rs->s, &rs->ref.digest, &found, &rs->local, err);
+	else
+		r = image_by_name(rs->s, rs->name, &found, &rs->local, &rs->origin, err);
+	if (r < 0 || !found)
+		return r;
+	p = platform_of(&rs->local);
+	rs->has_local = platform_match(&rs->platform, &p) > 0;
+	if (!rs->has_local)
+		image_release(&rs->local);
+	return 0;
+}
+
+/* "name[:tag]@digest". */
+static char *pinned_name(const struct resolve *rs, const struct digest *digest)
+{
+	struct imageref ref = rs->ref;
+
+	ref.has_digest = true;
+	ref.digest = *digest;
+	return imageref_format(&ref);
+}
+
+/* The answer from the local image; `digest` is what the reference stands for. */
+static int use_local(struct resolve *rs, const struct digest *digest, struct image_source *ret,
+		     struct error **err)
+{
+	const struct image *i = &rs->local;
+	int r = blob_read(rs->s, &i->config, OCI_DOCUMENT_MAX, &ret->config, err);
+
+	if (r < 0)
+		return r;
+	ret->digest = *digest;
+	ret->manifest = i->manifest;
+	ret->config_digest = i->config;
+	ret->platform = platform_of(i);
+	ret->layers = xreallocarray(NULL, i->n_layers + 1, sizeof(*ret->layers));
+	memcpy(ret->layers, i->layers, i->n_layers * sizeof(*ret->layers));
+	ret->n_layers = i->n_layers;
+	ret->made = !rs->ref.has_digest && rs->origin == IMAGE_MADE;
+	return 0;
+}
+
+/* --- Documents ---------------------------------------------------------------------------------
+ */
+
+/* A manifest or index by digest: from the store, else from the registry into the store. */
+static int read_document(struct resolve *rs, const struct digest *digest, struct buf *ret,
+			 char **ret_type, struct error **err)
+{
+	_cleanup_(registry_manifest_release) struct registry_manifest m = REGISTRY_MANIFEST_INIT;
+	struct imageref ref = rs->ref;
+	int r;
+
+	if (blob_exists(rs->s, digest, NULL))
+		return blob_read(rs->s, digest, OCI_DOCUMENT_MAX, ret, err);
+	ref.has_digest = true;
+	ref.digest = *digest;
+	r = registry_manifest_get(rs->reg, &ref, rs->cancel, &m, err);
+	if (r == 0)
+		r = blob_put(rs->s, m.bytes.p, m.bytes.n, NULL, err);
+	if (r < 0)
+		return r;
+	buf_add(ret, m.bytes.p, m.bytes.n);
+	*ret_type = TAKE_PTR(m.media_type);
+	return 0;
+}
+
+/* Walks from `digest` through indexes to the manifest for the platform. */
+static int find_manifest(struct resolve *rs, const struct digest *digest, struct oci_document *ret,
+			 struct digest *ret_digest, struct error **err)
+{
+	struct digest at = *digest;
+
+	for (unsigned depth = 0; depth <= OCI_NESTING_MAX; depth++) {
+		_cleanup_buf_ struct buf bytes = BUF_INIT;
+		_cleanup_free_ char *type = NULL;
+		size_t chosen = 0;
+		int r = read_document(rs, &at, &bytes, &type, err);
+
+		if (r == 0)
+			r = oci_document_parse(type, bytes.p, bytes.n, ret, err);
+		if (r < 0)
+			return r;
+		if (ret->kind == OCI_MANIFEST) {
+			*ret_digest = at;
+			return 0;
+		}
+		r = oci_index_select(ret, &rs->platform, &chosen, err);
+		if (r == 0)
+			at = ret->manifests.v[chosen].digest;
+		oci_document_release(ret);
+		if (r < 0)
+			return r;
+	}
+	return error_new(err, ERR_INVALID, 0, "more than %d indexes within each other",
+			 OCI_NESTING_MAX);
+}
+
+static int on_config(void *data, const void *p, size_t n, struct error **err)
+{
+	(void)err;
+	buf_add(data, p, n);
+	return 0;
+}
+
+static int read_config(struct resolve *rs, const struct oci_descriptor *d, struct buf *ret,
+		       struct error **err)
+{
+	struct registry_blob blob = {
+		.host = rs->ref.host, .path = rs->ref.path, .digest = d->digest, .size = d->size};
+	char expect[DIGEST_TEXT], got[DIGEST_TEXT];
+	_cleanup_free_ char *server = NULL;
+	struct digest digest;
+	int r;
+
+	if (blob_exists(rs->s, &d->digest, NULL))
+		return blob_read(rs->s, &d->digest, OCI_DOCUMENT_MAX, ret, err);
+	r = registry_blob_get(rs->reg, &blob, on_config, ret, rs->cancel, NULL, &server, err);
+	if (r < 0)
+		return r;
+	digest = digest_of(ret->p, ret->n);
+	if (!digest_equal(&digest, &d->digest))
+		return error_new(err, ERR_CORRUPT, 0,
+				 "registry %s sent a wrong config: expected %s, got %s", server,
+				 digest_format(&d->digest, expect), digest_format(&digest, got));
+	return blob_put(rs->s, ret->p, ret->n, NULL, err);
+}
+
+static int add_layers(struct resolve *rs, const struct oci_document *doc,
+		      const struct image_config *config, struct image_source *ret,
+		      struct error **err)
+{
+	_cleanup_free_ char *source = imageref_name(&rs->ref);
+
+	if (doc->layers.n != config->diff_ids.n)
+		return error_new(err, ERR_INVALID, 0,
+				 "the manifest lists %zu layers and its config %zu", doc->layers.n,
+				 config->diff_ids.n);
+	ret->layers = xcalloc(doc->layers.n + 1, sizeof(*ret->layers));
+	for (size_t i = 0; i < doc->layers.n; i++) {
+		const struct oci_descriptor *d = &doc->layers.v[i];
+		struct layer_blob blob = {
+			.media_type = d->media_type, .digest = d->digest, .size = d->size};
+		int r = layer_add_remote(rs->s, &config->diff_ids.v[i], &blob, source,
+					 &ret->layers[i], err);
+
+		if (r < 0)
+			return r;
+	}
+	ret->n_layers = doc->layers.n;
+	return 0;
+}
+
+static int use_documents(struct resolve *rs, const struct digest *digest, struct image_source *ret,
+			 struct error **err)
+{
+	struct oci_document doc = OCI_DOCUMENT_INIT;
+	struct image_config config;
+	int r = find_manifest(rs, digest, &doc, &ret->manifest, err);
+
+	if (r < 0)
+		return r;
+	r = read_config(rs, &doc.config, &ret->config, err);
+	if (r == 0)
+		r = image_config_parse(ret->config.p, ret->config.n, &config, err);
+	if (r == 0) {
+		ret->digest = *digest;
+		ret->config_digest = doc.config.digest;
+		ret->platform = config.platform;
+		r = add_layers(rs, &doc, &config, ret, err);
+		image_config_release(&config);
+	}
+	oci_document_release(&doc);
+	return r;
+}
+
+/* --- Tags --------------------------------------------------------------------------------------
+ */
+
+static void warn_unreachable(struct resolve *rs, const struct digest *digest,
+			     const struct error *why)
+{
+	_cleanup_free_ char *pinned = pinned_name(rs, digest);
+	_cleanup_free_ char *text =
+		xasprintf("the registry cannot be reached; using the local %s", pinned);
+	const char *detail[] = {error_text(why)};
+	struct event_warning w = {.short_text = text, .detail = detail, .n_detail = 1};
+
+	if (rs->job)
+		job_warn(rs->job, &w);
+}
+
+/* The image that stood under the tag when it was last asked for, if all of it is here. */
+static bool has_pinned_image(const struct resolve *rs)
+{
+	return rs->has_local && rs->has_pin && digest_equal(&rs->pin_manifest, &rs->local.manifest);
+}
+
+/* The answer without the registry. */
+static int use_known(struct resolve *rs, struct image_source *ret, struct error **err)
+{
+	if (rs->has_local && !has_pinned_image(rs))
+		return use_local(rs, &rs->local.manifest, ret, err);
+	if (rs->has_local)
+		return use_local(rs, &rs->pin, ret, err);
+	return use_documents(rs, &rs->pin, ret, err);
+}
+
+/* What the tag stands for now: one HEAD where we know it from before, else one GET. */
+static int ask_tag(struct resolve *rs, struct digest *ret, struct error **err)
+{
+	_cleanup_(registry_manifest_release) struct registry_manifest m = REGISTRY_MANIFEST_INIT;
+	int r;
+
+	if (rs->has_pin)
+		return registry_manifest_head(rs->reg, &rs->ref, rs->cancel, ret, err);
+	r = registry_manifest_get(rs->reg, &rs->ref, rs->cancel, &m, err);
+	if (r == 0)
+		r = blob_put(rs->s, m.bytes.p, m.bytes.n, ret, err);
+	return r;
+}
+
+static int resolve_tag(struct resolve *rs, struct image_source *ret, struct error **err)
+{
+	_cleanup_(error_freep) struct error *failed = NULL;
+	bool known = rs->has_local || (rs->has_pin && blob_exists(rs->s, &rs->pin, NULL));
+	struct digest digest;
+	int r;
+
+	if (rs->has_local && rs->origin == IMAGE_MADE && rs->policy != PULL_ALWAYS)
+		return use_local(rs, &rs->local.manifest, ret, err);
+	if (known && rs->policy == PULL_LOCAL)
+		return use_known(rs, ret, err);
+	r = ask_tag(rs, &digest, &failed);
+	if ((r == -ERR_UNAVAILABLE || r == -ERR_TIMEOUT) && known && rs->policy == PULL_DEFAULT) {
+		r = use_known(rs, ret, err);
+		if (r == 0)
+			warn_unreachable(rs, &ret->digest, failed);
+		return r;
+	}
+	if (r < 0) {
+		if (err)
+			*err = TAKE_PTR(failed);
+		return r;
+	}
+	if (has_pinned_image(rs) && digest_equal(&digest, &rs->pin))
+		return use_local(rs, &digest, ret, err);
+	r = use_documents(rs, &digest, ret, err);
+	return r < 0 ? r : write_pin(rs, &digest, &ret->manifest, err);
+}
+
+static int resolve_digest(struct resolve *rs, struct image_source *ret, struct error **err)
+{
+	if (rs->has_local)
+		return use_local(rs, &rs->ref.digest, ret, err);
+	return use_documents(rs, &rs->ref.digest, ret, err);
+}
+
+static void set_names(struct resolve *rs, const char *host_and_path)
+{
+	char text[64];
+
+	/* With a digest the tag is a remark: docker neither asks for it nor sets it. */
+	if (rs->ref.has_digest)
+		return;
+	rs->name = xasprintf("%s:%s", host_and_path, rs->ref.tag);
+	rs->pin_name =
+		xasprintf("docker-image://%s %s", rs->name, platform_format(&rs->platform, text));
+}
+
+int image_resolve(struct store *s, struct registry *reg, const char *ref,
+		  const struct platform *platform, enum pull_policy policy, struct job *job,
+		  struct image_source *ret, struct error **err)
+{
+	_cleanup_(resolve_release) struct resolve rs = {.s = s,
+							.reg = reg,
+							.job = job,
+							.cancel = job ? job_cancel(job) : NULL,
+							.platform = *platform,
+							.policy = policy};
+	_cleanup_free_ char *host_and_path = NULL;
+	int r = imageref_parse(ref, &rs.ref, err);
+
+	if (r < 0)
+		return r;
+	*ret = (struct image_source){.config = BUF_INIT};
+	host_and_path = imageref_name(&rs.ref);
+	set_names(&rs, host_and_path);
+	r = find_local(&rs, err);
+	if (r == 0 && rs.pin_name)
+		r = read_pin(&rs, err);
+	if (r == 0)
+		r = rs.ref.has_digest ? resolve_digest(&rs, ret, err) : resolve_tag(&rs, ret, err);
+	if (r < 0) {
+		image_source_release(ret);
+		return error_wrap(err, r, "%s", ref);
+	}
+	ret->name = xstrdup(rs.name);
+	ret->pinned = pinned_name(&rs, &ret->digest);
+	return 0;
+}
