@@ -18,8 +18,10 @@
  * Nothing if the span has no line. */
 void df_excerpt(const struct df_file *f, struct source_span span, struct buf *b);
 
-/* --check. `error` (may be NULL) is what stopped the compiler after linting. Text starts with the
- * count line; JSON is {"warnings", "sources", "buildError"}. Warnings are shown by line. */
+/* --check. `error` (may be NULL) is what stopped the compiler after linting; the text leaves
+ * showing it to the caller. The text starts with the number of warnings and shows them by line;
+ * JSON is
+ * {"warnings": [], "sources": [], "buildError": {}}. */
 void df_check_text(const struct df_file *f, const struct df_lint *l, const struct error *error,
 		   struct buf *b);
 void df_check_json(const struct df_file *f, const struct df_lint *l, const struct error *error,
