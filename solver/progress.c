@@ -185,3 +185,8 @@ struct cancel *job_cancel(struct job *job)
 {
 	return job->cancel;
 }
+
+struct digest job_vertex(const struct job *job)
+{
+	return job->vertex;
+}
