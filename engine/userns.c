@@ -21,6 +21,13 @@ struct id_range {
 	unsigned long start, count;
 };
 
+static bool single;
+
+bool userns_single(void)
+{
+	return single;
+}
+
 bool userns_inside(void)
 {
 	_cleanup_buf_ struct buf map = BUF_INIT_MAX(4096);
@@ -181,7 +188,7 @@ static bool have_tool(const char *name)
 	return false;
 }
 
-static int become_root(bool single, struct error **err)
+static int become_root(struct error **err)
 {
 	if ((!single && setgroups(0, NULL) < 0) || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
 		return error_new(err, ERR_DENIED, errno, "become id 0 of the user namespace");
@@ -191,7 +198,7 @@ static int become_root(bool single, struct error **err)
 	return 0;
 }
 
-int userns_enter(bool *ret_single, struct error **err)
+int userns_enter(struct error **err)
 {
 	uid_t uid = geteuid();
 	gid_t gid = getegid();
@@ -199,11 +206,8 @@ int userns_enter(bool *ret_single, struct error **err)
 	const char *name = user ? user->pw_name : NULL;
 	struct id_range uids, gids;
 	struct mapper mapper;
-	bool single;
 	int r;
 
-	if (ret_single)
-		*ret_single = false;
 	if (uid == 0)
 		return 0;
 	single = !have_tool("newuidmap") || !find_range("/etc/subuid", name, uid, &uids) ||
@@ -223,8 +227,6 @@ int userns_enter(bool *ret_single, struct error **err)
 		}
 	}
 	if (r == 0)
-		r = become_root(single, err);
-	if (r == 0 && ret_single)
-		*ret_single = single;
+		r = become_root(err);
 	return r;
 }

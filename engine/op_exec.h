@@ -1,0 +1,79 @@
+/* Exec ops: RUN. An op and its inputs become a sandbox plan; what the process leaves in its root
+ * becomes a layer on top of the root input. */
+#ifndef KILN_ENGINE_OP_EXEC_H
+#define KILN_ENGINE_OP_EXEC_H
+
+#include "base/strv.h"
+#include "base/vec.h"
+#include "engine/result.h"
+#include "engine/sandbox_plan.h"
+#include "solver/op.h"
+#include "solver/progress.h"
+#include "store/store.h"
+
+/* What steps of one command share: networks, the compiled seccomp profile. Thread safe. */
+struct sandbox_env;
+struct sandbox_env *sandbox_env_new(void);
+void sandbox_env_free(struct sandbox_env *e); /* no step may be running */
+
+/* --secret: the value is a file's content or an environment variable. */
+struct exec_secret {
+	char *id, *file, *env; /* owned; one of file and env is set */
+};
+/* --ssh: an agent's socket. */
+struct exec_ssh {
+	char *id, *socket; /* owned */
+};
+
+/* What one build hands to its steps beside the graph; never part of a key. */
+struct exec_session {
+	VEC(struct exec_secret) secrets;
+	VEC(struct exec_ssh) ssh;
+	bool allow_host_network, allow_insecure; /* --allow */
+};
+void exec_session_release(struct exec_session *s);
+/* Copies; NULL for what is not set. */
+void exec_session_add_secret(struct exec_session *s, const char *id, const char *file,
+			     const char *env);
+void exec_session_add_ssh(struct exec_session *s, const char *id, const char *socket);
+
+struct exec_options {
+	struct store *store;
+	struct sandbox_env *env;
+	const struct exec_session *session;
+	/* Makes sure that layers have their dirs (layers_require of engine/pull.h). */
+	int (*require)(void *data, struct job *job, const int64_t *layers, size_t n,
+		       struct error **err);
+	void *require_data;
+};
+
+/* Runs the op. ret_outputs[0 .. n_outputs) get a reference each: output of the root mount the
+ * extended root. A process that fails is ERR_PROCESS with its exit status. `ret_hollow` as in
+ * solver/solver.h: the input whose layers cannot be had. */
+int exec_op_run(const struct exec_options *o, const struct op_exec *op,
+		struct result *const *inputs, size_t n_inputs, struct job *job,
+		struct result **ret_outputs, size_t n_outputs, size_t *ret_hollow,
+		struct error **err);
+
+/* --- for op_exec and container --- */
+
+/* The network of one process: fills the plan's network, resolv.conf and hosts. */
+struct exec_network {
+	struct network *network; /* NULL: none or the host's */
+	bool pooled;
+};
+int exec_network_join(struct sandbox_env *e, enum op_network mode, const struct strv *publish,
+		      const char *hostname, const struct strv *extra_hosts, bool readonly_files,
+		      struct job *job, struct sandbox_plan *p, struct exec_network *ret,
+		      struct error **err);
+void exec_network_leave(struct sandbox_env *e, struct exec_network *n);
+/* /proc, /dev and so on, masks, capabilities and seccomp as the mode asks for. */
+int exec_plan_defaults(struct sandbox_plan *p, enum op_security security, uint64_t shm_size,
+		       struct error **err);
+/* The layers' directories, as the plan wants them. */
+void exec_plan_layers(struct store *s, const int64_t *layers, size_t n, struct strv *ret);
+/* --ulimit, as op_ulimit. */
+int exec_plan_ulimit(struct sandbox_plan *p, const char *name, int64_t soft, int64_t hard,
+		     struct error **err);
+
+#endif
