@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -156,11 +157,27 @@ void statindex_record(const struct statindex *i, size_t n, struct statindex_reco
 	memcpy(ret->content.b, p + 48, DIGEST_SIZE);
 }
 
+/* Does record n describe the same file? */
+static bool record_holds(const struct statindex *i, size_t n, const struct statindex_record *want,
+			 struct digest *ret_content)
+{
+	struct statindex_record r;
+
+	if (n >= i->count)
+		return false;
+	statindex_record(i, n, &r);
+	if (strcmp(r.path, want->path) != 0 || r.size != want->size || r.dev != want->dev ||
+	    r.ino != want->ino || r.mtime != want->mtime || r.ctime != want->ctime ||
+	    r.mode != want->mode)
+		return false;
+	*ret_content = r.content;
+	return true;
+}
+
 bool statindex_find(const struct statindex *i, const struct statindex_record *want,
 		    struct digest *ret_content)
 {
 	size_t low = 0, high = i->count;
-	struct statindex_record r;
 
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
@@ -170,15 +187,15 @@ bool statindex_find(const struct statindex *i, const struct statindex_record *wa
 		else
 			high = mid;
 	}
-	if (low == i->count)
-		return false;
-	statindex_record(i, low, &r);
-	if (strcmp(r.path, want->path) != 0 || r.size != want->size || r.dev != want->dev ||
-	    r.ino != want->ino || r.mtime != want->mtime || r.ctime != want->ctime ||
-	    r.mode != want->mode)
-		return false;
-	*ret_content = r.content;
-	return true;
+	return record_holds(i, low, want, ret_content);
+}
+
+bool statindex_find_next(const struct statindex *i, size_t *pos,
+			 const struct statindex_record *want, struct digest *ret_content)
+{
+	while (*pos < i->count && path_compare(record_path(i, *pos), want->path) < 0)
+		(*pos)++;
+	return record_holds(i, *pos, want, ret_content);
 }
 
 /* Could the file have been changed again, after it was looked at at `scanned`, without a change of

@@ -39,6 +39,10 @@ void statindex_record(const struct statindex *i, size_t n, struct statindex_reco
 bool statindex_find(const struct statindex *i, const struct statindex_record *want,
 		    struct digest *ret_content);
 
+/* The same for asking in path order: start with *pos = 0. */
+bool statindex_find_next(const struct statindex *i, size_t *pos,
+			 const struct statindex_record *want, struct digest *ret_content);
+
 /* Replaces the index of `dir` by `records` (in path_compare order). `scanned` is the time (ns) at
  * which the first of them was looked at: records modified later than its clock tick before are left
  * out. */

@@ -1,0 +1,504 @@
+#include "engine/context_local.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/fs.h"
+#include "base/map.h"
+#include "base/path.h"
+#include "base/pattern.h"
+#include "base/times.h"
+#include "base/vec.h"
+#include "engine/context_scan.h"
+#include "store/statindex.h"
+
+enum {
+	NS_PER_SECOND = 1000000000,
+	READ_CHUNK = 1 << 17,
+	CHANGED_TRIES = 3,     /* how often a file that changes under our hands is read */
+	MESSAGE_OVERHEAD = 24, /* what one path costs beside its name when it is announced */
+};
+
+/* What is known of a node beyond the scan. */
+struct node_state {
+	struct digest content;
+	uint32_t group; /* of hard links, 0: none */
+	bool known;	/* content is the digest of the file as the node describes it */
+};
+
+struct context {
+	struct tree base;
+	struct store *store;
+	char *dir; /* absolute */
+	int rootfd;
+	struct scan scan;
+	struct node_state *states; /* one per node */
+	struct statindex *index;
+	bool whole;	 /* everything was scanned, nothing only followed */
+	int64_t scanned; /* when the scan began, ns */
+	/* Protects the states' content and known, the nodes' stat data and dirty. */
+	pthread_mutex_t lock;
+	bool dirty; /* something became known that the stat index does not have */
+};
+
+static struct context *context_of(struct tree *t)
+{
+	return (struct context *)t;
+}
+
+static bool is_file(const struct scan_node *n)
+{
+	return S_ISREG(n->mode) || S_ISSOCK(n->mode);
+}
+
+static enum entry_type entry_type_of(uint32_t mode)
+{
+	switch (mode & S_IFMT) {
+	case S_IFDIR:
+		return ENTRY_DIR;
+	case S_IFLNK:
+		return ENTRY_SYMLINK;
+	case S_IFCHR:
+		return ENTRY_CHAR;
+	case S_IFBLK:
+		return ENTRY_BLOCK;
+	case S_IFIFO:
+		return ENTRY_FIFO;
+	default:
+		return ENTRY_FILE; /* a socket becomes an empty file */
+	}
+}
+
+static int64_t seconds_of(int64_t ns)
+{
+	return ns / NS_PER_SECOND - (ns % NS_PER_SECOND < 0);
+}
+
+static void node_entry(struct context *c, size_t i, struct entry *ret)
+{
+	const struct scan_node *n = &c->scan.nodes[i];
+
+	*ret = (struct entry){.path = n->path,
+			      .type = entry_type_of(n->mode),
+			      .mode = n->mode & 07777,
+			      .link = n->link};
+	if (ret->type == ENTRY_CHAR || ret->type == ENTRY_BLOCK) {
+		ret->dev_major = n->dev_major;
+		ret->dev_minor = n->dev_minor;
+	}
+	if (n->capability) {
+		memcpy(ret->capability, n->capability, n->capability_size);
+		ret->capability_size = n->capability_size;
+	}
+	(void)pthread_mutex_lock(&c->lock);
+	ret->size = n->size;
+	ret->mtime = seconds_of(n->mtime);
+	if (c->states[i].known)
+		ret->content = c->states[i].content;
+	(void)pthread_mutex_unlock(&c->lock);
+}
+
+/* First position whose path is >= `path`. */
+static size_t lower_bound(const struct context *c, const char *path)
+{
+	size_t low = 0, high = c->scan.n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (path_compare(c->scan.nodes[mid].path, path) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+static bool find_node(const struct context *c, const char *path, size_t *ret)
+{
+	size_t i = lower_bound(c, path);
+
+	if (i == c->scan.n || strcmp(c->scan.nodes[i].path, path) != 0)
+		return false;
+	*ret = i;
+	return true;
+}
+
+static bool context_get(struct tree *t, const char *path, struct entry *ret, uint64_t *ret_group)
+{
+	struct context *c = context_of(t);
+	size_t i;
+
+	if (!find_node(c, path, &i))
+		return false;
+	node_entry(c, i, ret);
+	*ret_group = c->states[i].group;
+	return true;
+}
+
+static int context_walk(struct tree *t, const char *path, tree_visit_fn visit, void *data,
+			struct error **err)
+{
+	struct context *c = context_of(t);
+	size_t i;
+
+	if (!find_node(c, path, &i))
+		return error_new(err, ERR_NOTFOUND, 0, "'/%s' is not in the build context", path);
+	while (i < c->scan.n && path_within(c->scan.nodes[i].path, path)) {
+		const char *at = c->scan.nodes[i].path;
+		struct entry e;
+		int r;
+
+		node_entry(c, i, &e);
+		r = visit(data, &e, c->states[i].group, err);
+		if (r != 0 && !(r == TREE_SKIP && e.type == ENTRY_DIR))
+			return r == TREE_SKIP ? 0 : r;
+		i++;
+		while (r == TREE_SKIP && i < c->scan.n && path_within(c->scan.nodes[i].path, at))
+			i++;
+	}
+	return 0;
+}
+
+static int64_t timespec_ns(const struct timespec *t)
+{
+	return (int64_t)t->tv_sec * NS_PER_SECOND + t->tv_nsec;
+}
+
+static bool same_file(const struct scan_node *n, const struct stat *st)
+{
+	return n->size == (uint64_t)st->st_size && n->ino == st->st_ino &&
+	       n->mtime == timespec_ns(&st->st_mtim) && n->ctime == timespec_ns(&st->st_ctim);
+}
+
+/* Remembers what the file is now; what was known of its bytes is void if that differs. */
+static void update_node(struct context *c, size_t i, const struct stat *st)
+{
+	struct scan_node *n = &c->scan.nodes[i];
+
+	if (same_file(n, st))
+		return;
+	n->size = (uint64_t)st->st_size;
+	n->ino = st->st_ino;
+	n->mtime = timespec_ns(&st->st_mtim);
+	n->ctime = timespec_ns(&st->st_ctim);
+	c->states[i].known = false;
+}
+
+static void learn(struct context *c, size_t i, const struct digest *content)
+{
+	if (c->states[i].known)
+		return;
+	c->states[i].content = *content;
+	c->states[i].known = true;
+	c->dirty = true;
+}
+
+static int open_node(struct context *c, size_t i, struct error **err)
+{
+	const struct scan_node *n = &c->scan.nodes[i];
+	int fd;
+
+	if (!S_ISREG(n->mode)) {
+		fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+		return fd < 0 ? error_new(err, ERR_IO, errno, "open '/dev/null'") : fd;
+	}
+	fd = fs_open_no_symlinks(c->rootfd, n->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+	if (fd < 0)
+		return error_new(err, ERR_IO, -fd, "open '%s/%s'", c->dir, n->path);
+	return fd;
+}
+
+static int context_open_file(struct tree *t, const struct entry *e, struct error **err)
+{
+	struct context *c = context_of(t);
+	size_t i;
+
+	if (!find_node(c, e->path, &i))
+		return error_new(err, ERR_NOTFOUND, 0, "'/%s' is not in the build context",
+				 e->path);
+	return open_node(c, i, err);
+}
+
+static bool context_still(struct tree *t, const struct entry *e, int fd,
+			  const struct digest *content)
+{
+	struct context *c = context_of(t);
+	struct stat st;
+	bool still;
+	size_t i;
+
+	if (!find_node(c, e->path, &i) || !S_ISREG(c->scan.nodes[i].mode))
+		return true;
+	if (fstat(fd, &st) < 0)
+		return false;
+	(void)pthread_mutex_lock(&c->lock);
+	still = same_file(&c->scan.nodes[i], &st);
+	if (!still)
+		update_node(c, i, &st);
+	else if (content)
+		learn(c, i, content);
+	(void)pthread_mutex_unlock(&c->lock);
+	return still;
+}
+
+static int hash_fd(int fd, struct digest *ret)
+{
+	_cleanup_free_ char *chunk = xmalloc(READ_CHUNK);
+	_cleanup_hasher_ struct hasher h;
+
+	hasher_init(&h);
+	for (;;) {
+		ssize_t n = fs_read_full(fd, chunk, READ_CHUNK);
+
+		if (n < 0)
+			return (int)n;
+		hasher_add(&h, chunk, (size_t)n);
+		if (n < READ_CHUNK)
+			break;
+	}
+	hasher_final(&h, ret);
+	return 0;
+}
+
+static int hash_node(struct context *c, size_t i, struct digest *ret, struct error **err)
+{
+	_cleanup_close_ int fd = open_node(c, i, err);
+	struct stat before, after;
+
+	if (fd < 0)
+		return fd;
+	for (unsigned k = 0; k < CHANGED_TRIES; k++) {
+		int r;
+
+		if (fstat(fd, &before) < 0 || lseek(fd, 0, SEEK_SET) < 0)
+			r = -errno;
+		else
+			r = hash_fd(fd, ret);
+		if (r == 0 && fstat(fd, &after) < 0)
+			r = -errno;
+		if (r < 0)
+			return error_new(err, ERR_IO, -r, "read '%s/%s'", c->dir,
+					 c->scan.nodes[i].path);
+		if (before.st_size != after.st_size ||
+		    timespec_ns(&before.st_mtim) != timespec_ns(&after.st_mtim) ||
+		    timespec_ns(&before.st_ctim) != timespec_ns(&after.st_ctim))
+			continue;
+		(void)pthread_mutex_lock(&c->lock);
+		update_node(c, i, &after);
+		learn(c, i, ret);
+		(void)pthread_mutex_unlock(&c->lock);
+		return 0;
+	}
+	return error_new(err, ERR_BUSY, 0, "'%s/%s' keeps changing while it is read", c->dir,
+			 c->scan.nodes[i].path);
+}
+
+static int context_content(struct tree *t, const struct entry *e, struct digest *ret,
+			   struct error **err)
+{
+	struct context *c = context_of(t);
+	bool known;
+	size_t i;
+
+	if (!find_node(c, e->path, &i) || !is_file(&c->scan.nodes[i]))
+		return error_new(err, ERR_NOTFOUND, 0, "'/%s' is no file of the build context",
+				 e->path);
+	if (!S_ISREG(c->scan.nodes[i].mode)) {
+		*ret = digest_of("", 0);
+		return 0;
+	}
+	(void)pthread_mutex_lock(&c->lock);
+	known = c->states[i].known;
+	if (known)
+		*ret = c->states[i].content;
+	(void)pthread_mutex_unlock(&c->lock);
+	return known ? 0 : hash_node(c, i, ret, err);
+}
+
+/* --- The stat index ------------------------------------------------------------------------------
+ */
+
+static void node_record(const struct scan_node *n, struct statindex_record *ret)
+{
+	*ret = (struct statindex_record){.path = n->path,
+					 .size = n->size,
+					 .dev = n->dev,
+					 .ino = n->ino,
+					 .mtime = n->mtime,
+					 .ctime = n->ctime,
+					 .mode = n->mode};
+}
+
+struct records {
+	VEC(struct statindex_record) list;
+};
+
+/* Adds the old records before `path` (NULL: all that are left) that this scan did not look at. */
+static void keep_old(const struct context *c, struct records *r, size_t *old, const char *path)
+{
+	struct statindex_record record;
+
+	for (; *old < statindex_count(c->index); (*old)++) {
+		int order;
+
+		statindex_record(c->index, *old, &record);
+		order = path ? path_compare(record.path, path) : -1;
+		if (order > 0)
+			return;
+		if (order < 0 && !c->whole)
+			vec_push(&r->list, record);
+	}
+}
+
+static void save_index(struct context *c)
+{
+	struct records records = {0};
+	size_t old = 0;
+
+	for (size_t i = 0; i < c->scan.n; i++) {
+		const struct scan_node *n = &c->scan.nodes[i];
+		struct statindex_record record;
+
+		if (!S_ISREG(n->mode))
+			continue;
+		keep_old(c, &records, &old, n->path);
+		if (!c->states[i].known)
+			continue;
+		node_record(n, &record);
+		record.content = c->states[i].content;
+		vec_push(&records.list, record);
+	}
+	keep_old(c, &records, &old, NULL);
+	/* Without it the next build only takes longer. */
+	(void)statindex_save(c->store, c->dir, records.list.v, records.list.n, c->scanned, NULL);
+	vec_release(&records.list);
+}
+
+static void context_free(struct tree *t)
+{
+	struct context *c = context_of(t);
+
+	if (c->dirty)
+		save_index(c);
+	statindex_free(c->index);
+	scan_release(&c->scan);
+	free(c->states);
+	free(c->dir);
+	if (c->rootfd >= 0)
+		(void)close(c->rootfd);
+	(void)pthread_mutex_destroy(&c->lock);
+	free(c);
+}
+
+static const struct tree_ops context_ops = {
+	.get = context_get,
+	.walk = context_walk,
+	.content = context_content,
+	.open = context_open_file,
+	.still = context_still,
+	.free = context_free,
+};
+
+/* --- Opening
+ * -------------------------------------------------------------------------------------- */
+
+/* Looks every file up in the stat index, numbers hard links, and counts what a client would send.
+ */
+static uint64_t fill_states(struct context *c)
+{
+	struct map links = MAP_INIT;
+	uint64_t bytes = 0;
+	uint32_t next = 1;
+	size_t old = 0;
+
+	for (size_t i = 0; i < c->scan.n; i++) {
+		const struct scan_node *n = &c->scan.nodes[i];
+		struct node_state *state = &c->states[i];
+		struct statindex_record want;
+
+		bytes += strlen(n->path) + MESSAGE_OVERHEAD;
+		if (!S_ISREG(n->mode))
+			continue;
+		node_record(n, &want);
+		state->known = statindex_find_next(c->index, &old, &want, &state->content);
+		if (!state->known)
+			bytes += n->size;
+		if (n->nlink > 1) {
+			const uint64_t key[2] = {n->dev, n->ino};
+			void **slot = map_put(&links, key, sizeof(key));
+
+			if (!*slot)
+				*slot = (void *)(uintptr_t)next++;
+			state->group = (uint32_t)(uintptr_t)*slot;
+		}
+	}
+	map_release(&links, NULL);
+	return bytes;
+}
+
+static int scan_context(struct context *c, const struct strv *excludes, const struct strv *follow,
+			struct cancel *cancel, struct error **err)
+{
+	_cleanup_(pattern_list_freep) struct pattern_list *patterns = NULL;
+	_cleanup_strv_ struct strv paths = {0};
+	struct scan_options o = {.cancel = cancel};
+	bool all = true;
+	int r;
+
+	if (excludes && excludes->n > 0) {
+		r = pattern_list_new(excludes, &patterns, err);
+		if (r < 0)
+			return r;
+		o.excludes = patterns;
+	}
+	if (follow) {
+		r = context_follow(c->rootfd, follow, &paths, &all, err);
+		if (r < 0)
+			return r;
+		if (!all)
+			o.follow = &paths;
+	}
+	c->whole = all && !o.excludes;
+	c->scanned = times_now_ns();
+	return context_scan(c->rootfd, c->dir, &o, &c->scan, err);
+}
+
+int context_open(struct store *s, const char *dir, const struct strv *excludes,
+		 const struct strv *follow, struct job *job, struct tree **ret, struct error **err)
+{
+	_cleanup_(tree_unrefp) struct tree *tree = NULL;
+	struct context *c = NEW(struct context);
+	uint64_t bytes;
+	int r;
+
+	tree = &c->base;
+	c->base = (struct tree){.ops = &context_ops, .refs = 1, .is_context = true};
+	c->store = s;
+	(void)pthread_mutex_init(&c->lock, NULL);
+	c->rootfd = fs_open_dir(AT_FDCWD, dir);
+	c->dir = realpath(dir, NULL);
+	if (c->rootfd < 0 || !c->dir) {
+		r = c->rootfd < 0 ? -c->rootfd : errno;
+		if (r == ENOENT)
+			return error_new(err, ERR_NOTFOUND, 0,
+					 "unable to prepare context: path \"%s\" not found", dir);
+		return error_new(err, ERR_IO, r, "open the build context '%s'", dir);
+	}
+	r = scan_context(c, excludes, follow, job ? job_cancel(job) : NULL, err);
+	if (r < 0)
+		return r;
+	c->index = statindex_open(s, c->dir);
+	c->states = xcalloc(c->scan.n, sizeof(*c->states));
+	bytes = fill_states(c);
+	if (job)
+		job_status(job, "transferring context:", bytes, 0, true);
+	*ret = TAKE_PTR(tree);
+	return 0;
+}
