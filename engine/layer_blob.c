@@ -16,6 +16,7 @@
 
 #define DOCKER_FOREIGN_TYPE "application/vnd.docker.image.rootfs.foreign.diff.tar"
 #define OCI_NONDIST_TYPE "application/vnd.oci.image.layer.nondistributable.v1.tar"
+#define CLAMP_PIN "layer-clamped:"
 #define READ_SIZE ((size_t)256 * 1024)
 
 void layer_body_release(struct layer_body *b)
@@ -122,6 +123,31 @@ static int recall(struct store *s, const struct form *f, struct layer_body *ret,
 	return 0;
 }
 
+/* An image that names a clamped tar does not say how it was clamped; this does. */
+static int remember_clamp(struct store *s, const struct form *f, const struct digest *tar,
+			  struct error **err)
+{
+	char text[DIGEST_TEXT], value[32];
+	_cleanup_free_ char *name = xasprintf(CLAMP_PIN "%s", digest_format(tar, text));
+
+	snprintf(value, sizeof(value), "%" PRId64, f->clamp_time);
+	return pin_set(s, name, value, err);
+}
+
+int layer_blob_clamp_of(struct store *s, const struct digest *tar, bool *ret_found,
+			int64_t *ret_time, struct error **err)
+{
+	char text[DIGEST_TEXT];
+	_cleanup_free_ char *name = xasprintf(CLAMP_PIN "%s", digest_format(tar, text));
+	_cleanup_buf_ struct buf value = BUF_INIT;
+	int64_t when;
+	int r = pin_get(s, name, ret_found, &value, &when, err);
+
+	if (r == 0 && *ret_found)
+		*ret_found = sscanf(value.p, "%" SCNd64, ret_time) == 1;
+	return r;
+}
+
 static int remember(struct store *s, const struct form *f, const struct layer_body *body,
 		    struct error **err)
 {
@@ -132,8 +158,10 @@ static int remember(struct store *s, const struct form *f, const struct layer_bo
 	value = xasprintf("%s %s %" PRIu64, digest_format(&body->diff_id, diff_id),
 			  digest_format(&body->blob.digest, digest), body->blob.size);
 	r = pin_set(s, name, value, err);
-	if (r < 0 || f->clamp)
+	if (r < 0)
 		return r;
+	if (f->clamp)
+		return f->type == COMPRESS_NONE ? remember_clamp(s, f, &body->diff_id, err) : 0;
 	r = layer_set_diff_id(s, f->layer, &body->diff_id, err);
 	if (r < 0 || f->type != COMPRESS_NONE)
 		return r;

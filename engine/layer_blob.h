@@ -57,6 +57,10 @@ int layer_blob_send(struct store *s, const int64_t *layers, size_t i, size_t n_k
 		    const struct layer_blob_options *o, const struct layer_body *body,
 		    struct cancel *cancel, tar_sink_fn sink, void *data, struct error **err);
 
+/* With which clamp_time was this uncompressed tar of a layer made? Not found: with none. */
+int layer_blob_clamp_of(struct store *s, const struct digest *tar, bool *ret_found,
+			int64_t *ret_time, struct error **err);
+
 /* Another name for the same kind of layer: OCI's or docker's. Heap; unknown types are unchanged. */
 char *layer_blob_convert_type(const char *media_type, bool docker);
 enum compression layer_blob_compression(const char *media_type);

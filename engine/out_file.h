@@ -1,0 +1,33 @@
+/* Where an archive goes: a file that appears whole under its name, or a descriptor that is given.
+ *
+ *	out_file_open(&f, "out.tar", -1, err);
+ *	... out_file_write as the sink ...
+ *	out_file_commit(&f, err);
+ *	out_file_release(&f);		without commit the file is removed
+ */
+#ifndef KILN_ENGINE_OUT_FILE_H
+#define KILN_ENGINE_OUT_FILE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+struct out_file {
+	int fd;
+	bool owned;	 /* fd is ours to close */
+	char *path;	 /* NULL: a descriptor that was given */
+	char *temporary; /* what is being written; NULL: `path` itself (a pipe, a device) */
+	uint64_t size;
+	char *buffer; /* small writes are gathered */
+	size_t n;
+};
+
+/* path NULL: writes to `fd`, which is borrowed. */
+int out_file_open(struct out_file *f, const char *path, int fd, struct error **err);
+/* A tar_sink_fn and compress_sink_fn; data is the struct out_file. */
+int out_file_write(void *data, const void *p, size_t n, struct error **err);
+int out_file_commit(struct out_file *f, struct error **err);
+void out_file_release(struct out_file *f);
+
+#endif

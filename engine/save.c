@@ -1,0 +1,263 @@
+#include "engine/save.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/imageref.h"
+#include "engine/oci.h"
+#include "engine/oci_archive.h"
+#include "engine/oci_manifest.h"
+#include "engine/out_file.h"
+#include "store/blob.h"
+#include "store/image.h"
+
+struct saved_image {
+	struct image image;
+	struct strv names; /* full names that were asked for */
+	struct buf manifest, config;
+	struct oci_document doc;
+	struct layer_body *bodies;
+};
+
+struct save {
+	struct store *s;
+	const struct blob_fetcher *fetcher;
+	VEC(struct saved_image) images;
+	struct oci_archive archive;
+};
+
+static void save_release(struct save *v)
+{
+	for (size_t i = 0; i < v->images.n; i++) {
+		struct saved_image *m = &v->images.v[i];
+
+		for (size_t k = 0; m->bodies && k < m->image.n_layers; k++)
+			layer_body_release(&m->bodies[k]);
+		free(m->bodies);
+		image_release(&m->image);
+		strv_release(&m->names);
+		buf_release(&m->manifest);
+		buf_release(&m->config);
+		oci_document_release(&m->doc);
+	}
+	vec_release(&v->images);
+	oci_archive_release(&v->archive);
+}
+
+/* Finds by name, else by id. *ret_name (heap) is NULL if it was found by id. */
+static int find_image(struct store *s, const char *text, struct image *ret, char **ret_name,
+		      struct error **err)
+{
+	_cleanup_(imageref_release) struct imageref ref = IMAGEREF_INIT;
+	_cleanup_free_ char *full = NULL;
+	bool found = false;
+	int r = imageref_parse(text, &ref, NULL);
+
+	*ret_name = NULL;
+	if (r == 0 && !ref.has_digest) {
+		full = imageref_format(&ref);
+		r = image_by_name(s, full, &found, ret, NULL, err);
+		if (r < 0)
+			return r;
+		if (found) {
+			*ret_name = TAKE_PTR(full);
+			return 0;
+		}
+	}
+	r = image_by_id(s, text, &found, ret, err);
+	if (r < 0)
+		return r;
+	return found ? 0 : error_new(err, ERR_NOTFOUND, 0, "no such image: %s", text);
+}
+
+static int add_image(struct save *v, const char *text, struct error **err)
+{
+	struct saved_image m = {.manifest = BUF_INIT, .config = BUF_INIT};
+	_cleanup_free_ char *name = NULL;
+	int r = find_image(v->s, text, &m.image, &name, err);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < v->images.n; i++) {
+		struct saved_image *known = &v->images.v[i];
+
+		if (!digest_equal(&known->image.manifest, &m.image.manifest))
+			continue;
+		image_release(&m.image);
+		if (name && !strv_contains(&known->names, name))
+			strv_push(&known->names, name);
+		return 0;
+	}
+	if (name)
+		strv_push(&m.names, name);
+	vec_push(&v->images, m);
+	return 0;
+}
+
+/* What the stored manifest says of each layer is what the archive must hold. */
+static int describe_layers(struct save *v, struct saved_image *m, struct error **err)
+{
+	_cleanup_free_ int64_t *missing = NULL;
+	size_t n_missing = 0;
+	int r;
+
+	if (m->doc.kind != OCI_MANIFEST || m->doc.layers.n != m->image.n_layers)
+		return error_new(err, ERR_CORRUPT, 0, "the manifest has %zu layers, the image %zu",
+				 m->doc.layers.n, m->image.n_layers);
+	missing = xcalloc(m->image.n_layers + 1, sizeof(*missing));
+	m->bodies = xcalloc(m->image.n_layers + 1, sizeof(*m->bodies));
+	for (size_t i = 0; i < m->image.n_layers; i++) {
+		_cleanup_(layer_info_release) struct layer_info info = {0};
+		const struct oci_descriptor *d = &m->doc.layers.v[i];
+		struct layer_body *body = &m->bodies[i];
+
+		r = layer_get(v->s, m->image.layers[i], &info, err);
+		if (r < 0)
+			return r;
+		body->blob = (struct layer_blob){
+			.media_type = xstrdup(d->media_type), .digest = d->digest, .size = d->size};
+		body->stored = blob_exists(v->s, &d->digest, NULL);
+		if (body->stored || !layer_blob_is_received(&info))
+			continue;
+		missing[n_missing++] = m->image.layers[i];
+		body->stored = true;
+	}
+	if (n_missing == 0)
+		return 0;
+	if (!v->fetcher || !v->fetcher->require)
+		return error_new(err, ERR_NOTFOUND, 0,
+				 "the bytes of layer %lld are not in the store",
+				 (long long)missing[0]);
+	return v->fetcher->require(v->fetcher->data, missing, n_missing, err);
+}
+
+static int load_documents(struct save *v, struct saved_image *m, struct error **err)
+{
+	int r = blob_read(v->s, &m->image.manifest, OCI_DOCUMENT_MAX, &m->manifest, err);
+
+	if (r == 0)
+		r = blob_read(v->s, &m->image.config, OCI_DOCUMENT_MAX, &m->config, err);
+	if (r == 0)
+		r = oci_document_parse(NULL, m->manifest.p, m->manifest.n, &m->doc, err);
+	return r < 0 ? r : describe_layers(v, m, err);
+}
+
+static int add_layers(struct save *v, const struct saved_image *m, struct error **err)
+{
+	for (size_t i = 0; i < m->image.n_layers; i++) {
+		struct layer_blob_options lo = {0};
+		int r;
+
+		if (!m->bodies[i].stored) {
+			r = layer_blob_clamp_of(v->s, &m->bodies[i].blob.digest, &lo.clamp,
+						&lo.clamp_time, err);
+			if (r < 0)
+				return r;
+		}
+		oci_archive_add_layer(&v->archive, &m->bodies[i], m->image.layers, i, 0, &lo);
+	}
+	return 0;
+}
+
+static void add_index_entries(const struct saved_image *m, json_t *entries)
+{
+	struct platform platform = {0};
+
+	memcpy(platform.os, m->image.os, strnlen(m->image.os, sizeof(platform.os) - 1));
+	memcpy(platform.arch, m->image.arch, strnlen(m->image.arch, sizeof(platform.arch) - 1));
+	if (m->image.variant)
+		memcpy(platform.variant, m->image.variant,
+		       strnlen(m->image.variant, sizeof(platform.variant) - 1));
+	for (size_t i = 0; i < m->names.n || i == 0; i++) {
+		_cleanup_strv_ struct strv annotations = {0};
+
+		if (i < m->names.n) {
+			const char *colon = strrchr(m->names.v[i], ':');
+
+			strv_pushf(&annotations, "io.containerd.image.name=%s", m->names.v[i]);
+			strv_pushf(&annotations, "org.opencontainers.image.ref.name=%s",
+				   colon ? colon + 1 : "latest");
+		}
+		json_array_append_new(entries,
+				      oci_descriptor(m->doc.media_type, &m->image.manifest,
+						     m->manifest.n, &annotations, &platform));
+	}
+}
+
+json_t *save_docker_entry(const struct digest *config, const struct layer_body *layers, size_t n,
+			  char *const *names, size_t n_names)
+{
+	_cleanup_free_ char *config_name = oci_archive_blob_name(config);
+	json_t *o = json_object(), *tags = n_names > 0 ? json_array() : json_null();
+	json_t *files = json_array();
+
+	for (size_t i = 0; i < n_names; i++) {
+		_cleanup_(imageref_release) struct imageref ref = IMAGEREF_INIT;
+		_cleanup_free_ char *name = NULL;
+
+		if (imageref_parse(names[i], &ref, NULL) < 0)
+			continue;
+		name = imageref_familiar_name(&ref);
+		json_array_append_new(tags,
+				      json_sprintf("%s:%s", name, ref.tag ? ref.tag : "latest"));
+	}
+	for (size_t i = 0; i < n; i++) {
+		_cleanup_free_ char *name = oci_archive_blob_name(&layers[i].blob.digest);
+
+		json_array_append_new(files, json_string(name));
+	}
+	json_object_set_new(o, "Config", json_string(config_name));
+	json_object_set_new(o, "RepoTags", tags);
+	json_object_set_new(o, "Layers", files);
+	return o;
+}
+
+static int fill_archive(struct save *v, struct error **err)
+{
+	_cleanup_json_ json_t *entries = json_array(), *docker = json_array();
+	_cleanup_buf_ struct buf index = BUF_INIT, manifest = BUF_INIT;
+
+	for (size_t i = 0; i < v->images.n; i++) {
+		struct saved_image *m = &v->images.v[i];
+		int r = load_documents(v, m, err);
+
+		if (r == 0)
+			r = add_layers(v, m, err);
+		if (r < 0)
+			return r;
+		oci_archive_add_blob(&v->archive, &m->image.config, m->config.p, m->config.n);
+		oci_archive_add_blob(&v->archive, &m->image.manifest, m->manifest.p, m->manifest.n);
+		add_index_entries(m, entries);
+		json_array_append_new(docker,
+				      save_docker_entry(&m->image.config, m->bodies,
+							m->image.n_layers, m->names.v, m->names.n));
+	}
+	oci_index_write(false, entries, NULL, false, &index);
+	js_dump_go(docker, 0, false, &manifest);
+	oci_archive_add(&v->archive, "index.json", index.p, index.n);
+	oci_archive_add(&v->archive, "manifest.json", manifest.p, manifest.n);
+	return 0;
+}
+
+int save_images(struct store *s, const struct strv *images, const char *dest, int fd,
+		const struct blob_fetcher *fetcher, struct cancel *cancel, struct error **err)
+{
+	_cleanup_(save_release) struct save v = {.s = s, .fetcher = fetcher};
+	struct out_file f;
+	int r = 0;
+
+	oci_archive_init(&v.archive);
+	for (size_t i = 0; r == 0 && i < images->n; i++)
+		r = add_image(&v, images->v[i], err);
+	if (r == 0)
+		r = fill_archive(&v, err);
+	if (r < 0)
+		return r;
+	r = out_file_open(&f, dest, fd, err);
+	if (r == 0)
+		r = oci_archive_write_tar(&v.archive, s, cancel, out_file_write, &f, err);
+	if (r == 0)
+		r = out_file_commit(&f, err);
+	out_file_release(&f);
+	return r;
+}
