@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/fs.h"
-#include "engine/decompress.h"
+#include "engine/inflate.h"
 #include "engine/layer_tar.h"
 #include "engine/oci.h"
 #include "engine/parallel.h"
@@ -238,17 +238,39 @@ static int write_made(struct store *s, const int64_t *layers, size_t i, const st
 	return layer_tar_write(s, layers[i], &o, tee_write, t, err);
 }
 
+static int read_blob(void *data, void *p, size_t n, size_t *ret, struct error **err)
+{
+	ssize_t got = fs_read_full(*(int *)data, p, n);
+
+	if (got < 0)
+		return error_new(err, ERR_IO, (int)-got, "read a blob");
+	*ret = (size_t)got;
+	return 0;
+}
+
 /* Streams the uncompressed bytes of a stored blob through `t`. */
 static int write_received(struct store *s, const struct layer_blob *blob, struct tee *t,
 			  struct error **err)
 {
+	_cleanup_(inflate_freep) struct inflate *in = NULL;
+	_cleanup_free_ char *buffer = xmalloc(READ_SIZE);
 	_cleanup_close_ int fd = -1;
 	uint64_t size;
 
 	fd = blob_open(s, &blob->digest, &size, err);
 	if (fd < 0)
 		return fd;
-	return decompress_fd(fd, tee_write, t, err);
+	in = inflate_open(read_blob, &fd);
+	for (;;) {
+		size_t n;
+		int r = inflate_read(in, buffer, READ_SIZE, &n, err);
+
+		if (r < 0 || n == 0)
+			return r;
+		r = tee_write(t, buffer, n, err);
+		if (r < 0)
+			return r;
+	}
 }
 
 /* Runs one layer's bytes through hash and codec; the blob is stored unless it is uncompressed. */

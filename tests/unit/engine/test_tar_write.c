@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
-#include "engine/decompress.h"
+#include "engine/inflate.h"
 #include "engine/tar_write.h"
 
 static const unsigned char capability[20] = {1, 0, 0, 2, 0, 4};
@@ -21,6 +21,29 @@ static int to_buf(void *data, const void *p, size_t n, struct error **err)
 	(void)err;
 	buf_add(data, p, n);
 	return 0;
+}
+
+static int read_fd(void *data, void *p, size_t n, size_t *ret, struct error **err)
+{
+	ssize_t got = read(*(int *)data, p, n);
+
+	(void)err;
+	assert_true(got >= 0);
+	*ret = (size_t)got;
+	return 0;
+}
+
+static void unpack(int fd, struct buf *ret)
+{
+	struct inflate *in = inflate_open(read_fd, &fd);
+	static char chunk[65536];
+	size_t n;
+
+	do {
+		assert_int_equal(inflate_read(in, chunk, sizeof(chunk), &n, NULL), 0);
+		buf_add(ret, chunk, n);
+	} while (n > 0);
+	inflate_free(in);
 }
 
 static char *repeat(const char *s, unsigned n, const char *end)
@@ -151,7 +174,7 @@ static void headers_are_those_of_go(void **state)
 
 	(void)state;
 	assert_true(fd >= 0);
-	assert_int_equal(decompress_fd(fd, to_buf, &golden, NULL), 0);
+	unpack(fd, &golden);
 	close(fd);
 	tar_writer_init(&w, to_buf, &made);
 	write_plain(&w);
