@@ -292,6 +292,26 @@ static int check_chain(const struct op_file *op, size_t n_inputs, struct error *
 	return 0;
 }
 
+int file_op_materialise(struct store *s, struct tree *tree, struct job *job, struct result **ret,
+			struct error **err)
+{
+	struct op_file_action everything = {
+		.kind = FILE_COPY,
+		.input = OP_INPUT_NONE,
+		.copy = {.src = "/",
+			 .dest = "/",
+			 .mode = -1,
+			 .dir_copy_contents = true,
+			 .create_dest_path = true,
+			 .timestamp = OP_TIME_NONE},
+	};
+	const struct op_file op = {.actions = &everything, .n = 1};
+	_cleanup_(result_unrefp) struct result *from = result_new_tree(tree);
+	struct result *const inputs[] = {from};
+
+	return file_op_run(s, &op, inputs, 1, job, ret, err);
+}
+
 int file_op_run(struct store *s, const struct op_file *op, struct result *const *inputs,
 		size_t n_inputs, struct job *job, struct result **ret, struct error **err)
 {
@@ -303,6 +323,7 @@ int file_op_run(struct store *s, const struct op_file *op, struct result *const 
 			       .n_inputs = n_inputs,
 			       .job = job,
 			       .now = times_now_ns() / NS_PER_SECOND};
+	_cleanup_(result_unrefp) struct result *made = NULL;
 	const struct result *dest = NULL;
 	int64_t layer;
 	int r;
@@ -312,9 +333,12 @@ int file_op_run(struct store *s, const struct op_file *op, struct result *const 
 		return r;
 	if (op->n > 0 && op->actions[0].input >= 0)
 		dest = inputs[op->actions[0].input];
-	if (dest && dest->tree)
-		return error_new(err, ERR_UNSUPPORTED, 0,
-				 "file op: a plain tree cannot be changed");
+	if (dest && dest->tree) {
+		r = file_op_materialise(s, dest->tree, job, &made, err);
+		if (r < 0)
+			return r;
+		dest = made;
+	}
 	r = rootfs_open(s, dest ? dest->layers : NULL, dest ? dest->n_layers : 0, &base, err);
 	if (r == 0)
 		r = layer_edit_open(s, base, run.now, &edit, err);

@@ -7,10 +7,21 @@
 #ifndef KILN_ENGINE_OP_FILE_H
 #define KILN_ENGINE_OP_FILE_H
 
+#include "base/digest.h"
+#include "base/error.h"
 #include "engine/result.h"
 #include "solver/op.h"
 #include "solver/progress.h"
 #include "store/store.h"
+
+struct tree;
+
+/* Content digest of vertex input number `input` as the op uses it (solver/op_key.h): what it
+ * changes by the whole rootfs, a copy source by what is selected from it (copy_select.h). `result`
+ * is that input; NULL is scratch. Layers must have their indexes. A literal source that does not
+ * exist is ERR_NOTFOUND with BuildKit's text. */
+int file_op_content(struct store *s, const struct op_file *op, size_t n_inputs, size_t input,
+		    const struct result *result, struct digest *ret, struct error **err);
 
 /* Runs all actions into one new layer on top of the destination (the first action's input) and
  * returns the extended result. `inputs` are the vertex's, NULL for scratch. An op that changes
@@ -18,5 +29,9 @@
  * be NULL. */
 int file_op_run(struct store *s, const struct op_file *op, struct result *const *inputs,
 		size_t n_inputs, struct job *job, struct result **ret, struct error **err);
+
+/* A plain tree (a local context as base image) as a rootfs of one new layer. */
+int file_op_materialise(struct store *s, struct tree *tree, struct job *job, struct result **ret,
+			struct error **err);
 
 #endif

@@ -1,6 +1,5 @@
-#include "engine/op_content.h"
-
 #include "engine/copy_select.h"
+#include "engine/op_file.h"
 #include "engine/tree_rootfs.h"
 #include "solver/op_key.h"
 
@@ -18,28 +17,28 @@ static int whole_digest(struct store *s, const struct result *result, struct tre
 	return r < 0 ? r : rootfs_digest(rootfs, ret, err);
 }
 
-int op_content(struct store *s, const struct op *op, size_t input, const struct result *result,
-	       struct digest *ret, struct error **err)
+int file_op_content(struct store *s, const struct op_file *op, size_t n_inputs, size_t input,
+		    const struct result *result, struct digest *ret, struct error **err)
 {
+	const struct op whole = {.kind = OP_FILE, .file = *op};
 	_cleanup_(tree_unrefp) struct tree *tree = NULL;
 	_cleanup_hasher_ struct hasher h;
 	struct op_use use;
-	size_t i = 0;
 	int r;
 
+	hasher_init(&h);
 	r = tree_of_result(s, result, &tree, err);
 	if (r < 0)
 		return r;
-	hasher_init(&h);
-	while (op_use_next(op, input, &i, &use)) {
+	if (input >= n_inputs)
+		return error_new(err, ERR_INVALID, 0, "file op: it has no input %zu", input);
+	for (size_t i = 0; op_use_next(&whole, input, &i, &use);) {
 		struct digest d = {0};
 
-		if (use.kind == OP_USE_WHOLE)
-			r = whole_digest(s, result, tree, &d, err);
-		else if (use.kind == OP_USE_PATH)
-			r = tree_path_digest(tree, use.path, &d, err);
-		else
+		if (use.kind == OP_USE_COPY)
 			r = copy_select_digest(tree, &use.copy, 1, &d, err);
+		else
+			r = whole_digest(s, result, tree, &d, err);
 		if (r < 0)
 			return r;
 		hasher_add_u64(&h, use.kind);
