@@ -1,0 +1,105 @@
+#include "cmd/build_call.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+	const char *name;
+	enum call_method method;
+	const char *about;
+} methods[] = {
+	{"build", CALL_BUILD, NULL},
+	{"check", CALL_CHECK, "Lint the Dockerfile"},
+	{"lint", CALL_CHECK, NULL},
+	{"outline", CALL_OUTLINE, "List the arguments, secrets and mounts of a target"},
+	{"targets", CALL_TARGETS, "List the stages that can be built"},
+	{"subrequests.describe", CALL_DESCRIBE, "List the methods of --call"},
+};
+
+int build_call_parse(const char *text, struct call *ret, struct error **err)
+{
+	size_t n = text ? strcspn(text, ",") : 0;
+
+	*ret = (struct call){.method = CALL_BUILD};
+	if (!text)
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(methods); i++) {
+		if (strlen(methods[i].name) != n || memcmp(methods[i].name, text, n) != 0)
+			continue;
+		ret->method = methods[i].method;
+		for (const char *p = text + n; *p; p += strcspn(p, ",")) {
+			size_t len = strcspn(++p, ",");
+
+			if (len == 11 && memcmp(p, "format=json", len) == 0)
+				ret->json = true;
+			else if (strncmp(p, "format=text", len) != 0 &&
+				 strncmp(p, "ignorestatus=", 13) != 0)
+				return error_new(err, ERR_INVALID, 0,
+						 "--call: unknown attribute \"%.*s\"", (int)len, p);
+		}
+		return 0;
+	}
+	return error_new(err, ERR_INVALID, 0,
+			 "--call: \"%.*s\" is not build, check, outline, targets or "
+			 "subrequests.describe",
+			 (int)n, text);
+}
+
+static void describe(struct buf *b)
+{
+	buf_addf(b, "%-24s %s\n", "NAME", "DESCRIPTION");
+	for (size_t i = 0; i < ARRAY_SIZE(methods); i++)
+		if (methods[i].about)
+			buf_addf(b, "%-24s %s\n", methods[i].name, methods[i].about);
+}
+
+static int check(const struct call *call, const struct frontend_result *c, int r,
+		 struct error **err, struct buf *b)
+{
+	int status = df_check_status(&c->lint, *err);
+
+	/* Without a tree there is nothing to check: the error is the answer. */
+	if (r < 0 && !c->file)
+		return r;
+	if (call->json)
+		df_check_json(c->file, &c->lint, *err, b);
+	else
+		df_check_text(c->file, &c->lint, *err, b);
+	error_free(*err);
+	*err = NULL;
+	return status;
+}
+
+int build_call_answer(const struct call *call, const struct frontend_result *c, int r,
+		      struct error **err)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+
+	switch (call->method) {
+	case CALL_CHECK:
+		r = check(call, c, r, err, &b);
+		break;
+	case CALL_OUTLINE:
+		if (r == 0 && call->json)
+			df_outline_json(c->file, &c->outline, &b);
+		else if (r == 0)
+			df_outline_text(&c->outline, &b);
+		break;
+	case CALL_TARGETS:
+		if (r == 0 && call->json)
+			df_targets_json(c->file, &b);
+		else if (r == 0)
+			df_targets_text(c->file, &b);
+		break;
+	case CALL_DESCRIBE:
+		if (r == 0)
+			describe(&b);
+		break;
+	case CALL_BUILD:
+		break;
+	}
+	(void)fwrite(b.p, 1, b.n, stdout);
+	if (call->json && b.n > 0)
+		putchar('\n');
+	return r;
+}

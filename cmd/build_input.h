@@ -1,0 +1,28 @@
+/* What `kiln build` reads before it compiles: the Dockerfile and the context's ignore file. Each is
+ * a step of its own in the progress stream. */
+#ifndef KILN_CMD_BUILD_INPUT_H
+#define KILN_CMD_BUILD_INPUT_H
+
+#include "base/buf.h"
+#include "base/strv.h"
+#include "cmd/build_options.h"
+
+struct build_input {
+	char *context_dir; /* absolute; an empty directory if the context is only a Dockerfile */
+	bool context_is_temporary; /* remove context_dir at the end */
+	char *name;		   /* of the Dockerfile, for messages: its base name */
+	struct buf text;	   /* the Dockerfile */
+	struct strv ignore;	   /* patterns */
+	struct digest step; /* of the step that loaded the Dockerfile; its warnings go there */
+};
+
+int build_input_load(struct build_input *in, const struct build_options *o, struct store *s,
+		     const struct progress *progress, struct cancel *cancel, struct error **err);
+void build_input_release(struct build_input *in);
+
+/* The reader callback of frontend_opts, for named contexts that are directories. data:
+ * build_options */
+int build_input_read_context(void *data, const char *context, const char *path, struct buf *ret,
+			     struct error **err);
+
+#endif

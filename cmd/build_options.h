@@ -1,0 +1,43 @@
+/* The options of `kiln build`: `docker buildx build`'s, with kiln's own. */
+#ifndef KILN_CMD_BUILD_OPTIONS_H
+#define KILN_CMD_BUILD_OPTIONS_H
+
+#include "base/vec.h"
+#include "cmd/display.h"
+#include "cmd/opt.h"
+#include "engine/export.h"
+#include "frontend/frontend.h"
+
+struct build_secret {
+	char *id;
+	char *file, *env; /* where its value is; one of them */
+};
+
+struct build_options {
+	const char *context;	/* the positional argument */
+	const char *dockerfile; /* -f; NULL: CONTEXT/Dockerfile */
+	struct strv tags, build_args, labels, platforms, outputs, annotations;
+	struct strv build_contexts, secret_texts, ssh_texts, add_hosts, ulimit_texts, allow;
+	struct strv no_cache_filter, cache_from, cache_to;
+	const char *target, *network, *call, *progress, *iidfile, *metadata_file, *cgroup_parent;
+	bool check, no_cache, pull, quiet, load, push;
+	uint64_t shm_size;
+	int64_t max_parallelism;
+
+	/* made from the above */
+	enum display_mode display;
+	enum op_network network_mode;
+	VEC(struct platform) platform_list; /* empty: the host's, or what the base has */
+	VEC(struct named_context) contexts; /* strings are owned */
+	VEC(struct op_pair) hosts;	    /* sorted by name; owned */
+	VEC(struct op_ulimit) ulimits;	    /* names are owned */
+	VEC(struct build_secret) secrets;
+	VEC(struct export_options) exports; /* at least one */
+};
+
+/* Parses the command line. 1: --help was given and answered. */
+int build_options_parse(struct build_options *o, const struct command *self, int argc, char **argv,
+			struct error **err);
+void build_options_release(struct build_options *o);
+
+#endif

@@ -1,0 +1,115 @@
+#include "cmd/build_report.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fs.h"
+#include "base/times.h"
+#include "cmd/progress_model.h"
+#include "cmd/session.h"
+
+void build_report_stream(const struct progress *progress, const struct build_input *in,
+			 const struct df_lint *lint)
+{
+	for (size_t i = 0; i < lint->n; i++) {
+		const struct df_warning *w = &lint->warnings[i];
+		_cleanup_free_ char *text = xasprintf("%s: %s (line %u)", df_rules[w->rule].name,
+						      w->text, w->span.line);
+		const char *detail = df_rules[w->rule].description;
+		struct event e = {.kind = EVENT_WARNING, .vertex = in->step};
+
+		e.warning = (struct event_warning){.short_text = text,
+						   .detail = &detail,
+						   .n_detail = 1,
+						   .url = df_rules[w->rule].url,
+						   .file = in->name,
+						   .span = w->span,
+						   .level = 1};
+		progress->emit(progress->data, &e);
+	}
+}
+
+void build_report_warnings(const struct df_lint *lint)
+{
+	if (lint->n == 0)
+		return;
+	fprintf(stderr, "\n %zu warning%s found (use --check to expand):\n", lint->n,
+		lint->n == 1 ? "" : "s");
+	for (size_t i = 0; i < lint->n; i++)
+		fprintf(stderr, " - %s: %s (line %u)\n", df_rules[lint->warnings[i].rule].name,
+			lint->warnings[i].text, lint->warnings[i].span.line);
+}
+
+int build_report_error(const struct df_file *file, int r, struct error **err)
+{
+	const char *hint = error_hint_text(*err);
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	int status = r == -ERR_CANCELED ? EXIT_INTERRUPTED : EXIT_FAILED;
+
+	if (file && error_file(*err))
+		df_excerpt(file, error_span(*err), &b);
+	else if (error_file(*err) && error_span(*err).line)
+		buf_addf(&b, "%s:%u\n", error_file(*err), error_span(*err).line);
+	buf_adds(&b, "ERROR: failed to build: failed to solve: ");
+	/* The text may hold what a Dockerfile or a server said. */
+	for (const char *p = error_text(*err); *p; p += strcspn(p, "\n"), p += *p == '\n') {
+		progress_sanitise(&b, p, strcspn(p, "\n"));
+		buf_addc(&b, '\n');
+	}
+	if (hint)
+		buf_addf(&b, "%s\n", hint);
+	(void)fwrite(b.p, 1, b.n, stderr);
+	error_free(*err);
+	*err = NULL;
+	return status;
+}
+
+static int write_file(const char *path, const void *p, size_t n, struct error **err)
+{
+	int r = fs_write_file_atomic(AT_FDCWD, path, p, n, 0644);
+
+	return r < 0 ? error_new(err, ERR_IO, -r, "write '%s'", path) : 0;
+}
+
+static int write_metadata(const char *path, const struct export_result *result, struct error **err)
+{
+	_cleanup_json_ json_t *doc = json_object();
+	_cleanup_free_ char *names = strv_join(&result->names, ",");
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	char text[DIGEST_TEXT];
+
+	if (result->has_image) {
+		json_object_set_new(doc, "containerimage.config.digest",
+				    json_string(digest_format(&result->config, text)));
+		json_object_set(doc, "containerimage.descriptor", result->descriptor);
+		json_object_set_new(doc, "containerimage.digest",
+				    json_string(digest_format(&result->manifest, text)));
+	}
+	if (*names)
+		json_object_set_new(doc, "image.name", json_string(names));
+	js_dump_go(doc, 2, true, &b);
+	return write_file(path, b.p, b.n, err);
+}
+
+int build_report_result(const struct build_options *o, const struct export_result *results,
+			size_t n, struct error **err)
+{
+	const struct export_result *image = NULL;
+	char id[DIGEST_TEXT];
+	int r = 0;
+
+	for (size_t i = 0; i < n && !image; i++)
+		if (results[i].has_image)
+			image = &results[i];
+	if (image)
+		digest_format(&image->config, id);
+	if (image && o->quiet)
+		printf("%s\n", id);
+	if (o->iidfile && image)
+		r = write_file(o->iidfile, id, strlen(id), err);
+	if (r == 0 && o->metadata_file && n > 0)
+		r = write_metadata(o->metadata_file, image ? image : &results[0], err);
+	return r;
+}

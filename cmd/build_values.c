@@ -1,0 +1,219 @@
+#include "cmd/build_values.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+int build_values_contexts(struct build_options *o, struct error **err)
+{
+	for (size_t i = 0; i < o->build_contexts.n; i++) {
+		const char *text = o->build_contexts.v[i], *equals = strchr(text, '=');
+
+		if (!equals || equals == text || !equals[1])
+			return error_new(err, ERR_INVALID, 0,
+					 "--build-context: \"%s\" is not NAME=VALUE", text);
+		vec_push(&o->contexts,
+			 (struct named_context){.name = xstrndup(text, (size_t)(equals - text)),
+						.value = xstrdup(equals + 1)});
+	}
+	return 0;
+}
+
+static int compare_hosts(const void *a, const void *b)
+{
+	return strcmp(((const struct op_pair *)a)->key, ((const struct op_pair *)b)->key);
+}
+
+int build_values_hosts(struct build_options *o, struct error **err)
+{
+	for (size_t i = 0; i < o->add_hosts.n; i++) {
+		const char *text = o->add_hosts.v[i];
+		size_t n = strcspn(text, "=:");
+		const char *ip = text + n + (text[n] != '\0');
+		_cleanup_free_ char *bare = NULL;
+
+		if (n == 0 || !*ip)
+			return error_new(err, ERR_INVALID, 0, "--add-host: \"%s\" is not HOST:IP",
+					 text);
+		if (ip[0] == '[' && ip[strlen(ip) - 1] == ']')
+			bare = xstrndup(ip + 1, strlen(ip) - 2);
+		vec_push(&o->hosts, (struct op_pair){.key = xstrndup(text, n),
+						     .value = xstrdup(bare ? bare : ip)});
+	}
+	if (o->hosts.n > 1)
+		qsort(o->hosts.v, o->hosts.n, sizeof(*o->hosts.v), compare_hosts);
+	return 0;
+}
+
+static int parse_limit(const char **p, int64_t *ret)
+{
+	char *end;
+
+	errno = 0;
+	*ret = strtoll(*p, &end, 10);
+	if (errno || end == *p || *ret < -1)
+		return -EINVAL;
+	*p = end;
+	return 0;
+}
+
+int build_values_ulimits(struct build_options *o, struct error **err)
+{
+	for (size_t i = 0; i < o->ulimit_texts.n; i++) {
+		const char *text = o->ulimit_texts.v[i], *p = strchr(text, '=');
+		struct op_ulimit limit = {0};
+		int r;
+
+		r = p && p != text ? 0 : -EINVAL;
+		if (r == 0) {
+			p++;
+			r = parse_limit(&p, &limit.soft);
+			limit.hard = limit.soft;
+		}
+		if (r == 0 && *p == ':') {
+			p++;
+			r = parse_limit(&p, &limit.hard);
+		}
+		if (r < 0 || *p)
+			return error_new(err, ERR_INVALID, 0,
+					 "--ulimit: \"%s\" is not NAME=SOFT[:HARD]", text);
+		limit.name = xstrndup(text, strcspn(text, "="));
+		vec_push(&o->ulimits, limit);
+	}
+	return 0;
+}
+
+static int set_secret_field(struct build_secret *s, bool *from_env, const char *key, size_t n,
+			    const char *value, size_t value_n, struct error **err)
+{
+	static const struct {
+		const char *name;
+		size_t offset;
+	} fields[] = {
+		{"id", offsetof(struct build_secret, id)},
+		{"src", offsetof(struct build_secret, file)},
+		{"source", offsetof(struct build_secret, file)},
+		{"env", offsetof(struct build_secret, env)},
+	};
+
+	if (n == 4 && memcmp(key, "type", 4) == 0) {
+		*from_env = value_n == 3 && memcmp(value, "env", 3) == 0;
+		if (*from_env || (value_n == 4 && memcmp(value, "file", 4) == 0))
+			return 0;
+		return error_new(err, ERR_INVALID, 0, "unsupported secret type \"%.*s\"",
+				 (int)value_n, value);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+		char **field = (char **)(void *)((char *)s + fields[i].offset);
+
+		if (strlen(fields[i].name) != n || memcmp(fields[i].name, key, n) != 0)
+			continue;
+		free(*field);
+		*field = xstrndup(value, value_n);
+		return 0;
+	}
+	return error_new(err, ERR_INVALID, 0, "unexpected key \"%.*s\": use id, src, env or type",
+			 (int)n, key);
+}
+
+/* Without src or env, a secret is the environment variable of its name, else the file of its name.
+ */
+static void complete_secret(struct build_secret *s, bool from_env)
+{
+	if (from_env && s->file && !s->env)
+		s->env = TAKE_PTR(s->file);
+	if (s->file || s->env)
+		return;
+	if (getenv(s->id) || from_env)
+		s->env = xstrdup(s->id);
+	else
+		s->file = xstrdup(s->id);
+}
+
+int build_values_secrets(struct build_options *o, struct error **err)
+{
+	for (size_t i = 0; i < o->secret_texts.n; i++) {
+		const char *text = o->secret_texts.v[i];
+		struct build_secret *s;
+		bool from_env = false;
+
+		vec_push(&o->secrets, (struct build_secret){0});
+		s = &vec_last(&o->secrets);
+		for (const char *p = text; *p;) {
+			size_t n = strcspn(p, ","), key = strcspn(p, "=,");
+			int r;
+
+			if (key == n)
+				r = error_new(err, ERR_INVALID, 0, "\"%.*s\" is not KEY=VALUE",
+					      (int)n, p);
+			else
+				r = set_secret_field(s, &from_env, p, key, p + key + 1, n - key - 1,
+						     err);
+			if (r < 0)
+				return error_wrap(err, r, "--secret \"%s\"", text);
+			p += n + (p[n] == ',');
+		}
+		if (!s->id || !*s->id)
+			return error_new(err, ERR_INVALID, 0, "--secret \"%s\": needs an id", text);
+		complete_secret(s, from_env);
+		if (s->file && access(s->file, R_OK) < 0)
+			return error_new(err, ERR_IO, errno, "--secret id=%s: read '%s'", s->id,
+					 s->file);
+	}
+	return 0;
+}
+
+int build_values_args(struct build_options *o, struct error **err)
+{
+	const char *epoch = getenv("SOURCE_DATE_EPOCH");
+	struct strv args = {0};
+	bool has_epoch = false;
+
+	(void)err;
+	for (size_t i = 0; i < o->build_args.n; i++) {
+		const char *text = o->build_args.v[i], *value;
+
+		has_epoch |= strncmp(text, "SOURCE_DATE_EPOCH", 17) == 0 &&
+			     (text[17] == '=' || !text[17]);
+		value = strchr(text, '=') ? NULL : getenv(text);
+		if (strchr(text, '='))
+			strv_push(&args, text);
+		else if (value)
+			strv_pushf(&args, "%s=%s", text, value);
+	}
+	if (epoch && *epoch && !has_epoch)
+		strv_pushf(&args, "SOURCE_DATE_EPOCH=%s", epoch);
+	strv_release(&o->build_args);
+	o->build_args = args;
+	return 0;
+}
+
+/* The lists hold strings made here behind const pointers, since the frontend borrows them so. */
+static void drop(const char *s)
+{
+	free((void *)(uintptr_t)s);
+}
+
+void build_values_release(struct build_options *o)
+{
+	for (size_t i = 0; i < o->contexts.n; i++) {
+		drop(o->contexts.v[i].name);
+		drop(o->contexts.v[i].value);
+	}
+	for (size_t i = 0; i < o->hosts.n; i++) {
+		drop(o->hosts.v[i].key);
+		drop(o->hosts.v[i].value);
+	}
+	for (size_t i = 0; i < o->ulimits.n; i++)
+		drop(o->ulimits.v[i].name);
+	for (size_t i = 0; i < o->secrets.n; i++) {
+		free(o->secrets.v[i].id);
+		free(o->secrets.v[i].file);
+		free(o->secrets.v[i].env);
+	}
+	vec_release(&o->contexts);
+	vec_release(&o->hosts);
+	vec_release(&o->ulimits);
+	vec_release(&o->secrets);
+}

@@ -1,0 +1,17 @@
+/* The values of single build options that have a syntax of their own. Each fills the list of
+ * build_options that it is named for. */
+#ifndef KILN_CMD_BUILD_VALUES_H
+#define KILN_CMD_BUILD_VALUES_H
+
+#include "cmd/build_options.h"
+
+int build_values_contexts(struct build_options *o, struct error **err); /* NAME=VALUE */
+int build_values_hosts(struct build_options *o, struct error **err);	/* HOST:IP, HOST=IP */
+int build_values_ulimits(struct build_options *o, struct error **err);	/* NAME=SOFT[:HARD] */
+int build_values_secrets(struct build_options *o, struct error **err);
+/* NAME without a value takes it from the environment, or is dropped; SOURCE_DATE_EPOCH is passed on
+ * by itself. */
+int build_values_args(struct build_options *o, struct error **err);
+void build_values_release(struct build_options *o);
+
+#endif

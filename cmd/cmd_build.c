@@ -1,0 +1,271 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd/build_call.h"
+#include "cmd/build_input.h"
+#include "cmd/build_options.h"
+#include "cmd/build_report.h"
+#include "cmd/commands.h"
+#include "cmd/session.h"
+#include "engine/engine.h"
+
+/* One build: everything that lives from the parsed command line to the exit status. */
+struct build {
+	struct build_options options;
+	struct call call; /* not CALL_BUILD: a question instead of a build */
+	struct build_input input;
+	struct store *store;
+	struct cancel *cancel;
+	struct display *display;
+	const struct progress *progress;
+	struct engine *engine;
+	struct graph graph;
+	struct frontend_result *compiled; /* one per platform */
+	size_t n_platforms;
+	struct result **results; /* one per platform; NULL: scratch */
+	struct export_result *exported;
+	size_t n_exported;
+};
+
+static void build_release(struct build *b)
+{
+	for (size_t i = 0; i < b->n_platforms; i++) {
+		frontend_result_release(&b->compiled[i]);
+		result_unref(b->results[i]);
+	}
+	for (size_t i = 0; i < b->n_exported; i++)
+		export_result_release(&b->exported[i]);
+	free(b->compiled);
+	free(b->results);
+	free(b->exported);
+	graph_release(&b->graph);
+	engine_close(b->engine);
+	build_input_release(&b->input);
+	store_close(b->store);
+	build_options_release(&b->options);
+}
+
+/* Answers the frontend's questions about images. */
+static int resolve_images(void *data, const struct image_request *requests, size_t n,
+			  struct image_answer *answers, struct error **err)
+{
+	struct build *b = data;
+	_cleanup_free_ struct engine_image *images = xcalloc(n, sizeof(*images));
+	int r;
+
+	for (size_t i = 0; i < n; i++) {
+		images[i] = (struct engine_image){
+			.ref = requests[i].ref,
+			.oci_layout = requests[i].oci_layout,
+			.platform = requests[i].platform,
+			.name = requests[i].name,
+			.policy = b->options.pull ? PULL_ALWAYS : PULL_DEFAULT,
+		};
+	}
+	r = engine_resolve(b->engine, b->progress, images, n, err);
+	for (size_t i = 0; i < n && r == 0; i++) {
+		answers[i].error = TAKE_PTR(images[i].error);
+		if (answers[i].error)
+			continue;
+		answers[i].digest = images[i].source->digest;
+		answers[i].config_size = images[i].source->config.n;
+		answers[i].config = xmalloc(answers[i].config_size);
+		memcpy(answers[i].config, images[i].source->config.p, answers[i].config_size);
+	}
+	return r;
+}
+
+static void frontend_opts_fill(struct build *b, struct frontend_opts *f)
+{
+	const struct build_options *o = &b->options;
+
+	*f = (struct frontend_opts){
+		.name = b->input.name,
+		.data = b->input.text.p,
+		.size = b->input.text.n,
+		.target = o->target,
+		.build_args = o->build_args,
+		.labels = o->labels,
+		.build_platform = platform_host(),
+		.implicit_platform = o->platform_list.n == 0,
+		.multi_platform = o->platform_list.n > 1,
+		.ignore = b->input.ignore,
+		.contexts = o->contexts.v,
+		.n_contexts = o->contexts.n,
+		.no_cache = o->no_cache,
+		.no_cache_filter = o->no_cache_filter,
+		.resolve_mode = o->pull ? RESOLVE_PULL : RESOLVE_DEFAULT,
+		.network = o->network_mode,
+		.extra_hosts = o->hosts.v,
+		.n_extra_hosts = o->hosts.n,
+		.ulimits = o->ulimits.v,
+		.n_ulimits = o->ulimits.n,
+		.shm_size = o->shm_size,
+		.cgroup_parent = o->cgroup_parent,
+		.resolver = {.resolve = resolve_images, .data = b},
+		.all_stages = b->call.method == CALL_CHECK && !o->target,
+		.reader = {.read = build_input_read_context, .data = &b->options},
+	};
+}
+
+static int compile(struct build *b, struct error **err)
+{
+	struct frontend_opts f;
+	size_t n = b->options.platform_list.n ? b->options.platform_list.n : 1;
+	int r = 0;
+
+	frontend_opts_fill(b, &f);
+	b->compiled = xcalloc(n, sizeof(*b->compiled));
+	b->results = xcalloc(n, sizeof(*b->results));
+	while (b->n_platforms < n && r == 0) {
+		size_t i = b->n_platforms++;
+
+		f.target_platform = b->options.platform_list.n ? b->options.platform_list.v[i]
+							       : f.build_platform;
+		r = frontend_compile(&f, &b->graph, &b->compiled[i], err);
+	}
+	/* Platforms share one Dockerfile and find the same things in it. */
+	if (b->call.method == CALL_BUILD)
+		build_report_stream(b->progress, &b->input, &b->compiled[0].lint);
+	if (r == 0 && b->call.method == CALL_BUILD)
+		r = df_lint_error(&b->compiled[0].lint, err);
+	return r;
+}
+
+static int solve(struct build *b, struct error **err)
+{
+	_cleanup_free_ struct edge *targets = xcalloc(b->n_platforms, sizeof(*targets));
+
+	for (size_t i = 0; i < b->n_platforms; i++)
+		targets[i] = b->compiled[i].target;
+	return engine_solve(b->engine, &b->graph, targets, b->n_platforms, b->progress, b->results,
+			    err);
+}
+
+static int export(struct build *b, struct error **err)
+{
+	_cleanup_free_ struct export_image *images = xcalloc(b->n_platforms, sizeof(*images));
+	int r = 0;
+
+	for (size_t i = 0; i < b->n_platforms; i++) {
+		images[i] = (struct export_image){
+			.config = &b->compiled[i].config,
+			.layers = b->results[i] ? b->results[i]->layers : NULL,
+			.n_layers = b->results[i] ? b->results[i]->n_layers : 0,
+			.platform = b->compiled[i].platform,
+		};
+	}
+	b->exported = xcalloc(b->options.exports.n, sizeof(*b->exported));
+	for (size_t i = 0; i < b->options.exports.n && r == 0; i++) {
+		struct export_options *o = &b->options.exports.v[i];
+
+		o->has_epoch = b->compiled[0].has_epoch;
+		o->epoch = b->compiled[0].epoch;
+		o->layers.fetcher = engine_blob_fetcher(b->engine);
+		r = export_run(b->store, images, b->n_platforms, o, b->progress, b->cancel,
+			       &b->exported[i], err);
+		b->n_exported += r == 0;
+	}
+	return r;
+}
+
+static int add_allowed(struct build *b, struct error **err)
+{
+	for (size_t i = 0; i < b->options.allow.n; i++) {
+		const char *what = b->options.allow.v[i];
+
+		if (strcmp(what, "network.host") == 0)
+			b->engine->session.allow_host_network = true;
+		else if (strcmp(what, "security.insecure") == 0)
+			b->engine->session.allow_insecure = true;
+		else
+			return error_new(err, ERR_INVALID, 0,
+					 "--allow: \"%s\" is not network.host or "
+					 "security.insecure",
+					 what);
+	}
+	return 0;
+}
+
+static int open_engine(struct build *b, struct error **err)
+{
+	const struct build_options *o = &b->options;
+	int r = engine_open(b->store, b->cancel, &b->engine, err);
+
+	if (r < 0)
+		return r;
+	b->engine->max_parallelism = (unsigned)o->max_parallelism;
+	engine_add_context(b->engine, "context", b->input.context_dir);
+	for (size_t i = 0; i < o->contexts.n; i++)
+		engine_add_context(b->engine, o->contexts.v[i].name, o->contexts.v[i].value);
+	for (size_t i = 0; i < o->secrets.n; i++)
+		exec_session_add_secret(&b->engine->session, o->secrets.v[i].id,
+					o->secrets.v[i].file, o->secrets.v[i].env);
+	return add_allowed(b, err);
+}
+
+static int run(struct build *b, struct error **err)
+{
+	int r = build_input_load(&b->input, &b->options, b->store, b->progress, b->cancel, err);
+
+	if (r == 0)
+		r = open_engine(b, err);
+	if (r == 0)
+		r = compile(b, err);
+	if (r == 0 && b->call.method == CALL_BUILD)
+		r = solve(b, err);
+	if (r == 0 && b->call.method == CALL_BUILD)
+		r = export(b, err);
+	return r;
+}
+
+static int finish(struct build *b, int r, struct error **err)
+{
+	const struct df_file *file = b->n_platforms ? b->compiled[0].file : NULL;
+
+	display_close(b->display, r < 0);
+	if (b->call.method != CALL_BUILD && b->n_platforms) {
+		r = build_call_answer(&b->call, &b->compiled[0], r, err);
+		return r < 0 ? build_report_error(file, r, err) : r;
+	}
+	if (b->n_platforms && b->options.display != DISPLAY_QUIET)
+		build_report_warnings(&b->compiled[0].lint);
+	if (r == 0)
+		r = build_report_result(&b->options, b->exported, b->n_exported, err);
+	return r < 0 ? build_report_error(file, r, err) : 0;
+}
+
+static int build(struct build *b, struct error **err)
+{
+	int r = session_open_store(&b->store, err);
+
+	if (r < 0)
+		return session_fail(r, err);
+	b->cancel = session_cancel();
+	r = display_open(b->options.display, &b->display, err);
+	if (r < 0)
+		return session_usage("build", err);
+	b->progress = display_progress(b->display);
+	r = run(b, err);
+	return finish(b, r, err);
+}
+
+int cmd_build(const struct command *self, int argc, char **argv)
+{
+	struct build b = {0};
+	struct error *err = NULL;
+	int r = build_options_parse(&b.options, self, argc, argv, &err), status;
+
+	graph_init(&b.graph);
+	if (r == 0)
+		r = build_call_parse(b.options.check ? "check" : b.options.call, &b.call, &err);
+	if (r < 0)
+		status = session_usage(self->name, &err);
+	else if (r > 0)
+		status = 0;
+	else
+		status = build(&b, &err);
+	build_release(&b);
+	return status;
+}

@@ -1,0 +1,30 @@
+/* The store's records as the solver's cache (solver/solver.h, struct cache_backend).
+ *
+ * A record holds the layers of every output and how many of them the step itself added on top of
+ * the input it changes. A hit by definition gives the recorded chain; a hit by content puts the
+ * step's own layers on top of the chain that the input has now, which is sound because the merged
+ * views are equal (docs/cache.md).
+ */
+#ifndef KILN_ENGINE_CACHE_STORE_H
+#define KILN_ENGINE_CACHE_STORE_H
+
+#include <pthread.h>
+
+#include "base/vec.h"
+#include "solver/solver.h"
+#include "store/store.h"
+
+struct cache_store {
+	struct store *store;
+	pthread_mutex_t lock; /* protects used */
+	VEC(int64_t) used;    /* records hit, for one batched last-used update */
+};
+
+void cache_store_init(struct cache_store *c, struct store *s);
+/* Writes the last-used times of what was hit. */
+int cache_store_finish(struct cache_store *c, struct error **err);
+void cache_store_release(struct cache_store *c);
+
+extern const struct cache_backend cache_store_backend; /* data: struct cache_store */
+
+#endif

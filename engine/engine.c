@@ -1,0 +1,179 @@
+#include "engine/engine.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/cache_store.h"
+#include "engine/parallel.h"
+#include "engine/vertex_ops.h"
+#include "solver/solver.h"
+
+static void image_source_free(void *image)
+{
+	image_source_release(image);
+	free(image);
+}
+
+int engine_open(struct store *s, struct cancel *cancel, struct engine **ret, struct error **err)
+{
+	struct engine *e = NEW(struct engine);
+	int r;
+
+	e->store = s;
+	e->cancel = cancel;
+	pthread_mutex_init(&e->lock, NULL);
+	r = config_load(&e->config, err);
+	if (r < 0) {
+		engine_close(e);
+		return r;
+	}
+	e->registry = registry_new(&e->config);
+	e->sandbox = sandbox_env_new();
+	*ret = e;
+	return 0;
+}
+
+void engine_close(struct engine *e)
+{
+	if (!e)
+		return;
+	sandbox_env_free(e->sandbox);
+	exec_session_release(&e->session);
+	map_release(&e->contexts, free);
+	map_release(&e->images, image_source_free);
+	registry_free(e->registry);
+	config_release(&e->config);
+	pthread_mutex_destroy(&e->lock);
+	free(e);
+}
+
+void engine_add_context(struct engine *e, const char *name, const char *dir)
+{
+	void **slot = map_puts(&e->contexts, name);
+
+	free(*slot);
+	*slot = xstrdup(dir);
+}
+
+static char *image_key(const char *digest, const struct platform *platform)
+{
+	char text[64];
+
+	return xasprintf("%s %s", digest, platform_format(platform, text));
+}
+
+/* Keeps what was resolved under the digest that pins it, and returns the kept one. */
+static const struct image_source *remember(struct engine *e, struct image_source *image,
+					   const struct platform *platform)
+{
+	char digest[DIGEST_TEXT];
+	_cleanup_free_ char *key = image_key(digest_format(&image->digest, digest), platform);
+	void **slot;
+
+	pthread_mutex_lock(&e->lock);
+	slot = map_puts(&e->images, key);
+	if (*slot) {
+		image_source_release(image);
+	} else {
+		struct image_source *kept = NEW(struct image_source);
+
+		*kept = *image;
+		*slot = kept;
+	}
+	image = *slot;
+	pthread_mutex_unlock(&e->lock);
+	return image;
+}
+
+int engine_find_image(struct engine *e, struct job *job, const char *pinned,
+		      const struct platform *platform, const struct image_source **ret,
+		      struct error **err)
+{
+	struct image_source image = {.config = BUF_INIT};
+	const char *at = strrchr(pinned, '@');
+	_cleanup_free_ char *key = image_key(at ? at + 1 : pinned, platform);
+	int r;
+
+	pthread_mutex_lock(&e->lock);
+	*ret = map_gets(&e->images, key);
+	pthread_mutex_unlock(&e->lock);
+	if (*ret)
+		return 0;
+	r = image_resolve(e->store, e->registry, pinned, platform, PULL_LOCAL, job, &image, err);
+	if (r < 0)
+		return r;
+	*ret = remember(e, &image, platform);
+	return 0;
+}
+
+struct resolve_task {
+	struct engine *engine;
+	const struct progress *progress;
+	struct engine_image *images;
+};
+
+static int resolve_one(void *data, size_t i, struct error **err)
+{
+	struct resolve_task *task = data;
+	struct engine_image *image = &task->images[i];
+	struct image_source source = {.config = BUF_INIT};
+	struct job *job = job_open(task->progress, task->engine->cancel, image->name);
+	int r;
+
+	if (image->oci_layout)
+		r = error_new(&image->error, ERR_UNSUPPORTED, 0,
+			      "%s: contexts from an OCI layout are not supported yet", image->ref);
+	else
+		r = image_resolve(task->engine->store, task->engine->registry, image->ref,
+				  &image->platform, image->policy, job, &source, &image->error);
+	if (r == 0)
+		image->source = remember(task->engine, &source, &image->platform);
+	job_close(job, r, &image->error);
+	return r == -ERR_CANCELED ? error_new(err, ERR_CANCELED, 0, "canceled") : 0;
+}
+
+int engine_resolve(struct engine *e, const struct progress *progress, struct engine_image *images,
+		   size_t n, struct error **err)
+{
+	struct resolve_task task = {.engine = e, .progress = progress, .images = images};
+
+	return parallel_for(n, resolve_one, &task, err);
+}
+
+static int require_blobs(void *data, const int64_t *layers, size_t n, struct error **err)
+{
+	struct engine *e = data;
+
+	return blobs_require(e->store, e->registry, NULL, layers, n, err);
+}
+
+struct blob_fetcher engine_blob_fetcher(struct engine *e)
+{
+	return (struct blob_fetcher){.require = require_blobs, .data = e};
+}
+
+int engine_solve(struct engine *e, const struct graph *g, const struct edge *targets, size_t n,
+		 const struct progress *progress, struct result **ret, struct error **err)
+{
+	struct cache_store cache;
+	struct vertex_ops ops;
+	struct solver_options o = {
+		.ops = &vertex_solver_ops,
+		.ops_data = &ops,
+		.cache = &cache_store_backend,
+		.cache_data = &cache,
+		.progress = progress,
+		.cancel = e->cancel,
+		.max_parallelism = e->max_parallelism,
+	};
+	int r;
+
+	cache_store_init(&cache, e->store);
+	vertex_ops_init(&ops, e, g);
+	r = solver_solve(&o, g, targets, n, ret, err);
+	vertex_ops_release(&ops);
+	/* Failing to note what was used must not hide how the build ended. */
+	(void)cache_store_finish(&cache, NULL);
+	cache_store_release(&cache);
+	return r;
+}

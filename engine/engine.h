@@ -1,0 +1,74 @@
+/* The engine of one command: what running a graph needs, wired together.
+ *
+ *	engine_open(store, cancel, &e, err);
+ *	engine_add_context(e, "context", dir);
+ *	engine_resolve(e, progress, requests, n, err);	image metadata, in parallel
+ *	engine_solve(e, graph, targets, n, progress, results, err);
+ *	engine_close(e);
+ */
+#ifndef KILN_ENGINE_ENGINE_H
+#define KILN_ENGINE_ENGINE_H
+
+#include <pthread.h>
+
+#include "base/cancel.h"
+#include "base/error.h"
+#include "base/map.h"
+#include "base/platform.h"
+#include "base/strv.h"
+#include "engine/config.h"
+#include "engine/layer_blob.h"
+#include "engine/op_exec.h"
+#include "engine/pull.h"
+#include "engine/result.h"
+#include "solver/graph.h"
+#include "solver/progress.h"
+#include "store/store.h"
+
+struct engine {
+	struct store *store; /* borrowed */
+	struct cancel *cancel;
+	struct config config;
+	struct registry *registry;
+	struct sandbox_env *sandbox; /* networks and other things that steps share */
+	struct map contexts;	     /* name -> directory (heap) */
+	struct exec_session session; /* secrets, sockets and permissions of this build: the caller's
+				      * to fill before engine_solve */
+	pthread_mutex_t lock;	     /* protects images */
+	struct map images; /* "digest platform" -> struct image_source *, what was resolved */
+	unsigned max_parallelism; /* 0: the default */
+};
+
+int engine_open(struct store *s, struct cancel *cancel, struct engine **ret, struct error **err);
+void engine_close(struct engine *e);
+DEFINE_FREEP(struct engine, engine_close)
+
+/* A directory that "local://NAME" sources read. */
+void engine_add_context(struct engine *e, const char *name, const char *dir);
+
+/* One image whose metadata is wanted. */
+struct engine_image {
+	const char *ref;
+	struct platform platform;
+	const char *name; /* of the step in the progress stream */
+	bool oci_layout;  /* `ref` is the path of a layout, not a name */
+	enum pull_policy policy;
+	const struct image_source *source; /* out: borrowed from the engine; NULL if it failed */
+	struct error *error;		   /* out: why it failed; the caller frees */
+};
+/* Resolves all at once; 0 even if some failed. */
+int engine_resolve(struct engine *e, const struct progress *progress, struct engine_image *images,
+		   size_t n, struct error **err);
+/* What a reference pinned by digest stands for, resolving it if need be. Borrowed from the engine.
+ */
+int engine_find_image(struct engine *e, struct job *job, const char *pinned,
+		      const struct platform *platform, const struct image_source **ret,
+		      struct error **err);
+
+/* For exporters: fetches the blobs of received layers. */
+struct blob_fetcher engine_blob_fetcher(struct engine *e);
+
+int engine_solve(struct engine *e, const struct graph *g, const struct edge *targets, size_t n,
+		 const struct progress *progress, struct result **ret, struct error **err);
+
+#endif

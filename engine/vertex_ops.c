@@ -1,0 +1,363 @@
+#include "engine/vertex_ops.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "engine/context_local.h"
+#include "engine/copy_select.h"
+#include "engine/engine.h"
+#include "engine/op_exec.h"
+#include "engine/op_file.h"
+#include "engine/op_merge.h"
+#include "engine/tree_rootfs.h"
+#include "solver/op_key.h"
+#include "store/rootfs.h"
+
+static const char image_scheme[] = "docker-image://";
+static const char local_scheme[] = "local://";
+
+void vertex_ops_init(struct vertex_ops *o, struct engine *e, const struct graph *g)
+{
+	*o = (struct vertex_ops){.engine = e, .is_read = xcalloc(g->n + 1, sizeof(bool))};
+	for (size_t i = 0; i < g->n; i++) {
+		const struct vertex *v = g->vertices[i];
+
+		if (v->op.kind == OP_MERGE)
+			continue;
+		for (size_t k = 0; k < v->n_inputs; k++)
+			if (v->inputs[k].vertex)
+				o->is_read[v->inputs[k].vertex->id] = true;
+	}
+}
+
+void vertex_ops_release(struct vertex_ops *o)
+{
+	free(o->is_read);
+}
+
+static const char *after_scheme(const char *identifier, const char *scheme)
+{
+	size_t n = strlen(scheme);
+
+	return strncmp(identifier, scheme, n) == 0 ? identifier + n : NULL;
+}
+
+static int unsupported_source(const char *identifier, struct error **err)
+{
+	return error_new(err, ERR_UNSUPPORTED, 0, "%s: this kind of source is not supported yet",
+			 identifier);
+}
+
+static void platform_of(const struct op *op, struct platform *ret)
+{
+	*ret = (struct platform){0};
+	snprintf(ret->os, sizeof(ret->os), "%s", op->platform.os);
+	snprintf(ret->arch, sizeof(ret->arch), "%s", op->platform.arch);
+	snprintf(ret->variant, sizeof(ret->variant), "%s", op->platform.variant);
+	snprintf(ret->os_version, sizeof(ret->os_version), "%s", op->platform.os_version);
+}
+
+/* --- pin ----------------------------------------------------------------------------------------
+ */
+
+static int find_image(struct vertex_ops *o, struct job *job, const struct vertex *v,
+		      const struct image_source **ret, struct error **err)
+{
+	struct platform platform;
+
+	platform_of(&v->op, &platform);
+	return engine_find_image(o->engine, job,
+				 after_scheme(v->op.source.identifier, image_scheme), &platform,
+				 ret, err);
+}
+
+/* An image is its layers: two tags or manifests of the same layers share what was built on them.
+ * The config arrives through the ops' fields. */
+static int pin_image(struct vertex_ops *o, struct job *job, const struct vertex *v, struct pin *ret,
+		     struct error **err)
+{
+	const struct image_source *image;
+	struct hasher h;
+	int r = find_image(o, job, v, &image, err);
+
+	if (r < 0)
+		return r;
+	hasher_init(&h);
+	hasher_add_string(&h, "image");
+	for (size_t i = 0; i < image->n_layers; i++) {
+		_cleanup_(layer_info_release) struct layer_info info = {0};
+
+		r = layer_get(o->engine->store, image->layers[i], &info, err);
+		if (r < 0) {
+			hasher_release(&h);
+			return r;
+		}
+		/* A layer made here and not exported yet has its number, which is never reused. */
+		hasher_add_u64(&h, info.has_diff_id ? 0 : (uint64_t)info.id);
+		hasher_add(&h, info.diff_id.b, sizeof(info.diff_id.b));
+	}
+	hasher_final(&h, &ret->key);
+	ret->has_key = true;
+	return 0;
+}
+
+static int ops_pin(void *data, struct job *job, const struct vertex *v, struct pin *ret,
+		   struct error **err)
+{
+	const char *identifier = v->op.source.identifier;
+
+	*ret = (struct pin){0};
+	if (after_scheme(identifier, image_scheme))
+		return pin_image(data, job, v, ret, err);
+	if (after_scheme(identifier, local_scheme))
+		return 0;
+	return unsupported_source(identifier, err);
+}
+
+/* --- content ------------------------------------------------------------------------------------
+ */
+
+static int has_indexes(struct store *s, const struct result *r, bool *ret, struct error **err)
+{
+	*ret = true;
+	for (size_t i = 0; i < r->n_layers && *ret; i++) {
+		_cleanup_(layer_info_release) struct layer_info info = {0};
+		int k = layer_get(s, r->layers[i], &info, err);
+
+		if (k < 0)
+			return k;
+		*ret = info.has_dir;
+	}
+	return 0;
+}
+
+static int path_digest(struct store *s, const struct result *in, const char *path,
+		       struct digest *ret, struct error **err)
+{
+	const struct op_file_copy copy = {.src = path,
+					  .follow_symlink = true,
+					  .dir_copy_contents = true,
+					  .mode = -1,
+					  .mode_text = "",
+					  .timestamp = OP_TIME_NONE};
+	const struct op_file_copy *const copies[] = {&copy};
+	_cleanup_(tree_unrefp) struct tree *tree = NULL;
+	int r = tree_of_result(s, in, &tree, err);
+
+	return r < 0 ? r : copy_select_digest(tree, copies, 1, ret, err);
+}
+
+static int whole_digest(struct store *s, const struct result *in, struct digest *ret,
+			struct error **err)
+{
+	_cleanup_(rootfs_freep) struct rootfs *rootfs = NULL;
+	int r;
+
+	if (in->tree)
+		return path_digest(s, in, "", ret, err);
+	r = rootfs_open(s, in->layers, in->n_layers, &rootfs, err);
+	return r < 0 ? r : rootfs_digest(rootfs, ret, err);
+}
+
+static int exec_content(struct store *s, const struct op *op, size_t input, const struct result *in,
+			struct digest *ret, struct error **err)
+{
+	struct op_use use;
+	struct hasher h;
+	int r = 0;
+
+	hasher_init(&h);
+	for (size_t i = 0; r == 0 && op_use_next(op, input, &i, &use);) {
+		struct digest d;
+
+		r = use.kind == OP_USE_PATH ? path_digest(s, in, use.path, &d, err)
+					    : whole_digest(s, in, &d, err);
+		if (r == 0)
+			hasher_add(&h, d.b, sizeof(d.b));
+	}
+	if (r == 0)
+		hasher_final(&h, ret);
+	hasher_release(&h);
+	return r;
+}
+
+static int ops_content(void *data, struct job *job, const struct vertex *v, size_t input,
+		       struct result *in, struct digest *ret, bool *ret_available,
+		       struct error **err)
+{
+	struct vertex_ops *o = data;
+	struct store *s = o->engine->store;
+	int r;
+
+	(void)job;
+	r = has_indexes(s, in, ret_available, err);
+	if (r < 0 || !*ret_available)
+		return r;
+	if (v->op.kind == OP_FILE)
+		return file_op_content(s, &v->op.file, v->n_inputs, input, in, ret, err);
+	if (v->op.kind == OP_EXEC)
+		return exec_content(s, &v->op, input, in, ret, err);
+	*ret_available = false;
+	return 0;
+}
+
+/* --- run ----------------------------------------------------------------------------------------
+ */
+
+static int run_image(struct vertex_ops *o, struct job *job, const struct vertex *v,
+		     struct result **ret, struct error **err)
+{
+	const struct image_source *image;
+	int r = find_image(o, job, v, &image, err);
+
+	/* Fetched here, so that it shows under the FROM it belongs to; an image that no step reads
+	 * stays where it is. */
+	if (r == 0 && o->is_read[v->id])
+		r = layers_require(o->engine->store, o->engine->registry, job, image->layers,
+				   image->n_layers, err);
+	if (r == 0)
+		*ret = result_new_rootfs(image->layers, image->n_layers);
+	return r;
+}
+
+/* An attribute that is a JSON array of strings; *ret_set tells whether it is there. */
+static int list_attr(const struct op_source *source, const char *name, struct strv *ret,
+		     bool *ret_set, struct error **err)
+{
+	_cleanup_json_ json_t *doc = NULL, *wrapper = NULL;
+	int r;
+
+	*ret_set = false;
+	for (size_t i = 0; i < source->attrs.n; i++) {
+		const struct op_pair *attr = &source->attrs.v[i];
+
+		if (strcmp(attr->key, name) != 0)
+			continue;
+		r = js_parse(name, attr->value, strlen(attr->value), &doc, err);
+		if (r < 0)
+			return r;
+		wrapper = json_pack("{s:O}", name, doc);
+		*ret_set = true;
+		return js_strings(wrapper, name, ret, err);
+	}
+	return 0;
+}
+
+static int run_local(struct vertex_ops *o, struct job *job, const struct vertex *v,
+		     struct result **ret, struct error **err)
+{
+	const char *name = after_scheme(v->op.source.identifier, local_scheme);
+	const char *dir = map_gets(&o->engine->contexts, name);
+	_cleanup_strv_ struct strv follow = {0}, excludes = {0};
+	_cleanup_(tree_unrefp) struct tree *tree = NULL;
+	bool has_follow, has_excludes;
+	int r;
+
+	if (!dir)
+		return error_new(err, ERR_NOTFOUND, 0, "no context is named '%s'", name);
+	r = list_attr(&v->op.source, "local.followpaths", &follow, &has_follow, err);
+	if (r == 0)
+		r = list_attr(&v->op.source, "local.excludepatterns", &excludes, &has_excludes,
+			      err);
+	if (r == 0)
+		r = context_open(o->engine->store, dir, has_excludes ? &excludes : NULL,
+				 has_follow ? &follow : NULL, job, &tree, err);
+	if (r == 0)
+		*ret = result_new_tree(tree);
+	return r;
+}
+
+static int run_source(struct vertex_ops *o, struct job *job, const struct vertex *v,
+		      struct result **ret, struct error **err)
+{
+	const char *identifier = v->op.source.identifier;
+
+	if (after_scheme(identifier, image_scheme))
+		return run_image(o, job, v, ret, err);
+	if (after_scheme(identifier, local_scheme))
+		return run_local(o, job, v, ret, err);
+	return unsupported_source(identifier, err);
+}
+
+static int require_layers(void *data, struct job *job, const int64_t *layers, size_t n,
+			  struct error **err)
+{
+	struct engine *e = data;
+
+	return layers_require(e->store, e->registry, job, layers, n, err);
+}
+
+static int run_exec(struct vertex_ops *o, struct job *job, const struct vertex *v,
+		    struct result *const *inputs, struct result **ret, size_t n_outputs,
+		    size_t *ret_hollow, struct error **err)
+{
+	const struct exec_options options = {
+		.store = o->engine->store,
+		.env = o->engine->sandbox,
+		.session = &o->engine->session,
+		.require = require_layers,
+		.require_data = o->engine,
+	};
+
+	return exec_op_run(&options, &v->op.exec, inputs, v->n_inputs, job, ret, n_outputs,
+			   ret_hollow, err);
+}
+
+/* Inputs that came from the cache may be layers of which only the descriptor is here. */
+static int require_inputs(struct vertex_ops *o, struct job *job, const struct vertex *v,
+			  struct result *const *inputs, size_t *ret_hollow, struct error **err)
+{
+	for (size_t i = 0; i < v->n_inputs; i++) {
+		int r;
+
+		if (!inputs[i] || inputs[i]->tree)
+			continue;
+		r = require_layers(o->engine, job, inputs[i]->layers, inputs[i]->n_layers, err);
+		if (r == -ERR_NOTFOUND || r == -ERR_CORRUPT)
+			*ret_hollow = i;
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int ops_run(void *data, struct job *job, const struct vertex *v,
+		   struct result *const *inputs, struct result **ret, size_t n_outputs,
+		   size_t *ret_hollow, struct error **err)
+{
+	struct vertex_ops *o = data;
+	struct store *s = o->engine->store;
+	int r = 0;
+
+	if (v->op.kind == OP_FILE || v->op.kind == OP_DIFF)
+		r = require_inputs(o, job, v, inputs, ret_hollow, err);
+	if (r < 0)
+		return r;
+	switch (v->op.kind) {
+	case OP_SOURCE:
+		return run_source(o, job, v, ret, err);
+	case OP_EXEC:
+		return run_exec(o, job, v, inputs, ret, n_outputs, ret_hollow, err);
+	case OP_FILE:
+		return file_op_run(s, &v->op.file, inputs, v->n_inputs, job, ret, err);
+	case OP_MERGE:
+		return merge_op_run(s, inputs, v->n_inputs, job, ret, err);
+	case OP_DIFF:
+		return diff_op_run(s, v->op.diff.lower < 0 ? NULL : inputs[v->op.diff.lower],
+				   v->op.diff.upper < 0 ? NULL : inputs[v->op.diff.upper], job, ret,
+				   err);
+	case OP_BUILD:
+		break;
+	}
+	return error_new(err, ERR_UNSUPPORTED, 0, "nested builds are not supported");
+}
+
+const struct solver_ops vertex_solver_ops = {
+	.pin = ops_pin,
+	.content = ops_content,
+	.run = ops_run,
+	.ref = result_ref,
+	.unref = result_unref,
+};
