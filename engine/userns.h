@@ -12,9 +12,11 @@
 #include "base/error.h"
 
 /* Does nothing for root. Must be called while the process has one thread. Enters a mount namespace,
- * too, since mounting is what it is for. *ret_single (may be NULL) tells that only one id is
- * mapped. */
-int userns_enter(bool *ret_single, struct error **err);
+ * too, since mounting is what it is for. */
+int userns_enter(struct error **err);
+/* Has userns_enter found no subordinate ids, so that only one id is mapped? Worth a notice:
+ * programs that change owners or users fail then. */
+bool userns_single(void);
 /* Is this process in a user namespace other than the first? */
 bool userns_inside(void);
 

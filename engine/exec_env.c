@@ -1,0 +1,192 @@
+/* What steps share and what every sandbox gets: networks, seccomp, capabilities, limits. */
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/network.h"
+#include "engine/op_exec.h"
+#include "engine/seccomp_profile.h"
+#include "engine/userns.h"
+#include "store/layer.h"
+
+struct sandbox_env {
+	struct network_pool *networks;
+	bool have_pasta;
+	atomic_flag noticed; /* the notice about a missing pasta was given */
+};
+
+struct sandbox_env *sandbox_env_new(void)
+{
+	struct sandbox_env *e = NEW(struct sandbox_env);
+
+	e->networks = network_pool_new();
+	e->have_pasta = network_available();
+	atomic_flag_clear(&e->noticed);
+	return e;
+}
+
+void sandbox_env_free(struct sandbox_env *e)
+{
+	if (!e)
+		return;
+	network_pool_free(e->networks);
+	free(e);
+}
+
+/* --- session --- */
+
+void exec_session_release(struct exec_session *s)
+{
+	for (size_t i = 0; i < s->secrets.n; i++) {
+		free(s->secrets.v[i].id);
+		free(s->secrets.v[i].file);
+		free(s->secrets.v[i].env);
+	}
+	for (size_t i = 0; i < s->ssh.n; i++) {
+		free(s->ssh.v[i].id);
+		free(s->ssh.v[i].socket);
+	}
+	vec_release(&s->secrets);
+	vec_release(&s->ssh);
+}
+
+void exec_session_add_secret(struct exec_session *s, const char *id, const char *file,
+			     const char *env)
+{
+	struct exec_secret secret = {xstrdup(id), xstrdup(file), xstrdup(env)};
+
+	vec_push(&s->secrets, secret);
+}
+
+void exec_session_add_ssh(struct exec_session *s, const char *id, const char *socket)
+{
+	struct exec_ssh ssh = {xstrdup(id), xstrdup(socket)};
+
+	vec_push(&s->ssh, ssh);
+}
+
+/* --- networks --- */
+
+static void notice_no_pasta(struct sandbox_env *e, struct job *job)
+{
+	static const struct event_warning warning = {
+		.short_text = "steps share this machine's network: install the package passt to "
+			      "isolate them",
+		.level = 1,
+	};
+
+	if (job && !atomic_flag_test_and_set(&e->noticed))
+		job_warn(job, &warning);
+}
+
+static int join(struct sandbox_env *e, const struct strv *publish, struct sandbox_plan *p,
+		struct exec_network *ret, struct error **err)
+{
+	int r;
+
+	ret->pooled = !publish || publish->n == 0;
+	r = ret->pooled ? network_acquire(e->networks, &ret->network, err)
+			: network_open(publish, &ret->network, err);
+	if (r < 0)
+		return r;
+	p->flags |= WIRE_NET_JOIN;
+	p->netns = network_fd(ret->network);
+	return 0;
+}
+
+int exec_network_join(struct sandbox_env *e, enum op_network mode, const struct strv *publish,
+		      const char *hostname, const struct strv *extra_hosts, bool readonly_files,
+		      struct job *job, struct sandbox_plan *p, struct exec_network *ret,
+		      struct error **err)
+{
+	unsigned flags = readonly_files ? WIRE_MOUNT_READONLY : 0;
+	_cleanup_free_ char *resolv = NULL, *hosts = NULL;
+	bool isolated = mode == NETWORK_DEFAULT && e->have_pasta;
+	int r = 0;
+
+	*ret = (struct exec_network){0};
+	if (isolated)
+		r = join(e, publish, p, ret, err);
+	else if (mode == NETWORK_NONE)
+		p->flags |= WIRE_NET_NEW;
+	else if (publish && publish->n > 0 && mode == NETWORK_DEFAULT)
+		return error_new(err, ERR_UNSUPPORTED, 0,
+				 "ports cannot be published without pasta (package passt)");
+	else if (mode == NETWORK_DEFAULT)
+		notice_no_pasta(e, job);
+	if (r < 0)
+		return r;
+	resolv = network_resolv_conf(isolated);
+	hosts = network_hosts(hostname, extra_hosts);
+	sandbox_plan_file(p, "/etc/resolv.conf", resolv, strlen(resolv), 0644, 0, 0, flags);
+	sandbox_plan_file(p, "/etc/hosts", hosts, strlen(hosts), 0644, 0, 0, flags);
+	return 0;
+}
+
+void exec_network_leave(struct sandbox_env *e, struct exec_network *n)
+{
+	if (n->network && n->pooled)
+		network_put(e->networks, n->network);
+	else
+		network_close(n->network);
+	n->network = NULL;
+}
+
+/* --- plans --- */
+
+int exec_plan_defaults(struct sandbox_plan *p, enum op_security security, uint64_t shm_size,
+		       struct error **err)
+{
+	const struct buf *seccomp;
+	int r;
+
+	if (userns_inside())
+		p->flags |= WIRE_USERNS;
+	sandbox_plan_default_mounts(p, shm_size);
+	if (security == SECURITY_INSECURE) {
+		p->caps = SANDBOX_CAPS_ALL;
+		return 0;
+	}
+	sandbox_plan_default_masks(p);
+	r = seccomp_profile_default(&seccomp, err);
+	if (r == 0)
+		buf_add(&p->seccomp, seccomp->p, seccomp->n);
+	return r;
+}
+
+void exec_plan_layers(struct store *s, const int64_t *layers, size_t n, struct strv *ret)
+{
+	for (size_t i = n; i > 0; i--)
+		strv_push_take(ret, layer_dir_path(s, layers[i - 1]));
+}
+
+int exec_plan_ulimit(struct sandbox_plan *p, const char *name, int64_t soft, int64_t hard,
+		     struct error **err)
+{
+	static const struct {
+		const char *name;
+		uint32_t resource;
+	} limits[] = {
+		{"core", RLIMIT_CORE},	       {"cpu", RLIMIT_CPU},
+		{"data", RLIMIT_DATA},	       {"fsize", RLIMIT_FSIZE},
+		{"locks", RLIMIT_LOCKS},       {"memlock", RLIMIT_MEMLOCK},
+		{"msgqueue", RLIMIT_MSGQUEUE}, {"nice", RLIMIT_NICE},
+		{"nofile", RLIMIT_NOFILE},     {"nproc", RLIMIT_NPROC},
+		{"rss", RLIMIT_RSS},	       {"rtprio", RLIMIT_RTPRIO},
+		{"rttime", RLIMIT_RTTIME},     {"sigpending", RLIMIT_SIGPENDING},
+		{"stack", RLIMIT_STACK},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
+		struct wire_rlimit limit = {.resource = limits[i].resource};
+
+		if (strcmp(limits[i].name, name) != 0)
+			continue;
+		/* -1 is no limit, which is the largest number, too. */
+		limit.soft = (uint64_t)soft;
+		limit.hard = (uint64_t)hard;
+		vec_push(&p->rlimits, limit);
+		return 0;
+	}
+	return error_new(err, ERR_INVALID, 0, "unknown resource limit '%s'", name);
+}

@@ -1,0 +1,216 @@
+#include "engine/op_exec.h"
+
+#include <string.h>
+
+#include "engine/exec_mounts.h"
+#include "engine/sandbox.h"
+#include "engine/users.h"
+#include "store/layer.h"
+
+#define HOSTNAME_DEFAULT "buildkitsandbox" /* builds can see it, so it is BuildKit's */
+
+static const struct op_mount *root_mount(const struct op_exec *op)
+{
+	for (size_t i = 0; i < op->n_mounts; i++)
+		if (strcmp(op->mounts[i].dest, "/") == 0)
+			return &op->mounts[i];
+	return NULL;
+}
+
+static int check_op(const struct exec_options *o, const struct op_exec *op, struct error **err)
+{
+	const struct exec_session *s = o->session;
+
+	if (op->network == NETWORK_HOST && !(s && s->allow_host_network)) {
+		(void)error_new(err, ERR_DENIED, 0, "network.host is not allowed");
+		return error_hint(err, -ERR_DENIED, "give --allow network.host");
+	}
+	if (op->security == SECURITY_INSECURE && !(s && s->allow_insecure)) {
+		(void)error_new(err, ERR_DENIED, 0, "security.insecure is not allowed");
+		return error_hint(err, -ERR_DENIED, "give --allow security.insecure");
+	}
+	for (size_t i = 0; i < op->n_devices; i++)
+		if (!op->devices[i].optional)
+			return error_new(err, ERR_UNSUPPORTED, 0, "the device '%s'",
+					 op->devices[i].name);
+	if (op->cgroup_parent && op->cgroup_parent[0])
+		return error_new(err, ERR_UNSUPPORTED, 0, "the cgroup parent '%s'",
+				 op->cgroup_parent);
+	return 0;
+}
+
+static void set_proxy(struct strv *env, const char *upper, const char *lower, const char *value)
+{
+	if (!value || !*value)
+		return;
+	if (!env_get(env, upper))
+		env_set(env, upper, value);
+	if (!env_get(env, lower))
+		env_set(env, lower, value);
+}
+
+static void set_env(struct sandbox_plan *p, const struct op_exec *op, const struct user_ids *user)
+{
+	for (size_t i = 0; i < op->env.n; i++)
+		strv_push(&p->env, op->env.v[i]);
+	set_proxy(&p->env, "HTTP_PROXY", "http_proxy", op->proxy.http);
+	set_proxy(&p->env, "HTTPS_PROXY", "https_proxy", op->proxy.https);
+	set_proxy(&p->env, "FTP_PROXY", "ftp_proxy", op->proxy.ftp);
+	set_proxy(&p->env, "NO_PROXY", "no_proxy", op->proxy.no);
+	set_proxy(&p->env, "ALL_PROXY", "all_proxy", op->proxy.all);
+	if (!env_get(&p->env, "HOME"))
+		env_set(&p->env, "HOME", user->home);
+}
+
+static int set_user(struct exec_options const *o, const struct op_exec *op,
+		    const struct result *root, struct sandbox_plan *p, struct error **err)
+{
+	_cleanup_(user_ids_release) struct user_ids user = {0};
+	int r = users_find_in_layers(o->store, root ? root->layers : NULL,
+				     root ? root->n_layers : 0, op->user ? op->user : "", &user,
+				     err);
+
+	if (r < 0)
+		return r;
+	p->uid = user.uid;
+	p->gid = user.gid;
+	for (size_t i = 0; i < user.groups.n; i++)
+		vec_push(&p->groups, user.groups.v[i]);
+	set_env(p, op, &user);
+	return 0;
+}
+
+static int make_plan(const struct exec_options *o, const struct op_exec *op,
+		     const struct result *root, struct layer_writer *w, struct sandbox_plan *p,
+		     struct error **err)
+{
+	const char *hostname = op->hostname && op->hostname[0] ? op->hostname : HOSTNAME_DEFAULT;
+	int r;
+
+	if (root)
+		exec_plan_layers(o->store, root->layers, root->n_layers, &p->lowers);
+	p->upper = layer_writer_upper(w);
+	p->scratch = layer_writer_work(w);
+	p->cwd = xstrdup(op->cwd && op->cwd[0] ? op->cwd : "/");
+	p->hostname = xstrdup(hostname);
+	for (size_t i = 0; i < op->args.n; i++)
+		strv_push(&p->args, op->args.v[i]);
+	for (size_t i = 0; i < op->n_ulimits; i++) {
+		r = exec_plan_ulimit(p, op->ulimits[i].name, op->ulimits[i].soft,
+				     op->ulimits[i].hard, err);
+		if (r < 0)
+			return r;
+	}
+	r = exec_plan_defaults(p, op->security, op->shm_size, err);
+	return r == 0 ? set_user(o, op, root, p, err) : r;
+}
+
+static int join_network(const struct exec_options *o, const struct op_exec *op, struct job *job,
+			struct sandbox_plan *p, struct exec_network *ret, struct error **err)
+{
+	_cleanup_strv_ struct strv hosts = {0};
+
+	for (size_t i = 0; i < op->extra_hosts.n; i++)
+		strv_pushf(&hosts, "%s=%s", op->extra_hosts.v[i].key, op->extra_hosts.v[i].value);
+	return exec_network_join(o->env, op->network, NULL, p->hostname, &hosts, true, job, p, ret,
+				 err);
+}
+
+static void log_to_job(void *data, int stream, const void *bytes, size_t n)
+{
+	if (data)
+		job_log(data, stream, bytes, n);
+}
+
+static int process_failed(const struct op_exec *op, int status, struct error **err)
+{
+	_cleanup_buf_ struct buf args = BUF_INIT;
+
+	for (size_t i = 0; i < op->args.n; i++)
+		buf_addf(&args, "%s%s", i > 0 ? " " : "", op->args.v[i]);
+	(void)error_new(err, ERR_PROCESS, 0,
+			"process \"%s\" did not complete successfully: exit code: %d", args.p,
+			status);
+	if (err)
+		error_set_exit_status(*err, status);
+	return -ERR_PROCESS;
+}
+
+/* Runs the process of the plan; everything but the layer is gone when it returns. */
+static int run(const struct exec_options *o, const struct op_exec *op, struct result *const *inputs,
+	       size_t n_inputs, struct job *job, struct sandbox_plan *p, size_t *ret_hollow,
+	       struct error **err)
+{
+	struct exec_mounts mounts = EXEC_MOUNTS_INIT;
+	struct exec_network network = {0};
+	int status = 0, r = join_network(o, op, job, p, &network, err);
+
+	if (r == 0)
+		r = exec_mounts_add(o, op, inputs, n_inputs, job, p, &mounts, ret_hollow, err);
+	if (r == 0)
+		r = sandbox_run(p, log_to_job, job, job ? job_cancel(job) : NULL, &status, err);
+	exec_network_leave(o->env, &network);
+	exec_mounts_release(&mounts);
+	return r == 0 && status != 0 ? process_failed(op, status, err) : r;
+}
+
+/* The root mount's result, and the layers that it needs. */
+static int get_root(const struct exec_options *o, const struct op_exec *op,
+		    struct result *const *inputs, size_t n_inputs, struct job *job,
+		    struct result **ret, size_t *ret_hollow, struct error **err)
+{
+	const struct op_mount *mount = root_mount(op);
+	struct result *root;
+	int r = 0;
+
+	if (!mount || (mount->input != OP_INPUT_NONE &&
+		       (mount->input < 0 || (size_t)mount->input >= n_inputs)))
+		return error_new(err, ERR_INTERNAL, 0, "an exec op without a root");
+	root = mount->input == OP_INPUT_NONE ? NULL : inputs[mount->input];
+	if (root && root->tree)
+		return error_new(err, ERR_INTERNAL, 0, "an exec op whose root is no image");
+	if (root && o->require)
+		r = o->require(o->require_data, job, root->layers, root->n_layers, err);
+	if (r < 0 && ret_hollow)
+		*ret_hollow = (size_t)mount->input;
+	*ret = root;
+	return r;
+}
+
+int exec_op_run(const struct exec_options *o, const struct op_exec *op,
+		struct result *const *inputs, size_t n_inputs, struct job *job,
+		struct result **ret_outputs, size_t n_outputs, size_t *ret_hollow,
+		struct error **err)
+{
+	_cleanup_(layer_writer_freep) struct layer_writer *w = NULL;
+	const struct op_mount *mount = root_mount(op);
+	struct sandbox_plan plan;
+	struct result *root = NULL;
+	int64_t layer = 0;
+	int r = check_op(o, op, err);
+
+	if (r == 0)
+		r = get_root(o, op, inputs, n_inputs, job, &root, ret_hollow, err);
+	if (r == 0)
+		r = layer_writer_open(o->store, &w, err);
+	if (r < 0)
+		return r;
+	sandbox_plan_init(&plan);
+	r = make_plan(o, op, root, w, &plan, err);
+	if (r == 0)
+		r = run(o, op, inputs, n_inputs, job, &plan, ret_hollow, err);
+	sandbox_plan_release(&plan);
+	if (r == 0)
+		r = layer_writer_scan(w, err);
+	if (r == 0)
+		r = layer_writer_commit(w, &layer, err);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < n_outputs; i++) {
+		if (mount->output == (int)i)
+			ret_outputs[i] = result_extend(root, layer);
+		else
+			ret_outputs[i] = result_ref(root);
+	}
+	return 0;
+}
