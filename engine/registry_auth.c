@@ -121,6 +121,17 @@ static struct auth_challenge *begin(struct auth_challenges *ret, const char *sch
 	return &vec_last(&ret->list);
 }
 
+/* Past the token68 that some schemes have in place of parameters ("Negotiate YWJj=="). */
+static const char *skip_token68(const char *p)
+{
+	const char *end = p;
+
+	while (is_token_char(*end) || *end == '/')
+		end++;
+	end = skip(end, "=");
+	return !*end || strchr(", \t", *end) ? end : p;
+}
+
 int auth_challenges_parse(const char *value, struct auth_challenges *ret)
 {
 	struct auth_challenge *current = NULL;
@@ -140,11 +151,11 @@ int auth_challenges_parse(const char *value, struct auth_challenges *ret)
 				return -EINVAL;
 			set_param(current, p, n, text);
 			p = end;
-		} else { /* a scheme; a token68 after it belongs to schemes that are passed over */
+		} else {
 			if (*after && *after != ',' && after == p + n)
 				return -EINVAL;
 			current = begin(ret, p, n);
-			p = after;
+			p = skip_token68(after);
 		}
 		p = skip(p, " \t,");
 	}

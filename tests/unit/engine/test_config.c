@@ -1,0 +1,122 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/config.h"
+
+static int merge(struct config *c, const char *json, struct error **err)
+{
+	return config_merge(c, "/etc/kiln/config.json", json, strlen(json), err);
+}
+
+static void a_registry_has_mirrors_trust_and_a_ca_beside_the_file(void **state)
+{
+	_cleanup_(config_release) struct config c = {0};
+	const struct registry_config *rc;
+
+	(void)state;
+	assert_int_equal(merge(&c,
+			       "{\"registries\": {\"docker.io\": {\"mirrors\": "
+			       "[\"http://127.0.0.1:5000/\", \"https://m.example\"],"
+			       "\"insecure\": false, \"ca\": \"certs/file.pem\"}}}",
+			       NULL),
+			 0);
+	rc = config_registry(&c, "docker.io");
+	assert_non_null(rc);
+	assert_int_equal(rc->mirrors.n, 2);
+	assert_string_equal(rc->mirrors.v[0], "http://127.0.0.1:5000");
+	assert_string_equal(rc->ca, "/etc/kiln/certs/file.pem");
+	assert_false(rc->insecure);
+	assert_null(config_registry(&c, "quay.io"));
+}
+
+static void a_later_file_replaces_a_registry_as_a_whole(void **state)
+{
+	_cleanup_(config_release) struct config c = {0};
+
+	(void)state;
+	assert_int_equal(
+		merge(&c, "{\"registries\": {\"a\": {\"insecure\": true}, \"b\": {}}}", NULL), 0);
+	assert_int_equal(merge(&c, "{\"registries\": {\"a\": {\"ca\": \"/x.pem\"}}}", NULL), 0);
+	assert_int_equal(c.registries.n, 2);
+	assert_false(config_registry(&c, "a")->insecure);
+	assert_string_equal(config_registry(&c, "a")->ca, "/x.pem");
+}
+
+static void expect_error(const char *json, const char *text)
+{
+	_cleanup_(config_release) struct config c = {0};
+	_cleanup_(error_freep) struct error *err = NULL;
+
+	assert_int_equal(merge(&c, json, &err), -ERR_INVALID);
+	if (!strstr(error_text(err), text))
+		fail_msg("'%s' does not say '%s'", error_text(err), text);
+	assert_non_null(strstr(error_text(err), "/etc/kiln/config.json"));
+}
+
+static void what_is_wrong_is_named(void **state)
+{
+	(void)state;
+	expect_error("{\"registry\": {}}", "unknown key \"registry\"");
+	expect_error("{\"registries\": {\"a\": {\"insecur\": true}}}", "unknown key \"insecur\"");
+	expect_error("{\"registries\": {\"a\": {\"insecure\": 1}}}", "\"insecure\"");
+	expect_error("{\"registries\": {\"a\": {\"mirrors\": [\"m.example\"]}}}", "m.example");
+	expect_error("{\"registries\": {\"a\": {\"mirrors\": [\"http://m.example\"]}}}",
+		     "plain HTTP");
+	expect_error("{\"registries\": {\"a\": []}}", "must be an object");
+	expect_error("[]", "not a JSON object");
+	expect_error("{\"registries\": {}", "line 1");
+}
+
+static void kiln_config_names_the_only_file(void **state)
+{
+	_cleanup_(config_release) struct config c = {0};
+	_cleanup_(error_freep) struct error *err = NULL;
+	char path[] = "/tmp/kiln-config-XXXXXX";
+	int fd = mkstemp(path);
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_true(dprintf(fd, "{\"registries\": {\"a\": {\"ca\": \"x.pem\"}}}") > 0);
+	close(fd);
+	setenv("KILN_CONFIG", path, 1);
+	assert_int_equal(config_load(&c, NULL), 0);
+	assert_string_equal(config_registry(&c, "a")->ca, "/tmp/x.pem");
+	unlink(path);
+	config_release(&c);
+	assert_int_equal(config_load(&c, &err), -ERR_NOTFOUND);
+	assert_non_null(strstr(error_text(err), path));
+	unsetenv("KILN_CONFIG");
+}
+
+static void loopback_is_told_by_its_address(void **state)
+{
+	(void)state;
+	assert_true(config_host_is_loopback("127.0.0.1:5000"));
+	assert_true(config_host_is_loopback("127.1.2.3"));
+	assert_true(config_host_is_loopback("localhost:80"));
+	assert_true(config_host_is_loopback("[::1]:80"));
+	assert_false(config_host_is_loopback("127.example.com"));
+	assert_false(config_host_is_loopback("localhost.example.com"));
+	assert_false(config_host_is_loopback("docker.io"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_registry_has_mirrors_trust_and_a_ca_beside_the_file),
+		cmocka_unit_test(a_later_file_replaces_a_registry_as_a_whole),
+		cmocka_unit_test(what_is_wrong_is_named),
+		cmocka_unit_test(kiln_config_names_the_only_file),
+		cmocka_unit_test(loopback_is_told_by_its_address),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
