@@ -128,8 +128,8 @@ static const char *skip_token68(const char *p)
 
 	while (is_token_char(*end) || *end == '/')
 		end++;
-	end = skip(end, "=");
-	return !*end || strchr(", \t", *end) ? end : p;
+	end = skip(skip(end, "="), " \t");
+	return !*end || *end == ',' ? end : p;
 }
 
 int auth_challenges_parse(const char *value, struct auth_challenges *ret)
