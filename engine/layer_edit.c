@@ -7,13 +7,7 @@
 
 #include "base/fs.h"
 #include "base/path.h"
-#include "base/vec.h"
 #include "engine/tree.h"
-
-/* A hard link that this edit made. Both paths are in the layer; owned. */
-struct made_link {
-	char *path, *target;
-};
 
 struct layer_edit {
 	const struct rootfs *base;
@@ -22,7 +16,6 @@ struct layer_edit {
 	struct buf listed; /* the directory whose parents were listed last, see list_parents */
 	bool listed_touched;
 	bool has_listed;
-	VEC(struct made_link) links;
 };
 
 int layer_edit_open(struct store *s, const struct rootfs *base, int64_t now,
@@ -49,11 +42,6 @@ void layer_edit_free(struct layer_edit *e)
 	if (!e)
 		return;
 	layer_writer_free(e->writer);
-	for (size_t i = 0; i < e->links.n; i++) {
-		free(e->links.v[i].path);
-		free(e->links.v[i].target);
-	}
-	vec_release(&e->links);
 	buf_release(&e->listed);
 	free(e);
 }
@@ -61,6 +49,11 @@ void layer_edit_free(struct layer_edit *e)
 int layer_edit_commit(struct layer_edit *e, int64_t *ret_layer, struct error **err)
 {
 	return layer_writer_commit(e->writer, ret_layer, err);
+}
+
+int64_t layer_edit_now(const struct layer_edit *e)
+{
+	return e->now;
 }
 
 struct layer_writer *layer_edit_writer(struct layer_edit *e)
@@ -101,14 +94,16 @@ bool layer_edit_get(const struct layer_edit *e, const char *path, struct entry *
 	if (own && own->type == ENTRY_WHITEOUT)
 		return false;
 	if (own) {
+		/* A hard link shows the metadata of the file that it names, but not its bytes. */
 		*ret = *own;
-		if (own->type == ENTRY_HARDLINK) {
-			const struct entry *data = layer_writer_get(e->writer, own->link);
+		if (ret->type == ENTRY_HARDLINK) {
+			const char *name = ret->path;
+			const struct entry *data = layer_writer_get(e->writer, ret->link);
 
 			if (!data)
 				return false;
 			*ret = *data;
-			ret->path = own->path;
+			ret->path = name;
 		}
 		return true;
 	}
@@ -247,6 +242,7 @@ static int clear_own(struct layer_edit *e, const struct entry *entry, bool *ret_
 		*ret_opaque = own->opaque;
 		return 0;
 	}
+	/* `own` is good until the layer is asked again. */
 	if (entry->type == ENTRY_DIR && !base_is_hidden(e, entry->path) &&
 	    rootfs_get(e->base, entry->path, &node))
 		*ret_opaque = node.entry.type == ENTRY_DIR;
@@ -348,19 +344,11 @@ static int copy_up(struct layer_edit *e, const char *path, struct error **err)
 	return layer_writer_file_end(e->writer, NULL, err);
 }
 
-static void remember_link(struct layer_edit *e, const char *path, const char *target)
-{
-	struct made_link link = {.path = xstrdup(path), .target = xstrdup(target)};
-
-	vec_push(&e->links, link);
-}
-
 int layer_edit_link(struct layer_edit *e, const char *path, const char *target, bool quiet,
 		    struct error **err)
 {
-	const struct entry *own = layer_writer_get(e->writer, target);
-	struct entry link = {.path = path, .type = ENTRY_HARDLINK}, have;
-	_cleanup_free_ char *carrier = NULL, *symlink = NULL;
+	struct entry link = {.path = path, .type = ENTRY_HARDLINK, .link = target}, have;
+	_cleanup_free_ char *symlink = NULL;
 	int r;
 
 	if (strcmp(path, target) == 0)
@@ -371,76 +359,18 @@ int layer_edit_link(struct layer_edit *e, const char *path, const char *target, 
 	if (have.type == ENTRY_DIR)
 		return error_new(err, ERR_INVALID, 0,
 				 "link '/%s' to '/%s': the target is a directory", path, target);
-	carrier = xstrdup(own && own->type == ENTRY_HARDLINK ? own->link : target);
 	if (have.type != ENTRY_FILE) {
 		/* A second name of a symlink or a device is another one: nothing can tell. */
 		have.path = path;
 		have.link = symlink = xstrdup(have.link);
 		return layer_edit_put(e, &have, quiet, err);
 	}
-	if (!own) {
+	if (!layer_writer_get(e->writer, target)) {
 		r = copy_up(e, target, err);
 		if (r < 0)
 			return r;
 	}
-	link.link = carrier;
-	r = layer_edit_put(e, &link, quiet, err);
-	if (r == 0)
-		remember_link(e, path, carrier);
-	return r;
-}
-
-/* `path` is about to go. Where a file below it carries the bytes of a hard link elsewhere, that
- * link becomes the carrier. */
-static int save_links(struct layer_edit *e, const char *path, struct error **err)
-{
-	for (size_t i = 0; i < e->links.n; i++) {
-		struct made_link *link = &e->links.v[i];
-		_cleanup_free_ char *old = NULL;
-		_cleanup_close_ int fd = -1;
-		const struct entry *own;
-		struct entry file;
-		int r;
-
-		if (!path_within(link->target, path) || path_within(link->path, path))
-			continue;
-		own = layer_writer_get(e->writer, link->path);
-		if (!own || own->type != ENTRY_HARDLINK || strcmp(own->link, link->target) != 0)
-			continue;
-		fd = open_merged(e, link->path, err);
-		if (fd < 0)
-			return fd;
-		if (!layer_edit_get(e, link->path, &file))
-			return error_new(err, ERR_INTERNAL, 0, "/%s: lost its data", link->path);
-		file.path = link->path;
-		r = layer_writer_remove(e->writer, link->path, err);
-		if (r == 0)
-			r = layer_writer_file(e->writer, &file, err);
-		if (r == 0)
-			r = layer_writer_copy(e->writer, fd, err);
-		if (r == 0)
-			r = layer_writer_file_end(e->writer, NULL, err);
-		if (r < 0)
-			return r;
-		old = xstrdup(link->target);
-		/* The other names of the file now belong to the new carrier. */
-		for (size_t k = i + 1; k < e->links.n; k++) {
-			struct made_link *other = &e->links.v[k];
-			struct entry again = {
-				.path = other->path, .type = ENTRY_HARDLINK, .link = link->path};
-
-			if (strcmp(other->target, old) != 0 || path_within(other->path, path))
-				continue;
-			r = layer_writer_remove(e->writer, other->path, err);
-			if (r == 0)
-				r = layer_writer_put(e->writer, &again, err);
-			if (r < 0)
-				return r;
-			free(other->target);
-			other->target = xstrdup(link->path);
-		}
-	}
-	return 0;
+	return layer_edit_put(e, &link, quiet, err);
 }
 
 int layer_edit_remove(struct layer_edit *e, const char *path, struct error **err)
@@ -455,9 +385,6 @@ int layer_edit_remove(struct layer_edit *e, const char *path, struct error **err
 	if (!layer_edit_get(e, path, &have))
 		return 0;
 	r = list_parents(e, path, true, err);
-	if (r < 0)
-		return r;
-	r = save_links(e, path, err);
 	if (r < 0)
 		return r;
 	in_base = get_from_base(e, path, &node);

@@ -51,6 +51,7 @@ int layer_edit_link(struct layer_edit *e, const char *path, const char *target, 
 /* Opens a file for writing through layer_edit_writer; the caller ends it. */
 int layer_edit_file(struct layer_edit *e, const struct entry *entry, bool quiet,
 		    struct error **err);
+int64_t layer_edit_now(const struct layer_edit *e); /* the time given to layer_edit_open */
 struct layer_writer *layer_edit_writer(struct layer_edit *e);
 /* Removes `path` and what is below it, from the layer and, by a whiteout, from the layers below. */
 int layer_edit_remove(struct layer_edit *e, const char *path, struct error **err);

@@ -25,7 +25,6 @@ struct unpack_options {
 	const char *dest; /* clean path of an existing directory, without symlinks */
 	bool owner_set;	  /* uid and gid replace the archive's owners */
 	uint32_t uid, gid;
-	int64_t timestamp;     /* seconds, or -1: the archive's times */
 	struct cancel *cancel; /* may be NULL */
 };
 int unpack_archive(struct layer_edit *edit, int fd, const struct unpack_options *options,

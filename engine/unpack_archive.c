@@ -1,0 +1,341 @@
+#include "engine/unpack_archive.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <locale.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/path.h"
+#include "base/vec.h"
+#include "engine/layer_edit.h"
+
+enum {
+	READ_BLOCK = 1 << 16,
+	IMPLIED_DIR_MODE = 0755,
+	CAPABILITY_V2_SIZE = 20, /* linux/capability.h: struct vfs_cap_data */
+	CAPABILITY_V3_SIZE = 24,
+};
+
+/* A directory of the archive: it gets its time when nothing is put into it any more. */
+struct dir_time {
+	char *path; /* owned */
+	int64_t mtime;
+};
+
+struct unpack {
+	struct layer_edit *edit;
+	const struct unpack_options *o;
+	struct archive *archive;
+	char *chunk;
+	VEC(struct dir_time) dirs;
+};
+
+static locale_t byte_locale;
+static pthread_once_t byte_locale_once = PTHREAD_ONCE_INIT;
+
+/* In the C locale libarchive leaves the bytes of names alone; in others it converts them. */
+static void make_byte_locale(void)
+{
+	byte_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+	if (byte_locale == (locale_t)0)
+		abort();
+}
+
+static struct archive *archive_of(int fd)
+{
+	struct archive *a = archive_read_new();
+
+	if (!a)
+		abort();
+	archive_read_support_filter_gzip(a);
+	archive_read_support_filter_bzip2(a);
+	archive_read_support_filter_xz(a);
+	archive_read_support_filter_zstd(a);
+	archive_read_support_format_tar(a);
+	if (lseek(fd, 0, SEEK_SET) == 0 && archive_read_open_fd(a, fd, READ_BLOCK) == ARCHIVE_OK)
+		return a;
+	archive_read_free(a);
+	return NULL;
+}
+
+bool unpack_archive_recognise(int fd)
+{
+	struct archive_entry *entry;
+	struct archive *a;
+	locale_t before;
+	bool is_archive;
+
+	(void)pthread_once(&byte_locale_once, make_byte_locale);
+	before = uselocale(byte_locale);
+	a = archive_of(fd);
+	is_archive = a && archive_read_next_header(a, &entry) >= ARCHIVE_WARN &&
+		     archive_read_has_encrypted_entries(a) <= 0 &&
+		     (archive_format(a) & ARCHIVE_FORMAT_BASE_MASK) == ARCHIVE_FORMAT_TAR;
+	archive_read_free(a);
+	(void)uselocale(before);
+	(void)lseek(fd, 0, SEEK_SET);
+	return is_archive;
+}
+
+static int archive_failed(struct unpack *u, struct error **err)
+{
+	const char *why = archive_error_string(u->archive);
+
+	return error_new(err, ERR_INVALID, 0, "%s", why ? why : "the archive is damaged");
+}
+
+/* --- One entry ------------------------------------------------------------------------------- */
+
+/* The name's place in the layer, with the directory above it resolved and made. */
+static int place(struct unpack *u, const char *name, char **ret, struct error **err)
+{
+	_cleanup_free_ char *clean = path_rooted(name), *parent = NULL, *dir = NULL;
+	const char *base = path_base(clean);
+	struct layer_owner owner = {.mode = IMPLIED_DIR_MODE, .mtime = layer_edit_now(u->edit)};
+	bool exists;
+	int r;
+
+	if (*clean == '\0') {
+		*ret = NULL;
+		return 0;
+	}
+	parent = xstrndup(clean, (size_t)(base - clean));
+	r = layer_edit_resolve(u->edit, u->o->dest, parent, true, &dir, &exists, NULL, err);
+	if (r == 0)
+		r = layer_edit_mkdir_all(u->edit, dir, &owner, err);
+	if (r < 0)
+		return r;
+	*ret = *dir ? xasprintf("%s/%s", dir, base) : xstrdup(base);
+	return 0;
+}
+
+static int make_room(struct unpack *u, const char *path, bool for_dir, struct error **err)
+{
+	struct entry have;
+
+	if (!layer_edit_get(u->edit, path, &have) || (for_dir && have.type == ENTRY_DIR))
+		return 0;
+	/* A file of a lower layer is hidden by the new one without further ado. */
+	if (have.type != ENTRY_DIR && !layer_writer_get(layer_edit_writer(u->edit), path))
+		return 0;
+	return layer_edit_remove(u->edit, path, err);
+}
+
+static void take_capability(struct archive_entry *from, struct entry *to)
+{
+	const char *name;
+	const void *value;
+	size_t size;
+
+	(void)archive_entry_xattr_reset(from);
+	while (archive_entry_xattr_next(from, &name, &value, &size) == ARCHIVE_OK) {
+		if (strcmp(name, "security.capability") != 0 ||
+		    (size != CAPABILITY_V2_SIZE && size != CAPABILITY_V3_SIZE))
+			continue;
+		/* Layers carry the v2 form; the revision is the top byte of the first word. */
+		memcpy(to->capability, value, CAPABILITY_V2_SIZE);
+		to->capability[3] = 2;
+		to->capability_size = CAPABILITY_V2_SIZE;
+	}
+}
+
+static int take_id(int64_t id, const char *what, uint32_t *ret, struct error **err)
+{
+	if (id < 0 || id > UINT32_MAX)
+		return error_new(err, ERR_INVALID, 0, "%s %lld is out of range", what,
+				 (long long)id);
+	*ret = (uint32_t)id;
+	return 0;
+}
+
+/* What the header says, but for the path. */
+static int read_header(struct unpack *u, struct archive_entry *from, struct entry *ret,
+		       struct error **err)
+{
+	struct entry e = {.mode = (uint32_t)archive_entry_perm(from) & 07777,
+			  .mtime = archive_entry_mtime(from)};
+	int r;
+
+	r = take_id(archive_entry_uid(from), "user id", &e.uid, err);
+	if (r == 0)
+		r = take_id(archive_entry_gid(from), "group id", &e.gid, err);
+	if (r < 0)
+		return r;
+	if (u->o->owner_set) {
+		e.uid = u->o->uid;
+		e.gid = u->o->gid;
+	}
+	switch (archive_entry_filetype(from)) {
+	case AE_IFREG:
+		e.type = ENTRY_FILE;
+		take_capability(from, &e);
+		break;
+	case AE_IFDIR:
+		e.type = ENTRY_DIR;
+		break;
+	case AE_IFLNK:
+		e.type = ENTRY_SYMLINK;
+		e.mode = 0777;
+		e.link = archive_entry_symlink(from);
+		break;
+	case AE_IFCHR:
+		e.type = ENTRY_CHAR;
+		break;
+	case AE_IFBLK:
+		e.type = ENTRY_BLOCK;
+		break;
+	case AE_IFIFO:
+		e.type = ENTRY_FIFO;
+		break;
+	default:
+		return error_new(err, ERR_UNSUPPORTED, 0, "an entry of an unknown type");
+	}
+	if (e.type == ENTRY_CHAR || e.type == ENTRY_BLOCK) {
+		e.dev_major = (uint32_t)archive_entry_rdevmajor(from);
+		e.dev_minor = (uint32_t)archive_entry_rdevminor(from);
+	}
+	*ret = e;
+	return 0;
+}
+
+static int write_file(struct unpack *u, const struct entry *e, struct error **err)
+{
+	struct layer_writer *w = layer_edit_writer(u->edit);
+	int r;
+
+	r = layer_edit_file(u->edit, e, false, err);
+	while (r == 0) {
+		la_ssize_t n = archive_read_data(u->archive, u->chunk, READ_BLOCK);
+
+		if (n == 0)
+			return layer_writer_file_end(w, NULL, err);
+		if (n < 0)
+			r = archive_failed(u, err);
+		else if (cancel_is_set(u->o->cancel))
+			r = error_new(err, ERR_CANCELED, 0, "canceled");
+		else
+			r = layer_writer_write(w, u->chunk, (size_t)n, err);
+	}
+	return r;
+}
+
+static int put_link(struct unpack *u, const char *path, const char *link, struct error **err)
+{
+	_cleanup_free_ char *clean = path_rooted(link), *target = NULL;
+	bool exists;
+	int r;
+
+	r = layer_edit_resolve(u->edit, u->o->dest, clean, false, &target, &exists, NULL, err);
+	if (r < 0)
+		return r;
+	/* To itself: the file is there already, and must not be removed first. */
+	if (strcmp(target, path) == 0)
+		return 0;
+	if (!exists)
+		return error_new(err, ERR_INVALID, 0, "a hard link to '%s', which does not exist",
+				 link);
+	if (path_within(target, path))
+		return error_new(err, ERR_INVALID, 0, "a hard link to '%s', which it replaces",
+				 link);
+	r = make_room(u, path, false, err);
+	return r < 0 ? r : layer_edit_link(u->edit, path, target, false, err);
+}
+
+static int put_entry(struct unpack *u, struct archive_entry *from, const char *path,
+		     struct error **err)
+{
+	const char *link = archive_entry_hardlink(from);
+	struct entry e;
+	int r;
+
+	if (link)
+		return put_link(u, path, link, err);
+	r = read_header(u, from, &e, err);
+	if (r == 0)
+		r = make_room(u, path, e.type == ENTRY_DIR, err);
+	if (r < 0)
+		return r;
+	e.path = path;
+	if (e.type == ENTRY_FILE)
+		return write_file(u, &e, err);
+	if (e.type == ENTRY_DIR)
+		vec_push(&u->dirs, (struct dir_time){xstrdup(path), e.mtime});
+	if (e.type == ENTRY_SYMLINK && (!e.link || !*e.link))
+		return error_new(err, ERR_INVALID, 0, "a symlink without target");
+	return layer_edit_put(u->edit, &e, false, err);
+}
+
+/* --- The archive ------------------------------------------------------------------------------ */
+
+static int unpack_entries(struct unpack *u, struct error **err)
+{
+	struct archive_entry *entry;
+
+	for (;;) {
+		_cleanup_free_ char *path = NULL;
+		const char *name;
+		int r = archive_read_next_header(u->archive, &entry);
+
+		if (r == ARCHIVE_EOF)
+			return 0;
+		/* A warning is about a name that is no UTF-8: its bytes are what counts. */
+		if (r < ARCHIVE_WARN)
+			return archive_failed(u, err);
+		if (cancel_is_set(u->o->cancel))
+			return error_new(err, ERR_CANCELED, 0, "canceled");
+		name = archive_entry_pathname(entry);
+		if (!name)
+			return error_new(err, ERR_INVALID, 0, "an entry without a name");
+		r = place(u, name, &path, err);
+		if (r == 0 && path)
+			r = put_entry(u, entry, path, err);
+		if (r < 0)
+			return error_wrap(err, r, "entry '%s'", name);
+	}
+}
+
+/* Directories that are still there take the times of the archive. */
+static int set_dir_times(struct unpack *u, struct error **err)
+{
+	for (size_t i = 0; i < u->dirs.n; i++) {
+		struct entry dir;
+		int r;
+
+		if (!layer_edit_get(u->edit, u->dirs.v[i].path, &dir) || dir.type != ENTRY_DIR)
+			continue;
+		dir.path = u->dirs.v[i].path;
+		dir.mtime = u->dirs.v[i].mtime;
+		r = layer_edit_put(u->edit, &dir, true, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int unpack_archive(struct layer_edit *edit, int fd, const struct unpack_options *options,
+		   struct error **err)
+{
+	struct unpack u = {.edit = edit, .o = options, .chunk = xmalloc(READ_BLOCK)};
+	locale_t before;
+	int r;
+
+	(void)pthread_once(&byte_locale_once, make_byte_locale);
+	before = uselocale(byte_locale);
+	u.archive = archive_of(fd);
+	if (!u.archive)
+		r = error_new(err, ERR_INVALID, 0, "not an archive");
+	else
+		r = unpack_entries(&u, err);
+	archive_read_free(u.archive);
+	(void)uselocale(before);
+	if (r == 0)
+		r = set_dir_times(&u, err);
+	for (size_t i = 0; i < u.dirs.n; i++)
+		free(u.dirs.v[i].path);
+	vec_release(&u.dirs);
+	free(u.chunk);
+	return r < 0 ? error_wrap(err, r, "unpack '%s'", options->what) : 0;
+}
