@@ -13,7 +13,7 @@
 
 enum {
 	DF_SHELL_DEPTH_MAX = 64, /* ${a:-${b:-...}} */
-	DF_SHELL_RESULT_MAX = 16 * 1024 * 1024,
+	DF_SHELL_RESULT_MAX = 4 * 1024 * 1024,
 };
 
 /* How to expand, and with what. Zero but for `escape` and `get` is right for instruction arguments.
