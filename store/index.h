@@ -2,7 +2,7 @@
  *
  * Entries are in path_compare order (a directory's subtree follows it contiguously), each path once.
  * An index answers what a path is and what its content digest is without touching the layer's files.
- * Format: docs/formats.md, "Layer index".
+ * Format: docs/formats-store.md, "Layer index".
  */
 #ifndef KILN_STORE_INDEX_H
 #define KILN_STORE_INDEX_H
@@ -11,7 +11,10 @@
 #include "store/entry.h"
 
 /* Collects entries in any order; a later entry of the same path replaces the earlier one (as the OCI
- * layer spec says for duplicate tar entries). Copies what it keeps. */
+ * layer spec says for duplicate tar entries). Copies what it keeps. A hard link joins the file that
+ * its target is at that moment and stays with it when the target is replaced later; in the written
+ * table the first path of such a group is the file and the others are links to it. A link to a path
+ * that is not there stands as it is. */
 struct index_builder;
 struct index_builder *index_builder_new(void);
 void index_builder_add(struct index_builder *b, const struct entry *e);
@@ -19,6 +22,8 @@ void index_builder_add(struct index_builder *b, const struct entry *e);
 const struct entry *index_builder_get(const struct index_builder *b, const char *path);
 void index_builder_remove_tree(struct index_builder *b, const char *path); /* path and below */
 size_t index_builder_count(const struct index_builder *b);
+/* Visits the directories added so far, in no order: start with *at = 0; NULL at the end. */
+const struct entry *index_builder_next_dir(const struct index_builder *b, size_t *at);
 /* Writes the sorted table to `fd` (an empty file). */
 int index_builder_write(struct index_builder *b, int fd, struct error **err);
 void index_builder_free(struct index_builder *b);
@@ -32,6 +37,9 @@ void index_unref(struct index *i);
 DEFINE_FREEP(struct index, index_unref)
 
 size_t index_count(const struct index *i);
+uint64_t index_file_size(const struct index *i); /* sum of file sizes */
+/* Digest over all entries without mtimes: equal content, equal digest. */
+void index_tree_digest(const struct index *i, struct digest *ret);
 /* Entry number n in order; strings point into the mapping. */
 void index_entry(const struct index *i, size_t n, struct entry *ret);
 /* Position of `path`, or -1. */

@@ -1,0 +1,396 @@
+#include "store/db.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <sqlite3.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/map.h"
+#include "base/vec.h"
+#include "store/durable.h"
+#include "store/schema.h"
+
+enum {
+	BUSY_TIMEOUT_MS = 60000,
+	/* Pages in the log before it is folded back. Small, since the first process to open the
+	 * store reads the whole log. */
+	CHECKPOINT_PAGES = 256,
+};
+
+struct db {
+	pthread_mutex_t mutex; /* protects all below */
+	sqlite3 *conn;
+	struct map statements;	    /* address of the SQL text -> sqlite3_stmt */
+	VEC(sqlite3_stmt *) in_use; /* to reset when the transaction ends */
+};
+
+static int db_error(struct db *db, int rc, struct error **err, const char *what)
+{
+	enum err_code code = ERR_IO;
+
+	switch (rc & 0xff) {
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		code = ERR_BUSY;
+		break;
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+		code = ERR_CORRUPT;
+		break;
+	case SQLITE_FULL:
+		code = ERR_NOSPACE;
+		break;
+	case SQLITE_READONLY:
+	case SQLITE_PERM:
+	case SQLITE_AUTH:
+	case SQLITE_CANTOPEN:
+		code = ERR_DENIED;
+		break;
+	case SQLITE_ERROR:
+	case SQLITE_MISUSE:
+	case SQLITE_CONSTRAINT:
+		code = ERR_INTERNAL;
+		break;
+	default:
+		break;
+	}
+	return error_new(err, code, 0, "%s the store's database: %s", what,
+			 db->conn ? sqlite3_errmsg(db->conn) : sqlite3_errstr(rc));
+}
+
+static int db_script(struct db *db, const char *sql, struct error **err)
+{
+	int rc = sqlite3_exec(db->conn, sql, NULL, NULL, NULL);
+
+	return rc == SQLITE_OK ? 0 : db_error(db, rc, err, "set up");
+}
+
+static int user_version(struct db *db, int *ret, struct error **err)
+{
+	sqlite3_stmt *q = NULL;
+	int rc = sqlite3_prepare_v2(db->conn, "PRAGMA user_version", -1, &q, NULL);
+
+	if (rc == SQLITE_OK) {
+		rc = sqlite3_step(q);
+		if (rc == SQLITE_ROW)
+			*ret = sqlite3_column_int(q, 0);
+	}
+	sqlite3_finalize(q);
+	return rc == SQLITE_ROW ? 0 : db_error(db, rc, err, "read");
+}
+
+static int migrate(struct db *db, int version, struct error **err)
+{
+	int r = db_script(db, "BEGIN IMMEDIATE", err);
+
+	if (r < 0)
+		return r;
+	/* Another process may have migrated it while we waited. */
+	r = user_version(db, &version, err);
+	for (; r == 0 && version < schema_version; version++) {
+		_cleanup_free_ char *bump = xasprintf("PRAGMA user_version = %d", version + 1);
+
+		r = db_script(db, schema_scripts[version], err);
+		if (r == 0)
+			r = db_script(db, bump, err);
+	}
+	if (r == 0)
+		r = db_script(db, "COMMIT", err);
+	if (r < 0)
+		(void)sqlite3_exec(db->conn, "ROLLBACK", NULL, NULL, NULL);
+	return r;
+}
+
+int db_open(const char *path, bool create, struct db **ret, struct error **err)
+{
+	_cleanup_(db_closep) struct db *db = NEW(struct db);
+	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+	int r, rc, version = 0;
+
+	pthread_mutex_init(&db->mutex, NULL);
+	rc = sqlite3_open_v2(path, &db->conn, flags | (create ? SQLITE_OPEN_CREATE : 0), NULL);
+	if (rc != SQLITE_OK)
+		return db_error(db, rc, err, "open");
+	sqlite3_busy_timeout(db->conn, BUSY_TIMEOUT_MS);
+	sqlite3_wal_autocheckpoint(db->conn, CHECKPOINT_PAGES);
+	/* Folding the log back at every exit would cost a no-op build its fsyncs. */
+	(void)sqlite3_db_config(db->conn, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	(void)sqlite3_db_config(db->conn, SQLITE_DBCONFIG_ENABLE_FKEY, 1, NULL);
+	if (create) {
+		r = db_script(db, "PRAGMA journal_mode = WAL", err);
+		if (r < 0)
+			return r;
+	}
+	r = db_script(db, "PRAGMA synchronous = NORMAL", err);
+	if (r < 0)
+		return r;
+	r = user_version(db, &version, err);
+	if (r < 0)
+		return r;
+	if (version > schema_version) {
+		r = error_new(err, ERR_UNSUPPORTED, 0,
+			      "the store's database has version %d, this kiln knows %d", version,
+			      schema_version);
+		return error_hint(
+			err, r, "it was made by a newer kiln: update this one or use another root");
+	}
+	if (version < schema_version) {
+		r = migrate(db, version, err);
+		if (r < 0)
+			return r;
+	}
+	*ret = TAKE_PTR(db);
+	return 0;
+}
+
+static void finalize(void *q)
+{
+	(void)sqlite3_finalize(q);
+}
+
+void db_close(struct db *db)
+{
+	if (!db)
+		return;
+	map_release(&db->statements, finalize);
+	vec_release(&db->in_use);
+	(void)sqlite3_close(db->conn);
+	pthread_mutex_destroy(&db->mutex);
+	free(db);
+}
+
+static int run_plain(struct db *db, const char *sql)
+{
+	return sqlite3_exec(db->conn, sql, NULL, NULL, NULL);
+}
+
+int db_begin(struct db *db, enum db_mode mode, struct db_tx *tx, struct error **err)
+{
+	int rc = SQLITE_OK;
+
+	pthread_mutex_lock(&db->mutex);
+	if (mode == DB_WRITE_DURABLE)
+		rc = run_plain(db, "PRAGMA synchronous = FULL");
+	if (rc == SQLITE_OK)
+		rc = run_plain(db, mode == DB_READ ? "BEGIN" : "BEGIN IMMEDIATE");
+	if (rc != SQLITE_OK) {
+		int r = db_error(db, rc, err, "lock");
+
+		if (mode == DB_WRITE_DURABLE)
+			(void)run_plain(db, "PRAGMA synchronous = NORMAL");
+		pthread_mutex_unlock(&db->mutex);
+		return r;
+	}
+	tx->db = db;
+	tx->mode = mode;
+	return 0;
+}
+
+static void reset_statements(struct db *db)
+{
+	for (size_t i = 0; i < db->in_use.n; i++) {
+		(void)sqlite3_reset(db->in_use.v[i]);
+		(void)sqlite3_clear_bindings(db->in_use.v[i]);
+	}
+	db->in_use.n = 0;
+}
+
+static void finish(struct db_tx *tx)
+{
+	struct db *db = TAKE_PTR(tx->db);
+
+	if (tx->mode == DB_WRITE_DURABLE)
+		(void)run_plain(db, "PRAGMA synchronous = NORMAL");
+	pthread_mutex_unlock(&db->mutex);
+}
+
+int db_commit(struct db_tx *tx, struct error **err)
+{
+	int rc;
+
+	reset_statements(tx->db);
+	rc = run_plain(tx->db, "COMMIT");
+	if (rc != SQLITE_OK) {
+		int r = db_error(tx->db, rc, err, "write");
+
+		db_end(tx);
+		return r;
+	}
+	if (tx->mode != DB_READ)
+		durable_note(DURABLE_COMMIT, "kiln.db");
+	finish(tx);
+	return 0;
+}
+
+void db_end(struct db_tx *tx)
+{
+	if (!tx->db)
+		return;
+	reset_statements(tx->db);
+	if (!sqlite3_get_autocommit(tx->db->conn))
+		(void)run_plain(tx->db, "ROLLBACK");
+	finish(tx);
+}
+
+static int bind_all(sqlite3_stmt *q, const char *types, va_list ap)
+{
+	int rc = SQLITE_OK;
+
+	for (int i = 1; *types && rc == SQLITE_OK; types++, i++) {
+		const struct digest *d;
+		const void *p;
+		const char *t;
+
+		switch (*types) {
+		case 'i':
+			rc = sqlite3_bind_int64(q, i, va_arg(ap, int64_t));
+			break;
+		case 't':
+			t = va_arg(ap, const char *);
+			rc = t ? sqlite3_bind_text(q, i, t, -1, SQLITE_STATIC)
+			       : sqlite3_bind_null(q, i);
+			break;
+		case 'd':
+			d = va_arg(ap, const struct digest *);
+			rc = d ? sqlite3_bind_blob(q, i, d->b, DIGEST_SIZE, SQLITE_STATIC)
+			       : sqlite3_bind_null(q, i);
+			break;
+		case 'b':
+			p = va_arg(ap, const void *);
+			rc = sqlite3_bind_blob64(q, i, p, va_arg(ap, size_t), SQLITE_STATIC);
+			break;
+		default:
+			assert(!"unknown type letter");
+		}
+	}
+	return rc;
+}
+
+static int vquery(struct db_tx *tx, sqlite3_stmt **ret, struct error **err, const char *sql,
+		  const char *types, va_list ap)
+{
+	struct db *db = tx->db;
+	void **slot = map_put(&db->statements, &sql, sizeof(sql));
+	int rc;
+
+	if (!*slot) {
+		sqlite3_stmt *q = NULL;
+
+		rc = sqlite3_prepare_v3(db->conn, sql, -1, SQLITE_PREPARE_PERSISTENT, &q, NULL);
+		if (rc != SQLITE_OK)
+			return db_error(db, rc, err, "query");
+		*slot = q;
+	}
+	(void)sqlite3_reset(*slot);
+	(void)sqlite3_clear_bindings(*slot);
+	rc = bind_all(*slot, types, ap);
+	if (rc != SQLITE_OK)
+		return db_error(db, rc, err, "query");
+	vec_push(&db->in_use, *slot);
+	*ret = *slot;
+	return 0;
+}
+
+int db_query(struct db_tx *tx, struct sqlite3_stmt **ret, struct error **err, const char *sql,
+	     const char *types, ...)
+{
+	va_list ap;
+	int r;
+
+	va_start(ap, types);
+	r = vquery(tx, ret, err, sql, types, ap);
+	va_end(ap);
+	return r;
+}
+
+int db_step(struct db_tx *tx, struct sqlite3_stmt *q, struct error **err)
+{
+	int rc = sqlite3_step(q);
+
+	if (rc == SQLITE_ROW)
+		return 1;
+	return rc == SQLITE_DONE ? 0 : db_error(tx->db, rc, err, "query");
+}
+
+int db_run(struct db_tx *tx, struct error **err, const char *sql, const char *types, ...)
+{
+	sqlite3_stmt *q = NULL;
+	va_list ap;
+	int r;
+
+	va_start(ap, types);
+	r = vquery(tx, &q, err, sql, types, ap);
+	va_end(ap);
+	if (r < 0)
+		return r;
+	r = db_step(tx, q, err);
+	(void)sqlite3_reset(q);
+	return r < 0 ? r : 0;
+}
+
+int db_get_i64(struct db_tx *tx, int64_t *ret, int64_t otherwise, struct error **err,
+	       const char *sql, const char *types, ...)
+{
+	sqlite3_stmt *q = NULL;
+	va_list ap;
+	int r;
+
+	va_start(ap, types);
+	r = vquery(tx, &q, err, sql, types, ap);
+	va_end(ap);
+	if (r < 0)
+		return r;
+	r = db_step(tx, q, err);
+	if (r < 0)
+		return r;
+	*ret = r > 0 ? sqlite3_column_int64(q, 0) : otherwise;
+	(void)sqlite3_reset(q);
+	return 0;
+}
+
+int64_t db_last_id(const struct db_tx *tx)
+{
+	return sqlite3_last_insert_rowid(tx->db->conn);
+}
+
+int64_t db_changes(const struct db_tx *tx)
+{
+	return sqlite3_changes64(tx->db->conn);
+}
+
+int64_t db_col_i64(struct sqlite3_stmt *q, int column)
+{
+	return sqlite3_column_int64(q, column);
+}
+
+char *db_col_text(struct sqlite3_stmt *q, int column)
+{
+	const void *text = sqlite3_column_text(q, column);
+
+	return xstrdup(text);
+}
+
+bool db_col_digest(struct sqlite3_stmt *q, int column, struct digest *ret)
+{
+	const void *p = sqlite3_column_blob(q, column);
+
+	if (!p || sqlite3_column_bytes(q, column) != DIGEST_SIZE)
+		return false;
+	memcpy(ret->b, p, DIGEST_SIZE);
+	return true;
+}
+
+bool db_col_is_null(struct sqlite3_stmt *q, int column)
+{
+	return sqlite3_column_type(q, column) == SQLITE_NULL;
+}
+
+const void *db_col_bytes(struct sqlite3_stmt *q, int column, size_t *ret_n)
+{
+	const void *p = sqlite3_column_blob(q, column);
+
+	*ret_n = (size_t)sqlite3_column_bytes(q, column);
+	return p ? p : "";
+}

@@ -1,0 +1,39 @@
+/* What the files of store/ share about a store handle. Nobody else includes this. */
+#ifndef KILN_STORE_INTERNAL_H
+#define KILN_STORE_INTERNAL_H
+
+#include <pthread.h>
+
+#include "base/map.h"
+#include "store/lease.h"
+#include "store/store.h"
+
+struct db;
+struct index;
+
+struct store {
+	char *root;
+	int dirfd;
+	const char *overlay_prefix;
+	struct db *db; /* locks itself */
+
+	pthread_mutex_t mutex; /* protects all below */
+	struct lease lease;
+	struct map indexes; /* layer id -> struct index, kept until the handle closes */
+	struct map held;    /* digests of blobs and ids of layers that our lease names -> self */
+};
+
+/* "blobs/sha256/xx/<hex>", relative to the root; heap. */
+char *store_blob_path(const struct digest *digest);
+/* "layers/<id>", relative to the root; heap. */
+char *store_layer_path(int64_t id);
+/* A new name below tmp/ that belongs to our lease ("tmp/<lease>.<random>"); heap. */
+int store_tmp_name(struct store *s, char **ret, struct error **err);
+/* Moves a file or directory to a new name in tmp/; the caller removes that after its transaction.
+ * *ret = NULL if there was nothing. */
+int store_trash(struct store *s, const char *path, char **ret, struct error **err);
+
+/* Keeps an index for the next layer_index; the cache takes its own reference. */
+void layer_cache_index(struct store *s, int64_t id, struct index *i);
+
+#endif

@@ -1,0 +1,307 @@
+#include "store/layer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/times.h"
+#include "store/db.h"
+#include "store/durable.h"
+#include "store/index.h"
+#include "store/internal.h"
+#include "store/layer_check.h"
+
+void layer_info_release(struct layer_info *info)
+{
+	free(info->blob.media_type);
+	free(info->source);
+	*info = (struct layer_info){0};
+}
+
+#define LAYER_COLUMNS "id, has_dir, diff_id, blob, blob_type, blob_size, size, tree_digest, source"
+
+static void read_info(struct sqlite3_stmt *q, struct layer_info *ret)
+{
+	*ret = (struct layer_info){
+		.id = db_col_i64(q, 0),
+		.has_dir = db_col_i64(q, 1) != 0,
+		.blob.media_type = db_col_text(q, 4),
+		.blob.size = (uint64_t)db_col_i64(q, 5),
+		.size = (uint64_t)db_col_i64(q, 6),
+		.source = db_col_text(q, 8),
+	};
+	ret->has_diff_id = db_col_digest(q, 2, &ret->diff_id);
+	ret->has_blob = db_col_digest(q, 3, &ret->blob.digest);
+	ret->has_digest = db_col_digest(q, 7, &ret->tree_digest);
+}
+
+static int no_such_layer(int64_t id, struct error **err)
+{
+	return error_new(err, ERR_NOTFOUND, 0, "layer %lld is not in the store", (long long)id);
+}
+
+int layer_get(struct store *s, int64_t id, struct layer_info *ret, struct error **err)
+{
+	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
+	struct sqlite3_stmt *q = NULL;
+	int r = db_begin(s->db, DB_READ, &tx, err);
+
+	if (r < 0)
+		return r;
+	r = db_query(&tx, &q, err, "SELECT " LAYER_COLUMNS " FROM layer WHERE id = ?", "i", id);
+	if (r < 0)
+		return r;
+	r = db_step(&tx, q, err);
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return no_such_layer(id, err);
+	read_info(q, ret);
+	return 0;
+}
+
+/* A crash in the middle of gc can leave the row of an unused layer without its dir. */
+static bool dir_is_there(struct store *s, int64_t id)
+{
+	_cleanup_free_ char *path = xasprintf("layers/%lld/index", (long long)id);
+
+	return faccessat(s->dirfd, path, F_OK, 0) == 0;
+}
+
+/* The layer of this diff id that is best to use, named under our lease: one with a dir if any. */
+static int find_diff_id(struct store *s, struct db_tx *tx, const struct digest *diff_id,
+			int64_t *ret_id, struct error **err)
+{
+	struct sqlite3_stmt *q = NULL;
+	int64_t id = 0, hollow = 0;
+	int r;
+
+	r = db_query(tx, &q, err,
+		     "SELECT id, has_dir, blob IS NOT NULL FROM layer WHERE diff_id = ?"
+		     " ORDER BY has_dir DESC, blob IS NOT NULL DESC, id",
+		     "d", diff_id);
+	if (r < 0)
+		return r;
+	while (id == 0 && (r = db_step(tx, q, err)) > 0) {
+		if (db_col_i64(q, 1) && !dir_is_there(s, db_col_i64(q, 0)))
+			hollow = db_col_i64(q, 0);
+		else if (db_col_i64(q, 1) || db_col_i64(q, 2))
+			id = db_col_i64(q, 0);
+	}
+	if (r < 0)
+		return r;
+	if (hollow) {
+		r = db_run(tx, err, "UPDATE layer SET has_dir = 0, boot = NULL WHERE id = ?", "i",
+			   hollow);
+		if (r < 0)
+			return r;
+	}
+	if (id) {
+		r = lease_add_layers(s, tx, &id, 1, err);
+		if (r < 0)
+			return r;
+	}
+	*ret_id = id;
+	return 0;
+}
+
+int layer_find_diff_id(struct store *s, const struct digest *diff_id, int64_t *ret_id,
+		       struct error **err)
+{
+	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
+	int64_t id;
+	int r = lease_take(s, err);
+
+	if (r < 0)
+		return r;
+	r = db_begin(s->db, DB_WRITE, &tx, err);
+	if (r < 0)
+		return r;
+	r = find_diff_id(s, &tx, diff_id, &id, err);
+	if (r < 0)
+		return r;
+	r = db_commit(&tx, err);
+	if (r == 0)
+		*ret_id = id;
+	return r;
+}
+
+static int set_blob(struct db_tx *tx, int64_t id, const struct layer_blob *blob, struct error **err)
+{
+	return db_run(tx, err,
+		      "UPDATE layer SET blob = ?, blob_type = ?, blob_size = ? WHERE id = ?",
+		      "dtii", &blob->digest, blob->media_type, (int64_t)blob->size, id);
+}
+
+int layer_add_remote(struct store *s, const struct digest *diff_id, const struct layer_blob *blob,
+		     const char *source, int64_t *ret_id, struct error **err)
+{
+	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
+	int64_t id;
+	int r = lease_take(s, err);
+
+	if (r < 0)
+		return r;
+	r = db_begin(s->db, DB_WRITE, &tx, err);
+	if (r < 0)
+		return r;
+	r = find_diff_id(s, &tx, diff_id, &id, err);
+	if (r < 0)
+		return r;
+	if (id == 0) {
+		r = db_run(&tx, err,
+			   "INSERT INTO layer (diff_id, source, created) VALUES (?, ?, ?)", "dti",
+			   diff_id, source, times_now_ns());
+		if (r < 0)
+			return r;
+		id = db_last_id(&tx);
+		r = set_blob(&tx, id, blob, err);
+		if (r == 0)
+			r = lease_add_layers(s, &tx, &id, 1, err);
+		if (r < 0)
+			return r;
+	}
+	r = db_commit(&tx, err);
+	if (r == 0)
+		*ret_id = id;
+	return r;
+}
+
+int layer_set_diff_id(struct store *s, int64_t id, const struct digest *diff_id, struct error **err)
+{
+	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
+	int r = db_begin(s->db, DB_WRITE, &tx, err);
+
+	if (r < 0)
+		return r;
+	r = db_run(&tx, err, "UPDATE layer SET diff_id = ? WHERE id = ?", "di", diff_id, id);
+	if (r < 0)
+		return r;
+	if (db_changes(&tx) == 0)
+		return no_such_layer(id, err);
+	return db_commit(&tx, err);
+}
+
+int layer_set_blob(struct store *s, int64_t id, const struct layer_blob *blob, struct error **err)
+{
+	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
+	int r = db_begin(s->db, DB_WRITE, &tx, err);
+
+	if (r < 0)
+		return r;
+	r = set_blob(&tx, id, blob, err);
+	if (r < 0)
+		return r;
+	if (db_changes(&tx) == 0)
+		return no_such_layer(id, err);
+	return db_commit(&tx, err);
+}
+
+static struct index *cached_index(struct store *s, int64_t id)
+{
+	struct index *i;
+
+	pthread_mutex_lock(&s->mutex);
+	i = map_get(&s->indexes, &id, sizeof(id));
+	if (i)
+		index_ref(i);
+	pthread_mutex_unlock(&s->mutex);
+	return i;
+}
+
+void layer_cache_index(struct store *s, int64_t id, struct index *i)
+{
+	void **slot;
+
+	pthread_mutex_lock(&s->mutex);
+	slot = map_put(&s->indexes, &id, sizeof(id));
+	if (!*slot)
+		*slot = index_ref(i);
+	pthread_mutex_unlock(&s->mutex);
+}
+
+/* Is there a dir, and may it be used unseen? */
+static int dir_state(struct store *s, int64_t id, bool *ret_dir, bool *ret_trusted,
+		     struct error **err)
+{
+	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
+	_cleanup_free_ char *boot = NULL;
+	struct sqlite3_stmt *q = NULL;
+	int r = db_begin(s->db, DB_READ, &tx, err);
+
+	if (r < 0)
+		return r;
+	r = db_query(&tx, &q, err, "SELECT has_dir, boot FROM layer WHERE id = ?", "i", id);
+	if (r < 0)
+		return r;
+	r = db_step(&tx, q, err);
+	if (r < 0)
+		return r;
+	*ret_dir = r > 0 && db_col_i64(q, 0) != 0;
+	boot = r > 0 ? db_col_text(q, 1) : NULL;
+	*ret_trusted = durable_trusted(boot);
+	return 0;
+}
+
+/* The verdict of a check: usable from now on in this boot, or a layer without a dir. */
+static int set_dir_state(struct store *s, int64_t id, bool usable, struct error **err)
+{
+	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
+	int r = db_begin(s->db, DB_WRITE, &tx, err);
+
+	if (r < 0)
+		return r;
+	r = db_run(&tx, err, "UPDATE layer SET has_dir = ?, boot = ? WHERE id = ?", "iti",
+		   (int64_t)usable, usable ? durable_boot() : NULL, id);
+	return r < 0 ? r : db_commit(&tx, err);
+}
+
+int layer_index(struct store *s, int64_t id, struct index **ret, struct error **err)
+{
+	_cleanup_(index_unrefp) struct index *i = cached_index(s, id);
+	_cleanup_free_ char *path = xasprintf("layers/%lld/index", (long long)id);
+	bool has_dir, trusted;
+	int r;
+
+	if (i) {
+		*ret = TAKE_PTR(i);
+		return 0;
+	}
+	r = dir_state(s, id, &has_dir, &trusted, err);
+	if (r < 0)
+		return r;
+	if (!has_dir)
+		return error_new(err, ERR_NOTFOUND, 0, "layer %lld is not unpacked", (long long)id);
+	r = index_open(s->dirfd, path, &i, err);
+	if (r == 0 && !trusted) {
+		r = layer_check_dir(s, id, i, err);
+		if (r == 0)
+			r = set_dir_state(s, id, true, err);
+	}
+	if (r == -ERR_CORRUPT || r == -ERR_NOTFOUND)
+		(void)set_dir_state(s, id, false, NULL);
+	if (r < 0)
+		return error_wrap(err, r, "use layer %lld", (long long)id);
+	layer_cache_index(s, id, i);
+	*ret = TAKE_PTR(i);
+	return 0;
+}
+
+char *layer_dir_path(struct store *s, int64_t id)
+{
+	return xasprintf("%s/layers/%lld/fs", s->root, (long long)id);
+}
+
+int layer_dir_open(struct store *s, int64_t id, struct error **err)
+{
+	_cleanup_free_ char *path = xasprintf("layers/%lld/fs", (long long)id);
+	int fd = fs_open_dir(s->dirfd, path);
+
+	if (fd < 0)
+		return error_new(err, ERR_IO, -fd, "open the files of layer %lld", (long long)id);
+	return fd;
+}

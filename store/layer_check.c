@@ -1,0 +1,94 @@
+#include "store/layer_check.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "store/index.h"
+#include "store/layer.h"
+
+enum { CHECK_CHUNK = 1 << 17 };
+
+static int hash_file(int fd, struct digest *ret)
+{
+	_cleanup_free_ char *chunk = xmalloc(CHECK_CHUNK);
+	_cleanup_hasher_ struct hasher h;
+	ssize_t n;
+
+	hasher_init(&h);
+	while ((n = fs_read_full(fd, chunk, CHECK_CHUNK)) > 0)
+		hasher_add(&h, chunk, (size_t)n);
+	hasher_final(&h, ret);
+	return n < 0 ? (int)n : 0;
+}
+
+static bool type_matches(const struct entry *e, mode_t mode)
+{
+	switch (e->type) {
+	case ENTRY_FILE:
+	case ENTRY_HARDLINK:
+		return S_ISREG(mode);
+	case ENTRY_DIR:
+		return S_ISDIR(mode);
+	case ENTRY_SYMLINK:
+		return S_ISLNK(mode);
+	case ENTRY_FIFO:
+		return S_ISFIFO(mode);
+	case ENTRY_WHITEOUT:
+		return S_ISCHR(mode);
+	case ENTRY_CHAR:
+	case ENTRY_BLOCK: /* may live in the index only */
+		return true;
+	}
+	return false;
+}
+
+static int check_entry(int dirfd, const struct entry *e, struct error **err)
+{
+	_cleanup_close_ int fd = fs_open_no_symlinks(dirfd, e->path, O_PATH | O_NOFOLLOW, 0);
+	_cleanup_close_ int data = -1;
+	struct digest actual;
+	struct stat st;
+	int r;
+
+	if (e->type == ENTRY_CHAR || e->type == ENTRY_BLOCK)
+		return 0;
+	/* O_NOFOLLOW|O_PATH gives the symlink itself, which RESOLVE_NO_SYMLINKS allows. */
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return error_new(err, ERR_CORRUPT, fd < 0 ? -fd : errno, "'%s' is gone", e->path);
+	if (!type_matches(e, st.st_mode))
+		return error_new(err, ERR_CORRUPT, 0, "'%s' has changed its type", e->path);
+	if (e->type != ENTRY_FILE)
+		return 0;
+	if ((uint64_t)st.st_size != e->size)
+		return error_new(err, ERR_CORRUPT, 0, "'%s' has changed its size", e->path);
+	data = fs_open_no_symlinks(dirfd, e->path, O_RDONLY, 0);
+	if (data < 0)
+		return error_new(err, ERR_IO, -data, "open '%s'", e->path);
+	r = hash_file(data, &actual);
+	if (r < 0)
+		return error_new(err, ERR_IO, -r, "read '%s'", e->path);
+	if (!digest_equal(&actual, &e->content))
+		return error_new(err, ERR_CORRUPT, 0, "'%s' has changed its content", e->path);
+	return 0;
+}
+
+int layer_check_dir(struct store *s, int64_t id, const struct index *index, struct error **err)
+{
+	_cleanup_close_ int dirfd = layer_dir_open(s, id, err);
+
+	if (dirfd < 0)
+		return dirfd;
+	for (size_t n = 0; n < index_count(index); n++) {
+		struct entry e;
+		int r;
+
+		index_entry(index, n, &e);
+		r = check_entry(dirfd, &e, err);
+		if (r < 0)
+			return error_wrap(err, r, "check layer %lld", (long long)id);
+	}
+	return 0;
+}

@@ -1,0 +1,16 @@
+/* Compares a layer's dir with its index: what `kiln verify` does, and what happens to a layer that
+ * was not yet synced when the machine went down. */
+#ifndef KILN_STORE_LAYER_CHECK_H
+#define KILN_STORE_LAYER_CHECK_H
+
+#include <stdint.h>
+
+#include "base/error.h"
+#include "store/store.h"
+
+struct index;
+
+/* ERR_CORRUPT naming the first path whose type, size or bytes differ. */
+int layer_check_dir(struct store *s, int64_t id, const struct index *index, struct error **err);
+
+#endif

@@ -1,0 +1,456 @@
+#include "store/layer_writer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/path.h"
+#include "store/internal.h"
+
+enum { COPY_CHUNK = 1 << 17 };
+
+int layer_writer_check_path(const char *path, struct error **err)
+{
+	const char *p = path;
+
+	if (strlen(path) >= PATH_MAX)
+		return error_new(err, ERR_INVALID, 0, "a path of %zu bytes is too long",
+				 strlen(path));
+	while (*p) {
+		size_t n = strcspn(p, "/");
+
+		if (n == 0 || n > NAME_MAX || (n == 1 && p[0] == '.') ||
+		    (n == 2 && p[0] == '.' && p[1] == '.') || (p[n] == '/' && p[n + 1] == '\0'))
+			return error_new(err, ERR_INVALID, 0,
+					 "'%s' is no clean path inside a layer", path);
+		p += n + (p[n] == '/');
+	}
+	return 0;
+}
+
+void layer_writer_forget_parent(struct layer_writer *w)
+{
+	cleanup_closep(&w->parent_fd);
+	free(TAKE_PTR(w->parent));
+}
+
+/* Descriptor (borrowed) of the directory that holds `path`, which must be there. */
+static int parent_of(struct layer_writer *w, const char *path, struct error **err)
+{
+	const char *base = path_base(path);
+	size_t n = base > path ? (size_t)(base - path) - 1 : 0;
+	_cleanup_free_ char *parent = NULL;
+	int fd;
+
+	if (n == 0)
+		return w->fs;
+	if (w->parent && strncmp(w->parent, path, n) == 0 && w->parent[n] == '\0')
+		return w->parent_fd;
+	layer_writer_forget_parent(w);
+	parent = xstrndup(path, n);
+	fd = fs_open_no_symlinks(w->fs, parent, O_PATH | O_DIRECTORY, 0);
+	if (fd < 0)
+		return error_new(err, ERR_IO, -fd, "open directory '%s' of a layer", parent);
+	w->parent = TAKE_PTR(parent);
+	w->parent_fd = fd;
+	return fd;
+}
+
+static int set_owner(int dirfd, const char *name, const struct entry *e, int flags,
+		     struct error **err)
+{
+	int errnum, r;
+
+	if (e->uid == geteuid() && e->gid == getegid())
+		return 0;
+	if (fchownat(dirfd, name, e->uid, e->gid, flags | AT_SYMLINK_NOFOLLOW) == 0)
+		return 0;
+	errnum = errno;
+	r = error_new(err, ERR_IO, errnum, "give '%s' to %u:%u", e->path, e->uid, e->gid);
+	if (errnum == EINVAL)
+		return error_hint(
+			err, r,
+			"this user has no such id: extend the user's lines in /etc/subuid and "
+			"/etc/subgid");
+	return r;
+}
+
+static int set_times(int dirfd, const char *name, const struct entry *e, struct error **err)
+{
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = e->mtime}};
+
+	if (utimensat(dirfd, name, times, AT_SYMLINK_NOFOLLOW) < 0)
+		return error_new(err, ERR_IO, errno, "set the time of '%s'", e->path);
+	return 0;
+}
+
+/* Opaque marks go through a descriptor: setxattr has no form with a directory. */
+static int mark_opaque(struct layer_writer *w, const char *path, struct error **err)
+{
+	_cleanup_free_ char *name = xasprintf("%sopaque", w->s->overlay_prefix);
+	_cleanup_close_ int fd = fs_open_no_symlinks(w->fs, path, O_RDONLY | O_DIRECTORY, 0);
+
+	if (fd < 0)
+		return error_new(err, ERR_IO, -fd, "open directory '%s' of a layer", path);
+	if (fsetxattr(fd, name, "y", 1, 0) < 0)
+		return error_new(err, ERR_IO, errno, "mark directory '%s' opaque", path);
+	return 0;
+}
+
+int layer_writer_remove(struct layer_writer *w, const char *path, struct error **err)
+{
+	int dirfd, r;
+
+	if (!*path || !index_builder_get(w->index, path))
+		return 0;
+	dirfd = parent_of(w, path, err);
+	if (dirfd < 0)
+		return dirfd;
+	r = fs_remove_tree(dirfd, path_base(path));
+	if (r < 0)
+		return error_new(err, ERR_IO, -r, "remove '%s' from a layer", path);
+	layer_writer_forget_parent(w);
+	index_builder_remove_tree(w->index, path);
+	return 0;
+}
+
+/* Makes or updates one directory whose parent is there. Mode and time are set at commit, when
+ * nobody has to write into it any more. */
+static int put_dir(struct layer_writer *w, const struct entry *e, struct error **err)
+{
+	const struct entry *old = index_builder_get(w->index, e->path);
+	bool was_dir = old && old->type == ENTRY_DIR;
+	struct entry made = *e;
+	int dirfd, r;
+
+	made.opaque = e->opaque || (old && (!was_dir || old->opaque));
+	if (!*e->path) {
+		r = set_owner(w->fs, "", e, AT_EMPTY_PATH, err);
+		if (r == 0)
+			index_builder_add(w->index, &made);
+		return r;
+	}
+	if (old && !was_dir) {
+		r = layer_writer_remove(w, e->path, err);
+		if (r < 0)
+			return r;
+	}
+	dirfd = parent_of(w, e->path, err);
+	if (dirfd < 0)
+		return dirfd;
+	if (!was_dir && mkdirat(dirfd, path_base(e->path), 0700) < 0)
+		return error_new(err, ERR_IO, errno, "create directory '%s' in a layer", e->path);
+	r = set_owner(dirfd, path_base(e->path), e, 0, err);
+	if (r == 0 && made.opaque)
+		r = mark_opaque(w, e->path, err);
+	if (r == 0)
+		index_builder_add(w->index, &made);
+	return r;
+}
+
+/* What is no directory gives way: a name is never looked up through a symlink of this layer. */
+static int make_parents(struct layer_writer *w, const char *path, struct error **err)
+{
+	_cleanup_free_ char *copy = xstrdup(path);
+
+	for (char *slash = strchr(copy, '/'); slash; slash = strchr(slash + 1, '/')) {
+		struct entry dir = {.path = copy, .type = ENTRY_DIR, .mode = 0755};
+		const struct entry *old;
+		int r = 0;
+
+		*slash = '\0';
+		old = index_builder_get(w->index, copy);
+		if (!old || old->type != ENTRY_DIR) {
+			if (geteuid() != 0) {
+				dir.uid = geteuid();
+				dir.gid = getegid();
+			}
+			r = put_dir(w, &dir, err);
+		}
+		*slash = '/';
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int put_hardlink(struct layer_writer *w, const struct entry *e, struct error **err)
+{
+	const struct entry *target;
+	_cleanup_close_ int from = -1;
+	_cleanup_free_ char *dir = NULL;
+	int to, r;
+
+	target = e->link ? index_builder_get(w->index, e->link) : NULL;
+	if (!target || (target->type != ENTRY_FILE && target->type != ENTRY_HARDLINK) ||
+	    path_within(e->link, e->path))
+		return error_new(
+			err, ERR_INVALID, 0,
+			"'%s' is a hard link to '%s', which is no earlier file of the layer",
+			e->path, e->link ? e->link : "");
+	r = layer_writer_remove(w, e->path, err);
+	if (r < 0)
+		return r;
+	dir = path_dir(e->link);
+	from = fs_open_no_symlinks(w->fs, dir, O_PATH | O_DIRECTORY, 0);
+	if (from < 0)
+		return error_new(err, ERR_IO, -from, "open directory '%s' of a layer", dir);
+	to = parent_of(w, e->path, err);
+	if (to < 0)
+		return to;
+	if (linkat(from, path_base(e->link), to, path_base(e->path), 0) < 0)
+		return error_new(err, ERR_IO, errno, "link '%s' to '%s'", e->path, e->link);
+	index_builder_add(w->index, e);
+	return 0;
+}
+
+/* A device that may not be made here lives in the index; on disk a whiteout keeps a lower layer
+ * from showing through. */
+static int make_device(int dirfd, const char *name, const struct entry *e, bool *ret_real)
+{
+	mode_t type = e->type == ENTRY_CHAR ? S_IFCHR : S_IFBLK;
+	bool looks_like_whiteout = e->type == ENTRY_CHAR && e->dev_major == 0 && e->dev_minor == 0;
+
+	*ret_real = false;
+	if (!looks_like_whiteout &&
+	    mknodat(dirfd, name, type | 0600, makedev(e->dev_major, e->dev_minor)) == 0) {
+		*ret_real = true;
+		return 0;
+	}
+	if (!looks_like_whiteout && errno != EPERM)
+		return -errno;
+	return mknodat(dirfd, name, S_IFCHR | 0600, 0) < 0 && errno != EPERM ? -errno : 0;
+}
+
+static int put_special(struct layer_writer *w, const struct entry *e, struct error **err)
+{
+	const char *name = path_base(e->path);
+	bool real = true;
+	int dirfd, r = layer_writer_remove(w, e->path, err);
+
+	if (r < 0)
+		return r;
+	dirfd = parent_of(w, e->path, err);
+	if (dirfd < 0)
+		return dirfd;
+	switch (e->type) {
+	case ENTRY_SYMLINK:
+		if (!e->link || !*e->link)
+			return error_new(err, ERR_INVALID, 0, "symlink '%s' has no target",
+					 e->path);
+		r = symlinkat(e->link, dirfd, name) < 0 ? -errno : 0;
+		break;
+	case ENTRY_FIFO:
+		r = mkfifoat(dirfd, name, 0600) < 0 ? -errno : 0;
+		break;
+	case ENTRY_WHITEOUT:
+		real = false;
+		r = mknodat(dirfd, name, S_IFCHR | 0600, 0) < 0 ? -errno : 0;
+		break;
+	default:
+		r = make_device(dirfd, name, e, &real);
+		break;
+	}
+	if (r < 0)
+		return error_new(err, ERR_IO, -r, "create '%s' in a layer", e->path);
+	if (real) {
+		r = set_owner(dirfd, name, e, 0, err);
+		if (r == 0 && e->type != ENTRY_SYMLINK && fchmodat(dirfd, name, e->mode, 0) < 0)
+			r = error_new(err, ERR_IO, errno, "set the mode of '%s'", e->path);
+		if (r == 0)
+			r = set_times(dirfd, name, e, err);
+		if (r < 0)
+			return r;
+	}
+	index_builder_add(w->index, e);
+	return 0;
+}
+
+/* A whiteout hides lower layers only: beside a directory of this layer it makes that opaque, and
+ * anything else of this layer hides what is below it already. */
+static int put_whiteout(struct layer_writer *w, const struct entry *e, struct error **err)
+{
+	const struct entry *old = index_builder_get(w->index, e->path);
+	struct entry dir;
+	int r;
+
+	if (!old)
+		return put_special(w, e, err);
+	if (old->type != ENTRY_DIR)
+		return 0;
+	dir = *old;
+	dir.opaque = true;
+	r = mark_opaque(w, e->path, err);
+	if (r == 0)
+		index_builder_add(w->index, &dir);
+	return r;
+}
+
+int layer_writer_put(struct layer_writer *w, const struct entry *e, struct error **err)
+{
+	int r = layer_writer_check_path(e->path, err);
+
+	if (r == 0)
+		r = make_parents(w, e->path, err);
+	if (r < 0)
+		return r;
+	if (!*e->path && e->type != ENTRY_DIR)
+		return error_new(err, ERR_INVALID, 0,
+				 "the root of a layer can only be a directory");
+	switch (e->type) {
+	case ENTRY_DIR:
+		return put_dir(w, e, err);
+	case ENTRY_HARDLINK:
+		return put_hardlink(w, e, err);
+	case ENTRY_WHITEOUT:
+		return put_whiteout(w, e, err);
+	case ENTRY_SYMLINK:
+	case ENTRY_CHAR:
+	case ENTRY_BLOCK:
+	case ENTRY_FIFO:
+		return put_special(w, e, err);
+	case ENTRY_FILE:
+		break;
+	}
+	return error_new(err, ERR_INTERNAL, 0, "'%s' is a file: it is written, not put", e->path);
+}
+
+int layer_writer_file(struct layer_writer *w, const struct entry *e, struct error **err)
+{
+	int dirfd, r = layer_writer_check_path(e->path, err);
+
+	if (r < 0)
+		return r;
+	if (!*e->path || w->file_fd >= 0)
+		return error_new(err, ERR_INVALID, 0, "'%s' cannot be written as a file now",
+				 e->path);
+	r = make_parents(w, e->path, err);
+	if (r == 0)
+		r = layer_writer_remove(w, e->path, err);
+	if (r < 0)
+		return r;
+	dirfd = parent_of(w, e->path, err);
+	if (dirfd < 0)
+		return dirfd;
+	w->file_fd = openat(dirfd, path_base(e->path),
+			    O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (w->file_fd < 0)
+		return error_new(err, ERR_IO, errno, "create '%s' in a layer", e->path);
+	free(w->file_path);
+	w->file_path = xstrdup(e->path);
+	w->file = *e;
+	w->file.path = w->file_path;
+	w->file.type = ENTRY_FILE;
+	w->file.link = NULL;
+	w->file.size = 0;
+	w->content_known = false;
+	hasher_release(&w->hasher);
+	hasher_init(&w->hasher);
+	return 0;
+}
+
+int layer_writer_write(struct layer_writer *w, const void *p, size_t n, struct error **err)
+{
+	int r = fs_write_full(w->file_fd, p, n);
+
+	if (r < 0)
+		return error_new(err, ERR_IO, -r, "write '%s' in a layer", w->file.path);
+	hasher_add(&w->hasher, p, n);
+	w->file.size += n;
+	return 0;
+}
+
+/* Hashes what was cloned, not its source: that may change meanwhile. */
+static int hash_clone(struct layer_writer *w, struct error **err)
+{
+	_cleanup_free_ char *chunk = xmalloc(COPY_CHUNK);
+	ssize_t n;
+
+	while ((n = fs_read_full(w->file_fd, chunk, COPY_CHUNK)) > 0) {
+		hasher_add(&w->hasher, chunk, (size_t)n);
+		w->file.size += (uint64_t)n;
+	}
+	return n < 0 ? error_new(err, ERR_IO, (int)-n, "read '%s' in a layer", w->file.path) : 0;
+}
+
+int layer_writer_copy(struct layer_writer *w, int from, struct error **err)
+{
+	_cleanup_free_ char *chunk = NULL;
+	ssize_t n;
+
+	if (w->file.size == 0 && ioctl(w->file_fd, FICLONE, from) == 0)
+		return hash_clone(w, err);
+	chunk = xmalloc(COPY_CHUNK);
+	while ((n = fs_read_full(from, chunk, COPY_CHUNK)) > 0) {
+		int r = layer_writer_write(w, chunk, (size_t)n, err);
+
+		if (r < 0)
+			return r;
+	}
+	return n < 0 ? error_new(err, ERR_IO, (int)-n, "read what becomes '%s'", w->file.path) : 0;
+}
+
+int layer_writer_copy_known(struct layer_writer *w, int from, const struct digest *content,
+			    uint64_t size, struct error **err)
+{
+	struct stat st;
+	int r = fs_copy_data(from, w->file_fd, UINT64_MAX);
+
+	if (r < 0)
+		return error_new(err, ERR_IO, -r, "copy what becomes '%s'", w->file.path);
+	if (fstat(w->file_fd, &st) < 0 || (uint64_t)st.st_size != size)
+		return error_new(err, ERR_INVALID, 0,
+				 "what becomes '%s' changed while it was copied", w->file.path);
+	w->file.size = size;
+	w->file.content = *content;
+	w->content_known = true;
+	return 0;
+}
+
+int layer_writer_file_end(struct layer_writer *w, struct digest *ret_content, struct error **err)
+{
+	_cleanup_close_ int fd = TAKE_FD(w->file_fd);
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = w->file.mtime}};
+	struct entry *e = &w->file;
+	int r;
+
+	if (!w->content_known)
+		hasher_final(&w->hasher, &e->content);
+	/* A change of owner clears set-id bits and capabilities, so it comes first. */
+	r = set_owner(fd, "", e, AT_EMPTY_PATH, err);
+	if (r < 0)
+		return r;
+	if (fchmod(fd, e->mode & 07777) < 0)
+		return error_new(err, ERR_IO, errno, "set the mode of '%s'", e->path);
+	/* Without privilege a capability lives in the index, like a device. */
+	if (e->capability_size > 0 &&
+	    fsetxattr(fd, "security.capability", e->capability, e->capability_size, 0) < 0 &&
+	    errno != EPERM)
+		return error_new(err, ERR_IO, errno, "set the capabilities of '%s'", e->path);
+	if (futimens(fd, times) < 0)
+		return error_new(err, ERR_IO, errno, "set the time of '%s'", e->path);
+	index_builder_add(w->index, e);
+	if (ret_content)
+		*ret_content = e->content;
+	return 0;
+}
+
+const struct entry *layer_writer_get(const struct layer_writer *w, const char *path)
+{
+	return index_builder_get(w->index, path);
+}
+
+size_t layer_writer_count(const struct layer_writer *w)
+{
+	return index_builder_count(w->index);
+}

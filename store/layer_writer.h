@@ -1,0 +1,32 @@
+/* What layer_writer.c and layer_scan.c share. */
+#ifndef KILN_STORE_LAYER_WRITER_H
+#define KILN_STORE_LAYER_WRITER_H
+
+#include "store/index.h"
+#include "store/layer.h"
+
+struct layer_writer {
+	struct store *s;
+	int64_t for_id; /* 0: a new layer */
+	char *tmp;	/* relative to the store's root; NULL once it was renamed into place */
+	int fs;		/* the dir body */
+	struct index_builder *index;
+
+	bool scanned; /* modes and times of directories are on disk already */
+
+	char *parent; /* path of the directory that parent_fd is open on; NULL: none */
+	int parent_fd;
+
+	int file_fd; /* the open file, -1 if none */
+	struct entry file;
+	char *file_path;
+	struct hasher hasher;
+	bool content_known;
+};
+
+/* Checks a path from outside: clean, relative, no longer than the kernel takes. */
+int layer_writer_check_path(const char *path, struct error **err);
+/* Forgets the open parent directory, when what it stands for may have moved. */
+void layer_writer_forget_parent(struct layer_writer *w);
+
+#endif

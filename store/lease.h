@@ -1,0 +1,50 @@
+/* Leases: what a running kiln uses, so that no gc takes it away.
+ *
+ * A lease is a file lock/lease.<name> under an open-file-description lock for the life of the handle
+ * (process ids mean nothing across containers that share a store) and rows that name layers and
+ * blobs. Temporaries carry the name of their lease. A lease whose lock can be taken is dead: gc
+ * removes its rows and its leavings. */
+#ifndef KILN_STORE_LEASE_H
+#define KILN_STORE_LEASE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/digest.h"
+#include "base/error.h"
+
+struct store;
+struct db_tx;
+
+enum { LEASE_NAME = 16 }; /* hex digits */
+
+struct lease {
+	char name[LEASE_NAME + 1]; /* "": not taken yet */
+	int fd;
+
+};
+#define LEASE_INIT {.fd = -1}
+
+/* Creates and locks the lease file unless that was done. Call before db_begin: it is file I/O. */
+int lease_take(struct store *s, struct error **err);
+/* Name under our lease, inside a write transaction after lease_take. */
+int lease_add_layers(struct store *s, struct db_tx *tx, const int64_t *layers, size_t n,
+		     struct error **err);
+int lease_add_blob(struct store *s, struct db_tx *tx, const struct digest *digest,
+		   struct error **err);
+/* After the commit of a transaction that named it: is it known to be held, so that asking again can
+ * be spared? Only a hint in the direction of asking. */
+void lease_note_blob(struct store *s, const struct digest *digest);
+bool lease_holds_blob(struct store *s, const struct digest *digest);
+void lease_forget_blob(struct store *s, const struct digest *digest);
+
+/* Keeps layers until the handle closes; ERR_NOTFOUND if one is gone. */
+int lease_layers(struct store *s, const int64_t *layers, size_t n, struct error **err);
+
+/* Is the lease `name` held by a living handle (ours counts)? */
+bool lease_alive(struct store *s, const char *name);
+/* Removes rows, file and lock. */
+void lease_release(struct store *s);
+
+#endif

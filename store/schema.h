@@ -1,0 +1,9 @@
+/* Tables of kiln.db, as one script a version. docs/formats-store.md explains them. */
+#ifndef KILN_STORE_SCHEMA_H
+#define KILN_STORE_SCHEMA_H
+
+/* Script n brings user_version from n to n + 1. */
+extern const char *const schema_scripts[];
+extern const int schema_version;
+
+#endif

@@ -1,0 +1,256 @@
+#include "store/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/fs.h"
+#include "store/db.h"
+#include "store/durable.h"
+#include "store/index.h"
+#include "store/internal.h"
+
+static const char *const folders[] = {"blobs/sha256", "layers", "stat", "tmp", "lock", "mounts"};
+
+static bool has_sys_admin(void)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2] = {0};
+
+	return syscall(SYS_capget, &header, data) == 0 &&
+	       (data[CAP_TO_INDEX(CAP_SYS_ADMIN)].effective & CAP_TO_MASK(CAP_SYS_ADMIN));
+}
+
+/* The id maps as one line of numbers: "0 0 4294967295 / 0 0 4294967295". */
+static char *read_id_maps(void)
+{
+	static const char *const files[] = {"/proc/self/uid_map", "/proc/self/gid_map"};
+	struct buf out = BUF_INIT;
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		_cleanup_buf_ struct buf text = BUF_INIT_MAX(1 << 16);
+		char *save = NULL;
+
+		if (fs_read_file(AT_FDCWD, files[i], &text) < 0)
+			buf_clear(&text);
+		if (i > 0)
+			buf_adds(&out, " /");
+		for (char *w = strtok_r(text.p, " \n", &save); w; w = strtok_r(NULL, " \n", &save))
+			buf_addf(&out, "%s%s", out.n ? " " : "", w);
+	}
+	return buf_take(&out);
+}
+
+static const char identity_map[] = "0 0 4294967295 / 0 0 4294967295";
+
+/* Files in layer dirs carry the ids of the map they were made under. A process that has no map of
+ * its own and is not root cannot make such files, and may look at any store. */
+static int check_id_map(struct store *s, const char *map, struct error **err)
+{
+	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
+	_cleanup_free_ char *kept = NULL;
+	struct sqlite3_stmt *q = NULL;
+	int r;
+
+	if (strcmp(map, identity_map) == 0 && geteuid() != 0)
+		return 0;
+	r = db_begin(s->db, DB_READ, &tx, err);
+	if (r < 0)
+		return r;
+	r = db_query(&tx, &q, err, "SELECT value FROM meta WHERE name = 'id_map'", "");
+	if (r < 0)
+		return r;
+	r = db_step(&tx, q, err);
+	if (r < 0)
+		return r;
+	kept = r > 0 ? db_col_text(q, 0) : NULL;
+	r = db_commit(&tx, err);
+	if (r < 0)
+		return r;
+	if (!kept) {
+		r = db_begin(s->db, DB_WRITE, &tx, err);
+		if (r < 0)
+			return r;
+		r = db_run(&tx, err,
+			   "INSERT OR IGNORE INTO meta (name, value) VALUES ('id_map', ?)", "t",
+			   map);
+		return r < 0 ? r : db_commit(&tx, err);
+	}
+	if (strcmp(kept, map) == 0)
+		return 0;
+	r = error_new(err, ERR_UNSUPPORTED, 0,
+		      "the store '%s' was made under the id map '%s', this process has '%s'",
+		      s->root, kept, map);
+	return error_hint(err, r, "use another root for this user or id map, or remove that store");
+}
+
+/* Two processes that create the store at once: one sets the database up, the other waits. */
+static int open_db(struct store *s, struct error **err)
+{
+	_cleanup_free_ char *path = xasprintf("%s/kiln.db", s->root);
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	_cleanup_close_ int fd = -1;
+
+	if (faccessat(s->dirfd, "ready", F_OK, 0) == 0)
+		return db_open(path, false, &s->db, err);
+	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
+		int r = fs_mkdir_p(s->dirfd, folders[i], 0700);
+
+		if (r < 0)
+			return error_new(err, ERR_IO, -r, "create '%s/%s'", s->root, folders[i]);
+	}
+	fd = openat(s->dirfd, "lock/create", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0 || fcntl(fd, F_OFD_SETLKW, &lock) < 0)
+		return error_new(err, ERR_IO, errno, "lock '%s/lock/create'", s->root);
+	int r = db_open(path, true, &s->db, err);
+	_cleanup_close_ int ready = -1;
+
+	if (r < 0)
+		return r;
+	ready = openat(s->dirfd, "ready", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	return ready < 0 ? error_new(err, ERR_IO, errno, "create '%s/ready'", s->root) : 0;
+}
+
+int store_open(const char *root, struct store **ret, struct error **err)
+{
+	_cleanup_(store_closep) struct store *s = NEW(struct store);
+	_cleanup_free_ char *map = NULL;
+	int r;
+
+	s->dirfd = -1;
+	s->lease = (struct lease)LEASE_INIT;
+	s->root = xstrdup(root);
+	pthread_mutex_init(&s->mutex, NULL);
+	if (root[0] != '/')
+		return error_new(err, ERR_INVALID, 0, "open store '%s': the path is not absolute",
+				 root);
+	s->dirfd = fs_open_dir(AT_FDCWD, root);
+	if (s->dirfd == -ENOENT) {
+		r = fs_mkdir_p(AT_FDCWD, root, 0700);
+		if (r < 0)
+			return error_new(err, ERR_IO, -r, "create store '%s'", root);
+		s->dirfd = fs_open_dir(AT_FDCWD, root);
+	}
+	if (s->dirfd < 0)
+		return error_new(err, ERR_IO, -s->dirfd, "open store '%s'", root);
+	map = read_id_maps();
+	s->overlay_prefix = strcmp(map, identity_map) == 0 && has_sys_admin() ? "trusted.overlay."
+									      : "user.overlay.";
+	r = open_db(s, err);
+	if (r < 0)
+		return error_wrap(err, r, "open store '%s'", root);
+	r = check_id_map(s, map, err);
+	if (r < 0)
+		return error_wrap(err, r, "open store '%s'", root);
+	*ret = TAKE_PTR(s);
+	return 0;
+}
+
+static void unref_index(void *i)
+{
+	index_unref(i);
+}
+
+void store_close(struct store *s)
+{
+	if (!s)
+		return;
+	if (s->db)
+		lease_release(s);
+	db_close(s->db);
+	map_release(&s->indexes, unref_index);
+	map_release(&s->held, NULL);
+	cleanup_closep(&s->dirfd);
+	pthread_mutex_destroy(&s->mutex);
+	free(s->root);
+	free(s);
+}
+
+const char *store_root(const struct store *s)
+{
+	return s->root;
+}
+
+int store_dirfd(const struct store *s)
+{
+	return s->dirfd;
+}
+
+const char *store_overlay_prefix(const struct store *s)
+{
+	return s->overlay_prefix;
+}
+
+char *store_blob_path(const struct digest *digest)
+{
+	char hex[DIGEST_HEX + 1];
+
+	digest_hex(digest, hex);
+	return xasprintf("blobs/sha256/%.2s/%s", hex, hex);
+}
+
+char *store_layer_path(int64_t id)
+{
+	return xasprintf("layers/%lld", (long long)id);
+}
+
+int store_tmp_name(struct store *s, char **ret, struct error **err)
+{
+	uint64_t random;
+	int r = lease_take(s, err);
+
+	if (r < 0)
+		return r;
+	if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
+		return error_new(err, ERR_IO, errno, "read random bytes");
+	*ret = xasprintf("tmp/%s.%016llx", s->lease.name, (unsigned long long)random);
+	return 0;
+}
+
+int store_trash(struct store *s, const char *path, char **ret, struct error **err)
+{
+	_cleanup_free_ char *name = NULL;
+	int r = store_tmp_name(s, &name, err);
+
+	if (r < 0)
+		return r;
+	r = durable_rename(s, path, name, false);
+	if (r < 0 && r != -ENOENT)
+		return error_new(err, ERR_IO, -r, "move '%s/%s' to the trash", s->root, path);
+	*ret = r == 0 ? TAKE_PTR(name) : NULL;
+	return 0;
+}
+
+int store_tmp_dir(struct store *s, char **ret_name, int *ret_fd, struct error **err)
+{
+	_cleanup_free_ char *path = NULL;
+	int fd, r = store_tmp_name(s, &path, err);
+
+	if (r < 0)
+		return r;
+	if (mkdirat(s->dirfd, path, 0700) < 0)
+		return error_new(err, ERR_IO, errno, "create '%s/%s'", s->root, path);
+	fd = fs_open_dir(s->dirfd, path);
+	if (fd < 0) {
+		(void)unlinkat(s->dirfd, path, AT_REMOVEDIR);
+		return error_new(err, ERR_IO, -fd, "open '%s/%s'", s->root, path);
+	}
+	*ret_name = xstrdup(path + strlen("tmp/"));
+	*ret_fd = fd;
+	return 0;
+}
+
+void store_tmp_remove(struct store *s, const char *name)
+{
+	_cleanup_free_ char *path = xasprintf("tmp/%s", name);
+
+	/* What cannot be removed now is a dead lease's leaving later. */
+	(void)fs_remove_tree(s->dirfd, path);
+}
