@@ -1,0 +1,239 @@
+#include "frontend/lower.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/path.h"
+#include "base/suggest.h"
+
+#define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+void lower_add_history(struct compiler *c, struct stage *s, bool empty_layer, const char *fmt, ...)
+{
+	struct history_row *row = ARENA_NEW(c->arena, struct history_row);
+	_cleanup_free_ char *text = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	text = xvasprintf(fmt, ap);
+	va_end(ap);
+	*row = (struct history_row){
+		.below = s->history,
+		.created_by = arena_strdup(c->arena, text),
+		.empty_layer = empty_layer,
+	};
+	s->history = row;
+}
+
+struct df_shell lower_shell(const struct compiler *c, struct stage *s)
+{
+	return (struct df_shell){.escape = c->file->escape, .get = scope_lookup, .data = &s->env};
+}
+
+void lower_report_undefined(struct compiler *c, struct stage *s, const struct df_instruction *at,
+			    const struct df_vars *vars)
+{
+	struct df_strings keys;
+
+	if (vars->n_undefined == 0 || !c->lint)
+		return;
+	keys = scope_keys(&s->env, c->arena);
+	for (size_t i = 0; i < vars->n_undefined; i++) {
+		const char *name = vars->undefined[i].name, *near;
+		bool declared = strcmp(name, "BUILDKIT_SBOM_SCAN_CONTEXT") == 0 ||
+				strcmp(name, "BUILDKIT_SBOM_SCAN_STAGE") == 0;
+
+		for (size_t j = 0; j < s->args.n && !declared; j++)
+			declared = strcmp(s->args.v[j].key, name) == 0;
+		if (declared)
+			continue;
+		near = suggest(name, keys.v, keys.n, true);
+		df_lint_warn(c->lint, at, DF_RULE_UNDEFINED_VAR,
+			     "Usage of undefined variable '$%s'%s%s%s", name,
+			     near ? " (did you mean $" : "", near ? near : "", near ? "?)" : "");
+	}
+}
+
+int lower_expand(struct compiler *c, struct stage *s, const struct df_instruction *at,
+		 const char *word, const char **ret, struct error **err)
+{
+	struct df_shell shell = lower_shell(c, s);
+	struct df_vars vars = DF_VARS_INIT;
+	int r;
+
+	if (!word) {
+		*ret = NULL;
+		return 0;
+	}
+	r = df_expand(&shell, c->arena, word, &vars, ret, err);
+	if (r == 0)
+		lower_report_undefined(c, s, at, &vars);
+	return r;
+}
+
+struct op_platform lower_platform(struct compiler *c, const struct platform *p)
+{
+	return (struct op_platform){
+		.os = arena_strdup(c->arena, p->os),
+		.arch = arena_strdup(c->arena, p->arch),
+		.variant = arena_strdup(c->arena, p->variant),
+		.os_version = arena_strdup(c->arena, p->os_version),
+	};
+}
+
+struct vertex_meta lower_meta(struct compiler *c, struct stage *s, const char *name,
+			      struct source_span span)
+{
+	return (struct vertex_meta){
+		.name = name,
+		.file = arena_strdup(c->arena, c->file->name),
+		.span = span,
+		.stage = s->name ? arena_strdup(c->arena, s->name) : NULL,
+	};
+}
+
+int64_t lower_timestamp(const struct compiler *c)
+{
+	return c->has_epoch ? c->epoch * 1000000000 : OP_TIME_NONE;
+}
+
+void lower_set_dir(struct compiler *c, struct stage *s, const char *dir)
+{
+	_cleanup_free_ char *full = path_resolve(*s->dir ? s->dir : "/", dir);
+
+	s->dir = arena_strdup(c->arena, full);
+	free(s->config.working_dir);
+	s->config.working_dir = xstrdup(full);
+}
+
+/* A stage starts as its base ends; the last stage that needs the base's state takes it. */
+static void inherit(struct stage *s)
+{
+	struct stage *b = s->base;
+
+	s->state = b->state;
+	s->platform = b->platform;
+	s->base_config = b->base_config;
+	s->history = b->history;
+	s->workdir_set = b->workdir_set;
+	s->use = b->use;
+	for (size_t i = 0; i < b->args.n; i++)
+		vec_push(&s->args, b->args.v[i]);
+	image_config_release(&s->config);
+	if (--b->children == 0) {
+		s->config = b->config;
+		s->env = b->env;
+		b->config = (struct image_config){0};
+		b->env = (struct scope){0};
+	} else {
+		image_config_copy(&s->config, &b->config);
+		scope_copy(&s->env, &b->env);
+	}
+	strv_release(&s->config.on_build);
+	s->config_loaded = true;
+}
+
+/* The base image's config as the stage's starting point. */
+static void start_from_config(struct compiler *c, struct stage *s)
+{
+	struct image_config *config = &s->config;
+
+	if (!env_get(&config->env, "PATH") && strcmp(s->platform.os, "windows") != 0)
+		strv_push(&config->env, "PATH=" DEFAULT_PATH);
+	for (size_t i = 0; i < config->env.n; i++) {
+		const char *kv = config->env.v[i], *eq = strchr(kv, '=');
+		_cleanup_free_ char *key = xstrndup(kv, eq ? (size_t)(eq - kv) : strlen(kv));
+
+		scope_set(&s->env, key, eq ? eq + 1 : "");
+	}
+	s->dir = "";
+	if (config->working_dir)
+		lower_set_dir(c, s, arena_strdup(c->arena, config->working_dir));
+	s->user = arena_strdup(c->arena, config->user);
+	s->lint = (struct df_lint_stage){.shell_set = config->shell.n > 0};
+	s->cmd_set = false;
+}
+
+static int lower_onbuild(struct stage *s, const struct df_instruction *in)
+{
+	strv_push(&s->config.on_build, in->onbuild.expression);
+	return 0;
+}
+
+static int lower_command(struct compiler *c, struct stage *s, const struct command *cmd,
+			 struct error **err)
+{
+	const struct df_instruction *in = cmd->instruction;
+
+	switch (in->kind) {
+	case DF_COPY:
+	case DF_ADD:
+		return lower_copy(c, s, cmd, err);
+	case DF_RUN:
+		return lower_run(c, s, cmd, err);
+	case DF_WORKDIR:
+		return lower_workdir(c, s, cmd, err);
+	case DF_ARG:
+		return lower_arg(c, s, in, err);
+	case DF_EXPOSE:
+		return lower_expose(c, s, in, err);
+	case DF_ONBUILD:
+		return lower_onbuild(s, in);
+	case DF_FROM:
+		return error_new(err, ERR_INTERNAL, 0, "FROM inside a stage");
+	case DF_CMD:
+	case DF_ENTRYPOINT:
+	case DF_ENV:
+	case DF_HEALTHCHECK:
+	case DF_LABEL:
+	case DF_MAINTAINER:
+	case DF_SHELL:
+	case DF_STOPSIGNAL:
+	case DF_USER:
+	case DF_VOLUME:
+		break;
+	}
+	return lower_config(c, s, in, err);
+}
+
+static int lower_stage(struct compiler *c, struct stage *s, struct error **err)
+{
+	if (s->base)
+		inherit(s);
+	s->dispatched = true;
+	start_from_config(c, s);
+	for (size_t i = 0; i < s->commands.n; i++) {
+		const struct command *cmd = &s->commands.v[i];
+		int r;
+
+		df_lint_command(c->lint, &s->lint, cmd->instruction);
+		r = lower_command(c, s, cmd, err);
+		if (r < 0)
+			return error_at(err, r, c->file->name, cmd->instruction->span);
+	}
+	return 0;
+}
+
+int lower_stages(struct compiler *c, struct error **err)
+{
+	for (size_t i = 0; i < c->n_file_stages; i++) {
+		struct stage *s = c->stages.v[i];
+
+		if (s->reachable && s->base)
+			s->base->children++;
+	}
+	/* The target's state is needed at the end, too. */
+	c->target->children++;
+	for (size_t i = 0; i < c->n_file_stages; i++) {
+		struct stage *s = c->stages.v[i];
+		int r;
+
+		if (!s->reachable || s->dispatched)
+			continue;
+		r = lower_stage(c, s, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
