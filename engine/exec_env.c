@@ -12,6 +12,7 @@
 struct sandbox_env {
 	struct network_pool *networks;
 	bool have_pasta;
+	const char *why_not;
 	atomic_flag noticed; /* the notice about a missing pasta was given */
 };
 
@@ -20,7 +21,7 @@ struct sandbox_env *sandbox_env_new(void)
 	struct sandbox_env *e = NEW(struct sandbox_env);
 
 	e->networks = network_pool_new();
-	e->have_pasta = network_available();
+	e->have_pasta = network_available(&e->why_not);
 	atomic_flag_clear(&e->noticed);
 	return e;
 }
@@ -69,14 +70,14 @@ void exec_session_add_ssh(struct exec_session *s, const char *id, const char *so
 
 static void notice_no_pasta(struct sandbox_env *e, struct job *job)
 {
-	static const struct event_warning warning = {
-		.short_text = "steps share this machine's network: install the package passt to "
-			      "isolate them",
-		.level = 1,
-	};
+	_cleanup_free_ char *text = NULL;
+	struct event_warning warning = {.level = 1};
 
-	if (job && !atomic_flag_test_and_set(&e->noticed))
-		job_warn(job, &warning);
+	if (!job || atomic_flag_test_and_set(&e->noticed))
+		return;
+	text = xasprintf("steps share this machine's network: %s", e->why_not);
+	warning.short_text = text;
+	job_warn(job, &warning);
 }
 
 static int join(struct sandbox_env *e, const struct strv *publish, struct sandbox_plan *p,
@@ -110,8 +111,8 @@ int exec_network_join(struct sandbox_env *e, enum op_network mode, const struct 
 	else if (mode == NETWORK_NONE)
 		p->flags |= WIRE_NET_NEW;
 	else if (publish && publish->n > 0 && mode == NETWORK_DEFAULT)
-		return error_new(err, ERR_UNSUPPORTED, 0,
-				 "ports cannot be published without pasta (package passt)");
+		return error_new(err, ERR_UNSUPPORTED, 0, "ports cannot be published: %s",
+				 e->why_not);
 	else if (mode == NETWORK_DEFAULT)
 		notice_no_pasta(e, job);
 	if (r < 0)

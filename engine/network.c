@@ -253,7 +253,7 @@ int network_fd(const struct network *n)
 	return n->fd;
 }
 
-bool network_available(void)
+static bool find_pasta(void)
 {
 	_cleanup_free_ char *path = xstrdup(getenv("PATH"));
 	char *save = NULL;
@@ -268,6 +268,16 @@ bool network_available(void)
 	return false;
 }
 
+bool network_available(const char **ret_why)
+{
+	/* Where users may not open it, pasta of a user cannot make an interface. */
+	if (access("/dev/net/tun", R_OK | W_OK) < 0) {
+		*ret_why = "/dev/net/tun cannot be opened";
+		return false;
+	}
+	*ret_why = "pasta (package passt) is not installed";
+	return find_pasta();
+}
 /* --- the pool --- */
 
 struct network_pool *network_pool_new(void)

@@ -19,8 +19,8 @@ struct network;
 struct network_pool *network_pool_new(void);
 void network_pool_free(struct network_pool *p); /* no network may be in use */
 
-/* Is pasta installed? If not, steps share the host's network. */
-bool network_available(void);
+/* Can isolated networks be made here? If not, steps share the host's; *ret_why says why not. */
+bool network_available(const char **ret_why);
 /* Takes a network from the pool, or makes one. */
 int network_acquire(struct network_pool *p, struct network **ret, struct error **err);
 void network_put(struct network_pool *p, struct network *n);
