@@ -293,47 +293,63 @@ static void read_log(int *fd, int stream, sandbox_log_fn log, void *data)
 	}
 }
 
+static bool draining(const struct sandbox_watch *watches, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (watches[i].drain && watches[i].fd >= 0)
+			return true;
+	return false;
+}
+
 /* Until the helper has ended and the pipes are empty: when it has, so has everything in the
  * namespace, so the pipes end, too. */
-static void pump(struct sandbox *s, sandbox_log_fn log, void *data, struct cancel *cancel)
+static void pump(struct sandbox *s, struct sandbox_watch *watches, size_t n, sandbox_log_fn log,
+		 void *data, struct cancel *cancel)
 {
+	enum { HELPER, CONTROL, OUT, ERR, CANCEL, OWN };
 	bool ended = false, stopped = false, talking = true;
 
-	while (!ended || s->out >= 0 || s->err >= 0) {
-		struct pollfd fds[5] = {
-			{.fd = ended ? -1 : s->helper.pidfd, .events = POLLIN},
-			{.fd = talking ? s->helper.control : -1, .events = POLLIN},
-			{.fd = s->out, .events = POLLIN},
-			{.fd = s->err, .events = POLLIN},
-			{.fd = cancel && !stopped ? cancel->fd : -1, .events = POLLIN},
+	while (!ended || s->out >= 0 || s->err >= 0 || draining(watches, n)) {
+		struct pollfd fds[OWN + SANDBOX_WATCHES_MAX] = {
+			[HELPER] = {.fd = ended ? -1 : s->helper.pidfd, .events = POLLIN},
+			[CONTROL] = {.fd = talking ? s->helper.control : -1, .events = POLLIN},
+			[OUT] = {.fd = s->out, .events = POLLIN},
+			[ERR] = {.fd = s->err, .events = POLLIN},
+			[CANCEL] = {.fd = cancel && !stopped ? cancel->fd : -1, .events = POLLIN},
 		};
 
-		if (poll(fds, ARRAY_SIZE(fds), -1) < 0)
+		for (size_t i = 0; i < n; i++)
+			fds[OWN + i] = (struct pollfd){watches[i].fd, watches[i].events, 0};
+		if (poll(fds, (nfds_t)(OWN + n), -1) < 0)
 			continue;
-		if (fds[2].revents)
+		if (fds[OUT].revents)
 			read_log(&s->out, 1, log, data);
-		if (fds[3].revents)
+		if (fds[ERR].revents)
 			read_log(&s->err, 2, log, data);
-		if (fds[1].revents && !receive(s))
+		if (fds[CONTROL].revents && !receive(s))
 			talking = false;
-		if (fds[4].revents) {
+		for (size_t i = 0; i < n; i++)
+			if (fds[OWN + i].revents)
+				watches[i].ready(&watches[i], fds[OWN + i].revents, data);
+		if (fds[CANCEL].revents) {
 			/* The helper kills the tree when we stop talking; it may still talk. */
 			(void)shutdown(s->helper.control, SHUT_WR);
 			stopped = true;
 		}
-		if (fds[0].revents)
+		if (fds[HELPER].revents)
 			ended = true;
 	}
 	while (talking)
 		talking = receive(s);
 }
 
-int sandbox_wait(struct sandbox *s, sandbox_log_fn log, void *data, struct cancel *cancel,
-		 int *ret_status, struct error **err)
+int sandbox_wait_watching(struct sandbox *s, struct sandbox_watch *watches, size_t n,
+			  sandbox_log_fn log, void *data, struct cancel *cancel, int *ret_status,
+			  struct error **err)
 {
 	int helper_status = 0, r = 0;
 
-	pump(s, log, data, cancel);
+	pump(s, watches, n, log, data, cancel);
 	(void)spawn_wait(s->helper.pid, s->helper.pidfd, &helper_status);
 	if (s->have_status && !s->failed) {
 		if (s->exec_text.n > 0 && log)
@@ -353,6 +369,12 @@ int sandbox_wait(struct sandbox *s, sandbox_log_fn log, void *data, struct cance
 	}
 	sandbox_free(s);
 	return r;
+}
+
+int sandbox_wait(struct sandbox *s, sandbox_log_fn log, void *data, struct cancel *cancel,
+		 int *ret_status, struct error **err)
+{
+	return sandbox_wait_watching(s, NULL, 0, log, data, cancel, ret_status, err);
 }
 
 int sandbox_run(const struct sandbox_plan *p, sandbox_log_fn log, void *data, struct cancel *cancel,

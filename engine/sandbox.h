@@ -27,6 +27,16 @@ struct sandbox_io {
 
 struct sandbox;
 
+/* A descriptor that sandbox_wait polls beside its own. `ready` may change fd and events; fd = -1
+ * ends the watch. With `drain` waiting goes on after the process's end until it has ended. */
+struct sandbox_watch {
+	int fd;
+	short events;
+	bool drain;
+	void (*ready)(struct sandbox_watch *w, short revents, void *data);
+};
+#define SANDBOX_WATCHES_MAX 4
+
 int sandbox_start(const struct sandbox_plan *p, const struct sandbox_io *io, struct sandbox **ret,
 		  struct error **err);
 /* Ends when the process has. *ret_status is its exit status, 128 + n for signal n. A program that
@@ -34,6 +44,10 @@ int sandbox_start(const struct sandbox_plan *p, const struct sandbox_io *io, str
  * sandbox up is an error. Frees s. */
 int sandbox_wait(struct sandbox *s, sandbox_log_fn log, void *data, struct cancel *cancel,
 		 int *ret_status, struct error **err);
+/* The same with watches (at most SANDBOX_WATCHES_MAX), which get `data`, too. */
+int sandbox_wait_watching(struct sandbox *s, struct sandbox_watch *watches, size_t n,
+			  sandbox_log_fn log, void *data, struct cancel *cancel, int *ret_status,
+			  struct error **err);
 int sandbox_run(const struct sandbox_plan *p, sandbox_log_fn log, void *data, struct cancel *cancel,
 		int *ret_status, struct error **err);
 
