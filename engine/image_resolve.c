@@ -163,6 +163,14 @@ static int read_document(struct resolve *rs, const struct digest *digest, struct
 	return 0;
 }
 
+/* The registry's own errors name the reference already. */
+static int wrap_reference(const struct resolve *rs, int r, struct error **err)
+{
+	_cleanup_free_ char *name = imageref_format(&rs->ref);
+
+	return error_wrap(err, r, "%s", name);
+}
+
 /* Walks from `digest` through indexes to the manifest for the platform. */
 static int find_manifest(struct resolve *rs, const struct digest *digest, struct oci_document *ret,
 			 struct digest *ret_digest, struct error **err)
@@ -175,10 +183,11 @@ static int find_manifest(struct resolve *rs, const struct digest *digest, struct
 		size_t chosen = 0;
 		int r = read_document(rs, &at, &bytes, &type, err);
 
-		if (r == 0)
-			r = oci_document_parse(type, bytes.p, bytes.n, ret, err);
 		if (r < 0)
 			return r;
+		r = oci_document_parse(type, bytes.p, bytes.n, ret, err);
+		if (r < 0)
+			return wrap_reference(rs, r, err);
 		if (ret->kind == OCI_MANIFEST) {
 			*ret_digest = at;
 			return 0;
@@ -188,10 +197,12 @@ static int find_manifest(struct resolve *rs, const struct digest *digest, struct
 			at = ret->manifests.v[chosen].digest;
 		oci_document_release(ret);
 		if (r < 0)
-			return r;
+			return wrap_reference(rs, r, err);
 	}
-	return error_new(err, ERR_INVALID, 0, "more than %d indexes within each other",
-			 OCI_NESTING_MAX);
+	return wrap_reference(rs,
+			      error_new(err, ERR_INVALID, 0,
+					"more than %d indexes within each other", OCI_NESTING_MAX),
+			      err);
 }
 
 static int on_config(void *data, const void *p, size_t n, struct error **err)
@@ -232,8 +243,8 @@ static int add_layers(struct resolve *rs, const struct oci_document *doc,
 
 	if (doc->layers.n != config->diff_ids.n)
 		return error_new(err, ERR_INVALID, 0,
-				 "the manifest lists %zu layers and its config %zu", doc->layers.n,
-				 config->diff_ids.n);
+				 "%s: the manifest lists %zu layers and its config %zu", source,
+				 doc->layers.n, config->diff_ids.n);
 	ret->layers = xcalloc(doc->layers.n + 1, sizeof(*ret->layers));
 	for (size_t i = 0; i < doc->layers.n; i++) {
 		const struct oci_descriptor *d = &doc->layers.v[i];
@@ -259,8 +270,11 @@ static int use_documents(struct resolve *rs, const struct digest *digest, struct
 	if (r < 0)
 		return r;
 	r = read_config(rs, &doc.config, &ret->config, err);
-	if (r == 0)
+	if (r == 0) {
 		r = image_config_parse(ret->config.p, ret->config.n, &config, err);
+		if (r < 0)
+			wrap_reference(rs, r, err);
+	}
 	if (r == 0) {
 		ret->digest = *digest;
 		ret->config_digest = doc.config.digest;
@@ -391,7 +405,7 @@ int image_resolve(struct store *s, struct registry *reg, const char *ref,
 		r = rs.ref.has_digest ? resolve_digest(&rs, ret, err) : resolve_tag(&rs, ret, err);
 	if (r < 0) {
 		image_source_release(ret);
-		return error_wrap(err, r, "%s", ref);
+		return r;
 	}
 	ret->name = xstrdup(rs.name);
 	ret->pinned = pinned_name(&rs, &ret->digest);
