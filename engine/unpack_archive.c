@@ -72,7 +72,6 @@ bool unpack_archive_recognise(int fd)
 	before = uselocale(byte_locale);
 	a = archive_of(fd);
 	is_archive = a && archive_read_next_header(a, &entry) >= ARCHIVE_WARN &&
-		     archive_read_has_encrypted_entries(a) <= 0 &&
 		     (archive_format(a) & ARCHIVE_FORMAT_BASE_MASK) == ARCHIVE_FORMAT_TAR;
 	archive_read_free(a);
 	(void)uselocale(before);
