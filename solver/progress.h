@@ -104,6 +104,6 @@ void job_log(struct job *job, int stream, const void *data, size_t n);
 void job_status(struct job *job, const char *id, uint64_t current, uint64_t total, bool completed);
 void job_warn(struct job *job, const struct event_warning *warning);
 struct digest job_vertex(const struct job *job); /* the id of its events */
-struct cancel *job_cancel(struct job *job); /* NULL if it cannot be cancelled */
+struct cancel *job_cancel(struct job *job);	 /* NULL if it cannot be cancelled */
 
 #endif

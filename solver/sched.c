@@ -1,0 +1,559 @@
+#include "solver/sched.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "solver/op_key.h"
+#include "solver/task.h"
+
+/* Queues. */
+
+static void waiting_push(struct node_queue *q, struct node *n)
+{
+	n->next_waiting = NULL;
+	if (q->last)
+		q->last->next_waiting = n;
+	else
+		q->first = n;
+	q->last = n;
+}
+
+static struct node *waiting_pop(struct node_queue *q)
+{
+	struct node *n = q->first;
+
+	if (n) {
+		q->first = n->next_waiting;
+		if (!q->first)
+			q->last = NULL;
+	}
+	return n;
+}
+
+void sched_touch(struct solve *s, struct node *n)
+{
+	if (n->queued)
+		return;
+	n->queued = true;
+	n->next_ready = NULL;
+	if (s->ready.last)
+		s->ready.last->next_ready = n;
+	else
+		s->ready.first = n;
+	s->ready.last = n;
+}
+
+void sched_need(struct solve *s, struct node *n)
+{
+	if (n->needed)
+		return;
+	n->needed = true;
+	sched_touch(s, n);
+}
+
+/* Jobs. */
+
+static struct job *open_job(struct solve *s, const struct node *n)
+{
+	const struct vertex *v = n->v;
+	struct digest *inputs = xcalloc(v->n_inputs > 0 ? v->n_inputs : 1, sizeof(*inputs));
+	struct event_vertex about = {
+		.name = v->meta.name ? v->meta.name : "",
+		.inputs = inputs,
+		.group = v->meta.progress_group,
+		.group_name = v->meta.progress_group_name,
+		.group_weak = v->meta.progress_group_weak,
+	};
+	struct job *job;
+
+	for (size_t i = 0; i < v->n_inputs; i++)
+		if (v->inputs[i].vertex)
+			inputs[about.n_inputs++] = v->inputs[i].vertex->digest;
+	job = job_open_quiet(s->o->progress, &s->stop, &v->digest, &about);
+	free(inputs);
+	return job;
+}
+
+void sched_announce(struct solve *s, bool all)
+{
+	for (; s->announced < s->n_nodes; s->announced++) {
+		struct node *n = &s->nodes[s->announced];
+
+		if (!n->settled && !all)
+			return;
+		if (n->definition_hit)
+			job_close_cached(open_job(s, n));
+	}
+}
+
+/* Failures. */
+
+void sched_fail(struct solve *s, const struct node *n, int r, struct error **err)
+{
+	if (s->r < 0)
+		return;
+	s->r = r;
+	s->error = TAKE_PTR(*err);
+	if (n && n->v->meta.file)
+		error_at(&s->error, r, n->v->meta.file, n->v->meta.span);
+	cancel_set(&s->stop);
+}
+
+void sched_interrupt(struct solve *s)
+{
+	if (s->interrupted)
+		return;
+	s->interrupted = true;
+	if (s->r == 0)
+		s->r = error_new(&s->error, ERR_CANCELED, 0, "canceled");
+	cancel_set(&s->stop);
+}
+
+/* Definition keys. */
+
+static void key_known(struct solve *s, struct node *n, enum key_state state);
+
+static void part_known(struct solve *s, const struct consumer *c)
+{
+	if (--c->node->parts_missing == 0)
+		sched_touch(s, c->node);
+}
+
+/* Of a source without key every consumer uses the content that it selects. */
+static void request_contents(struct solve *s, struct node *n)
+{
+	for (size_t i = 0; i < n->n_consumers; i++) {
+		const struct consumer *c = &n->consumers[i];
+		struct task *t;
+
+		/* Known already where the source runs a second time. */
+		if (c->node->key_state != KEY_UNKNOWN)
+			continue;
+		if (!n->outputs[c->node->v->inputs[c->input].output]) {
+			c->node->parts[c->input].kind = KEY_PART_SCRATCH;
+			part_known(s, c);
+			continue;
+		}
+		t = task_new(s, c->node, TASK_CONTENT, open_job(s, c->node));
+		t->input = c->input;
+		task_submit(s, t);
+	}
+}
+
+static int find_by_definition(struct solve *s, struct node *n, bool *ret_found)
+{
+	struct result **outputs;
+	struct error *err = NULL;
+	bool found = false;
+	int r;
+
+	*ret_found = false;
+	if (!s->o->cache || n->key_state != KEY_KNOWN || n->fresh || n->must_run)
+		return 0;
+	outputs = task_results_new(n->n_outputs);
+	r = s->o->cache->find(s->o->cache_data, &n->key, n->v, NULL, &found, outputs, n->n_outputs,
+			      &err);
+	if (r < 0)
+		sched_fail(s, n, r, &err);
+	if (r < 0 || !found) {
+		error_free(err);
+		free(outputs);
+		return r < 0 ? r : 0;
+	}
+	n->outputs = outputs;
+	n->from_cache = true;
+	s->stats.definition_hits++;
+	*ret_found = true;
+	return 0;
+}
+
+static void key_known(struct solve *s, struct node *n, enum key_state state)
+{
+	n->key_state = state;
+	if (n->content_only) {
+		n->settled = true;
+		sched_need(s, n);
+		return;
+	}
+	if (find_by_definition(s, n, &n->definition_hit) < 0)
+		return;
+	n->settled = true;
+	sched_announce(s, false);
+	for (size_t i = 0; i < n->n_consumers; i++)
+		part_known(s, &n->consumers[i]);
+}
+
+static void compute_key(struct solve *s, struct node *n)
+{
+	enum key_state state = n->part_unavailable ? KEY_NONE : KEY_KNOWN;
+
+	n->fresh = n->v->meta.ignore_cache;
+	for (size_t i = 0; i < n->v->n_inputs; i++) {
+		const struct node *in = n->inputs[i];
+
+		if (!in || in->content_only)
+			continue;
+		n->fresh = n->fresh || in->fresh;
+		if (in->key_state == KEY_NONE)
+			state = KEY_NONE;
+		n->parts[i] = (struct key_part){
+			.kind = KEY_PART_DEFINITION,
+			.digest = in->key,
+			.output = n->v->inputs[i].output,
+			.selection = op_selection(&n->v->op, i),
+		};
+	}
+	if (state == KEY_KNOWN)
+		n->key = cachekey_definition(&n->v->op, n->parts, n->v->n_inputs);
+	key_known(s, n, state);
+}
+
+static void advance_key(struct solve *s, struct node *n)
+{
+	if (n->v->op.kind != OP_SOURCE) {
+		if (n->parts_missing == 0)
+			compute_key(s, n);
+		return;
+	}
+	if (n->pinning)
+		return;
+	n->pinning = true;
+	task_submit(s, task_new(s, n, TASK_PIN, open_job(s, n)));
+}
+
+/* Nodes that are about to add a result, by the keys that others could find it under. */
+
+static void keys_of(const struct node *n, const struct digest *ret[2])
+{
+	ret[0] = n->key_state == KEY_KNOWN ? &n->key : NULL;
+	ret[1] = n->has_content_key ? &n->content_key : NULL;
+}
+
+static struct node *running_with_key_of(const struct solve *s, const struct node *n)
+{
+	const struct digest *keys[2];
+	struct node *other = NULL;
+
+	if (!s->o->cache || n->must_run)
+		return NULL;
+	keys_of(n, keys);
+	if (keys[0] && !n->fresh)
+		other = map_get(&s->running, keys[0]->b, DIGEST_SIZE);
+	if (!other && keys[1])
+		other = map_get(&s->running, keys[1]->b, DIGEST_SIZE);
+	return other;
+}
+
+static void register_running(struct solve *s, struct node *n)
+{
+	const struct digest *keys[2];
+
+	keys_of(n, keys);
+	for (size_t i = 0; i < 2; i++) {
+		void **slot = keys[i] ? map_put(&s->running, keys[i]->b, DIGEST_SIZE) : NULL;
+
+		if (slot && !*slot)
+			*slot = n;
+	}
+}
+
+static void unregister_running(struct solve *s, struct node *n)
+{
+	const struct digest *keys[2];
+	struct node *waiting;
+
+	keys_of(n, keys);
+	for (size_t i = 0; i < 2; i++)
+		if (keys[i] && map_get(&s->running, keys[i]->b, DIGEST_SIZE) == n)
+			*map_put(&s->running, keys[i]->b, DIGEST_SIZE) = NULL;
+	while ((waiting = waiting_pop(&n->parked))) {
+		waiting->phase = PHASE_IDLE;
+		waiting->look_again = true;
+		sched_touch(s, waiting);
+	}
+}
+
+/* Bringing about. */
+
+static void complete(struct solve *s, struct node *n)
+{
+	n->complete = true;
+	n->phase = PHASE_IDLE;
+	unregister_running(s, n);
+	for (size_t i = 0; i < n->n_consumers; i++)
+		if (--n->consumers[i].node->inputs_missing == 0)
+			sched_touch(s, n->consumers[i].node);
+	if (n->content_only)
+		request_contents(s, n);
+}
+
+static void complete_cached(struct solve *s, struct node *n)
+{
+	job_close_cached(n->job ? n->job : open_job(s, n));
+	n->job = NULL;
+	complete(s, n);
+}
+
+static void submit_run(struct solve *s, struct node *n)
+{
+	struct task *t = task_new(s, n, TASK_RUN, n->job);
+
+	t->has_content_key = n->has_content_key;
+	t->content_key = n->content_key;
+	t->find_content = s->o->cache && n->has_content_key && !n->must_run;
+	n->phase = PHASE_RUNNING;
+	s->n_execs += n->v->op.kind == OP_EXEC;
+	task_submit(s, t);
+}
+
+/* Hands out free places. A node whose input turned hollow in the meantime starts over later. */
+static void start_execs(struct solve *s)
+{
+	while (s->n_execs < s->max_execs && s->execs.first) {
+		struct node *n = waiting_pop(&s->execs);
+
+		if (n->inputs_missing == 0) {
+			submit_run(s, n);
+			continue;
+		}
+		n->phase = PHASE_IDLE;
+		unregister_running(s, n);
+	}
+}
+
+static void enter_run(struct solve *s, struct node *n)
+{
+	struct node *other;
+
+	n->phase = PHASE_IDLE;
+	if (n->inputs_missing > 0)
+		return;
+	other = running_with_key_of(s, n);
+	if (other) {
+		n->phase = PHASE_PARKED;
+		waiting_push(&other->parked, n);
+		return;
+	}
+	register_running(s, n);
+	if (n->v->op.kind != OP_EXEC) {
+		submit_run(s, n);
+		return;
+	}
+	n->phase = PHASE_QUEUED;
+	waiting_push(&s->execs, n);
+	start_execs(s);
+}
+
+static void start_prepare(struct solve *s, struct node *n)
+{
+	size_t size = n->v->n_inputs * sizeof(*n->parts);
+	struct task *t;
+
+	if (!n->job)
+		n->job = open_job(s, n);
+	n->has_content_key = false;
+	if (n->v->n_inputs == 0 || !s->o->cache) {
+		enter_run(s, n);
+		return;
+	}
+	t = task_new(s, n, TASK_PREPARE, n->job);
+	t->find_content = !n->must_run;
+	t->parts = xmalloc(size);
+	memcpy(t->parts, n->parts, size);
+	n->phase = PHASE_PREPARING;
+	task_submit(s, t);
+}
+
+static void advance_need(struct solve *s, struct node *n)
+{
+	bool found = n->outputs != NULL;
+
+	if (found) {
+		complete(s, n);
+		return;
+	}
+	if (n->look_again) {
+		n->look_again = false;
+		if (find_by_definition(s, n, &found) < 0)
+			return;
+		if (found) {
+			complete_cached(s, n);
+			return;
+		}
+	}
+	for (size_t i = 0; i < n->v->n_inputs; i++)
+		if (n->inputs[i])
+			sched_need(s, n->inputs[i]);
+	if (n->inputs_missing == 0)
+		start_prepare(s, n);
+}
+
+void sched_advance(struct solve *s)
+{
+	while (s->ready.first && s->r == 0) {
+		struct node *n = s->ready.first;
+
+		s->ready.first = n->next_ready;
+		if (!s->ready.first)
+			s->ready.last = NULL;
+		n->queued = false;
+		if (n->key_state == KEY_UNKNOWN)
+			advance_key(s, n);
+		if (s->r == 0 && n->settled && n->needed && !n->complete && n->phase == PHASE_IDLE)
+			advance_need(s, n);
+	}
+}
+
+/* Finished tasks. */
+
+/* Takes back a hit that turned out hollow. */
+static void take_back(struct solve *s, struct node *n)
+{
+	const struct digest *keys[2];
+	struct digest v[2];
+	size_t n_keys = 0;
+
+	keys_of(n, keys);
+	for (size_t i = 0; i < 2; i++)
+		if (keys[i])
+			v[n_keys++] = *keys[i];
+	s->o->cache->forget(s->o->cache_data, v, n_keys, n->v);
+	s->stats.hollow++;
+	task_results_free(s->o->ops, n->outputs, n->n_outputs);
+	n->outputs = NULL;
+	n->from_cache = false;
+	n->complete = false;
+	n->must_run = true;
+	for (size_t i = 0; i < n->n_consumers; i++)
+		n->consumers[i].node->inputs_missing++;
+	sched_touch(s, n);
+}
+
+/* The run of t->node failed for want of an input. True if that can be mended: by running the input,
+ * or because somebody else had it run in the meantime. */
+static bool mend_hollow(struct solve *s, const struct task *t)
+{
+	struct node *n = t->node;
+	struct node *in;
+
+	if (t->hollow >= n->v->n_inputs || !n->inputs[t->hollow] || s->r < 0)
+		return false;
+	in = n->inputs[t->hollow];
+	if (in->complete && in->outputs[n->v->inputs[t->hollow].output] == t->inputs[t->hollow]) {
+		if (!in->from_cache)
+			return false;
+		take_back(s, in);
+	}
+	/* The job stays open: the step goes on when the input is there. */
+	n->phase = PHASE_IDLE;
+	unregister_running(s, n);
+	sched_touch(s, n);
+	return true;
+}
+
+static void fail_task(struct solve *s, struct task *t)
+{
+	/* What ends after the stop ends because of it. */
+	int r = s->r < 0 ? -ERR_CANCELED : t->r;
+
+	job_close(t->job, r, &t->err);
+	if (t->job == t->node->job)
+		t->node->job = NULL;
+	sched_fail(s, t->node, t->r, &t->err);
+}
+
+static void collect_pin(struct solve *s, struct task *t)
+{
+	struct node *n = t->node;
+
+	job_close(t->job, 0, NULL);
+	n->content_only = !t->pin.has_key;
+	n->fresh = n->v->meta.ignore_cache && t->pin.has_key;
+	if (t->pin.has_key)
+		n->key = cachekey_source(&n->v->op, &t->pin.key);
+	key_known(s, n, t->pin.has_key ? KEY_KNOWN : KEY_NONE);
+}
+
+static void collect_content(struct solve *s, struct task *t)
+{
+	struct consumer c = {.node = t->node, .input = t->input};
+
+	job_close(t->job, 0, NULL);
+	if (t->available)
+		t->node->parts[t->input] =
+			(struct key_part){.kind = KEY_PART_CONTENT, .digest = t->content};
+	else
+		t->node->part_unavailable = true;
+	part_known(s, &c);
+}
+
+static void take_outputs(struct node *n, struct task *t)
+{
+	n->outputs = TAKE_PTR(t->outputs);
+	n->from_cache = t->found;
+}
+
+static void collect_prepare(struct solve *s, struct task *t)
+{
+	struct node *n = t->node;
+
+	n->has_content_key = t->has_content_key;
+	n->content_key = t->content_key;
+	if (!t->found) {
+		enter_run(s, n);
+		return;
+	}
+	s->stats.content_hits++;
+	take_outputs(n, t);
+	complete_cached(s, n);
+}
+
+static void collect_run(struct solve *s, struct task *t)
+{
+	struct node *n = t->node;
+
+	take_outputs(n, t);
+	if (t->found) {
+		s->stats.content_hits++;
+		complete_cached(s, n);
+		return;
+	}
+	s->stats.runs++;
+	job_close(TAKE_PTR(n->job), 0, NULL);
+	complete(s, n);
+}
+
+/* Nothing new is started after a stop; what was made in spite of it was added to the cache. */
+static void discard(struct task *t)
+{
+	bool worked = t->kind == TASK_RUN || t->kind == TASK_PIN;
+
+	if (t->job == t->node->job)
+		t->node->job = NULL;
+	job_close(t->job, worked ? 0 : -ERR_CANCELED, NULL);
+}
+
+void sched_collect(struct solve *s, struct task *t)
+{
+	s->in_flight--;
+	if (t->kind == TASK_RUN && t->node->v->op.kind == OP_EXEC) {
+		s->n_execs--;
+		if (s->r == 0)
+			start_execs(s);
+	}
+	if (t->r < 0) {
+		if (t->kind != TASK_RUN || !mend_hollow(s, t))
+			fail_task(s, t);
+	} else if (s->r < 0) {
+		discard(t);
+	} else if (t->kind == TASK_PIN) {
+		collect_pin(s, t);
+	} else if (t->kind == TASK_CONTENT) {
+		collect_content(s, t);
+	} else if (t->kind == TASK_PREPARE) {
+		collect_prepare(s, t);
+	} else {
+		collect_run(s, t);
+	}
+	task_free(t);
+}

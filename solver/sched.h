@@ -1,0 +1,110 @@
+/* Inside of the solver: the state of one solve, and what its event loop does with it.
+ *
+ * Everything here belongs to the thread of solver_solve; workers see only their struct task
+ * (solver/task.h). The scheduler is a set of idempotent steps: whatever changes about a node, it is
+ * put on the ready queue, and sched_advance does what has become possible.
+ *
+ * A node's life:  key unknown -> settled (looked up by definition, hit or not)
+ *                 needed -> inputs complete -> PREPARING (content key) -> QUEUED -> RUNNING ->
+ * complete A hit completes as soon as it is needed. A hollow hit goes from complete back to needed.
+ */
+#ifndef KILN_SOLVER_SCHED_H
+#define KILN_SOLVER_SCHED_H
+
+#include "base/map.h"
+#include "base/pool.h"
+#include "solver/cachekey.h"
+#include "solver/solver.h"
+
+struct node;
+struct task;
+
+struct consumer {
+	struct node *node;
+	size_t input;
+};
+
+enum key_state {
+	KEY_UNKNOWN,
+	KEY_KNOWN,
+	KEY_NONE, /* there is none: content that cannot be told is part of it */
+};
+
+enum phase { PHASE_IDLE, PHASE_PREPARING, PHASE_PARKED, PHASE_QUEUED, PHASE_RUNNING };
+
+/* A first-in first-out list of nodes, each at most once in it. */
+struct node_queue {
+	struct node *first, *last;
+};
+
+struct node {
+	const struct vertex *v;
+	struct node **inputs; /* one a vertex input; NULL: scratch */
+	struct consumer *consumers;
+	size_t n_consumers;
+	size_t n_outputs;
+
+	enum key_state key_state;
+	struct digest key;
+	bool pinning;
+	bool content_only;	/* a source without key */
+	size_t parts_missing;	/* inputs whose part of the definition key is unknown */
+	struct key_part *parts; /* of the definition key; content parts are also reused */
+	bool part_unavailable;
+	/* Not to be found by definition: it, or something it is made of, must run afresh, so that
+	 * an older result under this key may be stale. What is then found by content is not. */
+	bool fresh;
+	bool settled;
+	bool definition_hit; /* found when it was settled; hits that come later are announced at
+				once */
+	bool must_run;	     /* not to be found at all: ignore_cache, or found and hollow */
+
+	bool needed;
+	bool look_again; /* by definition: another node has just added a result under the key */
+	enum phase phase;
+	size_t inputs_missing; /* inputs that are not complete */
+	bool has_content_key;
+	struct digest content_key;
+	bool from_cache; /* `outputs` was found, not made by this solve */
+	bool complete;
+	struct result **outputs; /* NULL unless found or complete */
+	struct job *job;	 /* open from PREPARING to complete */
+
+	bool queued; /* in solve.ready */
+	struct node *next_ready;
+	struct node *next_waiting; /* in solve.execs or another node's parked */
+	struct node_queue parked;  /* nodes of an equal key that wait for this one */
+};
+
+struct solve {
+	const struct solver_options *o;
+	struct node *nodes; /* those reachable, in graph order */
+	size_t n_nodes;
+	struct pool *pool;
+	size_t in_flight; /* tasks submitted and not collected */
+	struct node_queue ready;
+	struct node_queue execs; /* waiting for one of the max_parallelism places */
+	unsigned n_execs, max_execs;
+	struct map running; /* key -> node that is about to add a result under it */
+	size_t announced;   /* nodes before this one were announced as cached if they are */
+	struct cancel stop; /* given to jobs; set by the first failure and by o->cancel */
+	bool interrupted;
+	int r; /* the first failure */
+	struct error *error;
+	struct solver_stats stats;
+};
+
+/* Marks a target. */
+void sched_need(struct solve *s, struct node *n);
+void sched_touch(struct solve *s, struct node *n);
+/* Works off the ready queue. */
+void sched_advance(struct solve *s);
+/* Takes a finished task and frees it. */
+void sched_collect(struct solve *s, struct task *t);
+/* Announces the definition hits that come next in graph order; all = true: all that are known. */
+void sched_announce(struct solve *s, bool all);
+/* The first failure: stops the solve. `n` may be NULL. Takes *err. */
+void sched_fail(struct solve *s, const struct node *n, int r, struct error **err);
+void sched_interrupt(struct solve *s);
+
+#endif

@@ -1,0 +1,203 @@
+#include "solver/task.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/times.h"
+
+struct result **task_results_new(size_t n)
+{
+	return xcalloc(n > 0 ? n : 1, sizeof(struct result *));
+}
+
+void task_results_free(const struct solver_ops *ops, struct result **v, size_t n)
+{
+	if (!v)
+		return;
+	for (size_t i = 0; i < n; i++)
+		ops->unref(v[i]);
+	free(v);
+}
+
+static int find(struct task *t, const struct digest *key, struct result *const *inputs)
+{
+	const struct cache_backend *cache = t->o->cache;
+	struct result **outputs = task_results_new(t->n_outputs);
+	int r;
+
+	r = cache->find(t->o->cache_data, key, t->v, inputs, &t->found, outputs, t->n_outputs,
+			&t->err);
+	if (r < 0 || !t->found) {
+		free(outputs);
+		return r;
+	}
+	t->outputs = outputs;
+	return 0;
+}
+
+static int find_by_content(struct task *t)
+{
+	int r;
+
+	r = find(t, &t->content_key, t->inputs);
+	if (r < 0 || !t->found || !t->has_key)
+		return r;
+	return t->o->cache->link(t->o->cache_data, &t->content_key, &t->key, t->v, t->outputs,
+				 t->n_outputs, &t->err);
+}
+
+static int content_of(struct task *t, size_t input, struct digest *ret, bool *ret_available)
+{
+	int r;
+
+	*ret_available = false;
+	r = t->o->ops->content(t->o->ops_data, t->job, t->v, input, t->inputs[input], ret,
+			       ret_available, &t->err);
+	return r < 0 ? r : 0;
+}
+
+static int prepare(struct task *t)
+{
+	bool available;
+	int r;
+
+	for (size_t i = 0; i < t->n_inputs; i++) {
+		if (!t->inputs[i]) {
+			t->parts[i].kind = KEY_PART_SCRATCH;
+			continue;
+		}
+		if (t->parts[i].kind == KEY_PART_CONTENT)
+			continue;
+		r = content_of(t, i, &t->parts[i].digest, &available);
+		if (r < 0 || !available)
+			return r;
+		t->parts[i].kind = KEY_PART_CONTENT;
+	}
+	t->content_key = cachekey_content(&t->v->op, t->parts, t->n_inputs);
+	t->has_content_key = true;
+	return t->find_content ? find_by_content(t) : 0;
+}
+
+static int run_and_add(struct task *t)
+{
+	int64_t start = times_monotonic_ns();
+	struct result **outputs = task_results_new(t->n_outputs);
+	struct digest keys[2];
+	size_t n_keys = 0;
+	int r;
+
+	job_start(t->job);
+	r = t->o->ops->run(t->o->ops_data, t->job, t->v, t->inputs, outputs, t->n_outputs,
+			   &t->hollow, &t->err);
+	if (r < 0) {
+		free(outputs);
+		return r;
+	}
+	t->outputs = outputs;
+	if (t->has_key)
+		keys[n_keys++] = t->key;
+	if (t->has_content_key)
+		keys[n_keys++] = t->content_key;
+	if (!t->o->cache || n_keys == 0)
+		return 0;
+	return t->o->cache->add(t->o->cache_data, keys, n_keys, t->v, t->inputs, t->outputs,
+				t->n_outputs, times_monotonic_ns() - start, &t->err);
+}
+
+static int find_again(struct task *t)
+{
+	int r = 0;
+
+	if (t->find_key)
+		r = find(t, &t->key, NULL);
+	if (r >= 0 && !t->found && t->find_content)
+		r = find_by_content(t);
+	return r;
+}
+
+static int run(struct task *t)
+{
+	const struct cache_backend *cache = t->o->cache;
+	void *lock = NULL;
+	bool waited = false;
+	int r = 0;
+
+	/* Who must run does not profit from waiting for others. */
+	if (!cache || !cache->lock || (!t->find_key && !t->find_content))
+		return run_and_add(t);
+	r = cache->lock(t->o->cache_data, t->job, t->find_key ? &t->key : &t->content_key, &lock,
+			&waited, &t->err);
+	if (r < 0)
+		return r;
+	if (waited)
+		r = find_again(t);
+	if (r >= 0 && !t->found)
+		r = run_and_add(t);
+	cache->unlock(t->o->cache_data, lock);
+	return r;
+}
+
+static void process(struct pool_item *item)
+{
+	/* `item` is the first member. */
+	struct task *t = (struct task *)(void *)item;
+
+	switch (t->kind) {
+	case TASK_PIN:
+		t->r = t->o->ops->pin(t->o->ops_data, t->job, t->v, &t->pin, &t->err);
+		return;
+	case TASK_CONTENT:
+		t->r = content_of(t, t->input, &t->content, &t->available);
+		return;
+	case TASK_PREPARE:
+		t->r = prepare(t);
+		return;
+	case TASK_RUN:
+		t->r = cancel_is_set(job_cancel(t->job))
+			       ? error_new(&t->err, ERR_CANCELED, 0, "canceled")
+			       : run(t);
+		return;
+	}
+}
+
+struct task *task_new(struct solve *s, struct node *n, enum task_kind kind, struct job *job)
+{
+	struct task *t = NEW(struct task);
+
+	t->item.process = process;
+	t->kind = kind;
+	t->o = s->o;
+	t->node = n;
+	t->v = n->v;
+	t->job = job;
+	t->n_outputs = n->n_outputs;
+	t->hollow = SOLVER_NOT_HOLLOW;
+	t->n_inputs = n->v->n_inputs;
+	t->inputs = task_results_new(t->n_inputs);
+	for (size_t i = 0; i < t->n_inputs; i++) {
+		const struct node *in = n->inputs[i];
+
+		/* A content task is for one input; the others may not be complete yet. */
+		if (in && in->complete)
+			t->inputs[i] = s->o->ops->ref(in->outputs[n->v->inputs[i].output]);
+	}
+	t->has_key = n->key_state == KEY_KNOWN;
+	t->key = n->key;
+	t->find_key = s->o->cache && t->has_key && !n->fresh && !n->must_run;
+	return t;
+}
+
+void task_free(struct task *t)
+{
+	task_results_free(t->o->ops, t->inputs, t->n_inputs);
+	task_results_free(t->o->ops, t->outputs, t->n_outputs);
+	free(t->parts);
+	error_free(t->err);
+	free(t);
+}
+
+void task_submit(struct solve *s, struct task *t)
+{
+	s->in_flight++;
+	pool_submit(s->pool, &t->item);
+}
