@@ -44,15 +44,10 @@ char *session_store_root(void)
 int session_open_store(struct store **ret, struct error **err)
 {
 	_cleanup_free_ char *root = session_store_root();
-	bool single = false;
-	int r;
+	int r = userns_enter(err);
 
-	r = userns_enter(&single, err);
 	if (r < 0)
 		return error_wrap(err, r, "set up rootless mode");
-	if (single)
-		fprintf(stderr, "kiln: no range of ids for this user in /etc/subuid: all files of "
-				"images belong to one id\n");
 	return store_open(root, ret, err);
 }
 

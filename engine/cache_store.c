@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "engine/result.h"
-#include "store/lock.h"
 #include "store/record.h"
 
 /* record.data: for every output, two little-endian 32-bit numbers: its layers, and how many of
@@ -202,3 +201,10 @@ static void cache_forget(void *data, const struct digest *keys, size_t n_keys,
 			(void)record_remove(c->store, rec.id, NULL);
 	}
 }
+
+const struct cache_backend cache_store_backend = {
+	.find = cache_find,
+	.add = cache_add,
+	.link = cache_link,
+	.forget = cache_forget,
+};

@@ -1,0 +1,68 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "cmd/commands.h"
+#include "cmd/session.h"
+#include "engine/load.h"
+
+static int load(const char *file, const char *platform_text, bool quiet, struct error **err)
+{
+	_cleanup_(load_result_release) struct load_result result = {0};
+	_cleanup_(store_closep) struct store *s = NULL;
+	struct platform platform = platform_host();
+	_cleanup_close_ int fd = -1;
+	char id[DIGEST_TEXT];
+	int r = platform_text ? platform_parse(platform_text, &platform, err) : 0;
+
+	if (r < 0)
+		return r;
+	fd = file ? open(file, O_RDONLY | O_CLOEXEC) : fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+	if (fd < 0)
+		return error_new(err, ERR_IO, errno, "open '%s'", file ? file : "standard input");
+	r = session_open_store(&s, err);
+	if (r == 0)
+		r = load_images(s, fd, file ? file : "standard input", &platform, session_cancel(),
+				&result, err);
+	for (size_t i = 0; r == 0 && !quiet && i < result.images.n; i++) {
+		const struct loaded_image *image = &result.images.v[i];
+
+		if (image->name)
+			printf("Loaded image: %s\n", image->name);
+		else
+			printf("Loaded image ID: %s\n", digest_format(&image->id, id));
+	}
+	return r;
+}
+
+int cmd_load(const struct command *self, int argc, char **argv)
+{
+	const char *file = NULL, *platform = NULL;
+	bool quiet = false, help;
+	const struct opt table[] = {
+		{"input", 'i', OPT_STRING, &file, "FILE", "Read from a file instead of stdin"},
+		{"platform", 0, OPT_STRING, &platform, "PLATFORM",
+		 "Load the image for this platform"},
+		{"quiet", 'q', OPT_BOOL, &quiet, NULL, "Print nothing"},
+		{0},
+	};
+	_cleanup_strv_ struct strv args = {0};
+	struct error *err = NULL;
+	int r;
+
+	r = opt_parse(table, argc, argv, 0, &args, &help, &err);
+	if (help) {
+		opt_help(self, table);
+		return 0;
+	}
+	if (r == 0 && args.n > 0)
+		r = error_new(&err, ERR_INVALID, 0, "takes no argument; name the archive with -i");
+	if (r == 0 && !file && isatty(STDIN_FILENO))
+		r = error_new(&err, ERR_INVALID, 0,
+			      "standard input is a terminal: name the archive with -i FILE");
+	if (r < 0)
+		return session_usage(self->name, &err);
+	r = load(file, platform, quiet, &err);
+	return r < 0 ? session_fail(r, &err) : 0;
+}

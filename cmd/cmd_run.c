@@ -1,0 +1,187 @@
+#include <string.h>
+
+#include "cmd/commands.h"
+#include "cmd/display.h"
+#include "cmd/session.h"
+#include "engine/container.h"
+#include "engine/engine.h"
+#include "store/blob.h"
+
+enum {
+	CONFIG_MAX = 8 << 20,
+	RUN_FAILED = 125, /* kiln's own failure, as docker */
+};
+
+struct run_options {
+	struct container_options container;
+	const char *image, *network, *name, *platform;
+	bool remove;
+};
+
+/* docker's names: bridge is the isolated network. */
+static int parse_network(struct run_options *o, struct error **err)
+{
+	const char *n = o->network;
+
+	if (!n || strcmp(n, "default") == 0 || strcmp(n, "bridge") == 0)
+		o->container.network = NETWORK_DEFAULT;
+	else if (strcmp(n, "host") == 0)
+		o->container.network = NETWORK_HOST;
+	else if (strcmp(n, "none") == 0)
+		o->container.network = NETWORK_NONE;
+	else
+		return error_new(err, ERR_INVALID, 0,
+				 "--network: \"%s\" is not default, bridge, host or none", n);
+	if (o->container.publish.n > 0 && o->container.network != NETWORK_DEFAULT)
+		return error_new(err, ERR_INVALID, 0,
+				 "--publish needs the default network: with --network=%s %s", n,
+				 o->container.network == NETWORK_HOST
+					 ? "the process's ports are the host's already"
+					 : "there is nothing to publish");
+	return 0;
+}
+
+static int pull_missing(struct engine *e, const struct run_options *o, struct image *image,
+			struct error **err)
+{
+	struct platform platform = platform_host();
+	struct display *display;
+	bool found = false;
+	struct image_source source = {.config = BUF_INIT};
+	int r = o->platform ? platform_parse(o->platform, &platform, err) : 0;
+
+	if (r == 0)
+		r = display_open(DISPLAY_AUTO, &display, err);
+	if (r < 0)
+		return r;
+	r = image_pull(e->store, e->registry, o->image, &platform, display_progress(display),
+		       e->cancel, &source, err);
+	display_close(display, r < 0);
+	if (r == 0)
+		r = image_by_manifest(e->store, &source.manifest, &found, image, err);
+	image_source_release(&source);
+	if (r == 0 && !found)
+		r = error_new(err, ERR_NOTFOUND, 0, "no such image: %s", o->image);
+	return r;
+}
+
+static int find(struct engine *e, const struct run_options *o, struct image *image,
+		struct error **err)
+{
+	_cleanup_(error_freep) struct error *missing = NULL;
+	int r = session_find_image(e->store, o->image, image, NULL, &missing);
+
+	if (r != -ERR_NOTFOUND) {
+		if (r < 0)
+			*err = TAKE_PTR(missing);
+		return r;
+	}
+	return pull_missing(e, o, image, err);
+}
+
+static int run(struct run_options *o, struct store *s, int *ret_status, struct error **err)
+{
+	_cleanup_(engine_closep) struct engine *e = NULL;
+	_cleanup_(image_release) struct image image = {0};
+	_cleanup_buf_ struct buf bytes = BUF_INIT;
+	struct image_config config;
+	int r = engine_open(s, session_cancel(), &e, err);
+
+	if (r == 0)
+		r = find(e, o, &image, err);
+	if (r == 0)
+		r = layers_require(s, e->registry, NULL, image.layers, image.n_layers, err);
+	if (r == 0)
+		r = blob_read(s, &image.config, CONFIG_MAX, &bytes, err);
+	if (r == 0)
+		r = image_config_parse(bytes.p, bytes.n, &config, err);
+	if (r < 0)
+		return r;
+	o->container.store = s;
+	o->container.env = e->sandbox;
+	o->container.config = &config;
+	o->container.layers = image.layers;
+	o->container.n_layers = image.n_layers;
+	r = container_run(&o->container, ret_status, err);
+	image_config_release(&config);
+	return r;
+}
+
+static int fail(int r, struct error **err)
+{
+	int status = error_exit_status(*err);
+
+	(void)session_fail(r, err);
+	return status ? status : RUN_FAILED;
+}
+
+static int finish(struct run_options *o, struct error **err)
+{
+	_cleanup_(store_closep) struct store *s = NULL;
+	int status = 0, r = session_open_store(&s, err);
+
+	if (r == 0)
+		r = run(o, s, &status, err);
+	return r < 0 ? fail(r, err) : status;
+}
+
+static void release(struct run_options *o)
+{
+	strv_release(&o->container.args);
+	strv_release(&o->container.environment);
+	strv_release(&o->container.volumes);
+	strv_release(&o->container.publish);
+}
+
+int cmd_run(const struct command *self, int argc, char **argv)
+{
+	struct run_options o = {0};
+	struct container_options *c = &o.container;
+	const struct opt table[] = {
+		{"entrypoint", 0, OPT_STRING, &c->entrypoint, "PROGRAM",
+		 "Run this instead of the image's entrypoint"},
+		{"env", 'e', OPT_LIST, &c->environment, "NAME[=VALUE]",
+		 "Set an environment variable"},
+		{"hostname", 'h', OPT_STRING, &c->hostname, "NAME", "Host name inside"},
+		{"interactive", 'i', OPT_BOOL, &c->interactive, NULL, "Pass standard input on"},
+		{"name", 0, OPT_STRING, &o.name, "NAME", "Accepted; containers are not kept"},
+		{"network", 0, OPT_STRING, &o.network, "MODE", "default (bridge), host or none"},
+		{"platform", 0, OPT_STRING, &o.platform, "PLATFORM",
+		 "Platform of an image that has to be pulled"},
+		{"publish", 'p', OPT_LIST, &c->publish, "[IP:]HOST:PORT[/udp]",
+		 "Publish a port of the container"},
+		{"rm", 0, OPT_BOOL, &o.remove, NULL, "Accepted; containers are not kept"},
+		{"tty", 't', OPT_BOOL, &c->tty, NULL, "Give the process a terminal"},
+		{"user", 'u', OPT_STRING, &c->user, "USER[:GROUP]", "Run as this user"},
+		{"volume", 'v', OPT_LIST, &c->volumes, "HOST:CONTAINER[:ro]",
+		 "Mount a directory or file of the host"},
+		{"workdir", 'w', OPT_STRING, &c->workdir, "DIR", "Working directory"},
+		{0},
+	};
+	_cleanup_strv_ struct strv args = {0};
+	struct error *err = NULL;
+	bool help;
+	int r, status;
+
+	r = opt_parse(table, argc, argv, OPT_STOP_AT_ARGUMENT, &args, &help, &err);
+	if (help) {
+		opt_help(self, table);
+		release(&o);
+		return 0;
+	}
+	if (r == 0 && args.n == 0)
+		r = error_new(&err, ERR_INVALID, 0, "needs an image");
+	if (r == 0)
+		r = parse_network(&o, &err);
+	if (r < 0) {
+		(void)session_usage(self->name, &err);
+		release(&o);
+		return RUN_FAILED;
+	}
+	o.image = args.v[0];
+	for (size_t i = 1; i < args.n; i++)
+		strv_push(&c->args, args.v[i]);
+	status = finish(&o, &err);
+	release(&o);
+	return status;
+}
