@@ -104,7 +104,8 @@ void lower_set_dir(struct compiler *c, struct stage *s, const char *dir)
 
 	s->dir = arena_strdup(c->arena, full);
 	free(s->config.working_dir);
-	s->config.working_dir = xstrdup(full);
+	/* An absolute path is recorded as written, as BuildKit does. */
+	s->config.working_dir = xstrdup(path_is_absolute(dir) ? dir : full);
 }
 
 /* A stage starts as its base ends; the last stage that needs the base's state takes it. */

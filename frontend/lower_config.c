@@ -432,6 +432,6 @@ int lower_workdir(struct compiler *c, struct stage *s, const struct command *cmd
 	lower_set_dir(c, s, dir);
 	if (strcmp(s->dir, "/") != 0)
 		s->state = mkdir_draft(c, s, cmd, s->dir);
-	lower_add_history(c, s, strcmp(s->dir, "/") == 0, "WORKDIR %s", s->dir);
+	lower_add_history(c, s, strcmp(s->dir, "/") == 0, "WORKDIR %s", s->config.working_dir);
 	return 0;
 }

@@ -184,7 +184,7 @@ struct df_strings stages_names(struct compiler *c)
 	return names;
 }
 
-/* A whole number in decimal, as --from and --target take it. */
+/* A whole number in decimal, as --from takes it. */
 static bool parse_index(const char *text, long *ret)
 {
 	char *end;
@@ -203,7 +203,6 @@ int stages_find_target(struct compiler *c, struct error **err)
 {
 	const char *name = c->opts->target, *near;
 	struct df_strings names;
-	long index;
 
 	if (!name || !*name) {
 		c->target = c->stages.v[c->n_file_stages - 1];
@@ -212,10 +211,6 @@ int stages_find_target(struct compiler *c, struct error **err)
 	c->target = find_by_name(c, name);
 	if (c->target)
 		return 0;
-	if (parse_index(name, &index) && index >= 0 && (size_t)index < c->n_file_stages) {
-		c->target = c->stages.v[index];
-		return 0;
-	}
 	names = stages_names(c);
 	near = suggest(name, names.v, names.n, true);
 	return error_new(err, ERR_INVALID, 0, "target stage \"%s\" could not be found%s%s%s", name,
