@@ -102,6 +102,7 @@ static int add_hidden(void *data, const struct rootfs_node *node, struct error *
 	struct hidden_walk *walk = data;
 	struct layer_tar *t = walk->t;
 	int64_t n = index_find(t->index, node->entry.path);
+	int skip = node->entry.type == ENTRY_DIR ? ROOTFS_SKIP : 0;
 	struct entry here = {0};
 
 	(void)err;
@@ -113,9 +114,9 @@ static int add_hidden(void *data, const struct rootfs_node *node, struct error *
 		strv_push(&t->implied, node->entry.path);
 		vec_push(&t->items,
 			 (struct item){.path = t->implied.v[t->implied.n - 1], .position = -1});
-		return ROOTFS_SKIP;
+		return skip;
 	}
-	return here.type == ENTRY_DIR ? 0 : ROOTFS_SKIP;
+	return here.type == ENTRY_DIR ? 0 : skip;
 }
 
 static int compare_items(const void *a, const void *b)
