@@ -94,52 +94,121 @@ static int add_image(struct save *v, const char *text, struct error **err)
 	return 0;
 }
 
-/* What the stored manifest says of each layer is what the archive must hold. */
-static int describe_layers(struct save *v, struct saved_image *m, struct error **err)
+/* How layer i gets into the archive as its descriptor has it. */
+enum way {
+	WAY_STORED,  /* the blob is here */
+	WAY_FETCHED, /* the blob is fetched first */
+	WAY_WRITTEN, /* made here: the tar is written again */
+	WAY_NONE,
+};
+
+static int find_way(struct save *v, struct saved_image *m, size_t i, enum way *ret,
+		    struct error **err)
 {
-	_cleanup_free_ int64_t *missing = NULL;
-	size_t n_missing = 0;
-	int r;
+	_cleanup_(layer_info_release) struct layer_info info = {0};
+	const struct digest *digest = &m->doc.layers.v[i].digest;
+	bool clamped = false;
+	int64_t when;
+	int r = layer_get(v->s, m->image.layers[i], &info, err);
 
-	if (m->doc.kind != OCI_MANIFEST || m->doc.layers.n != m->image.n_layers)
-		return error_new(err, ERR_CORRUPT, 0, "the manifest has %zu layers, the image %zu",
-				 m->doc.layers.n, m->image.n_layers);
-	missing = xcalloc(m->image.n_layers + 1, sizeof(*missing));
-	m->bodies = xcalloc(m->image.n_layers + 1, sizeof(*m->bodies));
-	for (size_t i = 0; i < m->image.n_layers; i++) {
-		_cleanup_(layer_info_release) struct layer_info info = {0};
-		const struct oci_descriptor *d = &m->doc.layers.v[i];
-		struct layer_body *body = &m->bodies[i];
-
-		r = layer_get(v->s, m->image.layers[i], &info, err);
-		if (r < 0)
-			return r;
-		body->blob = (struct layer_blob){
-			.media_type = xstrdup(d->media_type), .digest = d->digest, .size = d->size};
-		body->stored = blob_exists(v->s, &d->digest, NULL);
-		if (body->stored || !layer_blob_is_received(&info))
-			continue;
-		missing[n_missing++] = m->image.layers[i];
-		body->stored = true;
+	if (r < 0)
+		return r;
+	if (blob_exists(v->s, digest, NULL)) {
+		*ret = WAY_STORED;
+		return 0;
 	}
-	if (n_missing == 0)
+	if (layer_blob_is_received(&info)) {
+		*ret = info.has_blob && digest_equal(&info.blob.digest, digest) ? WAY_FETCHED
+										: WAY_NONE;
+		return 0;
+	}
+	r = layer_blob_clamp_of(v->s, digest, &clamped, &when, err);
+	if (r < 0)
+		return r;
+	*ret = clamped || (info.has_diff_id && digest_equal(&info.diff_id, digest)) ? WAY_WRITTEN
+										    : WAY_NONE;
+	return 0;
+}
+
+static int fetch(struct save *v, const int64_t *missing, size_t n, struct error **err)
+{
+	if (n == 0)
 		return 0;
 	if (!v->fetcher || !v->fetcher->require)
 		return error_new(err, ERR_NOTFOUND, 0,
 				 "the bytes of layer %lld are not in the store",
 				 (long long)missing[0]);
-	return v->fetcher->require(v->fetcher->data, missing, n_missing, err);
+	return v->fetcher->require(v->fetcher->data, missing, n, err);
+}
+
+/* The layers as the stored manifest has them; *ret_possible = false if one cannot be had so. */
+static int describe_layers(struct save *v, struct saved_image *m, bool *ret_possible,
+			   struct error **err)
+{
+	_cleanup_free_ int64_t *missing = xcalloc(m->image.n_layers + 1, sizeof(*missing));
+	size_t n_missing = 0;
+
+	*ret_possible = true;
+	for (size_t i = 0; i < m->image.n_layers; i++) {
+		const struct oci_descriptor *d = &m->doc.layers.v[i];
+		enum way way;
+		int r = find_way(v, m, i, &way, err);
+
+		if (r < 0)
+			return r;
+		if (way == WAY_NONE) {
+			*ret_possible = false;
+			return 0;
+		}
+		if (way == WAY_FETCHED)
+			missing[n_missing++] = m->image.layers[i];
+		free(m->bodies[i].blob.media_type);
+		m->bodies[i].blob = (struct layer_blob){
+			.media_type = xstrdup(d->media_type), .digest = d->digest, .size = d->size};
+		m->bodies[i].stored = way != WAY_WRITTEN;
+	}
+	return fetch(v, missing, n_missing, err);
+}
+
+/* A layer of another image's that was made here stands in for one that was received: it has the
+ * same files, but its blob is not the one in the manifest, which therefore is written anew. */
+static int redescribe(struct save *v, struct saved_image *m, struct error **err)
+{
+	struct layer_blob_options lo = {
+		.compression = {.type = COMPRESS_NONE, .level = COMPRESS_LEVEL_DEFAULT}};
+	int r;
+
+	for (size_t i = 0; i < m->image.n_layers; i++)
+		layer_body_release(&m->bodies[i]);
+	if (v->fetcher)
+		lo.fetcher = *v->fetcher;
+	r = layer_blob_make(v->s, m->image.layers, m->image.n_layers, 0, &lo, NULL, m->bodies, err);
+	if (r < 0)
+		return r;
+	buf_clear(&m->manifest);
+	oci_manifest_write(false, &m->image.config, m->config.n, m->bodies, m->image.n_layers, NULL,
+			   &m->manifest);
+	m->image.manifest = digest_of(m->manifest.p, m->manifest.n);
+	return 0;
 }
 
 static int load_documents(struct save *v, struct saved_image *m, struct error **err)
 {
+	bool possible;
 	int r = blob_read(v->s, &m->image.manifest, OCI_DOCUMENT_MAX, &m->manifest, err);
 
 	if (r == 0)
 		r = blob_read(v->s, &m->image.config, OCI_DOCUMENT_MAX, &m->config, err);
 	if (r == 0)
 		r = oci_document_parse(NULL, m->manifest.p, m->manifest.n, &m->doc, err);
-	return r < 0 ? r : describe_layers(v, m, err);
+	if (r < 0)
+		return r;
+	if (m->doc.kind != OCI_MANIFEST || m->doc.layers.n != m->image.n_layers)
+		return error_new(err, ERR_CORRUPT, 0, "the manifest has %zu layers, the image %zu",
+				 m->doc.layers.n, m->image.n_layers);
+	m->bodies = xcalloc(m->image.n_layers + 1, sizeof(*m->bodies));
+	r = describe_layers(v, m, &possible, err);
+	return r < 0 || possible ? r : redescribe(v, m, err);
 }
 
 static int add_layers(struct save *v, const struct saved_image *m, struct error **err)
