@@ -1,0 +1,256 @@
+#include "file_fixture.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+
+/* Writes archives into the context, so that tests say what is in them. */
+struct maker {
+	struct archive *a;
+};
+
+static struct maker make_archive(struct fixture *f, const char *name, int filter)
+{
+	struct maker m = {archive_write_new()};
+	char *path = xasprintf("%s/%s", f->context, name);
+
+	archive_write_set_format_pax_restricted(m.a);
+	assert_int_equal(archive_write_add_filter(m.a, filter), ARCHIVE_OK);
+	assert_int_equal(archive_write_open_filename(m.a, path), ARCHIVE_OK);
+	free(path);
+	return m;
+}
+
+static void add(struct maker *m, const char *name, unsigned type, unsigned perm, const char *text)
+{
+	struct archive_entry *e = archive_entry_new();
+
+	archive_entry_set_pathname(e, name);
+	archive_entry_set_filetype(e, type);
+	archive_entry_set_perm(e, perm);
+	archive_entry_set_uid(e, 12);
+	archive_entry_set_gid(e, 34);
+	archive_entry_set_mtime(e, OLD_TIME, 0);
+	if (type == AE_IFLNK)
+		archive_entry_set_symlink(e, text);
+	if (type == 0)
+		archive_entry_set_hardlink(e, text);
+	if (type == AE_IFREG)
+		archive_entry_set_size(e, (la_int64_t)strlen(text));
+	assert_int_equal(archive_write_header(m->a, e), ARCHIVE_OK);
+	if (type == AE_IFREG && *text)
+		assert_int_equal(archive_write_data(m->a, text, strlen(text)), strlen(text));
+	archive_entry_free(e);
+}
+
+static void finish(struct maker *m)
+{
+	assert_int_equal(archive_write_close(m->a), ARCHIVE_OK);
+	archive_write_free(m->a);
+}
+
+/* ADD src dest. */
+static struct op_file_action add_action(const char *src, const char *dest)
+{
+	struct op_file_action a = copy_action(src, dest);
+
+	a.copy.attempt_unpack = true;
+	return a;
+}
+
+static struct result *add_to(struct fixture *f, struct result *base, const char *src,
+			     const char *dest)
+{
+	struct op_file_action a = add_action(src, dest);
+	struct result *source = context_result(f), *r = must_run(f, &a, base, source);
+
+	result_unref(source);
+	return r;
+}
+
+static void archives_of_every_kind_are_unpacked(void **state)
+{
+	static const int filters[] = {ARCHIVE_FILTER_NONE, ARCHIVE_FILTER_GZIP,
+				      ARCHIVE_FILTER_BZIP2, ARCHIVE_FILTER_XZ, ARCHIVE_FILTER_ZSTD};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(filters); i++) {
+		struct maker m = make_archive(f, "data.bin", filters[i]);
+		struct result *r;
+
+		add(&m, "d/", AE_IFDIR, 0750, NULL);
+		add(&m, "d/f", AE_IFREG, 04711, "text");
+		add(&m, "l", AE_IFLNK, 0777, "d/f");
+		finish(&m);
+		r = add_to(f, NULL, "/data.bin", "/x");
+		assert_result(f, r,
+			      "d 0755 0:0 x\nd 0750 12:34 x/d\nf 4711 12:34 x/d/f 'text'\n"
+			      "l 0777 12:34 x/l -> d/f\n");
+		result_unref(r);
+	}
+}
+
+static void what_is_no_archive_is_copied(void **state)
+{
+	struct fixture *f = *state;
+	struct result *r;
+
+	put_file(f, "a.tar", "not a tar", 0644);
+	put_file(f, "empty.tar", "", 0644);
+	r = add_to(f, NULL, "/*.tar", "/x/");
+	assert_result(f, r,
+		      "d 0755 0:0 x\nf 0644 0:0 x/a.tar 'not a tar'\nf 0644 0:0 x/empty.tar ''\n");
+	result_unref(r);
+}
+
+static void names_cannot_leave_the_destination(void **state)
+{
+	struct fixture *f = *state;
+	struct maker m = make_archive(f, "a.tar", ARCHIVE_FILTER_NONE);
+	struct result *r;
+
+	add(&m, "../../up", AE_IFREG, 0644, "1");
+	add(&m, "/abs", AE_IFREG, 0644, "2");
+	add(&m, "out", AE_IFLNK, 0777, "/etc");
+	add(&m, "out/passwd", AE_IFREG, 0644, "3");
+	add(&m, "dots", AE_IFLNK, 0777, "../../..");
+	add(&m, "dots/z", AE_IFREG, 0644, "4");
+	finish(&m);
+	r = add_to(f, NULL, "/a.tar", "/x/y/");
+	assert_result(f, r,
+		      "d 0755 0:0 x\nd 0755 0:0 x/y\nf 0644 12:34 x/y/abs '2'\n"
+		      "l 0777 12:34 x/y/dots -> ../../..\nd 0755 0:0 x/y/etc\n"
+		      "f 0644 12:34 x/y/etc/passwd '3'\nl 0777 12:34 x/y/out -> /etc\n"
+		      "f 0644 12:34 x/y/up '1'\nf 0644 12:34 x/y/z '4'\n");
+	result_unref(r);
+}
+
+static void a_second_archive_merges_and_replaces_other_kinds(void **state)
+{
+	struct fixture *f = *state;
+	struct maker m = make_archive(f, "a.tar", ARCHIVE_FILTER_NONE);
+	struct result *base, *r;
+
+	add(&m, "d/keep", AE_IFREG, 0644, "k");
+	add(&m, "d/old", AE_IFREG, 0644, "o");
+	add(&m, "file", AE_IFREG, 0644, "f");
+	add(&m, "dir/sub/x", AE_IFREG, 0644, "x");
+	finish(&m);
+	base = add_to(f, NULL, "/a.tar", "/");
+	m = make_archive(f, "a.tar", ARCHIVE_FILTER_NONE);
+	add(&m, "d", AE_IFDIR, 0700, NULL);
+	add(&m, "d/old", AE_IFREG, 0600, "new");
+	add(&m, "file/", AE_IFDIR, 0755, NULL);
+	add(&m, "file/in", AE_IFREG, 0644, "i");
+	add(&m, "dir", AE_IFREG, 0644, "was a directory");
+	finish(&m);
+	r = add_to(f, base, "/a.tar", "/");
+	assert_result(f, r,
+		      "d 0700 12:34 d\nf 0644 12:34 d/keep 'k'\nf 0600 12:34 d/old 'new'\n"
+		      "f 0644 12:34 dir 'was a directory'\nd 0755 12:34 file\n"
+		      "f 0644 12:34 file/in 'i'\n");
+	result_unref(r);
+	result_unref(base);
+}
+
+static void hard_links_reach_into_lower_layers(void **state)
+{
+	struct fixture *f = *state;
+	struct maker m = make_archive(f, "a.tar", ARCHIVE_FILTER_NONE);
+	struct result *base, *r;
+
+	add(&m, "a", AE_IFREG, 0644, "bytes");
+	finish(&m);
+	base = add_to(f, NULL, "/a.tar", "/");
+	m = make_archive(f, "a.tar", ARCHIVE_FILTER_NONE);
+	add(&m, "b", 0, 0644, "a");
+	add(&m, "c", 0, 0644, "/b");
+	add(&m, "a", AE_IFREG, 0644, "replaced");
+	finish(&m);
+	r = add_to(f, base, "/a.tar", "/");
+	assert_result(f, r,
+		      "f 0644 12:34 a 'replaced'\nf 0644 12:34 b 'bytes'\n"
+		      "f 0644 12:34 c 'bytes'\n");
+	result_unref(r);
+	result_unref(base);
+}
+
+static void bad_links_are_errors(void **state)
+{
+	struct fixture *f = *state;
+	struct maker m = make_archive(f, "a.tar", ARCHIVE_FILTER_NONE);
+	struct op_file_action a = add_action("/a.tar", "/");
+	struct result *source, *r = NULL;
+	struct error *err = NULL;
+
+	add(&m, "b", 0, 0644, "none");
+	finish(&m);
+	source = context_result(f);
+	assert_true(run_action(f, &a, NULL, source, &r, &err) < 0);
+	assert_string_equal(error_text(err), "unpack 'a.tar': entry 'b': a hard link to 'none', "
+					     "which does not exist");
+	error_free(err);
+	result_unref(source);
+}
+
+static void a_torn_archive_is_an_error(void **state)
+{
+	struct fixture *f = *state;
+	struct maker m = make_archive(f, "a.tar", ARCHIVE_FILTER_NONE);
+	struct op_file_action a = add_action("/a.tar", "/");
+	struct result *source, *r = NULL;
+	struct error *err = NULL;
+	char *path;
+
+	add(&m, "b", AE_IFREG, 0644, "some text");
+	finish(&m);
+	path = xasprintf("%s/a.tar", f->context);
+	assert_int_equal(truncate(path, 515), 0);
+	free(path);
+	source = context_result(f);
+	assert_true(run_action(f, &a, NULL, source, &r, &err) < 0);
+	assert_non_null(strstr(error_text(err), "unpack 'a.tar'"));
+	error_free(err);
+	result_unref(source);
+}
+
+static void directories_keep_the_times_of_the_archive(void **state)
+{
+	struct fixture *f = *state;
+	struct maker m = make_archive(f, "a.tar", ARCHIVE_FILTER_NONE);
+	struct result *r;
+	struct tree *t = NULL;
+	struct entry e;
+	uint64_t group;
+
+	add(&m, "d/", AE_IFDIR, 0755, NULL);
+	add(&m, "d/s/", AE_IFDIR, 0755, NULL);
+	add(&m, "d/s/f", AE_IFREG, 0644, "1");
+	finish(&m);
+	r = add_to(f, NULL, "/a.tar", "/x");
+	assert_int_equal(tree_of_result(f->store, r, &t, NULL), 0);
+	assert_true(t->ops->get(t, "x/d", &e, &group));
+	assert_int_equal(e.mtime, OLD_TIME);
+	assert_true(t->ops->get(t, "x/d/s", &e, &group));
+	assert_int_equal(e.mtime, OLD_TIME);
+	assert_true(t->ops->get(t, "x", &e, &group));
+	assert_int_not_equal(e.mtime, OLD_TIME);
+	tree_unref(t);
+	result_unref(r);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+	const struct CMUnitTest tests[] = {
+		T(archives_of_every_kind_are_unpacked),
+		T(what_is_no_archive_is_copied),
+		T(names_cannot_leave_the_destination),
+		T(a_second_archive_merges_and_replaces_other_kinds),
+		T(hard_links_reach_into_lower_layers),
+		T(bad_links_are_errors),
+		T(a_torn_archive_is_an_error),
+		T(directories_keep_the_times_of_the_archive),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
