@@ -22,6 +22,9 @@ void index_builder_add(struct index_builder *b, const struct entry *e);
 const struct entry *index_builder_get(const struct index_builder *b, const char *path);
 void index_builder_remove_tree(struct index_builder *b, const char *path); /* path and below */
 size_t index_builder_count(const struct index_builder *b);
+/* Fills in what a file's bytes turned out to be; `path` was added as a file. */
+void index_builder_set_content(struct index_builder *b, const char *path,
+			       const struct digest *content, uint64_t size);
 /* Visits the directories added so far, in no order: start with *at = 0; NULL at the end. */
 const struct entry *index_builder_next_dir(const struct index_builder *b, size_t *at);
 /* Writes the sorted table to `fd` (an empty file). */

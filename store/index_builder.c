@@ -253,6 +253,16 @@ size_t index_builder_count(const struct index_builder *b)
 	return b->live;
 }
 
+void index_builder_set_content(struct index_builder *b, const char *path,
+			       const struct digest *content, uint64_t size)
+{
+	uint32_t i = find(b, path);
+
+	assert(i != NONE && b->items.v[i].type == ENTRY_FILE);
+	b->items.v[i].content = *content;
+	b->items.v[i].size = size;
+}
+
 const struct entry *index_builder_next_dir(const struct index_builder *b, size_t *at)
 {
 	while (*at < b->items.n) {
