@@ -189,6 +189,8 @@ static int redescribe(struct save *v, struct saved_image *m, struct error **err)
 	oci_manifest_write(false, &m->image.config, m->config.n, m->bodies, m->image.n_layers, NULL,
 			   &m->manifest);
 	m->image.manifest = digest_of(m->manifest.p, m->manifest.n);
+	free(m->doc.media_type);
+	m->doc.media_type = xstrdup(OCI_MANIFEST_TYPE);
 	return 0;
 }
 
