@@ -199,40 +199,30 @@ static bool is_link_target(const struct unpack *u, const char *path, bool is_dir
 	return false;
 }
 
-/* Makes way for an entry of a name that the layer already has. */
-static int replace(struct unpack *u, struct entry *e, struct error **err)
+/* The writer makes way for an entry of a name that the layer already has; what a hard link names
+ * must stay. */
+static int check_replaced(struct unpack *u, const struct entry *e, struct error **err)
 {
 	const struct entry *old = layer_writer_get(u->w, e->path);
 
-	if (!old)
+	if (!old || (e->type == ENTRY_DIR && old->type == ENTRY_DIR))
 		return 0;
-	if (e->type == ENTRY_DIR && old->type == ENTRY_DIR) {
-		e->opaque = e->opaque || old->opaque;
-		return 0;
-	}
-	if (e->type == ENTRY_DIR && old->type == ENTRY_WHITEOUT)
-		e->opaque = true;
 	if (u->targets.n > 0 && is_link_target(u, e->path, old->type == ENTRY_DIR))
 		return error_new(err, ERR_UNSUPPORTED, 0,
 				 "'%s' comes again after a hard link to it", e->path);
 	free(TAKE_PTR(u->parent));
-	return layer_writer_remove(u->w, e->path, err);
+	return 0;
 }
 
 static int put_opaque(struct unpack *u, const char *dir, struct error **err)
 {
 	const struct entry *old = layer_writer_get(u->w, dir);
 	struct entry e = {.path = dir, .type = ENTRY_DIR, .mode = 0755};
-	int r = 0;
 
 	if (old && old->type == ENTRY_DIR)
 		e = *old;
 	else if (old && old->type != ENTRY_WHITEOUT)
 		return error_new(err, ERR_INVALID, 0, "'%s' is opaque and not a directory", dir);
-	else if (old)
-		r = layer_writer_remove(u->w, dir, err);
-	if (r < 0)
-		return r;
 	e.path = dir;
 	e.opaque = true;
 	return layer_writer_put(u->w, &e, err);
@@ -240,12 +230,9 @@ static int put_opaque(struct unpack *u, const char *dir, struct error **err)
 
 static int put_whiteout(struct unpack *u, const char *path, struct error **err)
 {
-	const struct entry *old = layer_writer_get(u->w, path);
 	struct entry e = {.path = path, .type = ENTRY_WHITEOUT};
 
-	if (old && old->type == ENTRY_DIR)
-		return put_opaque(u, path, err);
-	return old ? 0 : layer_writer_put(u->w, &e, err);
+	return layer_writer_put(u->w, &e, err);
 }
 
 /* `.wh.NAME` hides NAME, `.wh..wh..opq` all that lower layers have in its directory. */
@@ -268,6 +255,36 @@ static int take_whiteout(struct unpack *u, const char *path, struct error **err)
 	return put_whiteout(u, hidden, err);
 }
 
+static int put_hard_link(struct unpack *u, struct entry *e, const char *target, struct error **err)
+{
+	int r;
+
+	e->type = ENTRY_HARDLINK;
+	e->link = target;
+	r = check_replaced(u, e, err);
+	if (r < 0)
+		return r;
+	*map_puts(&u->targets, target) = u;
+	return layer_writer_put(u->w, e, err);
+}
+
+/* A second name for a symlink, device or fifo: another one like it, which nobody can tell apart. */
+static int put_copy(struct unpack *u, const struct entry *e, const struct entry *to,
+		    struct error **err)
+{
+	_cleanup_free_ char *link = xstrdup(to->link);
+	struct entry copy = *to;
+	int r;
+
+	copy.path = e->path;
+	copy.link = link;
+	r = check_replaced(u, &copy, err);
+	if (r < 0)
+		return r;
+	free(TAKE_PTR(u->parent));
+	return layer_writer_put(u->w, &copy, err);
+}
+
 static int take_hard_link(struct unpack *u, struct entry *e, const char *target, struct error **err)
 {
 	_cleanup_free_ char *clean = NULL, *resolved = NULL;
@@ -288,19 +305,14 @@ static int take_hard_link(struct unpack *u, struct entry *e, const char *target,
 		return error_new(err, ERR_INVALID, 0,
 				 "hard link '%s' names '%s', which is no file of this layer",
 				 e->path, target);
-	if (strcmp(resolved, e->path) == 0) /* itself: nothing to do */
-		return 0;
-	e->type = ENTRY_HARDLINK;
-	e->link = resolved;
-	r = replace(u, e, err);
-	if (r < 0)
-		return r;
-	/* Making way may have taken the target along: it was below the path. */
-	if (!layer_writer_get(u->w, resolved))
+	if (path_within(resolved, e->path)) {
+		if (strcmp(resolved, e->path) == 0) /* itself: nothing to do */
+			return 0;
 		return error_new(err, ERR_INVALID, 0, "hard link '%s' replaces what it names",
 				 e->path);
-	*map_puts(&u->targets, resolved) = u;
-	return layer_writer_put(u->w, e, err);
+	}
+	return to->type == ENTRY_FILE ? put_hard_link(u, e, resolved, err)
+				      : put_copy(u, e, to, err);
 }
 
 static int write_hole(struct unpack *u, uint64_t n, struct error **err)
@@ -358,7 +370,7 @@ static int take_file(struct unpack *u, struct archive *a, struct archive_entry *
 	u->file_bytes += e->size;
 	r = check_size(u, err);
 	if (r == 0)
-		r = replace(u, e, err);
+		r = check_replaced(u, e, err);
 	if (r == 0)
 		r = layer_writer_file(u->w, e, err);
 	if (r < 0)
@@ -442,7 +454,7 @@ static int take_typed(struct unpack *u, struct archive *a, struct archive_entry 
 	default: /* sockets: they live only as long as a process */
 		return 0;
 	}
-	r = replace(u, e, err);
+	r = check_replaced(u, e, err);
 	if (r == 0 && e->type == ENTRY_SYMLINK)
 		free(TAKE_PTR(u->parent));
 	return r < 0 ? r : layer_writer_put(u->w, e, err);

@@ -1,0 +1,396 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "engine/unpack.h"
+#include "store/index.h"
+#include "tar_build.h"
+
+static char root[] = "/tmp/kiln-unpack-XXXXXX";
+static struct store *store;
+
+struct source {
+	const struct buf *bytes;
+	size_t at;
+};
+
+static int read_source(void *data, void *p, size_t n, size_t *ret, struct error **err)
+{
+	struct source *s = data;
+
+	(void)err;
+	*ret = s->bytes->n - s->at < n ? s->bytes->n - s->at : n;
+	memcpy(p, s->bytes->p + s->at, *ret);
+	s->at += *ret;
+	return 0;
+}
+
+static int unpack(const struct buf *tar, struct layer_writer **w, struct error **err)
+{
+	struct source s = {.bytes = tar};
+	struct unpack_result result;
+	struct digest expect = digest_of(tar->p, tar->n);
+	int r;
+
+	assert_int_equal(layer_writer_open(store, w, NULL), 0);
+	r = unpack_layer(*w, read_source, &s, &result, err);
+	if (r == 0)
+		assert_true(digest_equal(&result.diff_id, &expect));
+	return r;
+}
+
+/* Unpacks a tar that is fine and returns its index; *ret_fd is the dir. */
+static struct index *unpack_good(const struct buf *tar, int *ret_fd)
+{
+	_cleanup_(layer_writer_freep) struct layer_writer *w = NULL;
+	_cleanup_(error_freep) struct error *err = NULL;
+	struct index *index = NULL;
+	int64_t id;
+
+	if (unpack(tar, &w, &err) < 0 || layer_writer_commit(w, &id, &err) < 0)
+		fail_msg("%s", error_text(err));
+	assert_int_equal(layer_index(store, id, &index, NULL), 0);
+	*ret_fd = layer_dir_open(store, id, NULL);
+	assert_true(*ret_fd >= 0);
+	return index;
+}
+
+static bool find(const struct index *i, const char *path, struct entry *ret)
+{
+	int64_t at = index_find(i, path);
+
+	if (at >= 0)
+		index_entry(i, (size_t)at, ret);
+	return at >= 0;
+}
+
+static void expect_refused(const struct buf *tar, int code, const char *text)
+{
+	_cleanup_(layer_writer_freep) struct layer_writer *w = NULL;
+	_cleanup_(error_freep) struct error *err = NULL;
+
+	assert_int_equal(unpack(tar, &w, &err), -code);
+	if (!strstr(error_text(err), text))
+		fail_msg("'%s' does not say '%s'", error_text(err), text);
+}
+
+static void files_keep_their_bytes_owner_mode_and_time(void **state)
+{
+	_cleanup_buf_ struct buf tar = BUF_INIT;
+	_cleanup_close_ int fd = -1;
+	struct index *index;
+	struct entry e;
+	struct stat st;
+
+	(void)state;
+	TAR_ADD(&tar, .name = "./", .type = '5', .mode = 0755);
+	TAR_ADD(&tar, .name = "./d/", .type = '5', .mode = 01750, .mtime = 5);
+	TAR_ADD(&tar, .name = "/d//f", .type = '0', .data = "hello", .mode = 04755, .mtime = 77);
+	TAR_ADD(&tar, .name = "d/h", .type = '1', .link = "/d/f");
+	TAR_ADD(&tar, .name = "d/s", .type = '2', .link = "../../../etc/passwd");
+	TAR_ADD(&tar, .name = "p", .type = '6');
+	tar_end(&tar);
+	buf_adds(&tar, "what follows the end counts");
+	index = unpack_good(&tar, &fd);
+	assert_true(find(index, "d/f", &e));
+	assert_int_equal(e.type, ENTRY_FILE);
+	assert_int_equal(e.mode, 04755);
+	assert_int_equal(e.mtime, 77);
+	assert_int_equal(e.size, 5);
+	assert_true(find(index, "d", &e));
+	assert_int_equal(e.mode, 01750);
+	assert_true(find(index, "d/h", &e));
+	assert_int_equal(e.type, ENTRY_HARDLINK);
+	assert_string_equal(e.link, "d/f");
+	assert_true(find(index, "d/s", &e));
+	assert_string_equal(e.link, "../../../etc/passwd");
+	assert_int_equal(fstatat(fd, "d/h", &st, 0), 0);
+	assert_int_equal(st.st_nlink, 2);
+	assert_int_equal(st.st_mode & 07777, 04755);
+	assert_int_equal(fstatat(fd, "d", &st, 0), 0);
+	assert_int_equal(st.st_mtime, 5);
+	index_unref(index);
+}
+
+static void names_are_bytes_that_nobody_changes(void **state)
+{
+	/* e and a combining acute, which normalisation would join; and a byte that is no UTF-8. */
+	static const char name[] = "e\xcc\x81", odd[] = "b\xff", target[] = "x\xcc\x81y";
+	_cleanup_buf_ struct buf tar = BUF_INIT;
+	_cleanup_close_ int fd = -1;
+	struct index *index;
+	struct entry e;
+
+	(void)state;
+	tar_pax(&tar, "path", name, strlen(name));
+	TAR_ADD(&tar, .name = "short", .type = '0', .data = "1");
+	tar_pax(&tar, "linkpath", target, strlen(target));
+	TAR_ADD(&tar, .name = odd, .type = '2', .link = "t");
+	tar_pax(&tar, "linkpath", name, strlen(name));
+	TAR_ADD(&tar, .name = "hard", .type = '1', .link = "t");
+	tar_end(&tar);
+	index = unpack_good(&tar, &fd);
+	assert_true(find(index, name, &e));
+	assert_true(find(index, odd, &e));
+	assert_string_equal(e.link, target);
+	assert_true(find(index, "hard", &e));
+	assert_string_equal(e.link, name);
+	index_unref(index);
+}
+
+static void names_that_lead_out_are_refused(void **state)
+{
+	static const char *const names[] = {"../x", "a/../../x", "a/..", ".."};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		_cleanup_buf_ struct buf tar = BUF_INIT, hard = BUF_INIT;
+
+		TAR_ADD(&tar, .name = names[i], .type = '0', .data = "x");
+		expect_refused(&tar, ERR_INVALID, "leads out");
+		TAR_ADD(&hard, .name = "h", .type = '1', .link = names[i]);
+		expect_refused(&hard, ERR_INVALID, "leads out");
+	}
+}
+
+static void names_below_a_symlink_stay_inside_the_layer(void **state)
+{
+	_cleanup_buf_ struct buf tar = BUF_INIT, loop = BUF_INIT;
+	_cleanup_close_ int fd = -1;
+	struct index *index;
+	struct entry e;
+
+	(void)state;
+	TAR_ADD(&tar, .name = "usr/lib", .type = '5', .mode = 0755);
+	TAR_ADD(&tar, .name = "lib", .type = '2', .link = "usr/lib");
+	TAR_ADD(&tar, .name = "out", .type = '2', .link = "/../../tmp");
+	TAR_ADD(&tar, .name = "lib/f", .type = '0', .data = "x");
+	TAR_ADD(&tar, .name = "out/g", .type = '0', .data = "y");
+	tar_end(&tar);
+	index = unpack_good(&tar, &fd);
+	assert_true(find(index, "usr/lib/f", &e));
+	assert_true(find(index, "tmp/g", &e));
+	assert_true(find(index, "lib", &e));
+	assert_int_equal(e.type, ENTRY_SYMLINK);
+	index_unref(index);
+	TAR_ADD(&loop, .name = "a", .type = '2', .link = "b");
+	TAR_ADD(&loop, .name = "b", .type = '2', .link = "a");
+	TAR_ADD(&loop, .name = "a/f", .type = '0', .data = "x");
+	expect_refused(&loop, ERR_INVALID, "symlinks");
+}
+
+static void whiteouts_hide_lower_layers_only(void **state)
+{
+	_cleanup_buf_ struct buf tar = BUF_INIT;
+	_cleanup_close_ int fd = -1;
+	struct index *index;
+	struct entry e;
+	struct stat st;
+
+	(void)state;
+	TAR_ADD(&tar, .name = "d", .type = '5', .mode = 0700);
+	TAR_ADD(&tar, .name = "d/.wh.gone", .type = '0');
+	TAR_ADD(&tar, .name = "d/stays", .type = '0', .data = "1");
+	TAR_ADD(&tar, .name = "d/.wh.stays", .type = '0');
+	TAR_ADD(&tar, .name = "o/.wh..wh..opq", .type = '0');
+	TAR_ADD(&tar, .name = "o", .type = '5', .mode = 0711);
+	TAR_ADD(&tar, .name = ".wh.again", .type = '0');
+	TAR_ADD(&tar, .name = "again", .type = '5', .mode = 0755);
+	TAR_ADD(&tar, .name = ".wh..wh.plnk", .type = '0');
+	TAR_ADD(&tar, .name = "dev", .type = '3');
+	tar_end(&tar);
+	index = unpack_good(&tar, &fd);
+	assert_true(find(index, "d/gone", &e));
+	assert_int_equal(e.type, ENTRY_WHITEOUT);
+	assert_true(find(index, "d/stays", &e));
+	assert_int_equal(e.type, ENTRY_FILE);
+	assert_true(find(index, "o", &e));
+	assert_true(e.opaque);
+	assert_int_equal(e.mode, 0711);
+	assert_true(find(index, "again", &e));
+	assert_int_equal(e.type, ENTRY_DIR);
+	assert_true(e.opaque);
+	assert_true(find(index, "dev", &e));
+	assert_int_equal(e.type, ENTRY_WHITEOUT);
+	assert_false(find(index, ".wh..wh.plnk", &e));
+	assert_int_equal(fstatat(fd, "d/gone", &st, AT_SYMLINK_NOFOLLOW), 0);
+	assert_true(S_ISCHR(st.st_mode) && st.st_rdev == 0);
+	index_unref(index);
+}
+
+static void whiteouts_of_nothing_are_refused(void **state)
+{
+	static const char *const names[] = {"a/.wh.", "a/.wh..", "a/.wh..."};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		_cleanup_buf_ struct buf tar = BUF_INIT;
+
+		TAR_ADD(&tar, .name = names[i], .type = '0');
+		expect_refused(&tar, ERR_INVALID, "whiteout of nothing");
+	}
+}
+
+static void of_several_entries_of_one_name_the_last_counts(void **state)
+{
+	_cleanup_buf_ struct buf tar = BUF_INIT;
+	_cleanup_close_ int fd = -1;
+	struct index *index;
+	struct entry e;
+
+	(void)state;
+	TAR_ADD(&tar, .name = "f", .type = '0', .data = "first");
+	TAR_ADD(&tar, .name = "f", .type = '0', .data = "2nd");
+	TAR_ADD(&tar, .name = "d", .type = '5', .mode = 0700);
+	TAR_ADD(&tar, .name = "d/in", .type = '0', .data = "x");
+	TAR_ADD(&tar, .name = "d", .type = '5', .mode = 0755);
+	TAR_ADD(&tar, .name = "t/in", .type = '0', .data = "x");
+	TAR_ADD(&tar, .name = "t", .type = '2', .link = "d");
+	tar_end(&tar);
+	index = unpack_good(&tar, &fd);
+	assert_true(find(index, "f", &e));
+	assert_int_equal(e.size, 3);
+	assert_true(find(index, "d", &e));
+	assert_int_equal(e.mode, 0755);
+	assert_true(find(index, "d/in", &e));
+	assert_true(find(index, "t", &e));
+	assert_int_equal(e.type, ENTRY_SYMLINK);
+	assert_false(find(index, "t/in", &e));
+	index_unref(index);
+}
+
+static void hard_links_name_earlier_files_of_the_layer(void **state)
+{
+	_cleanup_buf_ struct buf absent = BUF_INIT, dir = BUF_INIT, again = BUF_INIT, ok = BUF_INIT;
+	_cleanup_close_ int fd = -1;
+	struct index *index;
+	struct entry e;
+
+	(void)state;
+	TAR_ADD(&absent, .name = "h", .type = '1', .link = "nowhere");
+	expect_refused(&absent, ERR_INVALID, "no file of this layer");
+	TAR_ADD(&dir, .name = "d", .type = '5', .mode = 0755);
+	TAR_ADD(&dir, .name = "h", .type = '1', .link = "d");
+	expect_refused(&dir, ERR_INVALID, "no file of this layer");
+	TAR_ADD(&again, .name = "f", .type = '0', .data = "1");
+	TAR_ADD(&again, .name = "h", .type = '1', .link = "f");
+	TAR_ADD(&again, .name = "f", .type = '0', .data = "2");
+	expect_refused(&again, ERR_UNSUPPORTED, "comes again");
+	TAR_ADD(&ok, .name = "s", .type = '2', .link = "target");
+	TAR_ADD(&ok, .name = "s2", .type = '1', .link = "s");
+	TAR_ADD(&ok, .name = "f", .type = '0', .data = "1");
+	TAR_ADD(&ok, .name = "h", .type = '1', .link = "f");
+	TAR_ADD(&ok, .name = "h2", .type = '1', .link = "h");
+	TAR_ADD(&ok, .name = "f", .type = '1', .link = "f");
+	tar_end(&ok);
+	index = unpack_good(&ok, &fd);
+	assert_true(find(index, "s2", &e));
+	assert_int_equal(e.type, ENTRY_SYMLINK);
+	assert_string_equal(e.link, "target");
+	assert_true(find(index, "h2", &e));
+	assert_string_equal(e.link, "f");
+	index_unref(index);
+}
+
+static void capabilities_are_kept_as_v2_and_other_xattrs_dropped(void **state)
+{
+	static const uint8_t v3[24] = {1, 0, 0, 3, 0xff, [20] = 0xe8, [21] = 3};
+	static const uint8_t expect[20] = {1, 0, 0, 2, 0xff};
+	_cleanup_buf_ struct buf tar = BUF_INIT;
+	_cleanup_close_ int fd = -1;
+	struct index *index;
+	struct entry e;
+
+	(void)state;
+	tar_pax(&tar, "SCHILY.xattr.security.capability", v3, sizeof(v3));
+	TAR_ADD(&tar, .name = "ping", .type = '0', .data = "x", .mode = 0755);
+	tar_pax(&tar, "SCHILY.xattr.trusted.overlay.opaque", "y", 1);
+	TAR_ADD(&tar, .name = "d", .type = '5', .mode = 0755);
+	tar_end(&tar);
+	index = unpack_good(&tar, &fd);
+	assert_true(find(index, "ping", &e));
+	assert_int_equal(e.capability_size, 20);
+	assert_memory_equal(e.capability, expect, 20);
+	assert_true(find(index, "d", &e));
+	assert_false(e.opaque);
+	index_unref(index);
+}
+
+static void damaged_tars_are_refused(void **state)
+{
+	_cleanup_buf_ struct buf tar = BUF_INIT, noise = BUF_INIT;
+
+	(void)state;
+	TAR_ADD(&tar, .name = "f", .type = '0', .data = "0123456789");
+	buf_truncate(&tar, 512 + 5);
+	expect_refused(&tar, ERR_CORRUPT, "damaged");
+	for (int i = 0; i < 2048; i++)
+		buf_addc(&noise, (char)(i * 7 + 1));
+	expect_refused(&noise, ERR_CORRUPT, "damaged");
+}
+
+static void a_bomb_is_refused_by_its_ratio(void **state)
+{
+	/* A sparse file of 8 GiB in a few hundred bytes, as GNU tar writes it (PAX 0.1). */
+	_cleanup_buf_ struct buf tar = BUF_INIT;
+	static const char size[] = "8589934592", map[] = "0,1";
+
+	(void)state;
+	{
+		_cleanup_buf_ struct buf rec = BUF_INIT;
+
+		buf_adds(&rec, "22 GNU.sparse.major=0\n22 GNU.sparse.minor=1\n");
+		buf_addf(&rec, "%zu GNU.sparse.size=%s\n", strlen(size) + 20, size);
+		buf_addf(&rec, "25 GNU.sparse.numblocks=1\n");
+		buf_addf(&rec, "%zu GNU.sparse.map=%s\n", strlen(map) + 19, map);
+		TAR_ADD(&tar, .name = "pax", .type = 'x', .data = rec.p, .size = rec.n);
+	}
+	TAR_ADD(&tar, .name = "bomb", .type = '0', .data = "x");
+	tar_end(&tar);
+	expect_refused(&tar, ERR_INVALID, "bomb");
+}
+
+static int setup(void **state)
+{
+	_cleanup_(error_freep) struct error *err = NULL;
+
+	(void)state;
+	assert_non_null(mkdtemp(root));
+	if (store_open(root, &store, &err) < 0)
+		fail_msg("%s", error_text(err));
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	store_close(store);
+	return fs_remove_tree(AT_FDCWD, root);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(files_keep_their_bytes_owner_mode_and_time),
+		cmocka_unit_test(names_are_bytes_that_nobody_changes),
+		cmocka_unit_test(names_that_lead_out_are_refused),
+		cmocka_unit_test(names_below_a_symlink_stay_inside_the_layer),
+		cmocka_unit_test(whiteouts_hide_lower_layers_only),
+		cmocka_unit_test(whiteouts_of_nothing_are_refused),
+		cmocka_unit_test(of_several_entries_of_one_name_the_last_counts),
+		cmocka_unit_test(hard_links_name_earlier_files_of_the_layer),
+		cmocka_unit_test(capabilities_are_kept_as_v2_and_other_xattrs_dropped),
+		cmocka_unit_test(damaged_tars_are_refused),
+		cmocka_unit_test(a_bomb_is_refused_by_its_ratio),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
