@@ -1,0 +1,53 @@
+/* Hostile archives, unpacked into a layer that is thrown away: nothing may crash, and nothing may
+ * be written beside the layer. */
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "engine/layer_edit.h"
+#include "engine/unpack_archive.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static char dir[] = "/tmp/kiln-fuzz-archive-XXXXXX";
+static struct store *store;
+
+static void clean_up(void)
+{
+	store_close(store);
+	(void)fs_remove_tree(AT_FDCWD, dir);
+}
+
+static void open_store(void)
+{
+	if (!mkdtemp(dir) || store_open(dir, &store, NULL) < 0)
+		abort();
+	(void)atexit(clean_up);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	const struct unpack_options options = {.what = "fuzz", .dest = "dest"};
+	const struct layer_owner owner = {.mode = 0755};
+	_cleanup_(layer_edit_freep) struct layer_edit *edit = NULL;
+	_cleanup_(rootfs_freep) struct rootfs *base = NULL;
+	_cleanup_close_ int fd = memfd_create("archive", MFD_CLOEXEC);
+
+	if (!store)
+		open_store();
+	if (fd < 0 || fs_write_full(fd, data, size) < 0)
+		abort();
+	if (!unpack_archive_recognise(fd))
+		return 0;
+	if (rootfs_open(store, NULL, 0, &base, NULL) < 0 ||
+	    layer_edit_open(store, base, 1, &edit, NULL) < 0 ||
+	    layer_edit_mkdir_all(edit, "dest", &owner, NULL) < 0)
+		abort();
+	(void)unpack_archive(edit, fd, &options, NULL);
+	return 0;
+}
