@@ -20,7 +20,8 @@ struct console {
 	struct sandbox_watch watches[N_WATCHES];
 	int signals[2]; /* pipe from the handler */
 	struct sigaction old[ARRAY_SIZE(forwarded)];
-	int master; /* borrowed from the sandbox; -1: no terminal */
+	int input_fd; /* -1: nothing (more) is typed */
+	int master;   /* borrowed from the sandbox; -1: no terminal */
 	bool input, raw;
 	struct termios saved;
 	struct buf pending; /* typed, not yet taken by the process */
@@ -67,7 +68,7 @@ static void update_events(struct console *c)
 	bool waiting = c->written < c->pending.n;
 
 	c->watches[WATCH_MASTER].events = (short)(waiting ? POLLIN | POLLOUT : POLLIN);
-	c->watches[WATCH_INPUT].events = waiting ? 0 : POLLIN;
+	c->watches[WATCH_INPUT].fd = waiting ? -1 : c->input_fd;
 }
 
 static void master_ready(struct sandbox_watch *w, short revents, void *data)
@@ -102,7 +103,7 @@ static void input_ready(struct sandbox_watch *w, short revents, void *data)
 		return;
 	n = read(w->fd, chunk, sizeof(chunk));
 	if (n <= 0) {
-		w->fd = -1;
+		w->fd = c->input_fd = -1;
 		return;
 	}
 	buf_clear(&c->pending);
@@ -136,7 +137,7 @@ static void open_terminal(struct console *c)
 	if (!c->input)
 		return;
 	make_raw(c);
-	c->watches[WATCH_INPUT].fd = STDIN_FILENO;
+	c->watches[WATCH_INPUT].fd = c->input_fd = STDIN_FILENO;
 }
 
 struct console *console_open(struct sandbox *s, bool tty, bool input)
@@ -145,7 +146,7 @@ struct console *console_open(struct sandbox *s, bool tty, bool input)
 	struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
 
 	c->sandbox = s;
-	c->master = -1;
+	c->master = c->input_fd = -1;
 	c->input = input;
 	c->pending = c->notes = (struct buf)BUF_INIT;
 	c->watches[WATCH_SIGNALS] = (struct sandbox_watch){-1, POLLIN, false, signals_ready};

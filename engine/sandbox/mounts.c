@@ -229,7 +229,8 @@ void mounts_open(struct plan *p)
 		if (fstat(item->fd, &st) < 0)
 			fail(errno, "look at what is mounted on '%s'", item->dest);
 		item->is_dir = S_ISDIR(st.st_mode);
-		set_attributes(item->fd, item->m.flags, true, item->dest);
+		/* Terminals are device nodes; all others are binds below /dev. */
+		set_attributes(item->fd, item->m.flags, item->m.kind != WIRE_DEVPTS, item->dest);
 	}
 }
 

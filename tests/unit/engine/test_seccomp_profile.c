@@ -1,0 +1,182 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/sched.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
+#include "engine/seccomp_profile.h"
+
+#if defined(__x86_64__)
+#define NATIVE AUDIT_ARCH_X86_64
+#elif defined(__aarch64__)
+#define NATIVE AUDIT_ARCH_AARCH64
+#else
+#error "this test knows no such machine"
+#endif
+
+static bool jump_taken(const struct sock_filter *i, uint32_t a)
+{
+	switch (BPF_OP(i->code)) {
+	case BPF_JEQ:
+		return a == i->k;
+	case BPF_JGT:
+		return a > i->k;
+	case BPF_JGE:
+		return a >= i->k;
+	case BPF_JSET:
+		return (a & i->k) != 0;
+	default:
+		fail_msg("jump %x", i->code);
+		return false;
+	}
+}
+
+/* What the kernel would do: runs the program on one call. */
+static uint32_t run_filter(uint32_t arch, int nr, uint64_t arg0)
+{
+	const struct seccomp_data data = {.nr = nr, .arch = arch, .args = {arg0}};
+	const struct buf *profile = NULL;
+	const struct sock_filter *program;
+	uint32_t a = 0;
+
+	assert_int_equal(seccomp_profile_default(&profile, NULL), 0);
+	program = (const struct sock_filter *)(const void *)profile->p;
+	for (size_t at = 0; at < profile->n / sizeof(*program); at++) {
+		const struct sock_filter *i = &program[at];
+
+		switch (BPF_CLASS(i->code)) {
+		case BPF_LD:
+			memcpy(&a, (const char *)&data + i->k, sizeof(a));
+			break;
+		case BPF_ALU:
+			assert_int_equal(BPF_OP(i->code), BPF_AND);
+			a &= i->k;
+			break;
+		case BPF_JMP:
+			if (BPF_OP(i->code) == BPF_JA)
+				at += i->k;
+			else
+				at += jump_taken(i, a) ? i->jt : i->jf;
+			break;
+		case BPF_RET:
+			return i->k;
+		default:
+			fail_msg("instruction %x", i->code);
+		}
+	}
+	fail_msg("the program has no end");
+	return 0;
+}
+
+static void expect_errno(int nr, uint64_t arg0, int errnum)
+{
+	assert_int_equal(run_filter(NATIVE, nr, arg0), SECCOMP_RET_ERRNO | (unsigned)errnum);
+}
+
+static void expect_allowed(int nr, uint64_t arg0)
+{
+	assert_int_equal(run_filter(NATIVE, nr, arg0), SECCOMP_RET_ALLOW);
+}
+
+static void what_programs_need_is_allowed(void **state)
+{
+	static const int calls[] = {
+		SYS_read,      SYS_write,  SYS_openat,	    SYS_execve, SYS_exit_group,
+		SYS_setresuid, SYS_capset, SYS_prctl,	    SYS_chroot, SYS_mknodat,
+		SYS_ptrace,    SYS_statx,  SYS_close_range, SYS_writev, SYS_futex,
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
+		expect_allowed(calls[i], 0);
+}
+
+static void what_reaches_the_host_is_denied(void **state)
+{
+	static const int calls[] = {
+		SYS_mount,
+		SYS_umount2,
+		SYS_pivot_root,
+		SYS_unshare,
+		SYS_setns,
+		SYS_keyctl,
+		SYS_add_key,
+		SYS_request_key,
+		SYS_init_module,
+		SYS_finit_module,
+		SYS_delete_module,
+		SYS_kexec_load,
+		SYS_bpf,
+		SYS_perf_event_open,
+		SYS_userfaultfd,
+		SYS_reboot,
+		SYS_swapon,
+		SYS_settimeofday,
+		SYS_open_by_handle_at,
+		SYS_quotactl,
+		SYS_io_uring_setup,
+		SYS_fsopen,
+		SYS_move_mount,
+		SYS_sethostname,
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
+		expect_errno(calls[i], 0, EPERM);
+}
+
+static void arguments_decide_where_docker_lets_them(void **state)
+{
+	(void)state;
+	expect_allowed(SYS_clone, CLONE_VM | CLONE_FS);
+	expect_errno(SYS_clone, CLONE_NEWUSER, EPERM);
+	expect_errno(SYS_clone, CLONE_NEWNS | SIGCHLD, EPERM);
+	expect_errno(SYS_clone3, 0, ENOSYS);
+	expect_allowed(SYS_personality, 0x20000);
+	expect_errno(SYS_personality, 0x40000, EPERM);
+	expect_allowed(SYS_socket, AF_INET);
+	expect_errno(SYS_socket, AF_VSOCK, EPERM);
+}
+
+static void calls_that_are_too_new_do_not_exist(void **state)
+{
+	(void)state;
+	expect_errno(700, 0, ENOSYS);
+	expect_errno(1023, 0, ENOSYS);
+}
+
+#ifdef __x86_64__
+static void the_32_bit_calls_have_the_same_rules(void **state)
+{
+	(void)state;
+	assert_int_equal(run_filter(AUDIT_ARCH_I386, 4, 0), SECCOMP_RET_ALLOW);		 /* write */
+	assert_int_equal(run_filter(AUDIT_ARCH_I386, 21, 0), SECCOMP_RET_ERRNO | EPERM); /* mount */
+	assert_int_equal(run_filter(AUDIT_ARCH_I386, 700, 0), SECCOMP_RET_ERRNO | ENOSYS);
+	/* x32 */
+	assert_int_equal(run_filter(NATIVE, 0x40000000, 0), SECCOMP_RET_ERRNO | ENOSYS);
+}
+#endif
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_programs_need_is_allowed),
+		cmocka_unit_test(what_reaches_the_host_is_denied),
+		cmocka_unit_test(arguments_decide_where_docker_lets_them),
+		cmocka_unit_test(calls_that_are_too_new_do_not_exist),
+#ifdef __x86_64__
+		cmocka_unit_test(the_32_bit_calls_have_the_same_rules),
+#endif
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
