@@ -91,6 +91,9 @@ static int read_bodies(struct df_lex *x, const struct df_strings *words, struct 
 			return r;
 		if (r == 0)
 			continue;
+		if (*ret_n == DF_HEREDOCS_MAX)
+			return error_new(err, ERR_INVALID, 0,
+					 "instruction has more than %d heredocs", DF_HEREDOCS_MAX);
 		if (!df_lex_heredoc(x, h->name, h->chomp, &h->content))
 			return error_new(err, ERR_INVALID, 0, "unterminated heredoc");
 		h->chomped = h->chomp ? df_heredoc_chomp(x->arena, h->content) : h->content;
@@ -116,6 +119,8 @@ int df_heredoc_read_all(struct df_lex *x, const char *text, const struct df_here
 	if (df_expand_words(&shell, &scratch, text, NULL, &words, NULL) == 0) {
 		for (size_t i = 0; i < words.n; i++)
 			n += strstr(words.v[i], "<<") != NULL;
+		if (n > DF_HEREDOCS_MAX + 1)
+			n = DF_HEREDOCS_MAX + 1;
 		list = arena_alloc(x->arena, n * sizeof(*list));
 		*ret = list;
 		r = read_bodies(x, &words, list, ret_n, err);

@@ -9,6 +9,8 @@
 #include "frontend/df_ast.h"
 #include "frontend/df_lex.h"
 
+enum { DF_HEREDOCS_MAX = 1000 }; /* of one instruction */
+
 /* Is this word a heredoc marker? 1 and *ret (without a body), 0, or an error in its quotes. */
 int df_heredoc_parse(struct arena *a, const char *word, struct df_heredoc *ret, struct error **err);
 /* Finds the markers of an instruction's text and takes their bodies from the lines behind it. The

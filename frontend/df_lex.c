@@ -174,7 +174,7 @@ static void keep_comment(struct df_lex *x, struct df_slice line, struct df_strin
 	text = df_trim((struct df_slice){line.p + 1, line.n - 1});
 	if (text.n == 0)
 		*comments = (struct df_strings){0};
-	else
+	else if (comments->n < DF_COMMENTS_MAX)
 		df_strings_push(x->arena, comments, arena_strndup(x->arena, text.p, text.n));
 }
 

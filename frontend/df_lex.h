@@ -13,7 +13,10 @@
 #include "frontend/df_ast.h"
 #include "frontend/df_text.h"
 
-enum { DF_LINES_MAX = 1000 * 1000 };
+enum {
+	DF_LINES_MAX = 1000 * 1000,
+	DF_COMMENTS_MAX = 200, /* kept above one instruction; the rest is dropped */
+};
 
 struct df_lex {
 	struct arena *arena;

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/buf.h"
 #include "frontend/df_lex.h"
@@ -106,7 +107,8 @@ static struct df_lint_config config_at(struct df_lint *l, const struct df_instru
 	for (size_t i = 0; at && i < at->comments.n; i++) {
 		struct df_slice s = {at->comments.v[i], strlen(at->comments.v[i])};
 
-		if (!df_lex_directive(&l->arena, s, &name, &value) || strcmp(name, "check") != 0)
+		if (strncasecmp(s.p, "check", 5) != 0 ||
+		    !df_lex_directive(&l->arena, s, &name, &value) || strcmp(name, "check") != 0)
 			continue;
 		value = arena_strndup(&l->arena, value, strcspn(value, " "));
 		if (df_lint_config_parse(value, &more, NULL) < 0)

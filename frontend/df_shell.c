@@ -94,7 +94,7 @@ static struct df_var *find_var(struct df_var *v, size_t n, const char *name)
 static void add_var(struct arena *a, struct df_var **list, size_t *n, size_t *cap, const char *name,
 		    size_t offset)
 {
-	if (find_var(*list, *n, name))
+	if (*n == DF_SHELL_VARS_MAX || find_var(*list, *n, name))
 		return;
 	if (*n == *cap) {
 		size_t new_cap = *cap > 0 ? *cap * 2 : 4;

@@ -1,9 +1,15 @@
-/* Word expansion: $NAME, ${NAME...}, quotes and escapes, as Dockerfile instructions use them
- * (FEATURES: variable expansion; the forms are documented in docs/dockerfile.md).
+/* Word expansion: variables, quotes and escapes as Dockerfile instructions use them.
  *
- * Results live in the arena that the caller gives. Errors are ERR_INVALID: `failed to process
- * "...": reason`. Nesting is limited to DF_SHELL_DEPTH_MAX and results to DF_SHELL_RESULT_MAX
- * bytes.
+ *	$name ${name}		the value, or nothing
+ *	${name:-word} ${name-word}	word if unset or empty / unset
+ *	${name:+word} ${name+word}	word if set and not empty / set
+ *	${name:?word} ${name?word}	an error with that text if unset or empty / unset
+ *	${name#pattern} ## % %%	without the shortest (longest) matching prefix (suffix)
+ *	${name/pattern/word} //	the first match (all) replaced; patterns: df_shell_pattern.h
+ *
+ * Words are expanded in turn. '...' is literal; in "..." variables are replaced and the escape
+ *character works before ", $ and itself. Results live in the arena that the caller gives. Errors
+ *are ERR_INVALID: `failed to process "...": reason`.
  */
 #ifndef KILN_FRONTEND_DF_SHELL_H
 #define KILN_FRONTEND_DF_SHELL_H
@@ -11,7 +17,9 @@
 #include "base/error.h"
 #include "frontend/df_ast.h"
 
+/* Limits. Variables beyond the last are expanded but not reported. */
 enum {
+	DF_SHELL_VARS_MAX = 256,
 	DF_SHELL_DEPTH_MAX = 64, /* ${a:-${b:-...}} */
 	DF_SHELL_RESULT_MAX = 4 * 1024 * 1024,
 };

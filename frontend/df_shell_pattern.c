@@ -182,11 +182,14 @@ int df_pattern_strip(const char *pattern, const char *value, bool suffix, bool l
 static void replace(struct matcher *m, const char *replacement, bool all, struct buf *out)
 {
 	size_t at = 0, end, last_end = SIZE_MAX;
-	bool done = false;
+	bool done = false, star = m->n_pattern > 0 && m->pattern[0] == TOKEN_STAR;
 
 	while (at <= m->n_value && !out->full && m->steps <= DF_PATTERN_STEPS_MAX) {
 		bool hit = !done && match_at(m, at, &end);
 
+		/* A leading star would have reached any later match too. */
+		if (!hit && star)
+			done = true;
 		/* An empty match right after a match does not count. */
 		if (hit && !(end == at && at == last_end)) {
 			buf_adds(out, replacement);

@@ -13,7 +13,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 
-enum { DF_PATTERN_STEPS_MAX = 50 * 1000 * 1000 };
+enum { DF_PATTERN_STEPS_MAX = 10 * 1000 * 1000 };
 
 /* Appends `value` without the shortest or longest prefix (suffix) that the pattern matches. */
 int df_pattern_strip(const char *pattern, const char *value, bool suffix, bool longest,

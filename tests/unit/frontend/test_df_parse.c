@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -432,15 +433,25 @@ static char *repeat(const char *before, const char *text, size_t n, size_t *ret_
 	return buf_take(&b);
 }
 
+/* Appends to text of repeat(), which it frees. */
+static char *add_lines(char *text, const char *line, size_t n, size_t *ret_n)
+{
+	_cleanup_free_ char *before = xasprintf("%s\n", text);
+
+	free(text);
+	return repeat(before, line, n, ret_n);
+}
+
 static void limits_are_kept(void **state)
 {
 	size_t n;
 	_cleanup_free_ char *line = repeat("FROM a\nRUN ", "x", DF_LINE_MAX - 4, &n);
-	_cleanup_(df_file_freep) struct df_file *f = parse(line);
 	_cleanup_free_ char *longer = repeat("FROM a\nRUN ", "x", DF_LINE_MAX - 3, &n);
 	_cleanup_free_ char *lines = NULL, *instructions = NULL, *file = NULL, *joined = NULL;
+	_cleanup_free_ char *heredocs = NULL;
 
 	(void)state;
+	df_file_free(parse(line));
 	refuse_n(longer, n, 2,
 		 "dockerfile parse error on line 2: dockerfile line greater than max allowed size "
 		 "of 65535");
@@ -456,6 +467,10 @@ static void limits_are_kept(void **state)
 			DF_INSTRUCTION_MAX / 31 + 1, &n);
 	refuse_n(joined, n, 2,
 		 "dockerfile parse error on line 2: instruction is longer than 4194304 bytes");
+	heredocs = repeat("FROM a\nCOPY /d", " \\\n<<a", 1001, &n);
+	heredocs = add_lines(heredocs, "a\n", 1001, &n);
+	refuse_n(heredocs, n, 2,
+		 "dockerfile parse error on line 2: instruction has more than 1000 heredocs");
 }
 
 static void ten_thousand_stages_parse(void **state)
