@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "engine/result.h"
+#include "store/lock.h"
 #include "store/record.h"
 
 /* record.data: for every output, two little-endian 32-bit numbers: its layers, and how many of
@@ -202,9 +203,32 @@ static void cache_forget(void *data, const struct digest *keys, size_t n_keys,
 	}
 }
 
+static int cache_lock(void *data, struct job *job, const struct digest *key, void **ret_lock,
+		      bool *ret_waited, struct error **err)
+{
+	struct cache_store *c = data;
+	struct lock *lock = NULL;
+	int r = lock_step(c->store, key, true, NULL, &lock, err);
+
+	*ret_waited = r == 0 && !lock;
+	if (*ret_waited)
+		r = lock_step(c->store, key, false, job_cancel(job), &lock, err);
+	if (r == 0)
+		*ret_lock = lock;
+	return r;
+}
+
+static void cache_unlock(void *data, void *lock)
+{
+	(void)data;
+	lock_release(lock);
+}
+
 const struct cache_backend cache_store_backend = {
 	.find = cache_find,
 	.add = cache_add,
 	.link = cache_link,
 	.forget = cache_forget,
+	.lock = cache_lock,
+	.unlock = cache_unlock,
 };
