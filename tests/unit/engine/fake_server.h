@@ -92,6 +92,8 @@ static inline void fake_serve_one(struct fake_server *s, int fd)
 		if (n <= 0)
 			goto out;
 		buf_add(&req.head, chunk, (size_t)n);
+		if (req.head.p[0] == 0x16) /* TLS */
+			goto out;
 	}
 	if (sscanf(req.head.p, "%7s %2047s", req.method, req.target) != 2)
 		goto out;
