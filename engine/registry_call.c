@@ -14,8 +14,8 @@ struct registry {
 	const struct config *config;
 	struct http *http;
 	struct registry_auth *auth;
-	pthread_mutex_t lock; /* protects plain */
-	struct map plain;     /* hosts that were found to speak plain HTTP */
+	pthread_mutex_t lock; /* protects schemes */
+	struct map schemes;   /* host -> "http" or "https", where it was found out */
 };
 
 struct registry *registry_new(const struct config *config)
@@ -35,7 +35,7 @@ void registry_free(struct registry *r)
 		return;
 	registry_auth_free(r->auth);
 	http_free(r->http);
-	map_release(&r->plain, NULL);
+	map_release(&r->schemes, NULL);
 	pthread_mutex_destroy(&r->lock);
 	free(r);
 }
@@ -44,7 +44,7 @@ void registry_free(struct registry *r)
 struct server {
 	char *host;   /* for messages, credentials and configuration */
 	char *url;    /* scheme://host:port */
-	bool guessed; /* the scheme is our guess: plain HTTP may be tried */
+	bool guessed; /* the scheme is a guess: the other one may be tried */
 	const char *ca;
 	bool insecure;
 };
@@ -55,16 +55,23 @@ static void server_release(struct server *s)
 	free(s->url);
 }
 
-static bool is_plain(struct registry *r, const char *host, bool set)
+static const char plain[] = "http", tls[] = "https";
+
+static const char *known_scheme(struct registry *r, const char *host)
 {
-	bool plain;
+	const char *scheme;
 
 	pthread_mutex_lock(&r->lock);
-	if (set)
-		*map_puts(&r->plain, host) = r;
-	plain = map_gets(&r->plain, host) != NULL;
+	scheme = map_gets(&r->schemes, host);
 	pthread_mutex_unlock(&r->lock);
-	return plain;
+	return scheme;
+}
+
+static void remember_scheme(struct registry *r, const char *host, const char *scheme)
+{
+	pthread_mutex_lock(&r->lock);
+	*map_puts(&r->schemes, host) = (void *)(uintptr_t)scheme;
+	pthread_mutex_unlock(&r->lock);
 }
 
 static void set_trust(struct registry *r, struct server *s, const struct registry_config *fallback)
@@ -90,6 +97,7 @@ static struct server mirror_server(struct registry *r, const struct registry_con
 static struct server origin_server(struct registry *r, const char *host)
 {
 	struct server s = {.host = xstrdup(host)};
+	const char *scheme;
 
 	set_trust(r, &s, NULL);
 	/* The reference's name of Docker's hub is not that of its server. */
@@ -97,9 +105,13 @@ static struct server origin_server(struct registry *r, const char *host)
 		s.url = xstrdup("https://registry-1.docker.io");
 		return s;
 	}
-	s.guessed = s.insecure || config_host_is_loopback(host);
-	s.url = xasprintf("%s://%s", s.guessed && is_plain(r, host, false) ? "http" : "https",
-			  host);
+	scheme = known_scheme(r, host);
+	s.guessed = !scheme && (s.insecure || config_host_is_loopback(host));
+	/* Nearly all registries on loopback are plain, and one that expects TLS says so at once,
+	 * where the other way round a plain one may wait for the end of a line. */
+	if (!scheme)
+		scheme = config_host_is_loopback(host) && !s.ca ? plain : tls;
+	s.url = xasprintf("%s://%s", scheme, host);
 	return s;
 }
 
@@ -188,28 +200,65 @@ static int ask(struct registry *r, const struct server *s, const struct registry
 	return http_perform(r->http, &req, ret, err);
 }
 
+/* Does this look like talking TLS to a plain server, or the other way round? */
+static bool is_wrong_scheme(const struct server *s, int res, const struct error *failed,
+			    const struct http_response *resp)
+{
+	if (strncmp(s->url, "https:", 6) == 0)
+		return res < 0 && resp->tls_failed;
+	/* Servers of TLS answer 400 to plain text, or hang up. */
+	return (res == 0 && resp->status == 400) ||
+	       (res == -ERR_UNAVAILABLE && error_errno(failed) == 0);
+}
+
+static bool is_success(int res, const struct http_response *resp)
+{
+	return res == 0 && resp->status >= 200 && resp->status < 300;
+}
+
+/* Asks, and where the scheme was a wrong guess asks again with the other. */
+static int ask_guessing(struct registry *r, struct server *s, const struct registry_call *call,
+			struct http_response *ret, struct error **err)
+{
+	_cleanup_(error_freep) struct error *first = NULL, *second = NULL;
+	bool was_plain = strncmp(s->url, "http:", 5) == 0;
+	int res = ask(r, s, call, ret, &first), again;
+
+	if (!is_wrong_scheme(s, res, first, ret)) {
+		if (res == 0)
+			remember_scheme(r, s->host, was_plain ? plain : tls);
+		*err = TAKE_PTR(first);
+		return res;
+	}
+	if (res == 0)
+		res = status_error(s, call, ret, &first);
+	free(s->url);
+	s->url = xasprintf("%s://%s", was_plain ? tls : plain, s->host);
+	again = ask(r, s, call, ret, &second);
+	/* No better: then the first answer was meant. */
+	if (again < 0 && is_wrong_scheme(s, again, second, ret)) {
+		*err = TAKE_PTR(first);
+		return res;
+	}
+	if (again == 0)
+		remember_scheme(r, s->host, was_plain ? tls : plain);
+	*err = TAKE_PTR(second);
+	return again;
+}
+
 static int ask_server(struct registry *r, struct server *s, const struct registry_call *call,
 		      struct http_response *ret, struct error **err)
 {
 	_cleanup_(error_freep) struct error *failed = NULL;
-	int res = ask(r, s, call, ret, &failed);
+	int res = s->guessed && !strstr(call->path, "://") ? ask_guessing(r, s, call, ret, &failed)
+							   : ask(r, s, call, ret, &failed);
 
-	if (res < 0 && ret->tls_failed && s->guessed && strncmp(s->url, "https:", 6) == 0 &&
-	    !strstr(call->path, "://")) {
-		free(s->url);
-		s->url = xasprintf("http://%s", s->host);
-		is_plain(r, s->host, true);
-		error_free(TAKE_PTR(failed));
-		res = ask(r, s, call, ret, &failed);
-	}
 	if (res < 0) {
 		if (err)
 			*err = TAKE_PTR(failed);
 		return error_wrap(err, res, "registry %s", s->host);
 	}
-	if (ret->status >= 200 && ret->status < 300)
-		return 0;
-	return status_error(s, call, ret, err);
+	return is_success(res, ret) ? 0 : status_error(s, call, ret, err);
 }
 
 /* Does this failure mean that another server may do better? */

@@ -1,0 +1,414 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "engine/oci.h"
+#include "engine/registry.h"
+#include "fake_server.h"
+
+static char dir[] = "/tmp/kiln-registry-XXXXXX";
+
+/* A registry with one manifest, and what it wants to see before it shows it. */
+struct shop {
+	const char *want;	/* Authorization that opens it; NULL: open to all */
+	const char *challenge;	/* headers of its 401 */
+	const char *claim;	/* Docker-Content-Digest it sends; NULL: none */
+	const char *want_basic; /* at the token server */
+	int status;		/* 0, or what it always answers */
+	int tokens;		/* how many were asked for */
+	char token_query[512];
+	char token_body[512];
+	char head[16]; /* methods seen: one letter a request */
+	struct buf uploaded;
+	char put_type[128];
+};
+
+static const char manifest[] = "{\"schemaVersion\":2,\"manifests\":[]}";
+
+static void answer_token(struct shop *shop, const struct fake_request *req, int fd)
+{
+	_cleanup_free_ char *auth = fake_header(req, "authorization");
+	static const char token[] = "{\"token\":\"opensesame\",\"expires_in\":300}";
+
+	shop->tokens++;
+	snprintf(shop->token_query, sizeof(shop->token_query), "%.500s", req->target);
+	snprintf(shop->token_body, sizeof(shop->token_body), "%.500s", req->body.p);
+	if (shop->want_basic && (!auth || strcmp(auth, shop->want_basic) != 0))
+		fake_answer(fd, 401, "", NULL, 0);
+	else
+		fake_answer(fd, 200, "", token, strlen(token));
+}
+
+static void answer_upload(struct shop *shop, const struct fake_request *req, int fd)
+{
+	if (strstr(req->target, "mount=")) {
+		fake_answer(fd, strstr(req->target, "from=known") ? 201 : 202,
+			    "Location: /v2/x/blobs/uploads/1\r\n", NULL, 0);
+	} else if (strcmp(req->method, "POST") == 0) {
+		fake_answer(fd, 202, "Location: /v2/x/blobs/uploads/1?state=s\r\n", NULL, 0);
+	} else {
+		buf_add(&shop->uploaded, req->body.p, req->body.n);
+		snprintf(shop->token_query, sizeof(shop->token_query), "%.500s", req->target);
+		fake_answer(fd, 201, "", NULL, 0);
+	}
+}
+
+static void serve(struct fake_server *s, const struct fake_request *req, int fd)
+{
+	struct shop *shop = s->data;
+	_cleanup_free_ char *auth = fake_header(req, "authorization");
+	_cleanup_free_ char *headers = NULL;
+	size_t seen = strlen(shop->head);
+
+	if (strncmp(req->target, "/token", 6) == 0) {
+		answer_token(shop, req, fd);
+		return;
+	}
+	if (seen + 1 < sizeof(shop->head))
+		shop->head[seen] = req->method[0];
+	if (shop->status) {
+		static const char body[] =
+			"{\"errors\":[{\"code\":\"X\",\"message\":\"told \\u001byou\"}]}";
+
+		fake_answer(fd, shop->status, "", body, strlen(body));
+	} else if (shop->want && (!auth || strcmp(auth, shop->want) != 0)) {
+		fake_answer(fd, 401, shop->challenge, NULL, 0);
+	} else if (strstr(req->target, "/blobs/uploads/")) {
+		answer_upload(shop, req, fd);
+	} else if (strcmp(req->method, "PUT") == 0) {
+		_cleanup_free_ char *type = fake_header(req, "content-type");
+
+		snprintf(shop->put_type, sizeof(shop->put_type), "%s", type ? type : "");
+		buf_add(&shop->uploaded, req->body.p, req->body.n);
+		fake_answer(fd, 201, "", NULL, 0);
+	} else if (strstr(req->target, "/manifests/")) {
+		headers = xasprintf("Content-Type: %s; charset=utf-8\r\n%s%s%s", OCI_INDEX_TYPE,
+				    shop->claim ? "Docker-Content-Digest: " : "",
+				    shop->claim ? shop->claim : "", shop->claim ? "\r\n" : "");
+		fake_answer(fd, 200, headers, strcmp(req->method, "HEAD") == 0 ? NULL : manifest,
+			    strlen(manifest));
+	} else {
+		fake_answer(fd, 404, "", NULL, 0);
+	}
+}
+
+/* A started shop and a client; `config` (may be NULL) has %s for the shop's host. */
+struct fixture {
+	struct fake_server server;
+	struct shop shop;
+	struct config config;
+	struct registry *reg;
+	struct imageref ref;
+	struct registry_manifest m;
+	struct error *err;
+};
+
+static void open_fixture(struct fixture *f)
+{
+	_cleanup_free_ char *name = NULL;
+
+	f->m = (struct registry_manifest)REGISTRY_MANIFEST_INIT;
+	f->shop.uploaded = (struct buf)BUF_INIT;
+	fake_start(&f->server, serve, &f->shop);
+	name = xasprintf("%s/x:1", f->server.host);
+	assert_int_equal(imageref_parse(name, &f->ref, NULL), 0);
+	f->reg = registry_new(&f->config);
+}
+
+static void close_fixture(struct fixture *f)
+{
+	fake_stop(&f->server);
+	registry_free(f->reg);
+	imageref_release(&f->ref);
+	registry_manifest_release(&f->m);
+	config_release(&f->config);
+	buf_release(&f->shop.uploaded);
+	error_free(f->err);
+}
+
+static void credentials(const char *host, const char *json)
+{
+	_cleanup_free_ char *path = xasprintf("%s/config.json", dir);
+	FILE *f = fopen(path, "we");
+
+	assert_non_null(f);
+	if (host)
+		fprintf(f, "{\"auths\":{\"%s\":%s}}", host, json);
+	else
+		fputs("{}", f);
+	fclose(f);
+}
+
+static void expect_text(const struct fixture *f, const char *text)
+{
+	if (!strstr(error_text(f->err), text))
+		fail_msg("'%s' does not say '%s'", error_text(f->err), text);
+}
+
+static void an_anonymous_token_is_fetched_once_and_reused(void **state)
+{
+	struct fixture f = {.shop = {.want = "Bearer opensesame"}};
+	_cleanup_free_ char *challenge = NULL;
+	struct digest digest;
+
+	(void)state;
+	credentials(NULL, NULL);
+	open_fixture(&f);
+	f.shop.challenge = challenge =
+		xasprintf("WWW-Authenticate: Bearer realm=\"http://%s/token\",service=\"shop\"\r\n",
+			  f.server.host);
+	assert_int_equal(registry_manifest_get(f.reg, &f.ref, NULL, &f.m, &f.err), 0);
+	assert_string_equal(f.m.bytes.p, manifest);
+	assert_string_equal(f.m.media_type, OCI_INDEX_TYPE);
+	assert_string_equal(f.shop.token_query, "/token?service=shop&scope=repository%3Ax%3Apull");
+	assert_int_equal(registry_manifest_head(f.reg, &f.ref, NULL, &digest, &f.err), 0);
+	assert_true(digest_equal(&digest, &f.m.digest));
+	assert_int_equal(f.shop.tokens, 1);
+	close_fixture(&f);
+}
+
+static void stored_credentials_go_to_the_token_server(void **state)
+{
+	struct fixture f = {.shop = {.want = "Bearer opensesame", .want_basic = "Basic dTpw"}};
+	_cleanup_free_ char *challenge = NULL;
+
+	(void)state;
+	open_fixture(&f);
+	credentials(f.server.host, "{\"auth\":\"dTpw\"}");
+	f.shop.challenge = challenge =
+		xasprintf("WWW-Authenticate: Basic realm=\"x\"\r\n"
+			  "WWW-Authenticate: Bearer realm=\"http://%s/token\"\r\n",
+			  f.server.host);
+	assert_int_equal(registry_manifest_get(f.reg, &f.ref, NULL, &f.m, &f.err), 0);
+	close_fixture(&f);
+}
+
+static void an_identity_token_is_exchanged(void **state)
+{
+	struct fixture f = {.shop = {.want = "Bearer opensesame"}};
+	_cleanup_free_ char *challenge = NULL;
+
+	(void)state;
+	open_fixture(&f);
+	credentials(f.server.host, "{\"identitytoken\":\"long lived\"}");
+	f.shop.challenge = challenge = xasprintf(
+		"WWW-Authenticate: Bearer realm=\"http://%s/token\",service=s\r\n", f.server.host);
+	assert_int_equal(registry_manifest_get(f.reg, &f.ref, NULL, &f.m, &f.err), 0);
+	assert_string_equal(f.shop.token_query, "/token");
+	assert_non_null(strstr(f.shop.token_body, "grant_type=refresh_token"));
+	assert_non_null(strstr(f.shop.token_body, "refresh_token=long%20lived"));
+	close_fixture(&f);
+}
+
+static void basic_credentials_answer_a_basic_challenge(void **state)
+{
+	struct fixture f = {
+		.shop = {.want = "Basic dTpw", .challenge = "WWW-Authenticate: Basic realm=x\r\n"}};
+
+	(void)state;
+	open_fixture(&f);
+	credentials(f.server.host, "{\"username\":\"u\",\"password\":\"p\"}");
+	assert_int_equal(registry_manifest_get(f.reg, &f.ref, NULL, &f.m, &f.err), 0);
+	assert_string_equal(f.shop.head, "GG");
+	/* Known from now on: no more 401s. */
+	registry_manifest_release(&f.m);
+	assert_int_equal(registry_manifest_get(f.reg, &f.ref, NULL, &f.m, &f.err), 0);
+	assert_string_equal(f.shop.head, "GGG");
+	close_fixture(&f);
+}
+
+static void without_credentials_the_hint_is_to_log_in(void **state)
+{
+	struct fixture f = {
+		.shop = {.want = "Basic dTpw", .challenge = "WWW-Authenticate: Basic realm=x\r\n"}};
+
+	(void)state;
+	credentials(NULL, NULL);
+	open_fixture(&f);
+	assert_int_equal(registry_manifest_get(f.reg, &f.ref, NULL, &f.m, &f.err), -ERR_DENIED);
+	assert_non_null(strstr(error_hint_text(f.err), "kiln login 127.0.0.1:"));
+	close_fixture(&f);
+}
+
+static void a_token_server_in_the_clear_gets_nothing(void **state)
+{
+	struct fixture f = {
+		.shop = {.want = "Bearer x",
+			 .challenge =
+				 "WWW-Authenticate: Bearer realm=\"http://192.0.2.1/token\"\r\n"}};
+
+	(void)state;
+	open_fixture(&f);
+	credentials(f.server.host, "{\"auth\":\"dTpw\"}");
+	assert_int_equal(registry_manifest_get(f.reg, &f.ref, NULL, &f.m, &f.err), -ERR_DENIED);
+	expect_text(&f, "not HTTPS");
+	close_fixture(&f);
+}
+
+static void a_manifest_that_is_not_what_was_asked_for_is_refused(void **state)
+{
+	struct fixture f = {.shop = {.claim =
+					     "sha256:1111111111111111111111111111111111111111111111"
+					     "111111111111111111"}};
+
+	(void)state;
+	credentials(NULL, NULL);
+	open_fixture(&f);
+	assert_int_equal(registry_manifest_get(f.reg, &f.ref, NULL, &f.m, &f.err), -ERR_CORRUPT);
+	expect_text(&f, "expected sha256:1111");
+	expect_text(&f, f.server.host);
+	error_free(TAKE_PTR(f.err));
+	f.shop.claim = NULL;
+	f.ref.has_digest = true;
+	f.ref.digest = digest_of("other", 5);
+	assert_int_equal(registry_manifest_get(f.reg, &f.ref, NULL, &f.m, &f.err), -ERR_CORRUPT);
+	f.ref.digest = digest_of(manifest, strlen(manifest));
+	assert_int_equal(registry_manifest_get(f.reg, &f.ref, NULL, &f.m, NULL), 0);
+	close_fixture(&f);
+}
+
+static void statuses_become_errors_that_say_what_to_do(void **state)
+{
+	static const struct {
+		int status;
+		enum err_code code;
+		const char *text;
+	} cases[] = {
+		{404, ERR_NOTFOUND, "/x:1: not found"}, {403, ERR_DENIED, "denies access"},
+		{400, ERR_INVALID, "answers 400"},	{500, ERR_UNAVAILABLE, "answers 500"},
+		{416, ERR_INVALID, "told  you"},
+	};
+
+	(void)state;
+	credentials(NULL, NULL);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct fixture f = {.shop = {.status = cases[i].status}};
+
+		open_fixture(&f);
+		assert_int_equal(registry_manifest_get(f.reg, &f.ref, NULL, &f.m, &f.err),
+				 -(int)cases[i].code);
+		expect_text(&f, cases[i].text);
+		close_fixture(&f);
+	}
+}
+
+static void add_mirrors(struct fixture *f, const char *registry, const char *first,
+			const char *second)
+{
+	_cleanup_free_ char *json =
+		xasprintf("{\"registries\":{\"%s\":{\"mirrors\":[\"http://%s\",\"http://%s\"]}}}",
+			  registry, first, second);
+
+	assert_int_equal(config_merge(&f->config, "/c", json, strlen(json), NULL), 0);
+}
+
+static void mirrors_are_asked_in_order_and_then_the_registry(void **state)
+{
+	struct shop empty = {.status = 404};
+	struct fake_server other;
+	struct fixture f = {0};
+
+	(void)state;
+	credentials(NULL, NULL);
+	fake_start(&other, serve, &empty);
+	open_fixture(&f);
+	/* The first mirror does not answer at all, the second does not have it. */
+	add_mirrors(&f, f.server.host, "127.0.0.1:1", other.host);
+	assert_int_equal(registry_manifest_get(f.reg, &f.ref, NULL, &f.m, &f.err), 0);
+	assert_int_equal(empty.head[0], 'G');
+	assert_string_equal(f.m.server, f.server.host);
+	fake_stop(&other);
+	close_fixture(&f);
+}
+
+static void a_mirror_that_answered_is_quoted_before_a_registry_that_is_away(void **state)
+{
+	struct fixture f = {.shop = {.status = 404}};
+	struct imageref away;
+
+	(void)state;
+	open_fixture(&f);
+	assert_int_equal(imageref_parse("127.0.0.1:1/x:2", &away, NULL), 0);
+	add_mirrors(&f, "127.0.0.1:1", f.server.host, f.server.host);
+	assert_int_equal(registry_manifest_get(f.reg, &away, NULL, &f.m, &f.err), -ERR_NOTFOUND);
+	expect_text(&f, "127.0.0.1:1/x:2: not found");
+	imageref_release(&away);
+	close_fixture(&f);
+}
+
+static void blobs_and_manifests_are_pushed(void **state)
+{
+	struct registry_upload up = {.digest = digest_of("layer bytes", 11), .size = 11};
+	struct fixture f = {0};
+	char path[] = "/tmp/kiln-push-XXXXXX";
+	bool yes = true;
+
+	(void)state;
+	credentials(NULL, NULL);
+	open_fixture(&f);
+	assert_int_equal(registry_push_has_blob(f.reg, &f.ref, &up.digest, NULL, &yes, NULL), 0);
+	assert_false(yes);
+	assert_int_equal(registry_push_mount(f.reg, &f.ref, "known", &up.digest, NULL, &yes, NULL),
+			 0);
+	assert_true(yes);
+	assert_int_equal(registry_push_mount(f.reg, &f.ref, "else", &up.digest, NULL, &yes, NULL),
+			 0);
+	assert_false(yes);
+	up.fd = mkstemp(path);
+	unlink(path);
+	assert_int_equal(write(up.fd, "layer bytes", 11), 11);
+	assert_int_equal(registry_push_blob(f.reg, &f.ref, &up, NULL, &f.err), 0);
+	close(up.fd);
+	assert_string_equal(f.shop.uploaded.p, "layer bytes");
+	assert_non_null(strstr(f.shop.token_query, "?state=s&digest=sha256%3A"));
+	buf_clear(&f.shop.uploaded);
+	assert_int_equal(registry_push_manifest(f.reg, &f.ref, OCI_INDEX_TYPE, manifest,
+						strlen(manifest), NULL, &f.err),
+			 0);
+	assert_string_equal(f.shop.uploaded.p, manifest);
+	assert_string_equal(f.shop.put_type, OCI_INDEX_TYPE);
+	close_fixture(&f);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	setenv("DOCKER_CONFIG", dir, 1);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	_cleanup_free_ char *path = xasprintf("%s/config.json", dir);
+
+	(void)state;
+	unlink(path);
+	return rmdir(dir);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_anonymous_token_is_fetched_once_and_reused),
+		cmocka_unit_test(stored_credentials_go_to_the_token_server),
+		cmocka_unit_test(an_identity_token_is_exchanged),
+		cmocka_unit_test(basic_credentials_answer_a_basic_challenge),
+		cmocka_unit_test(without_credentials_the_hint_is_to_log_in),
+		cmocka_unit_test(a_token_server_in_the_clear_gets_nothing),
+		cmocka_unit_test(a_manifest_that_is_not_what_was_asked_for_is_refused),
+		cmocka_unit_test(statuses_become_errors_that_say_what_to_do),
+		cmocka_unit_test(mirrors_are_asked_in_order_and_then_the_registry),
+		cmocka_unit_test(a_mirror_that_answered_is_quoted_before_a_registry_that_is_away),
+		cmocka_unit_test(blobs_and_manifests_are_pushed),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
