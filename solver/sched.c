@@ -150,6 +150,7 @@ static int find_by_definition(struct solve *s, struct node *n, bool *ret_found)
 	*ret_found = false;
 	if (!s->o->cache || n->key_state != KEY_KNOWN || n->fresh || n->must_run)
 		return 0;
+	n->looked_at = s->n_made;
 	outputs = task_results_new(n->n_outputs);
 	r = s->o->cache->find(s->o->cache_data, &n->key, n->v, NULL, &found, outputs, n->n_outputs,
 			      &err);
@@ -221,7 +222,7 @@ static void advance_key(struct solve *s, struct node *n)
 	task_submit(s, task_new(s, n, TASK_PIN, open_job(s, n)));
 }
 
-/* Nodes that are about to add a result, by the keys that others could find it under. */
+/* Nodes that add a result, by the keys that others could find it under. */
 
 static void keys_of(const struct node *n, const struct digest *ret[2])
 {
@@ -229,43 +230,48 @@ static void keys_of(const struct node *n, const struct digest *ret[2])
 	ret[1] = n->has_content_key ? &n->content_key : NULL;
 }
 
-static struct node *running_with_key_of(const struct solve *s, const struct node *n)
+static bool is_running(const struct node *n)
+{
+	return n->phase == PHASE_QUEUED || n->phase == PHASE_RUNNING;
+}
+
+/* Another node that is adding a result that n could use, or has since n was looked up. */
+static struct node *maker_for(const struct solve *s, const struct node *n)
 {
 	const struct digest *keys[2];
-	struct node *other = NULL;
 
 	if (!s->o->cache || n->must_run)
 		return NULL;
 	keys_of(n, keys);
-	if (keys[0] && !n->fresh)
-		other = map_get(&s->running, keys[0]->b, DIGEST_SIZE);
-	if (!other && keys[1])
-		other = map_get(&s->running, keys[1]->b, DIGEST_SIZE);
-	return other;
+	for (size_t i = 0; i < 2; i++) {
+		struct node *other = keys[i] && !(i == 0 && n->fresh)
+					     ? map_get(&s->makers, keys[i]->b, DIGEST_SIZE)
+					     : NULL;
+
+		if (other && (is_running(other) || other->made_at > n->looked_at))
+			return other;
+	}
+	return NULL;
 }
 
-static void register_running(struct solve *s, struct node *n)
+static void register_maker(struct solve *s, struct node *n)
 {
 	const struct digest *keys[2];
 
 	keys_of(n, keys);
 	for (size_t i = 0; i < 2; i++) {
-		void **slot = keys[i] ? map_put(&s->running, keys[i]->b, DIGEST_SIZE) : NULL;
+		void **slot = keys[i] ? map_put(&s->makers, keys[i]->b, DIGEST_SIZE) : NULL;
 
-		if (slot && !*slot)
+		if (slot && (!*slot || !is_running(*slot)))
 			*slot = n;
 	}
 }
 
-static void unregister_running(struct solve *s, struct node *n)
+/* Those that waited for n look again: it has added its result, or never will. */
+static void wake_parked(struct solve *s, struct node *n)
 {
-	const struct digest *keys[2];
 	struct node *waiting;
 
-	keys_of(n, keys);
-	for (size_t i = 0; i < 2; i++)
-		if (keys[i] && map_get(&s->running, keys[i]->b, DIGEST_SIZE) == n)
-			*map_put(&s->running, keys[i]->b, DIGEST_SIZE) = NULL;
 	while ((waiting = waiting_pop(&n->parked))) {
 		waiting->phase = PHASE_IDLE;
 		waiting->look_again = true;
@@ -279,7 +285,7 @@ static void complete(struct solve *s, struct node *n)
 {
 	n->complete = true;
 	n->phase = PHASE_IDLE;
-	unregister_running(s, n);
+	wake_parked(s, n);
 	for (size_t i = 0; i < n->n_consumers; i++)
 		if (--n->consumers[i].node->inputs_missing == 0)
 			sched_touch(s, n->consumers[i].node);
@@ -317,7 +323,7 @@ static void start_execs(struct solve *s)
 			continue;
 		}
 		n->phase = PHASE_IDLE;
-		unregister_running(s, n);
+		wake_parked(s, n);
 	}
 }
 
@@ -328,20 +334,25 @@ static void enter_run(struct solve *s, struct node *n)
 	n->phase = PHASE_IDLE;
 	if (n->inputs_missing > 0)
 		return;
-	other = running_with_key_of(s, n);
-	if (other) {
+	other = maker_for(s, n);
+	if (other && is_running(other)) {
 		n->phase = PHASE_PARKED;
 		waiting_push(&other->parked, n);
 		return;
 	}
-	register_running(s, n);
-	if (n->v->op.kind != OP_EXEC) {
-		submit_run(s, n);
+	if (other) {
+		n->look_again = true;
+		sched_touch(s, n);
 		return;
 	}
-	n->phase = PHASE_QUEUED;
-	waiting_push(&s->execs, n);
-	start_execs(s);
+	if (n->v->op.kind == OP_EXEC) {
+		n->phase = PHASE_QUEUED;
+		waiting_push(&s->execs, n);
+		start_execs(s);
+	} else {
+		submit_run(s, n);
+	}
+	register_maker(s, n);
 }
 
 static void start_prepare(struct solve *s, struct node *n)
@@ -361,6 +372,7 @@ static void start_prepare(struct solve *s, struct node *n)
 	t->parts = xmalloc(size);
 	memcpy(t->parts, n->parts, size);
 	n->phase = PHASE_PREPARING;
+	n->looked_at = s->n_made;
 	task_submit(s, t);
 }
 
@@ -446,7 +458,7 @@ static bool mend_hollow(struct solve *s, const struct task *t)
 	}
 	/* The job stays open: the step goes on when the input is there. */
 	n->phase = PHASE_IDLE;
-	unregister_running(s, n);
+	wake_parked(s, n);
 	sched_touch(s, n);
 	return true;
 }
@@ -472,6 +484,7 @@ static void collect_pin(struct solve *s, struct task *t)
 	if (t->pin.has_key)
 		n->key = cachekey_source(&n->v->op, &t->pin.key);
 	key_known(s, n, t->pin.has_key ? KEY_KNOWN : KEY_NONE);
+	sched_touch(s, n);
 }
 
 static void collect_content(struct solve *s, struct task *t)
@@ -519,6 +532,7 @@ static void collect_run(struct solve *s, struct task *t)
 		return;
 	}
 	s->stats.runs++;
+	n->made_at = ++s->n_made;
 	job_close(TAKE_PTR(n->job), 0, NULL);
 	complete(s, n);
 }

@@ -67,8 +67,9 @@ struct node {
 	struct digest content_key;
 	bool from_cache; /* `outputs` was found, not made by this solve */
 	bool complete;
-	struct result **outputs; /* NULL unless found or complete */
-	struct job *job;	 /* open from PREPARING to complete */
+	uint64_t looked_at, made_at; /* see solve.n_made; 0: never */
+	struct result **outputs;     /* NULL unless found or complete */
+	struct job *job;	     /* open from PREPARING to complete */
 
 	bool queued; /* in solve.ready */
 	struct node *next_ready;
@@ -85,7 +86,8 @@ struct solve {
 	struct node_queue ready;
 	struct node_queue execs; /* waiting for one of the max_parallelism places */
 	unsigned n_execs, max_execs;
-	struct map running; /* key -> node that is about to add a result under it */
+	struct map makers;  /* key -> node that last began to make a result for it */
+	uint64_t n_made;    /* results added; the clock of made_at and looked_at */
 	size_t announced;   /* nodes before this one were announced as cached if they are */
 	struct cancel stop; /* given to jobs; set by the first failure and by o->cancel */
 	bool interrupted;

@@ -36,6 +36,7 @@ static size_t mark_reachable(const struct edge *targets, size_t n_targets, bool 
 static void node_init(struct node *n, const struct vertex *v, struct node *const *by_id)
 {
 	n->v = v;
+	n->must_run = v->meta.ignore_cache;
 	n->n_outputs = op_n_outputs(&v->op);
 	n->inputs = xcalloc(v->n_inputs + 1, sizeof(*n->inputs));
 	n->parts = xcalloc(v->n_inputs + 1, sizeof(*n->parts));
@@ -230,7 +231,7 @@ int solver_solve(const struct solver_options *o, const struct graph *g, const st
 	for (size_t i = 0; i < s.n_nodes; i++)
 		node_release(o->ops, &s.nodes[i]);
 	free(s.nodes);
-	map_release(&s.running, NULL);
+	map_release(&s.makers, NULL);
 	cancel_release(&s.stop);
 	error_free(s.error);
 	if (o->stats)

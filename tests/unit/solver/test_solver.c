@@ -1,0 +1,505 @@
+#include "fake.h"
+
+#include "base/times.h"
+
+static int setup(void **state)
+{
+	struct fake *f = NEW(struct fake);
+
+	fake_init(f);
+	fake_source_set(f, "image://base", "base");
+	fake_source_set(f, "local://context", "a=1;b=2");
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	fake_release(*state);
+	free(*state);
+	return 0;
+}
+
+static struct vertex *chain(struct fake *f)
+{
+	return fake_exec1(f, "two", fake_exec1(f, "one", fake_source(f, "image://base")));
+}
+
+static void a_second_build_runs_nothing(void **state)
+{
+	struct fake *f = *state;
+	_cleanup_free_ char *events = NULL;
+
+	fake_expect(f, chain(f), "two(one(base))", "image://base one two");
+	fake_next_build(f);
+	fake_expect(f, chain(f), "two(one(base))", "");
+	events = strv_join(&f->events, "|");
+	assert_string_equal(events, "CACHED image://base|CACHED one|CACHED two");
+	assert_int_equal(f->stats.definition_hits, 3);
+}
+
+static void a_changed_step_runs_and_so_do_those_above(void **state)
+{
+	struct fake *f = *state;
+
+	fake_expect(f, chain(f), "two(one(base))", "image://base one two");
+	fake_next_build(f);
+	fake_expect(f, fake_exec1(f, "two", fake_exec1(f, "uno", fake_source(f, "image://base"))),
+		    "two(uno(base))", "uno two");
+	assert_int_equal(fake_count(&f->events, "CACHED image://base"), 1);
+	assert_int_equal(fake_count(&f->events, "STARTED uno"), 1);
+	assert_int_equal(fake_count(&f->events, "DONE uno"), 1);
+}
+
+static void a_moved_base_image_runs_all(void **state)
+{
+	struct fake *f = *state;
+
+	fake_expect(f, chain(f), "two(one(base))", "image://base one two");
+	fake_next_build(f);
+	fake_source_set(f, "image://base", "newer");
+	fake_expect(f, chain(f), "two(one(newer))", "image://base one two");
+}
+
+static void another_name_of_an_equal_base_hits(void **state)
+{
+	struct fake *f = *state;
+
+	fake_source_set(f, "image://alias", "base");
+	fake_expect(f, chain(f), "two(one(base))", "image://base one two");
+	fake_next_build(f);
+	fake_expect(f, fake_exec1(f, "two", fake_exec1(f, "one", fake_source(f, "image://alias"))),
+		    "two(one(base))", "");
+}
+
+static struct vertex *copy_a(struct fake *f)
+{
+	return fake_exec2(f, "copy", fake_source(f, "image://base"),
+			  fake_source(f, "local://context"), "a");
+}
+
+static void a_context_counts_by_what_is_selected_of_it(void **state)
+{
+	struct fake *f = *state;
+
+	fake_expect(f, fake_exec1(f, "top", copy_a(f)), "top(copy(base,1))",
+		    "local://context image://base copy top");
+	assert_int_equal(fake_count(&f->events, "DONE local://context"), 1);
+
+	fake_next_build(f);
+	fake_source_set(f, "local://context", "a=1;b=3");
+	fake_expect(f, fake_exec1(f, "top", copy_a(f)), "top(copy(base,1))", "local://context");
+	assert_int_equal(fake_count(&f->events, "DONE local://context"), 1);
+	assert_int_equal(fake_count(&f->events, "CACHED top"), 1);
+
+	fake_next_build(f);
+	fake_source_set(f, "local://context", "a=9;b=3");
+	fake_expect(f, fake_exec1(f, "top", copy_a(f)), "top(copy(base,9))",
+		    "local://context copy top");
+}
+
+static struct vertex *through_const(struct fake *f, const char *first)
+{
+	struct vertex *v = fake_exec1(f, first, fake_source(f, "image://base"));
+
+	return fake_exec1(f, "top", fake_exec1(f, "const:X", v));
+}
+
+static void a_step_that_leaves_what_it_left_before_cuts_off(void **state)
+{
+	struct fake *f = *state;
+	size_t keys;
+
+	fake_expect(f, through_const(f, "one"), "top(X)", "image://base one const:X top");
+	keys = cache_memory_size(f->cache);
+	fake_next_build(f);
+	fake_expect(f, through_const(f, "uno"), "top(X)", "uno const:X");
+	assert_int_equal(f->stats.content_hits, 1);
+	assert_int_equal(fake_count(&f->events, "CACHED top"), 1);
+	assert_int_equal(fake_count(&f->events, "STARTED top"), 0);
+	/* Two keys for each of the two that ran, and the definition key that was linked. */
+	assert_int_equal(cache_memory_size(f->cache), keys + 2 + 2 + 1);
+
+	fake_next_build(f);
+	fake_expect(f, through_const(f, "uno"), "top(X)", "");
+	assert_int_equal(f->stats.content_hits, 0);
+}
+
+static void a_remote_input_leaves_only_the_definition_key(void **state)
+{
+	struct fake *f = *state;
+	size_t keys;
+
+	fake_source_set(f, "image://remote", "far");
+	fake_expect(f, fake_exec1(f, "one", fake_source(f, "image://remote")), "one(far)",
+		    "image://remote one");
+	keys = cache_memory_size(f->cache);
+	assert_int_equal(keys, 2);
+	fake_next_build(f);
+	fake_expect(f, fake_exec1(f, "one", fake_source(f, "image://remote")), "one(far)", "");
+}
+
+static void content_that_cannot_be_told_leaves_no_key_at_all(void **state)
+{
+	struct fake *f = *state;
+
+	fake_source_set(f, "local://remote", "far");
+	for (int i = 0; i < 2; i++) {
+		fake_next_build(f);
+		fake_expect(f,
+			    fake_exec1(f, "two",
+				       fake_exec1(f, "one", fake_source(f, "local://remote"))),
+			    "two(one(far))",
+			    i == 0 ? "local://remote one two" : "local://remote one");
+	}
+}
+
+static void independent_steps_run_at_once(void **state)
+{
+	struct fake *f = *state;
+	struct vertex *base = fake_source(f, "image://base");
+
+	f->gate = 3;
+	assert_int_equal(
+		fake_solve(
+			f,
+			fake_exec(f, &(struct fake_step){.text = "join",
+							 .inputs = {fake_exec1(f, "gate1", base),
+								    fake_exec1(f, "gate2", base),
+								    fake_exec1(f, "gate3", base)},
+							 .n = 3}),
+			NULL, NULL),
+		0);
+	assert_true(f->most_running >= 3);
+}
+
+static void max_parallelism_bounds_execs(void **state)
+{
+	struct fake *f = *state;
+	struct vertex *base = fake_source(f, "image://base");
+	struct vertex *top = base;
+
+	f->max_parallelism = 2;
+	f->gate = 2;
+	for (int i = 0; i < 4; i++) {
+		_cleanup_free_ char *a = xasprintf("gate a%d", i), *b = xasprintf("gate b%d", i);
+		_cleanup_free_ char *c = xasprintf("top%d", i);
+
+		top = fake_exec(f, &(struct fake_step){.text = c,
+						       .inputs = {top, fake_exec1(f, a, base),
+								  fake_exec1(f, b, base)},
+						       .n = 3});
+	}
+	assert_int_equal(fake_solve(f, top, NULL, NULL), 0);
+	assert_int_equal(f->most_running, 2);
+}
+
+static void equal_vertices_are_one(void **state)
+{
+	struct fake *f = *state;
+
+	assert_ptr_equal(chain(f), chain(f));
+	fake_expect(f, fake_exec2(f, "join", chain(f), chain(f), NULL),
+		    "join(two(one(base)),two(one(base)))", "image://base one two join");
+}
+
+static void vertices_of_equal_keys_run_once(void **state)
+{
+	struct fake *f = *state;
+	struct vertex *base = fake_source(f, "image://base");
+	struct vertex *a = fake_exec1(f, "one", base);
+	struct vertex *b = fake_exec(
+		f, &(struct fake_step){.text = "one", .inputs = {base}, .n = 1, .proxy = "p"});
+
+	assert_ptr_not_equal(a, b);
+	fake_expect(f, fake_exec2(f, "join", a, b, NULL), "join(one(base),one(base))",
+		    "image://base one join");
+	assert_int_equal(fake_count(&f->events, "DONE one"), 1);
+	assert_int_equal(fake_count(&f->events, "CACHED one"), 1);
+}
+
+static void the_first_failure_cancels_the_rest(void **state)
+{
+	struct fake *f = *state;
+	_cleanup_(error_freep) struct error *err = NULL;
+	struct vertex *base = fake_source(f, "image://base");
+	struct vertex *bad =
+		fake_exec(f, &(struct fake_step){.text = "fail1",
+						 .inputs = {fake_exec1(f, "gate1", base)},
+						 .n = 1,
+						 .file = "Dockerfile",
+						 .line = 7});
+	struct vertex *blocked = fake_exec1(f, "block1", fake_exec1(f, "gate2", base));
+	struct vertex *never = fake_exec2(f, "never", bad, blocked, NULL);
+
+	f->gate = 2;
+	assert_int_equal(fake_solve(f, never, NULL, &err), -ERR_PROCESS);
+	assert_string_equal(error_text(err), "fail1 did");
+	assert_string_equal(error_file(err), "Dockerfile");
+	assert_int_equal(error_span(err).line, 7);
+	assert_int_equal(fake_count(&f->events, "FAILED fail1"), 1);
+	assert_int_equal(fake_count(&f->events, "STARTED block1"),
+			 fake_count(&f->events, "CANCELED block1"));
+	assert_int_equal(fake_count(&f->ran, "never"), 0);
+	assert_int_equal(f->running, 0);
+}
+
+static void what_finished_before_a_failure_is_kept(void **state)
+{
+	struct fake *f = *state;
+
+	assert_int_equal(fake_solve(f, fake_exec1(f, "fail", chain(f)), NULL, NULL), -ERR_PROCESS);
+	fake_next_build(f);
+	fake_expect(f, chain(f), "two(one(base))", "");
+}
+
+static void a_source_that_cannot_be_pinned_fails_with_its_name(void **state)
+{
+	struct fake *f = *state;
+	_cleanup_(error_freep) struct error *err = NULL;
+
+	assert_int_equal(
+		fake_solve(f, fake_exec1(f, "one", fake_source(f, "image://none")), NULL, &err),
+		-ERR_NOTFOUND);
+	assert_non_null(strstr(error_text(err), "image://none"));
+	assert_int_equal(fake_count(&f->events, "FAILED image://none"), 1);
+}
+
+static void *interrupt(void *data)
+{
+	struct fake *f = data;
+
+	pthread_mutex_lock(&f->lock);
+	while (f->running == 0 || fake_count(&f->ran, "block") == 0)
+		pthread_cond_wait(&f->changed, &f->lock);
+	pthread_mutex_unlock(&f->lock);
+	cancel_set(&f->cancel);
+	return NULL;
+}
+
+static void an_interrupt_stops_running_steps(void **state)
+{
+	struct fake *f = *state;
+	_cleanup_(error_freep) struct error *err = NULL;
+	struct vertex *v = fake_exec1(f, "block", fake_source(f, "image://base"));
+	pthread_t thread;
+
+	assert_int_equal(pthread_create(&thread, NULL, interrupt, f), 0);
+	assert_int_equal(fake_solve(f, fake_exec1(f, "never", v), NULL, &err), -ERR_CANCELED);
+	pthread_join(thread, NULL);
+	assert_int_equal(fake_count(&f->events, "CANCELED block"), 1);
+	assert_int_equal(fake_count(&f->ran, "never"), 0);
+}
+
+static void an_interrupt_before_the_start_runs_nothing(void **state)
+{
+	struct fake *f = *state;
+
+	cancel_set(&f->cancel);
+	assert_int_equal(fake_solve(f, chain(f), NULL, NULL), -ERR_CANCELED);
+	assert_int_equal(f->ran.n, 0);
+}
+
+/* Makes the cached result of `v` hollow, as a lazy blob that is gone does. */
+static void make_hollow(struct fake *f, struct vertex *v)
+{
+	const struct edge edge = {.vertex = v};
+	struct result *result = NULL;
+
+	assert_int_equal(fake_solve_edges(f, &edge, 1, &result, NULL), 0);
+	atomic_store(&result->hollow, true);
+	fake_unref(result);
+}
+
+static void a_hollow_hit_is_run_after_all(void **state)
+{
+	struct fake *f = *state;
+
+	make_hollow(f, chain(f));
+	fake_next_build(f);
+	fake_expect(f, fake_exec1(f, "top", chain(f)), "top(two(one(base)))", "top two top");
+	assert_int_equal(f->stats.hollow, 1);
+	assert_int_equal(fake_count(&f->events, "CACHED two"), 1);
+	assert_int_equal(fake_count(&f->events, "DONE two"), 1);
+	assert_int_equal(fake_count(&f->events, "DONE top"), 1);
+	assert_int_equal(fake_count(&f->events, "FAILED top"), 0);
+
+	fake_next_build(f);
+	fake_expect(f, fake_exec1(f, "top", chain(f)), "top(two(one(base)))", "");
+}
+
+static void a_chain_of_hollow_hits_is_run_from_the_bottom(void **state)
+{
+	struct fake *f = *state;
+	struct vertex *base = fake_source(f, "image://base");
+
+	make_hollow(f, chain(f));
+	make_hollow(f, fake_exec1(f, "one", base));
+	make_hollow(f, base);
+	fake_next_build(f);
+	fake_expect(f, fake_exec1(f, "top", chain(f)), "top(two(one(base)))",
+		    "top two one image://base one two top");
+	assert_int_equal(f->stats.hollow, 3);
+}
+
+static void two_consumers_of_one_hollow_hit_wait_for_one_run(void **state)
+{
+	struct fake *f = *state;
+	struct vertex *one;
+
+	make_hollow(f, chain(f));
+	fake_next_build(f);
+	one = chain(f);
+	assert_int_equal(fake_solve(f,
+				    fake_exec2(f, "join", fake_exec1(f, "l", one),
+					       fake_exec1(f, "r", one), NULL),
+				    NULL, NULL),
+			 0);
+	assert_int_equal(fake_count(&f->ran, "two"), 1);
+	assert_int_equal(f->stats.hollow, 1);
+}
+
+static void what_was_just_made_cannot_be_hollow(void **state)
+{
+	struct fake *f = *state;
+	const struct edge edge = {.vertex = chain(f)};
+	struct result *result = NULL;
+
+	/* Found the first time, run the second, and hollow still: the error stands. */
+	assert_int_equal(fake_solve_edges(f, &edge, 1, &result, NULL), 0);
+	atomic_store(&result->hollow, true);
+	fake_next_build(f);
+	fake_expect(f, fake_exec1(f, "const:a", chain(f)), "a", "const:a two const:a");
+	fake_unref(result);
+}
+
+static struct vertex *afresh(struct fake *f, const char *first, bool ignore)
+{
+	struct vertex *base = fake_source(f, "image://base");
+
+	return fake_exec1(f, "top",
+			  fake_exec(f, &(struct fake_step){.text = first,
+							   .inputs = {base},
+							   .n = 1,
+							   .ignore_cache = ignore}));
+}
+
+static void ignore_cache_runs_and_saves(void **state)
+{
+	struct fake *f = *state;
+
+	fake_expect(f, afresh(f, "one", false), "top(one(base))", "image://base one top");
+	fake_next_build(f);
+	/* The consumer is not found by definition, since what was made afresh may differ, but it is
+	 * by content. */
+	fake_expect(f, afresh(f, "one", true), "top(one(base))", "one");
+	assert_int_equal(f->stats.content_hits, 1);
+	fake_next_build(f);
+	fake_expect(f, afresh(f, "one", false), "top(one(base))", "");
+}
+
+static void only_what_targets_reach_is_touched(void **state)
+{
+	struct fake *f = *state;
+	struct vertex *v = chain(f);
+
+	fake_exec1(f, "aside", fake_source(f, "image://none"));
+	fake_expect(f, v, "two(one(base))", "image://base one two");
+	assert_int_equal(f->stats.vertices, 3);
+}
+
+static void scratch_is_an_input_and_a_target(void **state)
+{
+	struct fake *f = *state;
+	const struct edge nothing = {0};
+	struct result *result = (struct result *)f;
+
+	fake_expect(f, fake_exec1(f, "one", NULL), "one()", "one");
+	fake_next_build(f);
+	fake_expect(f, fake_exec1(f, "one", NULL), "one()", "");
+	assert_int_equal(fake_solve_edges(f, &nothing, 1, &result, NULL), 0);
+	assert_null(result);
+}
+
+static void an_output_that_does_not_exist_is_an_error(void **state)
+{
+	struct fake *f = *state;
+	const struct edge edge = {.vertex = chain(f), .output = 1};
+	struct result *result = NULL;
+
+	assert_int_equal(fake_solve_edges(f, &edge, 1, &result, NULL), -ERR_INTERNAL);
+}
+
+static struct vertex *big_graph(struct fake *f)
+{
+	struct vertex *columns[100], *top = fake_source(f, "image://base");
+	char text[32];
+
+	for (size_t c = 0; c < 100; c++)
+		columns[c] = top;
+	for (unsigned row = 0; row < 98; row++)
+		for (size_t c = 0; c < 100; c++) {
+			(void)snprintf(text, sizeof(text), "mod:7:%u %zu", row, c);
+			columns[c] = fake_exec1(f, text, columns[c]);
+		}
+	for (size_t c = 0; c < 100; c++) {
+		(void)snprintf(text, sizeof(text), "mod:7:join%zu", c);
+		top = fake_exec2(f, text, top, columns[c], NULL);
+	}
+	return top;
+}
+
+static void ten_thousand_cached_vertices_are_quick(void **state)
+{
+	struct fake *f = *state;
+	struct vertex *top = big_graph(f);
+	int64_t start, built;
+
+	assert_int_equal(fake_solve(f, top, NULL, NULL), 0);
+	fake_next_build(f);
+	start = times_monotonic_ns();
+	top = big_graph(f);
+	built = times_monotonic_ns();
+	assert_int_equal(fake_solve(f, top, NULL, NULL), 0);
+	print_message("%zu vertices: graph %lld ms, solve %lld ms\n", f->g.n,
+		      (long long)((built - start) / 1000000),
+		      (long long)((times_monotonic_ns() - built) / 1000000));
+	assert_int_equal(f->ran.n, 0);
+	assert_int_equal(f->stats.definition_hits, f->g.n);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(a_second_build_runs_nothing),
+		T(a_changed_step_runs_and_so_do_those_above),
+		T(a_moved_base_image_runs_all),
+		T(another_name_of_an_equal_base_hits),
+		T(a_context_counts_by_what_is_selected_of_it),
+		T(a_step_that_leaves_what_it_left_before_cuts_off),
+		T(a_remote_input_leaves_only_the_definition_key),
+		T(content_that_cannot_be_told_leaves_no_key_at_all),
+		T(independent_steps_run_at_once),
+		T(max_parallelism_bounds_execs),
+		T(equal_vertices_are_one),
+		T(vertices_of_equal_keys_run_once),
+		T(the_first_failure_cancels_the_rest),
+		T(what_finished_before_a_failure_is_kept),
+		T(a_source_that_cannot_be_pinned_fails_with_its_name),
+		T(an_interrupt_stops_running_steps),
+		T(an_interrupt_before_the_start_runs_nothing),
+		T(a_hollow_hit_is_run_after_all),
+		T(a_chain_of_hollow_hits_is_run_from_the_bottom),
+		T(two_consumers_of_one_hollow_hit_wait_for_one_run),
+		T(what_was_just_made_cannot_be_hollow),
+		T(ignore_cache_runs_and_saves),
+		T(only_what_targets_reach_is_touched),
+		T(scratch_is_an_input_and_a_target),
+		T(an_output_that_does_not_exist_is_an_error),
+		T(ten_thousand_cached_vertices_are_quick),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
