@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-#include "engine/exec_mounts.h"
 #include "engine/sandbox.h"
+#include "engine/step_mounts.h"
 #include "engine/users.h"
 #include "store/layer.h"
 
@@ -141,16 +141,16 @@ static int run(const struct exec_options *o, const struct op_exec *op, struct re
 	       size_t n_inputs, struct job *job, struct sandbox_plan *p, size_t *ret_hollow,
 	       struct error **err)
 {
-	struct exec_mounts mounts = EXEC_MOUNTS_INIT;
+	struct step_mounts mounts = STEP_MOUNTS_INIT;
 	struct exec_network network = {0};
 	int status = 0, r = join_network(o, op, job, p, &network, err);
 
 	if (r == 0)
-		r = exec_mounts_add(o, op, inputs, n_inputs, job, p, &mounts, ret_hollow, err);
+		r = step_mounts_add(o, op, inputs, n_inputs, job, p, &mounts, ret_hollow, err);
 	if (r == 0)
 		r = sandbox_run(p, log_to_job, job, job ? job_cancel(job) : NULL, &status, err);
 	exec_network_leave(o->env, &network);
-	exec_mounts_release(&mounts);
+	step_mounts_release(&mounts);
 	return r == 0 && status != 0 ? process_failed(op, status, err) : r;
 }
 

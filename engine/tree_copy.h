@@ -6,8 +6,9 @@
 #include "base/cancel.h"
 #include "engine/tree.h"
 
-/* `path` (clean, without symlinks) and what is below it, with its parents, below dirfd. */
-int tree_copy(struct tree *t, const char *path, int dirfd, struct cancel *cancel,
+/* `path` (clean, without symlinks) and what is below it become `name` below dirfd; "" is the
+ * directory dirfd itself, which keeps its own attributes. */
+int tree_copy(struct tree *t, const char *path, int dirfd, const char *name, struct cancel *cancel,
 	      struct error **err);
 
 #endif

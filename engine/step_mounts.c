@@ -1,4 +1,4 @@
-#include "engine/exec_mounts.h"
+#include "engine/step_mounts.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,6 +11,8 @@
 #include "base/path.h"
 #include "engine/tree.h"
 #include "engine/tree_copy.h"
+#include "engine/tree_rootfs.h"
+#include "store/mounts.h"
 
 #define SECRET_MAX (500u << 10) /* bytes, BuildKit's limit */
 
@@ -20,9 +22,14 @@ struct mounting {
 	size_t n_inputs;
 	struct job *job;
 	struct sandbox_plan *p;
-	struct exec_mounts *held;
+	struct step_mounts *held;
 	size_t *ret_hollow;
 };
+
+static struct cancel *job_cancel_of(struct job *job)
+{
+	return job ? job_cancel(job) : NULL;
+}
 
 /* --- inputs --- */
 
@@ -46,9 +53,9 @@ static int get_input(const struct mounting *m, int input, struct result **ret, s
 }
 
 /* What is selected of a context, as a directory of its own: the mount must not show what the ignore
- * file hides. *ret_path is where the selection lies in it. */
+ * file hides. *ret_name is the selection's name in it. */
 static int copy_selection(const struct mounting *m, struct tree *tree, const char *selector,
-			  char **ret_dir, char **ret_path, struct error **err)
+			  char **ret_dir, const char **ret_name, struct error **err)
 {
 	_cleanup_free_ char *wanted = path_rooted(selector), *path = NULL;
 	_cleanup_free_ char *dir = xasprintf("%s/tree%zu", m->p->scratch, m->held->dirs.n);
@@ -66,12 +73,12 @@ static int copy_selection(const struct mounting *m, struct tree *tree, const cha
 	fd = fs_open_dir(AT_FDCWD, dir);
 	if (fd < 0)
 		return error_new(err, ERR_IO, -fd, "open '%s'", dir);
-	r = tree_copy(tree, path, fd, m->job ? job_cancel(m->job) : NULL, err);
+	r = tree_copy(tree, path, fd, "selection", job_cancel_of(m->job), err);
 	if (r < 0)
 		return r;
 	vec_push(&m->held->dirs, xstrdup(dir));
 	*ret_dir = TAKE_PTR(dir);
-	*ret_path = TAKE_PTR(path);
+	*ret_name = "selection";
 	return 0;
 }
 
@@ -85,12 +92,13 @@ static int add_bind(const struct mounting *m, const struct op_mount *mount, stru
 	if (r < 0)
 		return r;
 	if (input && input->tree) {
-		_cleanup_free_ char *dir = NULL, *path = NULL;
+		_cleanup_free_ char *dir = NULL;
+		const char *name;
 
-		r = copy_selection(m, input->tree, mount->selector, &dir, &path, err);
+		r = copy_selection(m, input->tree, mount->selector, &dir, &name, err);
 		if (r < 0)
 			return r;
-		added = sandbox_plan_mount(m->p, WIRE_OVERLAY, path, mount->dest, flags);
+		added = sandbox_plan_mount(m->p, WIRE_OVERLAY, name, mount->dest, flags);
 		strv_push(&added->lowers, dir);
 		return 0;
 	}
@@ -186,9 +194,123 @@ static int add_ssh(const struct mounting *m, const struct op_mount *mount, struc
 	return error_hint(err, -ERR_NOTFOUND, "give --ssh %s", id);
 }
 
+/* --- caches --- */
+
+static const char *cache_id(const struct op_mount *mount)
+{
+	return mount->cache_id && mount->cache_id[0] ? mount->cache_id : mount->dest;
+}
+
+/* Fills a new cache with what `from` and `source` name. */
+static int seed_cache(const struct mounting *m, const struct op_mount *mount,
+		      const struct mount_use *use, struct error **err)
+{
+	_cleanup_free_ char *wanted = path_rooted(mount->selector), *path = NULL;
+	_cleanup_(tree_unrefp) struct tree *tree = NULL;
+	_cleanup_close_ int fd = -1;
+	struct result *input;
+	struct entry e;
+	bool exists;
+	int r = get_input(m, mount->input, &input, err);
+
+	if (r < 0 || !input)
+		return r;
+	r = tree_of_result(m->o->store, input, &tree, err);
+	if (r == 0)
+		r = tree_resolve(tree, wanted, true, &path, &exists, &e, err);
+	if (r < 0)
+		return r;
+	if (!exists || e.type != ENTRY_DIR)
+		return error_new(err, ERR_NOTFOUND, 0, "\"/%s\": not found as a directory", wanted);
+	fd = fs_open_dir(AT_FDCWD, mounts_path(use));
+	if (fd < 0)
+		return error_new(err, ERR_IO, -fd, "open '%s'", mounts_path(use));
+	return tree_copy(tree, path, fd, "", job_cancel_of(m->job), err);
+}
+
+static int acquire_cache(const struct mounting *m, const struct op_mount *mount,
+			 struct mount_use **ret, struct error **err)
+{
+	static const enum mount_sharing sharing[] = {
+		[SHARING_SHARED] = MOUNT_SHARED,
+		[SHARING_PRIVATE] = MOUNT_PRIVATE,
+		[SHARING_LOCKED] = MOUNT_LOCKED,
+	};
+	struct store *store = m->o->store;
+	struct mount_use *use = NULL;
+	int r = mounts_acquire(store, cache_id(mount), sharing[mount->sharing], mount->mode,
+			       mount->uid, mount->gid, job_cancel_of(m->job), &use, err);
+
+	if (r < 0)
+		return r;
+	if (mount->input != OP_INPUT_NONE && mounts_is_new(use)) {
+		r = seed_cache(m, mount, use, err);
+		if (r < 0) {
+			/* Half a seed would pass for a whole one next time. */
+			mounts_release(use);
+			(void)mounts_remove(store, cache_id(mount), NULL);
+			return error_wrap(err, r, "fill the cache mount '%s'", mount->dest);
+		}
+	}
+	*ret = use;
+	return 0;
+}
+
+/* The cache mount of the op with the smallest id above `after`, in strcmp order; n_mounts if there
+ * is none. Two steps that take several caches in one order cannot wait for each other. */
+static size_t next_cache(const struct op_exec *op, const char *after)
+{
+	size_t best = op->n_mounts;
+
+	for (size_t i = 0; i < op->n_mounts; i++) {
+		const struct op_mount *mount = &op->mounts[i];
+
+		if (mount->type != MOUNT_CACHE || (after && strcmp(cache_id(mount), after) <= 0))
+			continue;
+		if (best == op->n_mounts ||
+		    strcmp(cache_id(mount), cache_id(&op->mounts[best])) < 0)
+			best = i;
+	}
+	return best;
+}
+
+/* Takes each id once: a step that names one twice gets the same directory in both places. */
+static int acquire_caches(const struct mounting *m, const struct op_exec *op, struct error **err)
+{
+	const char *after = NULL;
+
+	for (size_t i = 0; i < op->n_mounts; i++)
+		vec_push(&m->held->caches, NULL);
+	for (;;) {
+		size_t i = next_cache(op, after);
+		int r;
+
+		if (i == op->n_mounts)
+			return 0;
+		r = acquire_cache(m, &op->mounts[i], &m->held->caches.v[i], err);
+		if (r < 0)
+			return r;
+		after = cache_id(&op->mounts[i]);
+	}
+}
+
+static void add_cache(const struct mounting *m, const struct op_exec *op,
+		      const struct op_mount *mount)
+{
+	unsigned flags = mount->readonly ? WIRE_MOUNT_READONLY : 0;
+
+	for (size_t i = 0; i < op->n_mounts; i++) {
+		const struct mount_use *use = m->held->caches.v[i];
+
+		if (use && strcmp(cache_id(&op->mounts[i]), cache_id(mount)) == 0)
+			sandbox_plan_mount(m->p, WIRE_BIND, mounts_path(use), mount->dest, flags);
+	}
+}
+
 /* --- all --- */
 
-static int add_mount(const struct mounting *m, const struct op_mount *mount, struct error **err)
+static int add_mount(const struct mounting *m, const struct op_exec *op,
+		     const struct op_mount *mount, struct error **err)
 {
 	struct sandbox_mount *added;
 
@@ -208,35 +330,38 @@ static int add_mount(const struct mounting *m, const struct op_mount *mount, str
 	case MOUNT_SSH:
 		return add_ssh(m, mount, err);
 	case MOUNT_CACHE:
-		return error_new(err, ERR_UNSUPPORTED, 0, "the cache mount '%s'", mount->dest);
+		add_cache(m, op, mount);
+		return 0;
 	default:
 		return error_new(err, ERR_UNSUPPORTED, 0, "a mount of unknown type %d",
 				 (int)mount->type);
 	}
 }
 
-int exec_mounts_add(const struct exec_options *o, const struct op_exec *op,
+int step_mounts_add(const struct exec_options *o, const struct op_exec *op,
 		    struct result *const *inputs, size_t n_inputs, struct job *job,
-		    struct sandbox_plan *p, struct exec_mounts *ret, size_t *ret_hollow,
+		    struct sandbox_plan *p, struct step_mounts *ret, size_t *ret_hollow,
 		    struct error **err)
 {
 	struct mounting m = {o, inputs, n_inputs, job, p, ret, ret_hollow};
-	int r = 0;
+	int r = acquire_caches(&m, op, err);
 
 	for (size_t i = 0; i < op->n_mounts && r == 0; i++)
 		if (strcmp(op->mounts[i].dest, "/") != 0)
-			r = add_mount(&m, &op->mounts[i], err);
+			r = add_mount(&m, op, &op->mounts[i], err);
 	for (size_t i = 0; i < op->n_secret_envs && r == 0; i++)
 		r = add_secret_env(&m, &op->secret_envs[i], err);
 	return r;
 }
 
-void exec_mounts_release(struct exec_mounts *m)
+void step_mounts_release(struct step_mounts *m)
 {
 	for (size_t i = 0; i < m->dirs.n; i++) {
 		(void)fs_remove_tree(AT_FDCWD, m->dirs.v[i]);
 		free(m->dirs.v[i]);
 	}
 	vec_release(&m->dirs);
+	for (size_t i = 0; i < m->caches.n; i++)
+		mounts_release(m->caches.v[i]);
 	vec_release(&m->caches);
 }
