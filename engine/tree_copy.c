@@ -72,7 +72,7 @@ static int copy_entry(void *data, const struct entry *e, uint64_t group, struct 
 	if (cancel_is_set(c->cancel))
 		return error_new(err, ERR_CANCELED, 0, "copying for a mount was stopped");
 	/* Devices have no place in what a mount shows. */
-	if (strcmp(joined, ".") == 0 || e->type == ENTRY_CHAR || e->type == ENTRY_BLOCK)
+	if (joined[0] == '\0' || e->type == ENTRY_CHAR || e->type == ENTRY_BLOCK)
 		return 0;
 	if (e->type == ENTRY_FILE) {
 		r = copy_file(c, e, joined, err);
