@@ -7,6 +7,7 @@
  *	fail...		fails
  *	block...	waits to be cancelled
  *	gate...		waits until fake.gate such steps are running at once
+ *	now:...		like mod, but different in every build
  *	anything else	leaves "text(input,input)"
  * What a step selects of an input is the whole, or of "a=1;b=2" the field that its mount names. */
 #ifndef KILN_TESTS_FAKE_H
@@ -30,6 +31,7 @@
 
 #include "base/buf.h"
 #include "base/strv.h"
+#include "base/vec.h"
 #include "solver/cache_memory.h"
 #include "solver/solver.h"
 
@@ -47,12 +49,15 @@ struct fake {
 	struct cancel cancel;
 	unsigned max_parallelism;
 	struct solver_stats stats;
+	unsigned epoch; /* what "now" steps see */
+	bool keep_made;
 	void (*on_run)(struct fake *f, const struct vertex *v, char *const *selected);
 
 	pthread_mutex_t lock; /* protects what follows */
 	pthread_cond_t changed;
-	struct strv ran;    /* texts and identifiers in the order they began */
-	struct strv events; /* "CACHED name" */
+	struct strv ran;	   /* texts and identifiers in the order they began */
+	struct strv events;	   /* "CACHED name" */
+	VEC(struct result *) made; /* with keep_made: references to what execs left */
 	unsigned running, most_running;
 	unsigned gate, at_gate;
 };
@@ -115,10 +120,10 @@ static inline char *select_text(const char *text, const char *selector)
 }
 
 /* What the op makes of what it selected; heap. */
-static inline char *compute(const char *text, char *const *selected, size_t n)
+static inline char *compute(unsigned epoch, const char *text, char *const *selected, size_t n)
 {
 	struct buf b = BUF_INIT;
-	unsigned mod;
+	unsigned mod = 0;
 
 	if (strncmp(text, "const:", 6) == 0)
 		return xstrdup(text + 6);
@@ -126,7 +131,11 @@ static inline char *compute(const char *text, char *const *selected, size_t n)
 	for (size_t i = 0; i < n; i++)
 		buf_addf(&b, "%s%s", i > 0 ? "," : "", selected[i]);
 	buf_addc(&b, ')');
-	if (sscanf(text, "mod:%u:", &mod) == 1) {
+	if (strncmp(text, "now:", 4) == 0) {
+		mod = 100;
+		buf_addf(&b, "%u", epoch);
+	}
+	if (mod > 0 || sscanf(text, "mod:%u:", &mod) == 1) {
 		struct digest d = digest_of(b.p, b.n);
 
 		buf_clear(&b);
@@ -225,7 +234,12 @@ static inline int run_exec(struct fake *f, struct job *job, const struct vertex 
 		return r;
 	if (f->on_run)
 		f->on_run(f, v, selected.v);
-	ret[0] = result_of(compute(text, selected.v, selected.n));
+	ret[0] = result_of(compute(f->epoch, text, selected.v, selected.n));
+	if (f->keep_made) {
+		pthread_mutex_lock(&f->lock);
+		vec_push(&f->made, fake_ref(ret[0]));
+		pthread_mutex_unlock(&f->lock);
+	}
 	return 0;
 }
 
@@ -295,6 +309,9 @@ static inline void fake_release(struct fake *f)
 	fake_next_build(f);
 	cache_memory_free(f->cache);
 	strv_release(&f->sources);
+	for (size_t i = 0; i < f->made.n; i++)
+		fake_unref(f->made.v[i]);
+	vec_release(&f->made);
 	cancel_release(&f->cancel);
 	pthread_cond_destroy(&f->changed);
 	pthread_mutex_destroy(&f->lock);
