@@ -25,7 +25,7 @@ struct registry_config {
 	char *host;	     /* as in an image reference: "docker.io", "127.0.0.1:5000" */
 	struct strv mirrors; /* "http://host:port", without a trailing slash, in order of trial */
 	bool insecure;
-	char *ca; /* absolute path of a PEM file, or NULL */
+	char *ca; /* path of a PEM file, or NULL */
 };
 
 struct config {
