@@ -119,17 +119,20 @@ static void inherit(struct stage *s)
 	s->history = b->history;
 	s->workdir_set = b->workdir_set;
 	s->use = b->use;
-	for (size_t i = 0; i < b->args.n; i++)
-		vec_push(&s->args, b->args.v[i]);
+	s->env_in_order = b->env_in_order;
 	image_config_release(&s->config);
 	if (--b->children == 0) {
 		s->config = b->config;
 		s->env = b->env;
+		memcpy(&s->args, &b->args, sizeof(s->args));
 		b->config = (struct image_config){0};
 		b->env = (struct scope){0};
+		memset(&b->args, 0, sizeof(b->args));
 	} else {
 		image_config_copy(&s->config, &b->config);
 		scope_copy(&s->env, &b->env);
+		for (size_t i = 0; i < b->args.n; i++)
+			vec_push(&s->args, b->args.v[i]);
 	}
 	strv_release(&s->config.on_build);
 	s->config_loaded = true;
@@ -142,12 +145,13 @@ static void start_from_config(struct compiler *c, struct stage *s)
 
 	if (!env_get(&config->env, "PATH") && strcmp(s->platform.os, "windows") != 0)
 		strv_push(&config->env, "PATH=" DEFAULT_PATH);
-	for (size_t i = 0; i < config->env.n; i++) {
+	for (size_t i = 0; !s->env_in_order && i < config->env.n; i++) {
 		const char *kv = config->env.v[i], *eq = strchr(kv, '=');
 		_cleanup_free_ char *key = xstrndup(kv, eq ? (size_t)(eq - kv) : strlen(kv));
 
 		scope_set(&s->env, key, eq ? eq + 1 : "");
 	}
+	s->env_in_order = true;
 	s->dir = "";
 	if (config->working_dir)
 		lower_set_dir(c, s, arena_strdup(c->arena, config->working_dir));

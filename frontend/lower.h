@@ -70,6 +70,8 @@ struct stage {
 	struct image_config *base_config; /* of the image at the bottom; NULL: scratch. Shared */
 	const struct history_row *history;
 	struct scope env;
+	/* The variables of config.env are the last ones of `env`, in the same order. */
+	bool env_in_order;
 	VEC(struct stage_arg) args;
 	const char *dir, *user;
 	bool workdir_set, cmd_set;

@@ -66,6 +66,8 @@ static int lower_env(struct compiler *c, struct stage *s, const struct df_instru
 	}
 	for (size_t i = 0; i < in->pairs.n; i++) {
 		buf_addf(&text, " %s=%s", pairs[i].key, pairs[i].value);
+		if (scope_get(&s->env, pairs[i].key))
+			s->env_in_order = false;
 		scope_set(&s->env, pairs[i].key, pairs[i].value);
 		env_set(&s->config.env, pairs[i].key, pairs[i].value);
 	}
@@ -330,8 +332,10 @@ int lower_arg(struct compiler *c, struct stage *s, const struct df_instruction *
 		if (r < 0)
 			return r;
 		if (value && strcmp(arg->key, "BUILDKIT_SBOM_SCAN_CONTEXT") != 0 &&
-		    strcmp(arg->key, "BUILDKIT_SBOM_SCAN_STAGE") != 0)
+		    strcmp(arg->key, "BUILDKIT_SBOM_SCAN_STAGE") != 0) {
 			scope_set(&s->env, arg->key, value);
+			s->env_in_order = false;
+		}
 		vec_push(&s->args, (struct stage_arg){arg->key, value});
 		vec_push(&s->outline_args,
 			 (struct df_outline_arg){.name = arg->key,

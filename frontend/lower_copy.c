@@ -416,6 +416,7 @@ static int lower_copying(struct copying *p, struct error **err)
 {
 	struct vertex_meta meta;
 	const char *text;
+	bool link;
 	int r = expand_words(p, err);
 
 	if (r == 0)
@@ -433,6 +434,10 @@ static int lower_copying(struct copying *p, struct error **err)
 	p->base.owner = (struct op_owner){.user = "", .group = ""};
 	if (p->chown && *p->chown)
 		p->base.owner = lower_owner(p->c, p->chown);
+	/* As BuildKit does: with --chmod there is no separate layer. */
+	link = p->copy->link && (!p->chmod || !*p->chmod);
+	if (!link)
+		(void)draft_input(&p->inputs, p->s->state);
 	text = step_text(p->c, p->s, p->in, p->in->text);
 	p->name = step_name(p->c, p->s, p->cmd, text, false);
 	for (size_t i = 0; i < p->copy->sources.n && r == 0; i++)
@@ -443,8 +448,7 @@ static int lower_copying(struct copying *p, struct error **err)
 		return r;
 	meta = lower_meta(p->c, p->s, p->name, p->in->span);
 	meta.ignore_cache = p->s->ignore_cache;
-	/* As BuildKit does: with --chmod there is no separate layer. */
-	if (p->copy->link && (!p->chmod || !*p->chmod))
+	if (link)
 		p->s->state = make_link(p, text, meta);
 	else
 		p->s->state = make_draft(p, p->s->state, &meta);

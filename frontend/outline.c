@@ -42,7 +42,8 @@ static void add_global(struct collecting *o, const char *name)
 
 static void add_args(struct collecting *o, const struct stage *s)
 {
-	for (size_t i = 0; i < s->outline_args.n; i++) {
+	/* The last definition of a name counts. */
+	for (size_t i = s->outline_args.n; i-- > 0;) {
 		struct df_outline_arg arg = s->outline_args.v[i];
 
 		if (arg.span.line == 0) {

@@ -361,7 +361,9 @@ static int visit_stage(struct compiler *c, struct stage *root, struct error **er
 		if (dep->stage->mark == MARK_OPEN) {
 			r = error_new(err, ERR_INVALID, 0,
 				      "circular dependency detected on stage: %s",
-				      *root->shown ? root->shown : "stage-0");
+				      root->name     ? root->name
+				      : *root->shown ? root->shown
+						     : "stage-0");
 			r = error_at(err, r, c->file->name, dep->span);
 		} else if (dep->stage->mark == MARK_NEW) {
 			dep->stage->mark = MARK_OPEN;

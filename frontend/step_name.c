@@ -95,12 +95,14 @@ const char *step_text(struct compiler *c, struct stage *s, const struct df_instr
 	const char *expanded;
 
 	if (in->kind == DF_RUN) {
+		struct df_shell own = lower_shell(c, s);
+
 		shell.raw_quotes = true;
 		shell.skip_unset = true;
 		for (size_t i = 0; i < in->run.mounts.n; i++) {
 			struct df_mount mount;
 
-			if (df_mount_parse(c->arena, in->run.mounts.v[i], NULL, NULL, &mount,
+			if (df_mount_parse(c->arena, in->run.mounts.v[i], &own, NULL, &mount,
 					   NULL) == 0 &&
 			    mount.type == DF_MOUNT_SECRET && mount.env)
 				df_strings_push(c->arena, &m.names,
