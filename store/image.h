@@ -32,9 +32,13 @@ void image_release(struct image *i);
  * transaction. */
 int image_put(struct store *s, const struct image *i, const char *name, enum image_origin origin,
 	      bool *ret_moved, struct error **err);
+/* Keeps a further blob as long as the image: the manifests and configs that an index names. */
+int image_keep_blob(struct store *s, const struct digest *manifest, const struct digest *blob,
+		    struct error **err);
 int image_tag(struct store *s, const struct digest *manifest, const char *name,
 	      enum image_origin origin, struct error **err);
-/* By full name. *ret_found = false if there is none. *ret_origin may be NULL. */
+/* By full name. *ret_found = false if there is none. *ret_origin may be NULL. As with the next two,
+ * an image that was found stays complete until the handle closes, whatever others remove. */
 int image_by_name(struct store *s, const char *name, bool *ret_found, struct image *ret,
 		  enum image_origin *ret_origin, struct error **err);
 int image_by_manifest(struct store *s, const struct digest *manifest, bool *ret_found,
@@ -46,7 +50,7 @@ int image_by_id(struct store *s, const char *id, bool *ret_found, struct image *
 int image_list(struct store *s, struct image **ret, size_t *ret_n, struct error **err);
 /* Removes a tag; the image stays. ERR_NOTFOUND if it does not exist. */
 int image_untag(struct store *s, const char *name, struct error **err);
-/* Removes an image and its tags, and frees blobs and layers that nothing else uses. The digests of
+/* Removes an image and its tags (also if this handle has looked it up: not for a running build), and frees blobs and layers that nothing else uses. The digests of
  * what was freed (image id first, then layers' diff ids) are appended to *ret_deleted if given. */
 int image_remove(struct store *s, const struct digest *manifest, struct digest **ret_deleted,
 		 size_t *ret_n, struct error **err);

@@ -3,6 +3,7 @@
 #define KILN_STORE_INTERNAL_H
 
 #include <pthread.h>
+#include <stdint.h>
 
 #include "base/map.h"
 #include "store/lease.h"
@@ -35,5 +36,8 @@ int store_trash(struct store *s, const char *path, char **ret, struct error **er
 
 /* Keeps an index for the next layer_index; the cache takes its own reference. */
 void layer_cache_index(struct store *s, int64_t id, struct index *i);
+
+/* Bytes on disk of a file or tree; what cannot be read counts nothing. */
+uint64_t store_disk_usage(struct store *s, const char *path);
 
 #endif

@@ -164,6 +164,16 @@ bool lease_alive(struct store *s, const char *name)
 	return try_lock(fd) != 0;
 }
 
+void lease_bury(struct store *s, const char *name)
+{
+	_cleanup_free_ char *path = lease_path(name);
+	_cleanup_close_ int fd = openat(s->dirfd, path, O_RDWR | O_CLOEXEC);
+
+	/* Unlinked under its lock: who has just created it sees that and takes another name. */
+	if (fd >= 0 && try_lock(fd) == 0)
+		(void)unlinkat(s->dirfd, path, 0);
+}
+
 void lease_release(struct store *s)
 {
 	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;

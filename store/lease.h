@@ -44,6 +44,8 @@ int lease_layers(struct store *s, const int64_t *layers, size_t n, struct error 
 
 /* Is the lease `name` held by a living handle (ours counts)? */
 bool lease_alive(struct store *s, const char *name);
+/* Removes the file of a dead lease; a living one is left alone. */
+void lease_bury(struct store *s, const char *name);
 /* Removes rows, file and lock. */
 void lease_release(struct store *s);
 

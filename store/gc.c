@@ -1,0 +1,193 @@
+#include "store/gc.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/map.h"
+#include "base/times.h"
+#include "base/vec.h"
+#include "store/durable.h"
+#include "store/gc_sweep.h"
+#include "store/internal.h"
+#include "store/mounts.h"
+
+void gc_result_release(struct gc_result *r)
+{
+	free(r->records);
+	free(r->layers);
+	strv_release(&r->mounts);
+	*r = (struct gc_result){0};
+}
+
+static int list_dir(struct store *s, const char *path, struct strv *ret, struct error **err)
+{
+	int fd = fs_open_dir(s->dirfd, path);
+	struct dirent *de;
+	DIR *dir;
+
+	if (fd == -ENOENT)
+		return 0;
+	dir = fd < 0 ? NULL : fdopendir(fd);
+	if (!dir) {
+		int errnum = fd < 0 ? -fd : errno;
+
+		if (fd >= 0)
+			(void)close(fd);
+		return error_new(err, ERR_IO, errnum, "list '%s/%s'", s->root, path);
+	}
+	while ((de = readdir(dir)))
+		if (de->d_name[0] != '.')
+			strv_push(ret, de->d_name);
+	(void)closedir(dir);
+	return 0;
+}
+
+/* Rows of leases whose lock is free. The lock is asked for inside the transaction: a handle that
+ * starts now makes its row after us, under a name of its own. */
+static int drop_dead_leases(struct store *s, struct db_tx *tx, struct error **err)
+{
+	_cleanup_strv_ struct strv names = {0};
+	struct sqlite3_stmt *q = NULL;
+	int r = db_query(tx, &q, err, "SELECT name FROM lease", "");
+
+	while (r == 0 && (r = db_step(tx, q, err)) > 0) {
+		strv_push_take(&names, db_col_text(q, 0));
+		r = 0;
+	}
+	for (size_t i = 0; i < names.n && r == 0; i++)
+		if (!lease_alive(s, names.v[i]))
+			r = db_run(tx, err, "DELETE FROM lease WHERE name = ?", "t", names.v[i]);
+	return r;
+}
+
+/* tmp/<lease>.<random> and lock/lease.<lease> of the dead. */
+static int remove_leavings(struct store *s, uint64_t *bytes, struct error **err)
+{
+	_cleanup_strv_ struct strv temps = {0}, locks = {0};
+	int r = list_dir(s, "tmp", &temps, err);
+
+	if (r == 0)
+		r = list_dir(s, "lock", &locks, err);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < temps.n; i++) {
+		_cleanup_free_ char *lease = xstrndup(temps.v[i], strcspn(temps.v[i], "."));
+		_cleanup_free_ char *path = xasprintf("tmp/%s", temps.v[i]);
+
+		if (lease_alive(s, lease))
+			continue;
+		*bytes += store_disk_usage(s, path);
+		(void)fs_remove_tree(s->dirfd, path);
+	}
+	/* Last, since a lease file that is gone says that its temporaries are free to go. */
+	for (size_t i = 0; i < locks.n; i++)
+		if (strncmp(locks.v[i], "lease.", 6) == 0)
+			lease_bury(s, locks.v[i] + 6);
+	return 0;
+}
+
+/* Names without a row: a transaction that was lost after its rename. Nothing can come to need them,
+ * since whoever makes one renames and writes the row under the lock that we hold. */
+static int sweep_orphan_layers(struct store *s, struct db_tx *tx, struct strv *trash,
+			       struct error **err)
+{
+	_cleanup_strv_ struct strv names = {0};
+	int r = list_dir(s, "layers", &names, err);
+
+	for (size_t i = 0; i < names.n && r == 0; i++) {
+		_cleanup_free_ char *path = xasprintf("layers/%s", names.v[i]);
+		char *end = NULL, *name = NULL;
+		int64_t id = strtoll(names.v[i], &end, 10), has_dir = 0;
+
+		if (*end == '\0')
+			r = db_get_i64(tx, &has_dir, 0, err,
+				       "SELECT has_dir FROM layer WHERE id = ?", "i", id);
+		if (r == 0 && !has_dir)
+			r = store_trash(s, path, &name, err);
+		if (name)
+			strv_push_take(trash, name);
+	}
+	return r;
+}
+
+static int sweep_orphan_blobs(struct store *s, struct db_tx *tx, struct strv *trash,
+			      struct error **err)
+{
+	_cleanup_strv_ struct strv folders = {0};
+	int r = list_dir(s, "blobs/sha256", &folders, err);
+
+	for (size_t i = 0; i < folders.n && r == 0; i++) {
+		_cleanup_free_ char *folder = xasprintf("blobs/sha256/%s", folders.v[i]);
+		_cleanup_strv_ struct strv names = {0};
+
+		r = list_dir(s, folder, &names, err);
+		for (size_t k = 0; k < names.n && r == 0; k++) {
+			_cleanup_free_ char *path = xasprintf("%s/%s", folder, names.v[k]);
+			struct digest digest;
+			int64_t known = 0;
+			char *name = NULL;
+
+			if (digest_parse_hex(names.v[k], strlen(names.v[k]), &digest) == 0)
+				r = db_get_i64(tx, &known, 0, err,
+					       "SELECT 1 FROM blob WHERE digest = ?", "d", &digest);
+			if (r == 0 && !known)
+				r = store_trash(s, path, &name, err);
+			if (name)
+				strv_push_take(trash, name);
+		}
+	}
+	return r;
+}
+
+static int collect(struct store *s, struct gc_result *result, struct error **err)
+{
+	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
+	_cleanup_strv_ struct strv trash = {0};
+	int r;
+
+	/* The trash is ours, so that another gc leaves it alone while we work. */
+	r = lease_take(s, err);
+	if (r < 0)
+		return r;
+	r = gc_barrier(s, err);
+	if (r < 0)
+		return r;
+	r = db_begin(s->db, DB_WRITE, &tx, err);
+	if (r < 0)
+		return r;
+	r = drop_dead_leases(s, &tx, err);
+	if (r == 0)
+		r = gc_sweep(s, &tx, result, &trash, err);
+	if (r == 0)
+		r = sweep_orphan_layers(s, &tx, &trash, err);
+	if (r == 0)
+		r = sweep_orphan_blobs(s, &tx, &trash, err);
+	if (r == 0)
+		r = db_commit(&tx, err);
+	/* After a failure the rows are back and their files are not: those are misses from now on,
+	 * and the files may as well go. */
+	db_end(&tx);
+	result->bytes += gc_empty_trash(s, &trash);
+	return r < 0 ? r : remove_leavings(s, &result->bytes, err);
+}
+
+int store_gc(struct store *s, struct gc_result *ret, struct error **err)
+{
+	struct gc_result result = {0};
+	int r = collect(s, &result, err);
+
+	if (r == 0)
+		r = durable_sync(s, err);
+	if (r < 0 || !ret) {
+		gc_result_release(&result);
+		return r < 0 ? error_wrap(err, r, "collect garbage in the store") : 0;
+	}
+	*ret = result;
+	return 0;
+}

@@ -1,0 +1,301 @@
+#include "store/mounts.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/times.h"
+#include "base/vec.h"
+#include "store/db.h"
+#include "store/internal.h"
+#include "store/lock.h"
+
+struct mount_use {
+	struct lock *lock;
+	char *path;
+	bool is_new;
+};
+
+static int lock_instance(struct store *s, const char *id, int64_t instance, enum lock_mode mode,
+			 bool try_only, struct cancel *cancel, struct lock **ret,
+			 struct error **err)
+{
+	_cleanup_free_ char *name = xasprintf("%lld:%s", (long long)instance, id);
+
+	return lock_name(s, "mount", name, mode, try_only, cancel, ret, err);
+}
+
+/* The first instance that nobody has; there are never more than steps that run at once. */
+static int lock_private(struct store *s, const char *id, int64_t *ret_instance, struct lock **ret,
+			struct error **err)
+{
+	for (int64_t i = 0;; i++) {
+		int r = lock_instance(s, id, i, LOCK_EXCLUSIVE, true, NULL, ret, err);
+
+		if (r < 0)
+			return r;
+		if (*ret) {
+			*ret_instance = i;
+			return 0;
+		}
+	}
+}
+
+static int make_dir(struct store *s, const char *path, uint32_t mode, uint32_t uid, uint32_t gid,
+		    bool *ret_new, struct error **err)
+{
+	int r = 0;
+
+	*ret_new = false;
+	if (mkdirat(s->dirfd, path, 0700) < 0)
+		return errno == EEXIST
+			       ? 0
+			       : error_new(err, ERR_IO, errno, "create '%s/%s'", s->root, path);
+	*ret_new = true;
+	if ((uid != geteuid() || gid != getegid()) && fchownat(s->dirfd, path, uid, gid, 0) < 0)
+		r = error_new(err, ERR_IO, errno, "give a cache mount to %u:%u", uid, gid);
+	else if (fchmodat(s->dirfd, path, mode & 07777, 0) < 0)
+		r = error_new(err, ERR_IO, errno, "set the mode of '%s/%s'", s->root, path);
+	if (r < 0)
+		(void)unlinkat(s->dirfd, path, AT_REMOVEDIR);
+	return r;
+}
+
+/* Called with the instance locked. One mkdir happens inside the transaction, so that a removal in
+ * another process, which renames inside one, is either before or after it. */
+static int find_or_make(struct store *s, const char *id, int64_t instance, uint32_t mode,
+			uint32_t uid, uint32_t gid, struct mount_use *m, struct error **err)
+{
+	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
+	_cleanup_free_ char *path = NULL;
+	int64_t dir, now = times_now_ns();
+	int r = db_begin(s->db, DB_WRITE, &tx, err);
+
+	if (r < 0)
+		return r;
+	r = db_get_i64(&tx, &dir, 0, err, "SELECT dir FROM mount WHERE id = ? AND instance = ?",
+		       "ti", id, instance);
+	if (r == 0 && dir == 0) {
+		r = db_get_i64(&tx, &dir, 1, err, "SELECT coalesce(max(dir), 0) + 1 FROM mount",
+			       "");
+		if (r == 0)
+			r = db_run(&tx, err,
+				   "INSERT INTO mount (id, instance, dir, created, last_used)"
+				   " VALUES (?, ?, ?, ?, ?)",
+				   "tiiii", id, instance, dir, now, now);
+	}
+	if (r == 0)
+		r = db_run(&tx, err,
+			   "UPDATE mount SET last_used = ?, uses = uses + 1 WHERE dir = ?", "ii",
+			   now, dir);
+	if (r < 0)
+		return r;
+	path = xasprintf("mounts/%lld", (long long)dir);
+	r = make_dir(s, path, mode, uid, gid, &m->is_new, err);
+	if (r < 0)
+		return r;
+	m->path = xasprintf("%s/%s", s->root, path);
+	return db_commit(&tx, err);
+}
+
+int mounts_acquire(struct store *s, const char *id, enum mount_sharing sharing, uint32_t mode,
+		   uint32_t uid, uint32_t gid, struct cancel *cancel, struct mount_use **ret,
+		   struct error **err)
+{
+	_cleanup_(mounts_releasep) struct mount_use *m = NEW(struct mount_use);
+	int64_t instance = 0;
+	int r;
+
+	if (sharing == MOUNT_PRIVATE)
+		r = lock_private(s, id, &instance, &m->lock, err);
+	else
+		r = lock_instance(s, id, 0, sharing == MOUNT_SHARED ? LOCK_SHARED : LOCK_EXCLUSIVE,
+				  false, cancel, &m->lock, err);
+	if (r == 0)
+		r = find_or_make(s, id, instance, mode, uid, gid, m, err);
+	if (r < 0)
+		return error_wrap(err, r, "use the cache mount '%s'", id);
+	*ret = TAKE_PTR(m);
+	return 0;
+}
+
+const char *mounts_path(const struct mount_use *m)
+{
+	return m->path;
+}
+
+bool mounts_is_new(const struct mount_use *m)
+{
+	return m->is_new;
+}
+
+void mounts_release(struct mount_use *m)
+{
+	if (!m)
+		return;
+	lock_release(m->lock);
+	free(m->path);
+	free(m);
+}
+
+void mount_info_release(struct mount_info *m)
+{
+	free(m->id);
+	*m = (struct mount_info){0};
+}
+
+typedef VEC(struct mount_info) mount_infos;
+
+static int load_infos(struct store *s, mount_infos *ret, struct error **err)
+{
+	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
+	struct sqlite3_stmt *q = NULL;
+	int r = db_begin(s->db, DB_READ, &tx, err);
+
+	if (r < 0)
+		return r;
+	r = db_query(&tx, &q, err,
+		     "SELECT id, instance, created, last_used, uses, dir FROM mount ORDER BY "
+		     "last_used, id",
+		     "");
+	while (r == 0 && (r = db_step(&tx, q, err)) > 0) {
+		struct mount_info info = {
+			.id = db_col_text(q, 0),
+			.instance = db_col_i64(q, 1),
+			.created = db_col_i64(q, 2),
+			.last_used = db_col_i64(q, 3),
+			.uses = db_col_i64(q, 4),
+			.size = (uint64_t)db_col_i64(
+				q, 5), /* the dir's number, until it is measured */
+		};
+
+		vec_push(ret, info);
+		r = 0;
+	}
+	return r;
+}
+
+int mounts_list(struct store *s, struct mount_info **ret, size_t *ret_n, struct error **err)
+{
+	mount_infos infos = {0};
+	int r = load_infos(s, &infos, err);
+
+	if (r < 0) {
+		for (size_t i = 0; i < infos.n; i++)
+			mount_info_release(&infos.v[i]);
+		vec_release(&infos);
+		return r;
+	}
+	for (size_t i = 0; i < infos.n; i++) {
+		_cleanup_free_ char *path =
+			xasprintf("mounts/%llu", (unsigned long long)infos.v[i].size);
+
+		infos.v[i].size = store_disk_usage(s, path);
+	}
+	*ret = infos.v;
+	*ret_n = infos.n;
+	return 0;
+}
+
+/* Called with the instance locked exclusively. */
+static int remove_instance(struct store *s, const char *id, int64_t instance, int64_t before,
+			   bool *ret_removed, char **ret_trash, struct error **err)
+{
+	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
+	_cleanup_free_ char *path = NULL;
+	int64_t dir;
+	int r = lease_take(s, err);
+
+	*ret_removed = false;
+	if (r < 0)
+		return r;
+	r = db_begin(s->db, DB_WRITE, &tx, err);
+	if (r < 0)
+		return r;
+	r = db_get_i64(&tx, &dir, 0, err,
+		       "SELECT dir FROM mount WHERE id = ? AND instance = ? AND last_used < ?",
+		       "tii", id, instance, before);
+	if (r < 0 || dir == 0)
+		return r;
+	path = xasprintf("mounts/%lld", (long long)dir);
+	r = db_run(&tx, err, "DELETE FROM mount WHERE dir = ?", "i", dir);
+	if (r == 0)
+		r = store_trash(s, path, ret_trash, err);
+	if (r == 0)
+		r = db_commit(&tx, err);
+	*ret_removed = r == 0;
+	return r;
+}
+
+/* *ret_removed = false if it is in use, newer or gone. */
+static int try_remove(struct store *s, const char *id, int64_t instance, int64_t before,
+		      bool *ret_removed, bool *ret_busy, uint64_t *bytes, struct error **err)
+{
+	_cleanup_(lock_releasep) struct lock *lock = NULL;
+	_cleanup_free_ char *trash = NULL;
+	int r = lock_instance(s, id, instance, LOCK_EXCLUSIVE, true, NULL, &lock, err);
+
+	*ret_removed = false;
+	*ret_busy = r == 0 && !lock;
+	if (r < 0 || !lock)
+		return r;
+	r = remove_instance(s, id, instance, before, ret_removed, &trash, err);
+	if (trash) {
+		*bytes += store_disk_usage(s, trash);
+		(void)fs_remove_tree(s->dirfd, trash);
+	}
+	return r;
+}
+
+int mounts_remove(struct store *s, const char *id, struct error **err)
+{
+	mount_infos infos = {0};
+	bool found = false, busy = false;
+	uint64_t bytes = 0;
+	int r = load_infos(s, &infos, err);
+
+	for (size_t i = 0; i < infos.n; i++) {
+		bool removed, in_use = false;
+
+		if (r == 0 && strcmp(infos.v[i].id, id) == 0) {
+			found = true;
+			r = try_remove(s, id, infos.v[i].instance, INT64_MAX, &removed, &in_use,
+				       &bytes, err);
+			busy = busy || in_use;
+		}
+		mount_info_release(&infos.v[i]);
+	}
+	vec_release(&infos);
+	if (r < 0)
+		return r;
+	if (!found)
+		return error_new(err, ERR_NOTFOUND, 0, "there is no cache mount '%s'", id);
+	if (busy)
+		return error_new(err, ERR_BUSY, 0, "the cache mount '%s' is in use", id);
+	return 0;
+}
+
+int mounts_prune(struct store *s, int64_t before, struct strv *ret_ids, uint64_t *ret_bytes,
+		 struct error **err)
+{
+	mount_infos infos = {0};
+	int r = load_infos(s, &infos, err);
+
+	for (size_t i = 0; i < infos.n; i++) {
+		bool removed = false, busy;
+
+		if (r == 0 && infos.v[i].last_used < before)
+			r = try_remove(s, infos.v[i].id, infos.v[i].instance, before, &removed,
+				       &busy, ret_bytes, err);
+		if (removed)
+			strv_push(ret_ids, infos.v[i].id);
+		mount_info_release(&infos.v[i]);
+	}
+	vec_release(&infos);
+	return r;
+}

@@ -1,0 +1,51 @@
+/* Directories of RUN --mount=type=cache, by id. They live outside layers and never enter a key. */
+#ifndef KILN_STORE_MOUNTS_H
+#define KILN_STORE_MOUNTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cancel.h"
+#include "base/error.h"
+#include "base/strv.h"
+#include "store/store.h"
+
+enum mount_sharing {
+	MOUNT_SHARED = 1, /* any number at once */
+	MOUNT_PRIVATE,	  /* one at a time; who finds it taken gets another directory of the id */
+	MOUNT_LOCKED,	  /* one at a time; others wait */
+};
+
+/* A cache directory in use; release when the step has ended. */
+struct mount_use;
+
+/* Takes the directory of `id`, creating it with mode, uid and gid if it is new. Waits for MOUNT_LOCKED
+ * until it is free or `cancel` is set (ERR_CANCELED). Take several in strcmp order of their ids. */
+int mounts_acquire(struct store *s, const char *id, enum mount_sharing sharing, uint32_t mode,
+		   uint32_t uid, uint32_t gid, struct cancel *cancel, struct mount_use **ret,
+		   struct error **err);
+const char *mounts_path(const struct mount_use *m); /* absolute */
+/* Did this call create the directory (so that `from=` content has to be copied into it)? */
+bool mounts_is_new(const struct mount_use *m);
+void mounts_release(struct mount_use *m);
+DEFINE_FREEP(struct mount_use, mounts_release)
+
+struct mount_info {
+	char *id; /* owned */
+	int64_t instance; /* 0, or more for directories made because of MOUNT_PRIVATE */
+	int64_t created, last_used; /* ns since the epoch */
+	int64_t uses;
+	uint64_t size; /* bytes on disk */
+};
+void mount_info_release(struct mount_info *m);
+/* All, least recently used first. The caller releases each and frees the array. */
+int mounts_list(struct store *s, struct mount_info **ret, size_t *ret_n, struct error **err);
+
+/* Removes all directories of an id. ERR_BUSY if one is in use, ERR_NOTFOUND if there is none. */
+int mounts_remove(struct store *s, const char *id, struct error **err);
+/* Removes those last used before `before` (ns) and not in use; their ids are appended. */
+int mounts_prune(struct store *s, int64_t before, struct strv *ret_ids, uint64_t *ret_bytes,
+		 struct error **err);
+
+#endif

@@ -1,0 +1,271 @@
+#include "store/record.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "base/times.h"
+#include "base/vec.h"
+#include "store/db.h"
+#include "store/internal.h"
+
+void record_release(struct record *r)
+{
+	free(r->layers);
+	free(r->description);
+	buf_release(&r->data);
+	*r = (struct record){.data = BUF_INIT};
+}
+
+/* Over what a build relies on: a row changed by anything but this file is a miss. */
+static int64_t record_checksum(const int64_t *layers, size_t n, const void *data, size_t size)
+{
+	XXH64_hash_t sum = XXH3_64bits_withSeed(data, size, n);
+
+	for (size_t i = 0; i < n; i++) {
+		uint8_t b[8];
+
+		for (int k = 0; k < 8; k++)
+			b[k] = (uint8_t)((uint64_t)layers[i] >> (8 * k));
+		sum = XXH3_64bits_withSeed(b, sizeof(b), sum);
+	}
+	return (int64_t)sum;
+}
+
+static int load_layers(struct db_tx *tx, struct record *r, struct error **err)
+{
+	VEC(int64_t) layers = {0};
+	struct sqlite3_stmt *q = NULL;
+	int rc = db_query(tx, &q, err,
+			  "SELECT layer FROM record_layer WHERE record = ? ORDER BY position", "i",
+			  r->id);
+
+	while (rc == 0 && (rc = db_step(tx, q, err)) > 0) {
+		vec_push(&layers, db_col_i64(q, 0));
+		rc = 0;
+	}
+	r->layers = layers.v;
+	r->n_layers = layers.n;
+	return rc;
+}
+
+/* *ret_found = false if there is none; *ret_sound = false if its checksum is wrong. */
+static int load(struct db_tx *tx, const struct digest *key, bool *ret_found, bool *ret_sound,
+		struct record *ret, struct error **err)
+{
+	struct sqlite3_stmt *q = NULL;
+	const void *data;
+	int64_t checksum;
+	size_t n;
+	int r;
+
+	r = db_query(tx, &q, err,
+		     "SELECT id, data, description, created, duration, checksum FROM record_key"
+		     " JOIN record ON record.id = record_key.record WHERE key = ?",
+		     "d", key);
+	if (r < 0)
+		return r;
+	r = db_step(tx, q, err);
+	if (r < 0)
+		return r;
+	*ret_found = r > 0;
+	if (r == 0)
+		return 0;
+	ret->id = db_col_i64(q, 0);
+	data = db_col_bytes(q, 1, &n);
+	buf_add(&ret->data, data, n);
+	ret->description = db_col_text(q, 2);
+	ret->created = db_col_i64(q, 3);
+	ret->duration = db_col_i64(q, 4);
+	checksum = db_col_i64(q, 5);
+	r = load_layers(tx, ret, err);
+	*ret_sound =
+		checksum == record_checksum(ret->layers, ret->n_layers, ret->data.p, ret->data.n);
+	return r;
+}
+
+int record_find(struct store *s, const struct digest *key, bool *ret_found, struct record *ret,
+		struct error **err)
+{
+	_cleanup_(record_release) struct record found = {.data = BUF_INIT};
+	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
+	bool is_found = false, sound = true;
+	int r;
+
+	/* Most look-ups of a changed build are misses: they take no write lock. */
+	r = db_begin(s->db, DB_READ, &tx, err);
+	if (r < 0)
+		return r;
+	r = load(&tx, key, &is_found, &sound, &found, err);
+	db_end(&tx);
+	if (r < 0 || !is_found) {
+		*ret_found = false;
+		return r < 0 ? r : 0;
+	}
+	record_release(&found);
+	r = lease_take(s, err);
+	if (r < 0)
+		return r;
+	r = db_begin(s->db, DB_WRITE, &tx, err);
+	if (r < 0)
+		return r;
+	r = load(&tx, key, &is_found, &sound, &found, err);
+	if (r < 0)
+		return r;
+	if (is_found && !sound)
+		r = db_run(&tx, err, "DELETE FROM record WHERE id = ?", "i", found.id);
+	else if (is_found)
+		r = lease_add_layers(s, &tx, found.layers, found.n_layers, err);
+	if (r == 0)
+		r = db_commit(&tx, err);
+	if (r < 0)
+		return r;
+	*ret_found = is_found && sound;
+	if (*ret_found) {
+		*ret = found;
+		found = (struct record){.data = BUF_INIT};
+	}
+	return 0;
+}
+
+static int link_key(struct db_tx *tx, int64_t id, const struct digest *key, struct error **err)
+{
+	return db_run(tx, err, "INSERT OR REPLACE INTO record_key (key, record) VALUES (?, ?)",
+		      "di", key, id);
+}
+
+static int insert_layers(struct db_tx *tx, const struct record *r, int64_t id, struct error **err)
+{
+	for (size_t i = 0; i < r->n_layers; i++) {
+		int64_t there;
+		int rc = db_get_i64(tx, &there, 0, err, "SELECT id FROM layer WHERE id = ?", "i",
+				    r->layers[i]);
+
+		if (rc < 0)
+			return rc;
+		if (there == 0)
+			return error_new(err, ERR_NOTFOUND, 0, "layer %lld is not in the store",
+					 (long long)r->layers[i]);
+		rc = db_run(tx, err,
+			    "INSERT INTO record_layer (record, position, layer) VALUES (?, ?, ?)",
+			    "iii", id, (int64_t)i, r->layers[i]);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+int record_add(struct store *s, struct record *r, const struct digest *keys, size_t n_keys,
+	       struct error **err)
+{
+	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
+	int64_t id, now = times_now_ns();
+	int rc = db_begin(s->db, DB_WRITE, &tx, err);
+
+	if (rc < 0)
+		return rc;
+	rc = db_run(&tx, err,
+		    "INSERT INTO record (data, description, created, duration, last_used, checksum)"
+		    " VALUES (?, ?, ?, ?, ?, ?)",
+		    "btiiii", r->data.p, r->data.n, r->description ? r->description : "",
+		    r->created ? r->created : now, r->duration, now,
+		    record_checksum(r->layers, r->n_layers, r->data.p, r->data.n));
+	if (rc < 0)
+		return rc;
+	id = db_last_id(&tx);
+	rc = insert_layers(&tx, r, id, err);
+	for (size_t i = 0; i < n_keys && rc == 0; i++)
+		rc = link_key(&tx, id, &keys[i], err);
+	/* A record that lost all its keys to this one can never be found again. */
+	if (rc == 0)
+		rc = db_run(&tx, err,
+			    "DELETE FROM record WHERE id IN (SELECT id FROM record EXCEPT"
+			    " SELECT record FROM record_key)",
+			    "");
+	if (rc == 0)
+		rc = db_commit(&tx, err);
+	if (rc < 0)
+		return error_wrap(err, rc, "record the result of '%s'",
+				  r->description ? r->description : "a step");
+	r->id = id;
+	return 0;
+}
+
+int record_link(struct store *s, int64_t id, const struct digest *key, struct error **err)
+{
+	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
+	int64_t there;
+	int r = db_begin(s->db, DB_WRITE, &tx, err);
+
+	if (r < 0)
+		return r;
+	r = db_get_i64(&tx, &there, 0, err, "SELECT id FROM record WHERE id = ?", "i", id);
+	if (r < 0)
+		return r;
+	if (there == 0)
+		return error_new(err, ERR_NOTFOUND, 0, "cache record %lld is gone", (long long)id);
+	r = link_key(&tx, id, key, err);
+	return r < 0 ? r : db_commit(&tx, err);
+}
+
+int record_remove(struct store *s, int64_t id, struct error **err)
+{
+	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
+	int r = db_begin(s->db, DB_WRITE, &tx, err);
+
+	if (r < 0)
+		return r;
+	r = db_run(&tx, err, "DELETE FROM record WHERE id = ?", "i", id);
+	return r < 0 ? r : db_commit(&tx, err);
+}
+
+int record_touch(struct store *s, const int64_t *ids, size_t n, struct error **err)
+{
+	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
+	int64_t now = times_now_ns();
+	int r = db_begin(s->db, DB_WRITE, &tx, err);
+
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = db_run(&tx, err,
+			   "UPDATE record SET last_used = ?, uses = uses + 1 WHERE id = ?", "ii",
+			   now, ids[i]);
+	return r < 0 ? r : db_commit(&tx, err);
+}
+
+int pin_get(struct store *s, const char *name, bool *ret_found, struct buf *ret_value,
+	    int64_t *ret_time, struct error **err)
+{
+	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
+	_cleanup_free_ char *value = NULL;
+	struct sqlite3_stmt *q = NULL;
+	int r = db_begin(s->db, DB_READ, &tx, err);
+
+	if (r < 0)
+		return r;
+	r = db_query(&tx, &q, err, "SELECT value, time FROM pin WHERE name = ?", "t", name);
+	if (r < 0)
+		return r;
+	r = db_step(&tx, q, err);
+	if (r < 0)
+		return r;
+	*ret_found = r > 0;
+	if (r == 0)
+		return 0;
+	value = db_col_text(q, 0);
+	buf_adds(ret_value, value);
+	if (ret_time)
+		*ret_time = db_col_i64(q, 1);
+	return 0;
+}
+
+int pin_set(struct store *s, const char *name, const char *value, struct error **err)
+{
+	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
+	int r = db_begin(s->db, DB_WRITE, &tx, err);
+
+	if (r < 0)
+		return r;
+	r = db_run(&tx, err, "INSERT OR REPLACE INTO pin (name, value, time) VALUES (?, ?, ?)",
+		   "tti", name, value, times_now_ns());
+	return r < 0 ? r : db_commit(&tx, err);
+}

@@ -1,0 +1,262 @@
+#include "tests/unit/store/fixture.h"
+
+#include <dirent.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "base/times.h"
+#include "store/blob.h"
+#include "store/gc.h"
+#include "store/image.h"
+#include "store/record.h"
+
+static size_t count_entries(struct fixture *f, const char *name)
+{
+	_cleanup_free_ char *path = xasprintf("%s/%s", f->dir, name);
+	DIR *dir = opendir(path);
+	struct dirent *de;
+	size_t n = 0;
+
+	assert_non_null(dir);
+	while ((de = readdir(dir)))
+		n += de->d_name[0] != '.';
+	closedir(dir);
+	return n;
+}
+
+static int64_t add_record(struct store *s, const char *key, int64_t *layers, size_t n)
+{
+	struct digest k = digest_of(key, strlen(key));
+	struct record r = {
+		.layers = layers, .n_layers = n, .data = BUF_INIT, .description = (char[]){"step"}};
+	struct error *err = NULL;
+
+	assert_ok(record_add(s, &r, &k, 1, &err), err);
+	return r.id;
+}
+
+static bool has_record(struct store *s, const char *key)
+{
+	struct digest k = digest_of(key, strlen(key));
+	struct record r = {0};
+	struct error *err = NULL;
+	bool found = false;
+
+	assert_ok(record_find(s, &k, &found, &r, &err), err);
+	if (found)
+		record_release(&r);
+	return found;
+}
+
+static bool has_layer(struct store *s, int64_t id)
+{
+	struct layer_info info = {0};
+	int r = layer_get(s, id, &info, NULL);
+
+	layer_info_release(&info);
+	return r == 0;
+}
+
+static void gc_removes_what_nothing_names(void **state)
+{
+	struct fixture *f = *state;
+	struct gc_result result = {0};
+	int64_t kept = fixture_layer(f->s, "a", "1"), lost = fixture_layer(f->s, "b", "2");
+	struct error *err = NULL;
+	struct digest blob;
+
+	add_record(f->s, "k", &kept, 1);
+	assert_ok(blob_put(f->s, "loose", 5, &blob, &err), err);
+	/* Our own lease holds all of it. */
+	assert_ok(store_gc(f->s, &result, &err), err);
+	assert_int_equal(result.n_layers + result.n_blobs, 0);
+	gc_result_release(&result);
+	fixture_reopen(f);
+	assert_ok(store_gc(f->s, &result, &err), err);
+	assert_int_equal(result.n_layers, 1);
+	assert_int_equal(result.layers[0], lost);
+	assert_int_equal(result.n_blobs, 1);
+	assert_true(result.bytes > 0);
+	gc_result_release(&result);
+	assert_true(has_record(f->s, "k"));
+	assert_true(has_layer(f->s, kept));
+	assert_false(has_layer(f->s, lost));
+	assert_int_equal(count_entries(f, "layers"), 1);
+	assert_int_equal(count_entries(f, "tmp"), 0);
+}
+
+static void a_lease_of_another_handle_protects(void **state)
+{
+	struct fixture *f = *state;
+	struct store *other = NULL;
+	struct error *err = NULL;
+	int64_t id;
+
+	assert_ok(store_open(f->dir, &other, &err), err);
+	id = fixture_layer(other, "a", "1");
+	assert_ok(store_gc(f->s, NULL, &err), err);
+	assert_true(has_layer(f->s, id));
+	store_close(other);
+	assert_ok(store_gc(f->s, NULL, &err), err);
+	assert_false(has_layer(f->s, id));
+}
+
+static void a_hit_protects_its_layers_from_a_prune_elsewhere(void **state)
+{
+	struct fixture *f = *state;
+	struct prune_options all = {.all = true};
+	struct store *other = NULL;
+	struct error *err = NULL;
+	int64_t id = fixture_layer(f->s, "a", "1");
+
+	add_record(f->s, "k", &id, 1);
+	fixture_reopen(f);
+	assert_ok(store_open(f->dir, &other, &err), err);
+	assert_true(has_record(other, "k"));
+	assert_ok(store_prune(f->s, &all, NULL, &err), err);
+	assert_false(has_record(f->s, "k"));
+	assert_true(has_layer(f->s, id));
+	store_close(other);
+	assert_ok(store_gc(f->s, NULL, &err), err);
+	assert_false(has_layer(f->s, id));
+}
+
+static void prune_keeps_images_and_what_was_used_last(void **state)
+{
+	struct fixture *f = *state;
+	struct gc_result result = {0};
+	struct error *err = NULL;
+	int64_t ids[3];
+	struct image image = {.os = (char[]){"linux"}, .arch = (char[]){"amd64"}};
+	int64_t records[3];
+	struct prune_options keep = {.limit_storage = true, .keep_storage = 2500};
+	char *kilo = xasprintf("%01000d", 0);
+
+	ids[0] = fixture_layer(f->s, "a", kilo);
+	ids[1] = fixture_layer(f->s, "b", kilo);
+	ids[2] = fixture_layer(f->s, "c", kilo);
+	free(kilo);
+	records[0] = add_record(f->s, "r0", &ids[0], 1);
+	records[1] = add_record(f->s, "r1", &ids[1], 1);
+	records[2] = add_record(f->s, "r2", &ids[2], 1);
+	assert_ok(record_touch(f->s, &records[0], 1, &err), err);
+	assert_ok(blob_put(f->s, "manifest", 8, &image.manifest, &err), err);
+	assert_ok(blob_put(f->s, "config", 6, &image.config, &err), err);
+	image.layers = &ids[1];
+	image.n_layers = 1;
+	assert_ok(image_put(f->s, &image, "docker.io/library/x:latest", IMAGE_MADE, NULL, &err),
+		  err);
+	fixture_reopen(f);
+	assert_ok(store_prune(f->s, &keep, &result, &err), err);
+	assert_int_equal(result.n_records, 1);
+	assert_int_equal(result.records[0], records[1]);
+	assert_int_equal(result.n_layers, 0); /* the image needs it */
+	gc_result_release(&result);
+	assert_true(blob_exists(f->s, &image.manifest, NULL));
+
+	keep = (struct prune_options){.unused_since = times_now_ns() + 1};
+	fixture_reopen(f);
+	assert_ok(store_prune(f->s, &keep, &result, &err), err);
+	assert_int_equal(result.n_records, 2);
+	assert_int_equal(result.n_layers, 2);
+	assert_true(has_layer(f->s, ids[1]));
+	gc_result_release(&result);
+}
+
+/* Commits layers until it is killed. */
+static void commit_for_ever(const char *dir)
+{
+	struct store *s = NULL;
+
+	if (store_open(dir, &s, NULL) < 0)
+		_exit(1);
+	for (int n = 0;; n++) {
+		struct layer_writer *w = NULL;
+		struct entry e = fixture_entry("d/f", ENTRY_FILE, 0644);
+		int64_t id = 0;
+
+		if (layer_writer_open(s, &w, NULL) < 0 || layer_writer_file(w, &e, NULL) < 0 ||
+		    layer_writer_write(w, &n, sizeof(n), NULL) < 0 ||
+		    layer_writer_file_end(w, NULL, NULL) < 0 ||
+		    layer_writer_commit(w, &id, NULL) < 0 ||
+		    blob_put(s, &n, sizeof(n), NULL, NULL) < 0)
+			_exit(2);
+		layer_writer_free(w);
+		if (n % 8 == 3 && store_gc(s, NULL, NULL) < 0)
+			_exit(3);
+	}
+}
+
+static void what_a_killed_process_left_is_collected(void **state)
+{
+	struct fixture *f = *state;
+	struct error *err = NULL;
+
+	for (int round = 0; round < 12; round++) {
+		struct timespec pause = {.tv_nsec = (7 + round * 5) * 1000000L};
+		pid_t pid = fork();
+		int status;
+
+		if (pid == 0)
+			commit_for_ever(f->dir);
+		nanosleep(&pause, NULL);
+		kill(pid, SIGKILL);
+		waitpid(pid, &status, 0);
+		assert_true(WIFSIGNALED(status));
+		assert_ok(store_gc(f->s, NULL, &err), err);
+		assert_int_equal(count_entries(f, "layers"), 0);
+		assert_int_equal(count_entries(f, "tmp"), 0);
+	}
+	fixture_reopen(f);
+	assert_true(has_layer(f->s, fixture_layer(f->s, "works", "still")));
+}
+
+static void a_removed_image_frees_what_only_it_used(void **state)
+{
+	struct fixture *f = *state;
+	struct error *err = NULL;
+	int64_t shared = fixture_layer(f->s, "s", "1"), own = fixture_layer(f->s, "o", "2");
+	struct digest diff = digest_of("diff", 4), *deleted = NULL;
+	int64_t both[2] = {shared, own};
+	struct image a = {.layers = both, .n_layers = 2}, b = {.layers = both, .n_layers = 1}, got;
+	bool found;
+	size_t n = 0;
+
+	assert_ok(blob_put(f->s, "ma", 2, &a.manifest, &err), err);
+	assert_ok(blob_put(f->s, "ca", 2, &a.config, &err), err);
+	assert_ok(blob_put(f->s, "mb", 2, &b.manifest, &err), err);
+	assert_ok(blob_put(f->s, "cb", 2, &b.config, &err), err);
+	assert_ok(layer_set_diff_id(f->s, own, &diff, &err), err);
+	assert_ok(image_put(f->s, &a, "a", IMAGE_MADE, NULL, &err), err);
+	assert_ok(image_put(f->s, &b, "b", IMAGE_MADE, NULL, &err), err);
+	fixture_reopen(f);
+	assert_ok(image_by_name(f->s, "a", &found, &got, NULL, &err), err);
+	assert_true(found);
+	image_release(&got);
+	assert_ok(image_remove(f->s, &a.manifest, &deleted, &n, &err), err);
+	assert_int_equal(n, 2);
+	assert_true(digest_equal(&deleted[0], &a.config));
+	assert_true(digest_equal(&deleted[1], &diff));
+	free(deleted);
+	assert_true(has_layer(f->s, shared));
+	assert_false(has_layer(f->s, own));
+	assert_false(blob_exists(f->s, &a.manifest, NULL));
+	assert_true(blob_exists(f->s, &b.manifest, NULL));
+	assert_int_equal(image_remove(f->s, &a.manifest, NULL, NULL, NULL), -ERR_NOTFOUND);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+		TEST(gc_removes_what_nothing_names),
+		TEST(a_lease_of_another_handle_protects),
+		TEST(a_hit_protects_its_layers_from_a_prune_elsewhere),
+		TEST(prune_keeps_images_and_what_was_used_last),
+		TEST(what_a_killed_process_left_is_collected),
+		TEST(a_removed_image_frees_what_only_it_used),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
