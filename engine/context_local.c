@@ -40,8 +40,9 @@ struct context {
 	struct scan scan;
 	struct node_state *states; /* one per node */
 	struct statindex *index;
-	bool whole;	 /* everything was scanned, nothing only followed */
-	int64_t scanned; /* when the scan began, ns */
+	bool whole;	      /* everything was scanned: `followed` is empty */
+	struct strv followed; /* the paths that were scanned, sorted */
+	int64_t scanned;      /* when the scan began, ns */
 	/* Protects the states' content and known, the nodes' stat data and dirty. */
 	pthread_mutex_t lock;
 	bool dirty; /* something became known that the stat index does not have */
@@ -340,6 +341,22 @@ struct records {
 	VEC(struct statindex_record) list;
 };
 
+/* Did this scan look at the place where `path` is, or was? */
+static bool was_scanned(const struct context *c, const char *path)
+{
+	size_t low = 0, high = c->followed.n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (path_compare(c->followed.v[mid], path) <= 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return c->whole || (low > 0 && path_within(path, c->followed.v[low - 1]));
+}
+
 /* Adds the old records before `path` (NULL: all that are left) that this scan did not look at. */
 static void keep_old(const struct context *c, struct records *r, size_t *old, const char *path)
 {
@@ -352,7 +369,7 @@ static void keep_old(const struct context *c, struct records *r, size_t *old, co
 		order = path ? path_compare(record.path, path) : -1;
 		if (order > 0)
 			return;
-		if (order < 0 && !c->whole)
+		if (order < 0 && !was_scanned(c, record.path))
 			vec_push(&r->list, record);
 	}
 }
@@ -389,6 +406,7 @@ static void context_free(struct tree *t)
 		save_index(c);
 	statindex_free(c->index);
 	scan_release(&c->scan);
+	strv_release(&c->followed);
 	free(c->states);
 	free(c->dir);
 	if (c->rootfd >= 0)
@@ -447,7 +465,6 @@ static int scan_context(struct context *c, const struct strv *excludes, const st
 			struct cancel *cancel, struct error **err)
 {
 	_cleanup_(pattern_list_freep) struct pattern_list *patterns = NULL;
-	_cleanup_strv_ struct strv paths = {0};
 	struct scan_options o = {.cancel = cancel};
 	bool all = true;
 	int r;
@@ -459,13 +476,13 @@ static int scan_context(struct context *c, const struct strv *excludes, const st
 		o.excludes = patterns;
 	}
 	if (follow) {
-		r = context_follow(c->rootfd, follow, &paths, &all, err);
+		r = context_follow(c->rootfd, follow, &c->followed, &all, err);
 		if (r < 0)
 			return r;
 		if (!all)
-			o.follow = &paths;
+			o.follow = &c->followed;
 	}
-	c->whole = all && !o.excludes;
+	c->whole = all;
 	c->scanned = times_now_ns();
 	return context_scan(c->rootfd, c->dir, &o, &c->scan, err);
 }

@@ -43,10 +43,11 @@ struct scanner {
 	int rootfd;
 	const char *name;
 	const struct scan_options *o;
-	pthread_mutex_t lock; /* protects queue, open, r, err */
+	pthread_mutex_t lock; /* protects queue, open, found, r, err */
 	pthread_cond_t changed;
 	struct scan_dir *queue;
-	size_t open; /* directories queued or being read */
+	size_t open;  /* directories queued or being read */
+	size_t found; /* items of directories that were read */
 	int r;
 	struct error *err;
 };
@@ -268,6 +269,7 @@ static void *scan_work(void *data)
 			s->err = TAKE_PTR(err);
 		}
 		error_free(err);
+		s->found += dir->items.n;
 		if (--s->open == 0)
 			(void)pthread_cond_broadcast(&s->changed);
 	}
@@ -301,15 +303,15 @@ struct flat {
 	VEC(struct scan_node) nodes;
 };
 
-/* Appends what is below `dir` in order and frees it. Excluded directories with nothing below them
- * are left out. */
+/* Appends what is below `dir` in order, for which there is room, and frees it. Excluded directories
+ * with nothing below them are left out. */
 static void flatten(struct flat *f, struct scan_dir *dir)
 {
 	for (size_t i = 0; i < dir->items.n; i++) {
 		struct scan_item *item = &dir->items.v[i];
 		size_t before = f->nodes.n;
 
-		vec_push(&f->nodes, item->node);
+		f->nodes.v[f->nodes.n++] = item->node;
 		if (item->dir)
 			flatten(f, item->dir);
 		if (item->excluded && f->nodes.n == before + 1)
@@ -350,6 +352,7 @@ int context_scan(int rootfd, const char *dir, const struct scan_options *o, stru
 		return error_new(err, ERR_IO, gone ? ENOENT : -r, "read '%s'", dir);
 	}
 	scan_all(&s, &root, scan.arenas, n);
+	vec_reserve(&flat.nodes, s.found + 1);
 	vec_push(&flat.nodes, root_node);
 	flatten(&flat, &root);
 	scan.nodes = flat.nodes.v;

@@ -2,6 +2,7 @@
 
 #include "base/pattern.h"
 #include "engine/tree.h"
+#include "store/statindex.h"
 
 static struct tree *open_with(struct fixture *f, const char *ignore, const char *const *follow)
 {
@@ -220,6 +221,52 @@ static void a_scan_of_a_part_keeps_what_is_known_of_the_rest(void **state)
 	tree_unref(t);
 }
 
+static void what_is_gone_from_a_followed_directory_is_forgotten(void **state)
+{
+	struct fixture *f = *state;
+	const char *const follow[] = {"d", NULL};
+	struct statindex *index;
+	struct tree *t;
+
+	put_file(f, "d/a", "one", 0644);
+	put_file(f, "d/b", "two", 0644);
+	put_file(f, "e", "three", 0644);
+	(void)usleep(60 * 1000);
+	t = open_context(f);
+	hash(t, "d/a", "one");
+	hash(t, "e", "three");
+	tree_unref(t);
+	assert_int_equal(unlinkat(f->dirfd, "d/a", 0), 0);
+	t = open_with(f, NULL, follow);
+	hash(t, "d/b", "two");
+	tree_unref(t);
+	index = statindex_open(f->store, f->context);
+	assert_int_equal(statindex_count(index), 2);
+	statindex_free(index);
+}
+
+static void a_file_that_changes_while_it_is_read_is_noticed(void **state)
+{
+	struct fixture *f = *state;
+	struct digest wrong = digest_of("wrong", 5);
+	struct entry e;
+	uint64_t group;
+	struct tree *t;
+	int fd;
+
+	put_file(f, "a", "one", 0644);
+	t = open_context(f);
+	assert_true(t->ops->get(t, "a", &e, &group));
+	fd = t->ops->open(t, &e, NULL);
+	assert_true(fd >= 0);
+	put_file(f, "a", "other", 0644);
+	assert_false(t->ops->still(t, &e, fd, &wrong));
+	hash(t, "a", "other");
+	assert_true(t->ops->still(t, &e, fd, NULL));
+	(void)close(fd);
+	tree_unref(t);
+}
+
 static void a_missing_directory_is_named(void **state)
 {
 	struct fixture *f = *state;
@@ -247,6 +294,8 @@ int main(void)
 		T(a_second_scan_knows_what_the_first_one_hashed),
 		T(a_file_just_written_is_not_trusted),
 		T(a_scan_of_a_part_keeps_what_is_known_of_the_rest),
+		T(what_is_gone_from_a_followed_directory_is_forgotten),
+		T(a_file_that_changes_while_it_is_read_is_noticed),
 		T(a_missing_directory_is_named),
 	};
 
