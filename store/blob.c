@@ -215,6 +215,27 @@ int blob_read(struct store *s, const struct digest *digest, size_t max, struct b
 	return 0;
 }
 
+int blob_verify(struct store *s, const struct digest *digest, uint64_t *ret_size,
+		struct error **err)
+{
+	_cleanup_close_ int fd = -1;
+	struct digest actual;
+	char text[DIGEST_TEXT];
+	int r;
+
+	fd = blob_open(s, digest, ret_size, err);
+	if (fd < 0)
+		return fd;
+	r = hash_fd(fd, &actual);
+	if (r < 0)
+		return error_new(err, ERR_IO, -r, "read blob %s", digest_format(digest, text));
+	if (digest_equal(&actual, digest))
+		return 0;
+	drop(s, digest);
+	return error_new(err, ERR_CORRUPT, 0, "its bytes have another digest: %s",
+			 digest_format(&actual, text));
+}
+
 int blob_put(struct store *s, const void *p, size_t n, struct digest *ret, struct error **err)
 {
 	_cleanup_(blob_writer_freep) struct blob_writer *w = NULL;

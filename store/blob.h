@@ -14,6 +14,9 @@ int blob_open(struct store *s, const struct digest *digest, uint64_t *ret_size, 
  * are verified against the digest; ERR_CORRUPT if they differ. */
 int blob_read(struct store *s, const struct digest *digest, size_t max, struct buf *ret,
 	      struct error **err);
+/* Hashes the bytes again. A damaged blob is forgotten: ERR_CORRUPT now, absent from then on. */
+int blob_verify(struct store *s, const struct digest *digest, uint64_t *ret_size,
+		struct error **err);
 int blob_put(struct store *s, const void *p, size_t n, struct digest *ret, struct error **err);
 
 /* A blob being written. Commit or free; free without commit removes the temporary. Write errors are

@@ -260,15 +260,35 @@ static int set_dir_state(struct store *s, int64_t id, bool usable, struct error 
 	return r < 0 ? r : db_commit(&tx, err);
 }
 
+/* Maps the index and, with `check`, compares the dir with it. A layer that fails has no dir from
+ * then on: it is fetched or built again. */
+static int open_index(struct store *s, int64_t id, bool check, struct index **ret,
+		      struct error **err)
+{
+	_cleanup_free_ char *path = xasprintf("layers/%lld/index", (long long)id);
+	_cleanup_(index_unrefp) struct index *i = NULL;
+	int r = index_open(s->dirfd, path, &i, err);
+
+	if (r == 0 && check) {
+		r = layer_check_dir(s, id, i, err);
+		if (r == 0)
+			r = set_dir_state(s, id, true, err);
+	}
+	if (r == -ERR_CORRUPT || r == -ERR_NOTFOUND)
+		(void)set_dir_state(s, id, false, NULL);
+	if (r == 0)
+		*ret = TAKE_PTR(i);
+	return r;
+}
+
 int layer_index(struct store *s, int64_t id, struct index **ret, struct error **err)
 {
-	_cleanup_(index_unrefp) struct index *i = cached_index(s, id);
-	_cleanup_free_ char *path = xasprintf("layers/%lld/index", (long long)id);
+	struct index *i = cached_index(s, id);
 	bool has_dir, trusted;
 	int r;
 
 	if (i) {
-		*ret = TAKE_PTR(i);
+		*ret = i;
 		return 0;
 	}
 	r = dir_state(s, id, &has_dir, &trusted, err);
@@ -276,19 +296,17 @@ int layer_index(struct store *s, int64_t id, struct index **ret, struct error **
 		return r;
 	if (!has_dir)
 		return error_new(err, ERR_NOTFOUND, 0, "layer %lld is not unpacked", (long long)id);
-	r = index_open(s->dirfd, path, &i, err);
-	if (r == 0 && !trusted) {
-		r = layer_check_dir(s, id, i, err);
-		if (r == 0)
-			r = set_dir_state(s, id, true, err);
-	}
-	if (r == -ERR_CORRUPT || r == -ERR_NOTFOUND)
-		(void)set_dir_state(s, id, false, NULL);
+	r = open_index(s, id, !trusted, &i, err);
 	if (r < 0)
 		return error_wrap(err, r, "use layer %lld", (long long)id);
 	layer_cache_index(s, id, i);
-	*ret = TAKE_PTR(i);
+	*ret = i;
 	return 0;
+}
+
+int layer_verify(struct store *s, int64_t id, struct index **ret, struct error **err)
+{
+	return open_index(s, id, true, ret, err);
 }
 
 char *layer_dir_path(struct store *s, int64_t id)

@@ -12,5 +12,7 @@ struct index;
 
 /* ERR_CORRUPT naming the first path whose type, size or bytes differ. */
 int layer_check_dir(struct store *s, int64_t id, const struct index *index, struct error **err);
+/* layer_check_dir of a layer that has a dir, past all caches; a damaged dir is given up. */
+int layer_verify(struct store *s, int64_t id, struct index **ret, struct error **err);
 
 #endif

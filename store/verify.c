@@ -1,0 +1,128 @@
+#include "store/verify.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/vec.h"
+#include "store/blob.h"
+#include "store/db.h"
+#include "store/index.h"
+#include "store/internal.h"
+#include "store/layer.h"
+#include "store/layer_check.h"
+
+struct verify {
+	struct store *s;
+	struct cancel *cancel;
+	verify_report_fn report;
+	void *data;
+	struct verify_counts counts;
+};
+
+static void report(struct verify *v, const char *what, const char *why)
+{
+	v->counts.damaged++;
+	if (v->report)
+		v->report(v->data, what, why);
+}
+
+static int canceled(struct verify *v, struct error **err)
+{
+	return cancel_is_set(v->cancel) ? error_new(err, ERR_CANCELED, 0, "verify the store") : 0;
+}
+
+static void verify_blob(struct verify *v, const struct digest *digest)
+{
+	char text[DIGEST_TEXT];
+	_cleanup_free_ char *what = xasprintf("blob %s", digest_format(digest, text));
+	_cleanup_(error_freep) struct error *why = NULL;
+	uint64_t size = 0;
+	int r;
+
+	r = blob_verify(v->s, digest, &size, &why);
+	v->counts.blobs++;
+	v->counts.bytes += size;
+	if (r < 0)
+		report(v, what, error_text(why));
+}
+
+static void verify_layer(struct verify *v, int64_t id)
+{
+	_cleanup_free_ char *what = xasprintf("layer %lld", (long long)id);
+	_cleanup_(index_unrefp) struct index *index = NULL;
+	_cleanup_(error_freep) struct error *why = NULL;
+	int r;
+
+	v->counts.layers++;
+	r = layer_verify(v->s, id, &index, &why);
+	if (index)
+		v->counts.bytes += index_file_size(index);
+	if (r < 0)
+		report(v, what, error_text(why));
+}
+
+static int verify_blobs(struct verify *v, struct error **err)
+{
+	VEC(struct digest) digests = {0};
+	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
+	struct sqlite3_stmt *q = NULL;
+	int r = db_begin(v->s->db, DB_READ, &tx, err);
+
+	if (r == 0)
+		r = db_query(&tx, &q, err, "SELECT digest FROM blob", "");
+	while (r == 0 && (r = db_step(&tx, q, err)) > 0) {
+		struct digest d;
+
+		if (db_col_digest(q, 0, &d))
+			vec_push(&digests, d);
+		r = 0;
+	}
+	db_end(&tx);
+	for (size_t i = 0; i < digests.n && r == 0; i++) {
+		r = canceled(v, err);
+		if (r == 0)
+			verify_blob(v, &digests.v[i]);
+	}
+	vec_release(&digests);
+	return r;
+}
+
+static int verify_layers(struct verify *v, struct error **err)
+{
+	VEC(int64_t) ids = {0};
+	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
+	struct sqlite3_stmt *q = NULL;
+	int r = db_begin(v->s->db, DB_READ, &tx, err);
+
+	if (r == 0)
+		r = db_query(&tx, &q, err, "SELECT id FROM layer WHERE has_dir <> 0", "");
+	while (r == 0 && (r = db_step(&tx, q, err)) > 0) {
+		vec_push(&ids, db_col_i64(q, 0));
+		r = 0;
+	}
+	db_end(&tx);
+	for (size_t i = 0; i < ids.n && r == 0; i++) {
+		r = canceled(v, err);
+		if (r == 0)
+			verify_layer(v, ids.v[i]);
+	}
+	vec_release(&ids);
+	return r;
+}
+
+int store_verify(struct store *s, struct cancel *cancel, verify_report_fn report_fn, void *data,
+		 struct verify_counts *ret, struct error **err)
+{
+	struct verify v = {.s = s, .cancel = cancel, .report = report_fn, .data = data};
+	int r = verify_blobs(&v, err);
+
+	if (r == 0)
+		r = verify_layers(&v, err);
+	if (r == 0 && ret)
+		*ret = v.counts;
+	return r;
+}

@@ -1,0 +1,27 @@
+/* Rehashing everything the store keeps. */
+#ifndef KILN_STORE_VERIFY_H
+#define KILN_STORE_VERIFY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cancel.h"
+#include "base/error.h"
+#include "store/store.h"
+
+struct verify_counts {
+	size_t blobs, layers; /* looked at */
+	uint64_t bytes;	      /* hashed */
+	size_t damaged;
+};
+
+/* Called for everything that is damaged; `what` is "blob sha256:..." or "layer 12". */
+typedef void (*verify_report_fn)(void *data, const char *what, const char *why);
+
+/* Compares blobs with their names, and layer dirs with their indexes. Damage is reported and makes no
+ * error of the call. What is damaged is a miss from then on: a blob loses its row, a layer its dir.
+ * ERR_CANCELED when `cancel` (may be NULL) is set. */
+int store_verify(struct store *s, struct cancel *cancel, verify_report_fn report, void *data,
+		 struct verify_counts *ret, struct error **err);
+
+#endif

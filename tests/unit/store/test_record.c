@@ -1,0 +1,255 @@
+#include "tests/unit/store/fixture.h"
+
+#include <pthread.h>
+#include <sys/wait.h>
+
+#include "store/db.h"
+#include "store/du.h"
+#include "store/internal.h"
+#include "store/lock.h"
+#include "store/record.h"
+
+static struct digest key(const char *text)
+{
+	return digest_of(text, strlen(text));
+}
+
+static void a_record_is_found_under_each_of_its_keys(void **state)
+{
+	struct fixture *f = *state;
+	struct error *err = NULL;
+	struct digest keys[2] = {key("definition"), key("content")}, later = key("later");
+	int64_t layers[2] = {fixture_layer(f->s, "a", "1"), fixture_layer(f->s, "b", "2")};
+	struct record r = {.layers = layers,
+			   .n_layers = 2,
+			   .data = BUF_INIT,
+			   .description = (char[]){"RUN x"},
+			   .duration = 77};
+	bool found;
+
+	buf_add(&r.data, "a\0b", 3);
+	assert_ok(record_add(f->s, &r, keys, 2, &err), err);
+	assert_ok(record_link(f->s, r.id, &later, &err), err);
+	fixture_reopen(f);
+	for (int i = 0; i < 3; i++) {
+		struct record got = {0};
+
+		assert_ok(record_find(f->s, i < 2 ? &keys[i] : &later, &found, &got, &err), err);
+		assert_true(found);
+		assert_int_equal(got.id, r.id);
+		assert_int_equal(got.n_layers, 2);
+		assert_int_equal(got.layers[1], layers[1]);
+		assert_int_equal(got.data.n, 3);
+		assert_string_equal(got.description, "RUN x");
+		assert_int_equal(got.duration, 77);
+		record_release(&got);
+	}
+	assert_ok(record_remove(f->s, r.id, &err), err);
+	assert_ok(record_find(f->s, &later, &found, &r, &err), err);
+	assert_false(found);
+	assert_int_equal(record_link(f->s, r.id, &later, NULL), -ERR_NOTFOUND);
+	buf_release(&r.data);
+}
+
+static void a_key_moves_to_the_newer_record(void **state)
+{
+	struct fixture *f = *state;
+	struct error *err = NULL;
+	struct digest k = key("k");
+	int64_t one = fixture_layer(f->s, "a", "1"), two = fixture_layer(f->s, "a", "2");
+	struct record r = {.layers = &one, .n_layers = 1, .data = BUF_INIT}, got = {0};
+	struct du_record *records = NULL;
+	struct du_totals totals;
+	bool found;
+	size_t n;
+
+	assert_ok(record_add(f->s, &r, &k, 1, &err), err);
+	r.layers = &two;
+	assert_ok(record_add(f->s, &r, &k, 1, &err), err);
+	assert_ok(record_find(f->s, &k, &found, &got, &err), err);
+	assert_int_equal(got.layers[0], two);
+	record_release(&got);
+	assert_ok(store_du(f->s, &records, &n, &totals, &err), err);
+	assert_int_equal(n, 1);
+	assert_int_equal(records[0].layer, two);
+	assert_int_equal(totals.total, 1);
+	du_record_release(&records[0]);
+	free(records);
+}
+
+static void a_record_of_a_layer_that_is_not_there_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	struct digest k = key("k");
+	int64_t none = 99;
+	struct record r = {.layers = &none, .n_layers = 1, .data = BUF_INIT}, got;
+	bool found = true;
+
+	assert_int_equal(record_add(f->s, &r, &k, 1, NULL), -ERR_NOTFOUND);
+	assert_int_equal(record_find(f->s, &k, &found, &got, NULL), 0);
+	assert_false(found);
+}
+
+static void a_record_that_was_tampered_with_is_a_miss_and_goes(void **state)
+{
+	struct fixture *f = *state;
+	struct error *err = NULL;
+	struct digest k = key("k");
+	int64_t id = fixture_layer(f->s, "a", "1"), left;
+	struct record r = {.layers = &id, .n_layers = 1, .data = BUF_INIT}, got;
+	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
+	bool found;
+
+	buf_adds(&r.data, "data");
+	assert_ok(record_add(f->s, &r, &k, 1, &err), err);
+	assert_ok(db_begin(f->s->db, DB_WRITE, &tx, &err), err);
+	assert_ok(db_run(&tx, &err, "UPDATE record SET data = x'00'", ""), err);
+	assert_ok(db_commit(&tx, &err), err);
+	assert_ok(record_find(f->s, &k, &found, &got, &err), err);
+	assert_false(found);
+	assert_ok(db_begin(f->s->db, DB_READ, &tx, &err), err);
+	assert_ok(db_get_i64(&tx, &left, -1, &err, "SELECT count(*) FROM record", ""), err);
+	assert_int_equal(left, 0);
+	buf_release(&r.data);
+}
+
+static void pins_keep_the_last_value(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_buf_ struct buf value = BUF_INIT;
+	int64_t when = 0;
+	bool found = true;
+
+	assert_int_equal(pin_get(f->s, "x", &found, &value, &when, NULL), 0);
+	assert_false(found);
+	assert_int_equal(pin_set(f->s, "x", "one", NULL), 0);
+	assert_int_equal(pin_set(f->s, "x", "two", NULL), 0);
+	assert_int_equal(pin_get(f->s, "x", &found, &value, &when, NULL), 0);
+	assert_true(found && when > 0);
+	assert_string_equal(value.p, "two");
+}
+
+static void two_processes_with_one_key_build_once(void **state)
+{
+	struct fixture *f = *state;
+	struct digest k = key("slow step");
+	_cleanup_free_ char *path = xasprintf("%s/builds", f->dir);
+	struct stat st;
+	pid_t pids[3];
+
+	for (size_t i = 0; i < ARRAY_SIZE(pids); i++) {
+		pids[i] = fork();
+		if (pids[i] == 0) {
+			struct store *s = NULL;
+			struct lock *lock = NULL;
+			struct record r = {.data = BUF_INIT};
+			bool found = false;
+
+			if (store_open(f->dir, &s, NULL) < 0 ||
+			    lock_step(s, &k, false, NULL, &lock, NULL) < 0 ||
+			    record_find(s, &k, &found, &r, NULL) < 0)
+				_exit(1);
+			if (!found) {
+				int fd =
+					open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+				int64_t id = fixture_layer(s, "out", "built");
+
+				r = (struct record){.layers = &id, .n_layers = 1, .data = BUF_INIT};
+				if (write(fd, "x", 1) != 1 || record_add(s, &r, &k, 1, NULL) < 0)
+					_exit(2);
+			}
+			lock_release(lock);
+			store_close(s);
+			_exit(0);
+		}
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(pids); i++) {
+		int status = 1;
+
+		waitpid(pids[i], &status, 0);
+		assert_int_equal(status, 0);
+	}
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_size, 1);
+}
+
+static void a_wait_for_a_lock_can_be_canceled(void **state)
+{
+	struct fixture *f = *state;
+	struct digest k = key("k");
+	struct lock *lock = NULL, *second = NULL;
+	struct cancel cancel;
+
+	cancel_init(&cancel);
+	assert_int_equal(lock_step(f->s, &k, false, NULL, &lock, NULL), 0);
+	assert_int_equal(lock_step(f->s, &k, true, NULL, &second, NULL), 0);
+	assert_null(second);
+	cancel_set(&cancel);
+	assert_int_equal(lock_step(f->s, &k, false, &cancel, &second, NULL), -ERR_CANCELED);
+	lock_release(lock);
+	assert_int_equal(lock_step(f->s, &k, true, NULL, &second, NULL), 0);
+	assert_non_null(second);
+	lock_release(second);
+	cancel_release(&cancel);
+}
+
+struct worker {
+	struct store *s;
+	int number, failed;
+};
+
+static void *work(void *data)
+{
+	struct worker *w = data;
+
+	for (int i = 0; i < 20 && !w->failed; i++) {
+		struct record r = {.data = BUF_INIT}, got = {0};
+		char text[32];
+		struct digest k;
+		int64_t id;
+		bool found = false;
+
+		snprintf(text, sizeof(text), "%d %d", w->number, i);
+		k = key(text);
+		id = fixture_layer(w->s, "f", text);
+		r.layers = &id;
+		r.n_layers = 1;
+		w->failed = record_add(w->s, &r, &k, 1, NULL) < 0 ||
+			    record_find(w->s, &k, &found, &got, NULL) < 0 || !found;
+		record_release(&got);
+	}
+	return NULL;
+}
+
+static void many_threads_share_one_handle(void **state)
+{
+	struct fixture *f = *state;
+	struct worker workers[4];
+	pthread_t threads[4];
+
+	for (int i = 0; i < 4; i++) {
+		workers[i] = (struct worker){.s = f->s, .number = i};
+		assert_int_equal(pthread_create(&threads[i], NULL, work, &workers[i]), 0);
+	}
+	for (int i = 0; i < 4; i++) {
+		pthread_join(threads[i], NULL);
+		assert_int_equal(workers[i].failed, 0);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+		TEST(a_record_is_found_under_each_of_its_keys),
+		TEST(a_key_moves_to_the_newer_record),
+		TEST(a_record_of_a_layer_that_is_not_there_is_refused),
+		TEST(a_record_that_was_tampered_with_is_a_miss_and_goes),
+		TEST(pins_keep_the_last_value),
+		TEST(two_processes_with_one_key_build_once),
+		TEST(a_wait_for_a_lock_can_be_canceled),
+		TEST(many_threads_share_one_handle),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
