@@ -166,6 +166,9 @@ static int export(struct build *b, struct error **err)
 		r = export_run(b->store, images, b->n_platforms, o, b->progress, b->cancel,
 			       &b->exported[i], err);
 		b->n_exported += r == 0;
+		/* Other outputs leave the local store as it was. */
+		if (r == 0 && o->type == EXPORT_IMAGE)
+			r = engine_keep_images(b->engine, b->progress, err);
 	}
 	return r;
 }

@@ -7,6 +7,7 @@
 #include "engine/parallel.h"
 #include "engine/vertex_ops.h"
 #include "solver/solver.h"
+#include "store/image.h"
 
 static void image_source_free(void *image)
 {
@@ -138,6 +139,53 @@ int engine_resolve(struct engine *e, const struct progress *progress, struct eng
 	struct resolve_task task = {.engine = e, .progress = progress, .images = images};
 
 	return parallel_for(n, resolve_one, &task, err);
+}
+
+static int is_named(struct store *s, const struct image_source *image, bool *ret,
+		    struct error **err)
+{
+	_cleanup_(image_release) struct image named = {0};
+	int r = image_by_name(s, image->name, ret, &named, NULL, err);
+
+	if (r == 0 && *ret)
+		*ret = digest_equal(&named.manifest, &image->manifest);
+	return r;
+}
+
+static int keep_image(struct engine *e, const struct progress *progress,
+		      const struct image_source *image, struct error **err)
+{
+	const struct platform host = platform_host();
+	struct event_vertex about = {0};
+	bool named = false;
+	struct digest id;
+	struct job *job;
+	char *title;
+	int r;
+
+	if (!image->name || image->made || !platform_match(&host, &image->platform))
+		return 0;
+	r = is_named(e->store, image, &named, err);
+	if (r < 0 || named)
+		return r;
+	/* Shown only if something has to be fetched. */
+	title = xasprintf("[internal] keep %s", image->name);
+	about.name = title;
+	id = digest_of(title, strlen(title));
+	job = job_open_quiet(progress, e->cancel, &id, &about);
+	free(title);
+	r = image_complete(e->store, e->registry, job, image, err);
+	return job_close(job, r, err);
+}
+
+int engine_keep_images(struct engine *e, const struct progress *progress, struct error **err)
+{
+	const struct map_entry *entry;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && (entry = map_next(&e->images, &i));)
+		r = keep_image(e, progress, entry->value, err);
+	return r;
 }
 
 static int require_blobs(void *data, const int64_t *layers, size_t n, struct error **err)

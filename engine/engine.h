@@ -65,6 +65,11 @@ int engine_find_image(struct engine *e, struct job *job, const char *pinned,
 		      const struct platform *platform, const struct image_source **ret,
 		      struct error **err);
 
+/* Names the images that were pulled for this build in the local store, so that `kiln images` shows
+ * them and the next build can go on where their registry cannot be reached. What a tag names there is
+ * complete: layers that no step read are fetched now. Only images for this machine's platform. */
+int engine_keep_images(struct engine *e, const struct progress *progress, struct error **err);
+
 /* For exporters: fetches the blobs of received layers. */
 struct blob_fetcher engine_blob_fetcher(struct engine *e);
 
