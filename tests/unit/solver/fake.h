@@ -45,7 +45,8 @@ struct result {
 struct fake {
 	struct graph g;
 	struct cache_memory *cache;
-	struct strv sources; /* "identifier=what it holds now" */
+	const struct cache_backend *backend; /* its data is the cache */
+	struct strv sources;		     /* "identifier=what it holds now" */
 	struct cancel cancel;
 	unsigned max_parallelism;
 	struct solver_stats stats;
@@ -287,7 +288,7 @@ static inline void fake_emit(void *data, const struct event *e)
 
 static inline void fake_init(struct fake *f)
 {
-	*f = (struct fake){.max_parallelism = 4};
+	*f = (struct fake){.max_parallelism = 4, .backend = &cache_memory_backend};
 	graph_init(&f->g);
 	f->cache = cache_memory_new(&fake_ops);
 	cancel_init(&f->cancel);
@@ -384,7 +385,7 @@ static inline int fake_solve_edges(struct fake *f, const struct edge *targets, s
 	const struct solver_options o = {
 		.ops = &fake_ops,
 		.ops_data = f,
-		.cache = &cache_memory_backend,
+		.cache = f->backend,
 		.cache_data = f->cache,
 		.progress = &progress,
 		.cancel = &f->cancel,

@@ -154,6 +154,9 @@ static void edit(struct program *p)
 		random_source(p, rnd(p, SOURCES));
 	if (rnd(p, 2) == 0)
 		random_step(p, rnd(p, p->n));
+	/* The smallest edit: another part of the same input. */
+	for (size_t i = rnd(p, p->n), k = 1; k < p->steps[i].n; k++)
+		p->steps[i].selectors[k] = rnd(p, 3);
 	if (rnd(p, 6) == 0 && p->n < STEPS_MAX)
 		random_step(p, p->n++);
 }

@@ -430,6 +430,87 @@ static void an_output_that_does_not_exist_is_an_error(void **state)
 	assert_int_equal(fake_solve_edges(f, &edge, 1, &result, NULL), -ERR_INTERNAL);
 }
 
+/* What another process does while this one waits for the lock of a key. */
+static struct {
+	struct result *adds;
+	bool waits;
+	atomic_int held;
+} other_process;
+
+static int lock_key(void *data, struct job *job, const struct digest *key, void **ret_lock,
+		    bool *ret_waited, struct error **err)
+{
+	(void)job;
+	if (other_process.adds &&
+	    cache_memory_backend.add(data, key, 1, NULL, NULL, &other_process.adds, 1, 0, err) < 0)
+		return -ERR_INTERNAL;
+	atomic_fetch_add(&other_process.held, 1);
+	*ret_lock = &other_process;
+	*ret_waited = other_process.waits;
+	return 0;
+}
+
+static void unlock_key(void *data, void *lock)
+{
+	(void)data;
+	assert_ptr_equal(lock, &other_process);
+	atomic_fetch_sub(&other_process.held, 1);
+}
+
+static void who_waited_for_another_process_takes_its_result(void **state)
+{
+	struct cache_backend locking = cache_memory_backend;
+	struct fake *f = *state;
+
+	locking.lock = lock_key;
+	locking.unlock = unlock_key;
+	f->backend = &locking;
+	other_process.waits = false;
+	fake_expect(f, fake_source(f, "image://base"), "base", "image://base");
+
+	fake_next_build(f);
+	other_process.waits = true;
+	other_process.adds = result_of(xstrdup("theirs"));
+	fake_expect(f, fake_exec1(f, "one", fake_source(f, "image://base")), "theirs", "");
+	assert_int_equal(fake_count(&f->events, "CACHED one"), 1);
+
+	/* One that must run neither waits nor takes what others made. */
+	fake_next_build(f);
+	fake_expect(f,
+		    fake_exec(f, &(struct fake_step){.text = "two", .n = 0, .ignore_cache = true}),
+		    "two()", "two");
+
+	/* Who waited for one that failed runs itself. */
+	fake_next_build(f);
+	fake_unref(TAKE_PTR(other_process.adds));
+	fake_expect(f, fake_exec1(f, "three", fake_source(f, "image://base")), "three(base)",
+		    "three");
+	assert_int_equal(other_process.held, 0);
+}
+
+static void the_lock_is_released_when_a_step_fails(void **state)
+{
+	struct cache_backend locking = cache_memory_backend;
+	struct fake *f = *state;
+
+	locking.lock = lock_key;
+	locking.unlock = unlock_key;
+	f->backend = &locking;
+	assert_int_equal(fake_solve(f, fake_exec1(f, "fail", NULL), NULL, NULL), -ERR_PROCESS);
+	assert_int_equal(other_process.held, 0);
+}
+
+static void no_cache_at_all_runs_everything(void **state)
+{
+	struct fake *f = *state;
+
+	f->backend = NULL;
+	for (int i = 0; i < 2; i++) {
+		fake_next_build(f);
+		fake_expect(f, copy_a(f), "copy(base,1)", "local://context image://base copy");
+	}
+}
+
 static struct vertex *big_graph(struct fake *f)
 {
 	struct vertex *columns[100], *top = fake_source(f, "image://base");
@@ -498,6 +579,9 @@ int main(void)
 		T(only_what_targets_reach_is_touched),
 		T(scratch_is_an_input_and_a_target),
 		T(an_output_that_does_not_exist_is_an_error),
+		T(who_waited_for_another_process_takes_its_result),
+		T(the_lock_is_released_when_a_step_fails),
+		T(no_cache_at_all_runs_everything),
 		T(ten_thousand_cached_vertices_are_quick),
 	};
 
