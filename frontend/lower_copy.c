@@ -272,6 +272,19 @@ static const char *url_filename(struct arena *a, const char *url)
 	return *base ? arena_strdup(a, base) : "__unnamed__";
 }
 
+static int bad_checksum(const char *text, struct error **err)
+{
+	size_t n = strcspn(text, ":");
+
+	if (text[n] && (n != strlen("sha256") || strncmp(text, "sha256", n) != 0))
+		return error_new(
+			err, ERR_INVALID, 0,
+			"unsupported digest algorithm in checksum \"%s\": only sha256 is known",
+			text);
+	return error_new(err, ERR_INVALID, 0,
+			 "invalid checksum digest format: \"%s\" is no sha256 digest", text);
+}
+
 static int copy_http(struct copying *p, const char *url, struct error **err)
 {
 	struct op_file_copy copy = p->base;
@@ -282,9 +295,7 @@ static int copy_http(struct copying *p, const char *url, struct error **err)
 	if (!p->add)
 		return error_new(err, ERR_INVALID, 0, "source can't be a URL for COPY");
 	if (p->checksum && *p->checksum && digest_parse(p->checksum, &digest) < 0)
-		return error_new(err, ERR_INVALID, 0,
-				 "invalid checksum digest format: \"%s\" is no sha256 digest",
-				 p->checksum);
+		return bad_checksum(p->checksum, err);
 	copy.src = arena_printf(p->c->arena, "/%s", filename);
 	copy.attempt_unpack = p->copy->unpack == DF_TRUE;
 	add_action(p, lower_http(p->c, url, filename, p->checksum, &meta), copy);
