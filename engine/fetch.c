@@ -16,6 +16,18 @@
 enum { LOCK_POLL_MS = 50 };
 #define STATUS_INTERVAL_NS (INT64_C(100) * 1000000)
 
+static struct cancel *fetch_cancel(const struct fetch *f)
+{
+	struct cancel *cancel = f->job ? job_cancel(f->job) : NULL;
+
+	return cancel ? cancel : registry_cancel(f->registry);
+}
+
+static bool is_stopped(const struct fetch *f)
+{
+	return cancel_is_set(fetch_cancel(f)) || (f->stop && atomic_load(f->stop));
+}
+
 /* --- One at a time -----------------------------------------------------------------------------
  */
 
@@ -25,7 +37,7 @@ enum { LOCK_POLL_MS = 50 };
 static int fetch_lock(const struct fetch *f, const struct digest *blob, int *ret_fd,
 		      struct error **err)
 {
-	struct cancel *cancel = f->job ? job_cancel(f->job) : NULL;
+	struct cancel *cancel = fetch_cancel(f);
 	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1};
 	_cleanup_close_ int fd =
 		openat(store_dirfd(f->store), "lock/fetch", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -40,7 +52,7 @@ static int fetch_lock(const struct fetch *f, const struct digest *blob, int *ret
 
 		if (errno != EAGAIN && errno != EACCES && errno != EINTR)
 			return error_new(err, ERR_IO, errno, "lock 'lock/fetch' of the store");
-		if (cancel_is_set(cancel) || (f->stop && atomic_load(f->stop)))
+		if (is_stopped(f))
 			return error_new(err, ERR_CANCELED, 0, "canceled");
 		(void)poll(&pfd, 1, LOCK_POLL_MS);
 	}
@@ -92,7 +104,7 @@ static int read_file(void *data, void *p, size_t n, size_t *ret, struct error **
 	const struct fetch *f = u->fetch;
 	ssize_t got;
 
-	if ((f->job && cancel_is_set(job_cancel(f->job))) || (f->stop && atomic_load(f->stop)))
+	if (is_stopped(f))
 		return error_new(err, ERR_CANCELED, 0, "canceled");
 	got = fs_read_full(u->fd, p, n);
 	if (got < 0)
@@ -227,8 +239,8 @@ static int download(const struct fetch *f, const struct layer_info *info, struct
 	blob.host = ref.host;
 	blob.path = ref.path;
 	show_download(&d, false);
-	r = registry_blob_get(f->registry, &blob, on_piece, &d, f->job ? job_cancel(f->job) : NULL,
-			      f->stop, &server, err);
+	r = registry_blob_get(f->registry, &blob, on_piece, &d, fetch_cancel(f), f->stop, &server,
+			      err);
 	if (r < 0)
 		return r;
 	r = blob_writer_commit(writer, &blob.digest, NULL, err);

@@ -71,8 +71,8 @@ static int write_pin(struct resolve *rs, const struct digest *digest, const stru
 	char a[DIGEST_TEXT], b[DIGEST_TEXT];
 	_cleanup_free_ char *value = NULL;
 
-	if (!rs->pin_name || (rs->has_pin && digest_equal(&rs->pin, digest) &&
-			      digest_equal(&rs->pin_manifest, manifest)))
+	if (rs->has_pin && digest_equal(&rs->pin, digest) &&
+	    digest_equal(&rs->pin_manifest, manifest))
 		return 0;
 	value = xasprintf("%s %s", digest_format(digest, a), digest_format(manifest, b));
 	return pin_set(rs->s, rs->pin_name, value, err);
@@ -89,6 +89,17 @@ static struct platform platform_of(const struct image *i)
 	return p;
 }
 
+/* The image that a digest stands for: that of the manifest, or the one that was chosen from the
+ * index of that digest before. */
+static int find_by_digest(struct resolve *rs, bool *ret_found, struct error **err)
+{
+	int r = image_by_manifest(rs->s, &rs->ref.digest, ret_found, &rs->local, err);
+
+	if (r < 0 || *ret_found || !rs->has_pin)
+		return r;
+	return image_by_manifest(rs->s, &rs->pin_manifest, ret_found, &rs->local, err);
+}
+
 static int find_local(struct resolve *rs, struct error **err)
 {
 	bool found = false;
@@ -96,7 +107,7 @@ static int find_local(struct resolve *rs, struct error **err)
 	int r;
 
 	if (rs->ref.has_digest)
-		r = image_by_manifest(rs->s, &rs->ref.digest, &found, &rs->local, err);
+		r = find_by_digest(rs, &found, err);
 	else
 		r = image_by_name(rs->s, rs->name, &found, &rs->local, &rs->origin, err);
 	if (r < 0 || !found)
@@ -363,21 +374,28 @@ static int resolve_tag(struct resolve *rs, struct image_source *ret, struct erro
 
 static int resolve_digest(struct resolve *rs, struct image_source *ret, struct error **err)
 {
+	int r;
+
 	if (rs->has_local)
 		return use_local(rs, &rs->ref.digest, ret, err);
-	return use_documents(rs, &rs->ref.digest, ret, err);
+	r = use_documents(rs, &rs->ref.digest, ret, err);
+	return r < 0 ? r : write_pin(rs, &rs->ref.digest, &ret->manifest, err);
 }
 
-static void set_names(struct resolve *rs, const char *host_and_path)
+static void set_names(struct resolve *rs)
 {
-	char text[64];
+	_cleanup_free_ char *host_and_path = imageref_name(&rs->ref);
+	char platform[64], digest[DIGEST_TEXT];
 
+	platform_format(&rs->platform, platform);
 	/* With a digest the tag is a remark: docker neither asks for it nor sets it. */
-	if (rs->ref.has_digest)
+	if (rs->ref.has_digest) {
+		rs->pin_name = xasprintf("docker-image://%s@%s %s", host_and_path,
+					 digest_format(&rs->ref.digest, digest), platform);
 		return;
+	}
 	rs->name = xasprintf("%s:%s", host_and_path, rs->ref.tag);
-	rs->pin_name =
-		xasprintf("docker-image://%s %s", rs->name, platform_format(&rs->platform, text));
+	rs->pin_name = xasprintf("docker-image://%s %s", rs->name, platform);
 }
 
 int image_resolve(struct store *s, struct registry *reg, const char *ref,
@@ -387,20 +405,19 @@ int image_resolve(struct store *s, struct registry *reg, const char *ref,
 	_cleanup_(resolve_release) struct resolve rs = {.s = s,
 							.reg = reg,
 							.job = job,
-							.cancel = job ? job_cancel(job) : NULL,
+							.cancel = job ? job_cancel(job)
+								      : registry_cancel(reg),
 							.platform = *platform,
 							.policy = policy};
-	_cleanup_free_ char *host_and_path = NULL;
 	int r = imageref_parse(ref, &rs.ref, err);
 
 	if (r < 0)
 		return r;
 	*ret = (struct image_source){.config = BUF_INIT};
-	host_and_path = imageref_name(&rs.ref);
-	set_names(&rs, host_and_path);
-	r = find_local(&rs, err);
-	if (r == 0 && rs.pin_name)
-		r = read_pin(&rs, err);
+	set_names(&rs);
+	r = read_pin(&rs, err);
+	if (r == 0)
+		r = find_local(&rs, err);
 	if (r == 0)
 		r = rs.ref.has_digest ? resolve_digest(&rs, ret, err) : resolve_tag(&rs, ret, err);
 	if (r < 0) {

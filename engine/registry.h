@@ -17,6 +17,11 @@ struct registry *registry_new(const struct config *config); /* borrowed; NULL: n
 void registry_free(struct registry *r);
 DEFINE_FREEP(struct registry, registry_free)
 
+/* What stops calls that bring no cancel switch of their own. `cancel` may be NULL and must outlive
+ * the registry; set it before the first call. */
+void registry_set_cancel(struct registry *r, struct cancel *cancel);
+struct cancel *registry_cancel(const struct registry *r); /* NULL if none is set */
+
 struct registry_manifest {
 	struct digest digest; /* of `bytes`, computed here */
 	char *media_type;     /* as the server says; NULL if it does not */

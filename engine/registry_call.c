@@ -14,6 +14,7 @@ struct registry {
 	const struct config *config;
 	struct http *http;
 	struct registry_auth *auth;
+	struct cancel *cancel;
 	pthread_mutex_t lock; /* protects schemes */
 	struct map schemes;   /* host -> "http" or "https", where it was found out */
 };
@@ -38,6 +39,16 @@ void registry_free(struct registry *r)
 	map_release(&r->schemes, NULL);
 	pthread_mutex_destroy(&r->lock);
 	free(r);
+}
+
+void registry_set_cancel(struct registry *r, struct cancel *cancel)
+{
+	r->cancel = cancel;
+}
+
+struct cancel *registry_cancel(const struct registry *r)
+{
+	return r->cancel;
 }
 
 /* Where one call goes. */
@@ -182,6 +193,7 @@ static int ask(struct registry *r, const struct server *s, const struct registry
 	int res;
 
 	req.url = url;
+	req.cancel = req.cancel ? req.cancel : r->cancel;
 	req.ca = s->ca;
 	req.insecure = s->insecure;
 	/* An upload may be sent to a host of the registry's choice, which signs its own URLs. */
@@ -192,8 +204,7 @@ static int ask(struct registry *r, const struct server *s, const struct registry
 	if (res < 0 || ret->status != 401 || !http_url_same_origin(url, s->url))
 		return res;
 	free(TAKE_PTR(authorization));
-	res = registry_auth_answer(r->auth, &as, call->scope, ret, call->http.cancel,
-				   &authorization, err);
+	res = registry_auth_answer(r->auth, &as, call->scope, ret, req.cancel, &authorization, err);
 	if (res < 0)
 		return error_wrap(err, res, "%s", call->what);
 	req.authorization = authorization;

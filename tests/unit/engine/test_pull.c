@@ -397,6 +397,23 @@ static void an_image_the_user_made_wins(void **state)
 	assert_true(digest_equal(&f->image.manifest, &f->shop.manifest_digest));
 }
 
+static void a_digest_is_found_again_without_the_registry(void **state)
+{
+	struct fixture *f = *state;
+	char d[DIGEST_TEXT];
+
+	free(f->ref);
+	f->ref = xasprintf("%s/app:ignored@%s", f->server.host,
+			   digest_format(&f->shop.index_digest, d));
+	expect_ok(f, pull(f));
+	assert_null(f->image.name);
+	assert_int_equal(f->shop.manifest_heads, 0);
+	stop_serving(f);
+	expect_ok(f, pull(f));
+	assert_true(digest_equal(&f->image.digest, &f->shop.index_digest));
+	assert_true(digest_equal(&f->image.manifest, &f->shop.manifest_digest));
+}
+
 static void broken_connections_are_resumed(void **state)
 {
 	struct fixture *f = *state;
@@ -547,6 +564,7 @@ int main(void)
 		pull_test(a_tag_that_moved_is_followed),
 		pull_test(an_unreachable_registry_leaves_the_local_image_with_a_warning),
 		pull_test(an_image_the_user_made_wins),
+		pull_test(a_digest_is_found_again_without_the_registry),
 		pull_test(broken_connections_are_resumed),
 		pull_test(a_layer_with_a_wrong_digest_is_refused_and_nothing_is_kept),
 		pull_test(a_layer_that_is_not_what_the_config_says_is_refused),
