@@ -125,9 +125,12 @@ int layer_find_diff_id(struct store *s, const struct digest *diff_id, int64_t *r
 	if (r < 0)
 		return r;
 	r = db_commit(&tx, err);
-	if (r == 0)
-		*ret_id = id;
-	return r;
+	if (r < 0)
+		return r;
+	if (id != 0)
+		layer_settle(s, id);
+	*ret_id = id;
+	return 0;
 }
 
 static int set_blob(struct db_tx *tx, int64_t id, const struct layer_blob *blob, struct error **err)
@@ -166,9 +169,11 @@ int layer_add_remote(struct store *s, const struct digest *diff_id, const struct
 			return r;
 	}
 	r = db_commit(&tx, err);
-	if (r == 0)
-		*ret_id = id;
-	return r;
+	if (r < 0)
+		return r;
+	layer_settle(s, id);
+	*ret_id = id;
+	return 0;
 }
 
 int layer_set_diff_id(struct store *s, int64_t id, const struct digest *diff_id, struct error **err)
@@ -302,6 +307,17 @@ int layer_index(struct store *s, int64_t id, struct index **ret, struct error **
 	layer_cache_index(s, id, i);
 	*ret = i;
 	return 0;
+}
+
+void layer_settle(struct store *s, int64_t id)
+{
+	bool has_dir, trusted;
+	struct index *i = NULL;
+
+	if (dir_state(s, id, &has_dir, &trusted, NULL) == 0 && has_dir && !trusted &&
+	    open_index(s, id, true, &i, NULL) == 0)
+		layer_cache_index(s, id, i);
+	index_unref(i);
 }
 
 int layer_verify(struct store *s, int64_t id, struct index **ret, struct error **err)

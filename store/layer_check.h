@@ -14,5 +14,7 @@ struct index;
 int layer_check_dir(struct store *s, int64_t id, const struct index *index, struct error **err);
 /* layer_check_dir of a layer that has a dir, past all caches; a damaged dir is given up. */
 int layer_verify(struct store *s, int64_t id, struct index **ret, struct error **err);
+/* Checks a layer that another boot left unsynced, and settles whether it has a dir. */
+void layer_settle(struct store *s, int64_t id);
 
 #endif

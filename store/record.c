@@ -7,7 +7,9 @@
 #include "base/times.h"
 #include "base/vec.h"
 #include "store/db.h"
+#include "store/durable.h"
 #include "store/internal.h"
+#include "store/layer_check.h"
 
 void record_release(struct record *r)
 {
@@ -32,16 +34,31 @@ static int64_t record_checksum(const int64_t *layers, size_t n, const void *data
 	return (int64_t)sum;
 }
 
-static int load_layers(struct db_tx *tx, struct record *r, struct error **err)
+/* What the rows of a record's layers say about it. */
+struct health {
+	bool sound;   /* the checksum is right and every layer has a body */
+	bool suspect; /* some layer was written in another boot and never synced */
+};
+
+static int load_layers(struct db_tx *tx, struct record *r, struct health *health,
+		       struct error **err)
 {
 	VEC(int64_t) layers = {0};
 	struct sqlite3_stmt *q = NULL;
-	int rc = db_query(tx, &q, err,
-			  "SELECT layer FROM record_layer WHERE record = ? ORDER BY position", "i",
-			  r->id);
+	int rc = db_query(
+		tx, &q, err,
+		"SELECT layer.id, has_dir, blob IS NOT NULL, boot FROM record_layer"
+		" JOIN layer ON layer.id = record_layer.layer WHERE record = ? ORDER BY position",
+		"i", r->id);
 
 	while (rc == 0 && (rc = db_step(tx, q, err)) > 0) {
+		_cleanup_free_ char *boot = db_col_text(q, 3);
+
 		vec_push(&layers, db_col_i64(q, 0));
+		if (!db_col_i64(q, 1) && !db_col_i64(q, 2))
+			health->sound = false;
+		if (db_col_i64(q, 1) && !durable_trusted(boot))
+			health->suspect = true;
 		rc = 0;
 	}
 	r->layers = layers.v;
@@ -49,8 +66,8 @@ static int load_layers(struct db_tx *tx, struct record *r, struct error **err)
 	return rc;
 }
 
-/* *ret_found = false if there is none; *ret_sound = false if its checksum is wrong. */
-static int load(struct db_tx *tx, const struct digest *key, bool *ret_found, bool *ret_sound,
+/* *ret_found = false if there is none. */
+static int load(struct db_tx *tx, const struct digest *key, bool *ret_found, struct health *health,
 		struct record *ret, struct error **err)
 {
 	struct sqlite3_stmt *q = NULL;
@@ -78,9 +95,50 @@ static int load(struct db_tx *tx, const struct digest *key, bool *ret_found, boo
 	ret->created = db_col_i64(q, 3);
 	ret->duration = db_col_i64(q, 4);
 	checksum = db_col_i64(q, 5);
-	r = load_layers(tx, ret, err);
-	*ret_sound =
-		checksum == record_checksum(ret->layers, ret->n_layers, ret->data.p, ret->data.n);
+	*health = (struct health){.sound = true};
+	r = load_layers(tx, ret, health, err);
+	if (checksum != record_checksum(ret->layers, ret->n_layers, ret->data.p, ret->data.n))
+		health->sound = false;
+	return r;
+}
+
+/* Loads the record and names its layers under our lease, or deletes it if it is not sound. */
+static int find_and_hold(struct store *s, const struct digest *key, bool *ret_found,
+			 struct health *health, struct record *ret, struct error **err)
+{
+	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
+	bool found;
+	int r = lease_take(s, err);
+
+	if (r < 0)
+		return r;
+	r = db_begin(s->db, DB_WRITE, &tx, err);
+	if (r < 0)
+		return r;
+	r = load(&tx, key, &found, health, ret, err);
+	if (r == 0 && found && health->sound)
+		r = lease_add_layers(s, &tx, ret->layers, ret->n_layers, err);
+	else if (r == 0 && found)
+		r = db_run(&tx, err, "DELETE FROM record WHERE id = ?", "i", ret->id);
+	if (r == 0)
+		r = db_commit(&tx, err);
+	if (r == 0)
+		*ret_found = found && health->sound;
+	return r;
+}
+
+/* Most look-ups of a changed build are misses: they take no write lock. */
+static int is_known(struct store *s, const struct digest *key, bool *ret, struct error **err)
+{
+	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
+	int64_t record;
+	int r = db_begin(s->db, DB_READ, &tx, err);
+
+	if (r == 0)
+		r = db_get_i64(&tx, &record, 0, err, "SELECT record FROM record_key WHERE key = ?",
+			       "d", key);
+	if (r == 0)
+		*ret = record != 0;
 	return r;
 }
 
@@ -88,40 +146,24 @@ int record_find(struct store *s, const struct digest *key, bool *ret_found, stru
 		struct error **err)
 {
 	_cleanup_(record_release) struct record found = {.data = BUF_INIT};
-	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
-	bool is_found = false, sound = true;
-	int r;
+	struct health health = {0};
+	bool known;
+	int r = is_known(s, key, &known, err);
 
-	/* Most look-ups of a changed build are misses: they take no write lock. */
-	r = db_begin(s->db, DB_READ, &tx, err);
+	if (r == 0 && known)
+		r = find_and_hold(s, key, &known, &health, &found, err);
 	if (r < 0)
 		return r;
-	r = load(&tx, key, &is_found, &sound, &found, err);
-	db_end(&tx);
-	if (r < 0 || !is_found) {
-		*ret_found = false;
-		return r < 0 ? r : 0;
+	if (known && health.suspect) {
+		for (size_t i = 0; i < found.n_layers; i++)
+			layer_settle(s, found.layers[i]);
+		record_release(&found);
+		r = find_and_hold(s, key, &known, &health, &found, err);
+		if (r < 0)
+			return r;
 	}
-	record_release(&found);
-	r = lease_take(s, err);
-	if (r < 0)
-		return r;
-	r = db_begin(s->db, DB_WRITE, &tx, err);
-	if (r < 0)
-		return r;
-	r = load(&tx, key, &is_found, &sound, &found, err);
-	if (r < 0)
-		return r;
-	if (is_found && !sound)
-		r = db_run(&tx, err, "DELETE FROM record WHERE id = ?", "i", found.id);
-	else if (is_found)
-		r = lease_add_layers(s, &tx, found.layers, found.n_layers, err);
-	if (r == 0)
-		r = db_commit(&tx, err);
-	if (r < 0)
-		return r;
-	*ret_found = is_found && sound;
-	if (*ret_found) {
+	*ret_found = known;
+	if (known) {
 		*ret = found;
 		found = (struct record){.data = BUF_INIT};
 	}

@@ -7,6 +7,7 @@
 #include "store/index.h"
 #include "store/internal.h"
 #include "store/mounts.h"
+#include "store/record.h"
 #include "store/verify.h"
 
 static void exec_sql(struct fixture *f, const char *sql)
@@ -182,6 +183,28 @@ static void a_layer_torn_by_a_power_cut_is_not_used(void **state)
 	assert_int_equal(layer_index(f->s, torn, &index, NULL), -ERR_NOTFOUND);
 }
 
+static void a_record_of_a_torn_layer_is_a_miss(void **state)
+{
+	struct fixture *f = *state;
+	int64_t whole = fixture_layer(f->s, "w", "whole"), torn = fixture_layer(f->s, "t", "torn");
+	_cleanup_free_ char *path = xasprintf("layers/%lld/fs/t", (long long)torn);
+	struct digest keys[2] = {digest_of("w", 1), digest_of("t", 1)};
+	struct record r = {.layers = &whole, .n_layers = 1, .data = BUF_INIT}, got;
+	bool found = false;
+
+	assert_int_equal(record_add(f->s, &r, &keys[0], 1, NULL), 0);
+	r.layers = &torn;
+	assert_int_equal(record_add(f->s, &r, &keys[1], 1, NULL), 0);
+	exec_sql(f, "UPDATE layer SET boot = 'another-boot'");
+	damage(f, path);
+	fixture_reopen(f);
+	assert_int_equal(record_find(f->s, &keys[1], &found, &got, NULL), 0);
+	assert_false(found);
+	assert_int_equal(record_find(f->s, &keys[0], &found, &got, NULL), 0);
+	assert_true(found);
+	record_release(&got);
+}
+
 static void private_cache_mounts_get_a_directory_each(void **state)
 {
 	struct fixture *f = *state;
@@ -250,6 +273,7 @@ int main(void)
 		TEST(closing_a_handle_leaves_no_lease_file),
 		TEST(verify_finds_every_kind_of_damage),
 		TEST(a_layer_torn_by_a_power_cut_is_not_used),
+		TEST(a_record_of_a_torn_layer_is_a_miss),
 		TEST(private_cache_mounts_get_a_directory_each),
 		TEST(a_locked_cache_mount_waits_until_canceled),
 	};
