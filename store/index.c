@@ -83,32 +83,39 @@ static const char *check(struct index *i)
 	return NULL;
 }
 
-int index_open(int dirfd, const char *path, struct index **ret, struct error **err)
+int index_open_fd(int fd, const char *name, struct index **ret, struct error **err)
 {
 	_cleanup_(index_unrefp) struct index *i = NULL;
-	_cleanup_close_ int fd = -1;
 	const char *why;
 	struct stat st;
 	void *map;
 
-	fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return error_new(err, ERR_IO, errno, "open index '%s'", path);
+	if (fstat(fd, &st) < 0)
+		return error_new(err, ERR_IO, errno, "look at index '%s'", name);
 	if (!S_ISREG(st.st_mode) || st.st_size < INDEX_HEADER)
 		return error_new(err, ERR_CORRUPT, 0, "index '%s' cannot be used: it is too small",
-				 path);
+				 name);
 	map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
 	if (map == MAP_FAILED)
-		return error_new(err, ERR_IO, errno, "map index '%s'", path);
+		return error_new(err, ERR_IO, errno, "map index '%s'", name);
 	i = NEW(struct index);
 	i->refs = 1;
 	i->map = map;
 	i->map_size = (size_t)st.st_size;
 	why = check(i);
 	if (why)
-		return error_new(err, ERR_CORRUPT, 0, "index '%s' cannot be used: %s", path, why);
+		return error_new(err, ERR_CORRUPT, 0, "index '%s' cannot be used: %s", name, why);
 	*ret = TAKE_PTR(i);
 	return 0;
+}
+
+int index_open(int dirfd, const char *path, struct index **ret, struct error **err)
+{
+	_cleanup_close_ int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd < 0)
+		return error_new(err, ERR_IO, errno, "open index '%s'", path);
+	return index_open_fd(fd, path, ret, err);
 }
 
 struct index *index_ref(struct index *i)

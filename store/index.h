@@ -35,6 +35,8 @@ DEFINE_FREEP(struct index_builder, index_builder_free)
 struct index;
 /* Maps an index file; its checksum is verified. ERR_CORRUPT if it is damaged or of another version. */
 int index_open(int dirfd, const char *path, struct index **ret, struct error **err);
+/* The same for an open file; `name` is for errors. The descriptor stays the caller's. */
+int index_open_fd(int fd, const char *name, struct index **ret, struct error **err);
 struct index *index_ref(struct index *i);
 void index_unref(struct index *i);
 DEFINE_FREEP(struct index, index_unref)
