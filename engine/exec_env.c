@@ -34,6 +34,11 @@ void sandbox_env_free(struct sandbox_env *e)
 	free(e);
 }
 
+const char *sandbox_env_shares_network(const struct sandbox_env *e)
+{
+	return e->have_pasta ? NULL : e->why_not;
+}
+
 /* --- session --- */
 
 void exec_session_release(struct exec_session *s)

@@ -1,10 +1,15 @@
 #include "engine/network.h"
 
+#include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/fs.h"
@@ -121,13 +126,52 @@ static bool is_port(const char *s, size_t n)
 	return digits > 0;
 }
 
+/* pasta takes it for a success if it got the port for one of IPv4 and IPv6; people would then talk
+ * to whatever else has the other. */
+static int check_free(const char *text, const char *address, unsigned port, bool udp,
+		      struct error **err)
+{
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+	_cleanup_close_ int fd = -1;
+	int one = 1;
+
+	if (*address && inet_pton(AF_INET, address, &at.sin_addr) != 1)
+		return error_new(err, ERR_INVALID, 0, "publish '%s': '%s' is no IPv4 address", text,
+				 address);
+	fd = socket(AF_INET, (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return error_new(err, ERR_IO, errno, "publish '%s': make a socket", text);
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (bind(fd, (const struct sockaddr *)&at, sizeof(at)) < 0 || (!udp && listen(fd, 1) < 0))
+		return error_new(err, ERR_IO, errno, "publish '%s': port %u of this machine", text,
+				 port);
+	return 0;
+}
+
+static int check_ports(const char *text, const char *address, const char *range, bool udp,
+		       struct error **err)
+{
+	unsigned first = 0, last = 0;
+	int r = 0;
+
+	if (sscanf(range, "%u-%u", &first, &last) == 1)
+		last = first;
+	if (first == 0 || first > last || last > 65535)
+		return error_new(err, ERR_INVALID, 0, "publish '%s': no such port", text);
+	for (unsigned port = first; port <= last && r == 0; port++)
+		r = check_free(text, address, port, udp, err);
+	return r;
+}
+
 /* [ADDRESS:]HOST:CONTAINER[/PROTOCOL] as pasta wants it: [ADDRESS/]HOST:CONTAINER. */
 static int add_port(const char *text, struct strv *args, bool *ret_tcp, bool *ret_udp,
 		    struct error **err)
 {
 	const char *slash = strchr(text, '/'), *end = slash ? slash : text + strlen(text);
 	const char *container = NULL, *host = text;
+	_cleanup_free_ char *address = NULL, *range = NULL;
 	bool udp = slash && strcmp(slash, "/udp") == 0;
+	int r;
 
 	for (const char *p = text; p < end; p++) {
 		if (*p != ':')
@@ -148,12 +192,13 @@ static int add_port(const char *text, struct strv *args, bool *ret_tcp, bool *re
 		return error_new(err, ERR_INVALID, 0,
 				 "publish '%s': want [ADDRESS:]HOSTPORT:CONTAINERPORT[/PROTOCOL]",
 				 text);
+	address = xstrndup(text, host > text ? (size_t)(host - 1 - text) : 0);
+	range = xstrndup(host, (size_t)(container - 1 - host));
+	r = check_ports(text, address, range, udp, err);
+	if (r < 0)
+		return r;
 	strv_push(args, udp ? "-u" : "-t");
-	if (host > text)
-		strv_pushf(args, "%.*s/%.*s", (int)(host - 1 - text), text, (int)(end - host),
-			   host);
-	else
-		strv_pushf(args, "%.*s", (int)(end - host), host);
+	strv_pushf(args, "%s%s%.*s", address, *address ? "/" : "", (int)(end - host), host);
 	*(udp ? ret_udp : ret_tcp) = true;
 	return 0;
 }

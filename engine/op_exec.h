@@ -15,6 +15,9 @@
 struct sandbox_env;
 struct sandbox_env *sandbox_env_new(void);
 void sandbox_env_free(struct sandbox_env *e); /* no step may be running */
+/* Why processes share this machine's network instead of an isolated one; NULL if they do not. Steps
+ * of a build warn about it themselves. */
+const char *sandbox_env_shares_network(const struct sandbox_env *e);
 
 /* --secret: the value is a file's content or an environment variable. */
 struct exec_secret {

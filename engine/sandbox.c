@@ -221,6 +221,11 @@ static void setup_failed(struct sandbox *s, const struct wire_message *m, const 
 	error_free(s->error);
 	s->error = NULL;
 	(void)error_new(&s->error, ERR_IO, m->value, "set up the sandbox: %s", text);
+	if (m->value == EPERM)
+		(void)error_hint(
+			&s->error, 0,
+			"steps need namespaces and mounts: run as root with CAP_SYS_ADMIN, or "
+			"as a user where user namespaces are allowed");
 	s->failed = true;
 }
 
