@@ -240,7 +240,7 @@ static char *basic_value(const struct credentials *c)
 
 static int denied(const struct auth_server *server, const char *why, struct error **err)
 {
-	int r = error_new(err, ERR_DENIED, 0, "registry %s denies access: %s", server->host, why);
+	int r = error_new(err, ERR_DENIED, 0, "access denied: %s", why);
 
 	return error_hint(err, r, "kiln login %s", server->host);
 }
@@ -341,16 +341,13 @@ static int check_realm(const struct auth_server *server, const struct auth_chall
 {
 	if (!c->realm)
 		return error_new(err, ERR_INVALID, 0,
-				 "registry %s wants a token and does not say from where",
-				 server->host);
+				 "it wants a token and does not say from where");
 	if (strncmp(c->realm, "https://", 8) == 0 ||
 	    (strncmp(c->realm, "http://", 7) == 0 &&
 	     (server->insecure || config_host_is_loopback(c->realm + 7))))
 		return 0;
-	return error_new(err, ERR_DENIED, 0,
-			 "registry %s wants a token from \"%.200s\", which is "
-			 "not HTTPS",
-			 server->host, c->realm);
+	return error_new(err, ERR_DENIED, 0, "it wants a token from \"%.200s\", which is not HTTPS",
+			 c->realm);
 }
 
 static int fetch_token(struct registry_auth *a, const struct auth_server *server, const char *scope,
@@ -365,7 +362,7 @@ static int fetch_token(struct registry_auth *a, const struct auth_server *server
 	if (r == 0)
 		r = ask_realm(a, server, scope, c, creds, cancel, &resp, err);
 	if (r < 0)
-		return error_wrap(err, r, "get a token for registry %s", server->host);
+		return error_wrap(err, r, "get a token");
 	if (resp.status == 401 || resp.status == 403)
 		return denied(server,
 			      creds ? "its token server refuses the stored credentials"
@@ -373,12 +370,11 @@ static int fetch_token(struct registry_auth *a, const struct auth_server *server
 			      err);
 	if (resp.status != 200)
 		return error_new(err, resp.status >= 500 ? ERR_UNAVAILABLE : ERR_INVALID, 0,
-				 "get a token for registry %s: the token server answers %d",
-				 server->host, resp.status);
+				 "get a token: the token server answers %d", resp.status);
 	r = parse_token(&resp.body, &token, &lifetime, err);
 	explicit_bzero(resp.body.p, resp.body.n);
 	if (r < 0)
-		return error_wrap(err, r, "get a token for registry %s", server->host);
+		return error_wrap(err, r, "get a token");
 	*ret = xasprintf("Bearer %s", token);
 	if (lifetime > TOKEN_MARGIN_S)
 		remember(a, key, *ret,
