@@ -44,8 +44,10 @@ static int lookup_user(struct file_run *run, const char *name, struct file_owner
 	if (r < 0)
 		return error_wrap(err, r, "look up user '%s'", name);
 	if (!passwd_user_by_name(text.p, text.n, name, &user))
-		return error_new(err, ERR_INVALID, 0, "look up user '%s': not in /etc/passwd",
-				 name);
+		return error_hint(err,
+				  error_new(err, ERR_INVALID, 0,
+					    "look up user '%s': not in /etc/passwd", name),
+				  "create the user in an earlier step, or give its number");
 	ret->uid = user.uid;
 	ret->gid = user.gid;
 	return 0;
@@ -62,8 +64,10 @@ static int lookup_group(struct file_run *run, const char *name, struct file_owne
 	if (r < 0)
 		return error_wrap(err, r, "look up group '%s'", name);
 	if (!passwd_group_by_name(text.p, text.n, name, &group))
-		return error_new(err, ERR_INVALID, 0, "look up group '%s': not in /etc/group",
-				 name);
+		return error_hint(err,
+				  error_new(err, ERR_INVALID, 0,
+					    "look up group '%s': not in /etc/group", name),
+				  "create the group in an earlier step, or give its number");
 	ret->gid = group.gid;
 	return 0;
 }
