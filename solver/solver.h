@@ -74,8 +74,9 @@ struct solver_ops {
 /* Where results are kept between solves. */
 struct cache_backend {
 	/* `inputs` NULL: `key` is a definition key; called on the solver's thread, must not block
-	 * for long. Else `key` is a content key, called on a worker, and the found result is to be
-	 * put on top of these inputs. On a hit fills ret_outputs as `run` does. */
+	 * for long (and on a worker, after a lock was waited for). Else `key` is a content key,
+	 * called on a worker, and the found result is to be put on top of these inputs. On a hit
+	 * fills ret_outputs as `run` does. */
 	int (*find)(void *data, const struct digest *key, const struct vertex *v,
 		    struct result *const *inputs, bool *ret_found, struct result **ret_outputs,
 		    size_t n_outputs, struct error **err);
