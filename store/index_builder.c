@@ -15,7 +15,9 @@
 #include "store/index.h"
 #include "store/index_format.h"
 
-enum { NONE = UINT32_MAX, WRITE_CHUNK = 1 << 16 };
+#define NONE UINT32_MAX
+
+enum { WRITE_CHUNK = 1 << 16 };
 
 /* Strings live in the builder's arena. A removed entry stays in the table as dead and is revived by
  * the next add of its path. */
