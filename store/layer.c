@@ -140,6 +140,17 @@ static int set_blob(struct db_tx *tx, int64_t id, const struct layer_blob *blob,
 		      "dtii", &blob->digest, blob->media_type, (int64_t)blob->size, id);
 }
 
+/* A received layer whose bytes are not here can be had where it was named last. */
+static int move_source(struct db_tx *tx, int64_t id, const struct layer_blob *blob,
+		       const char *source, struct error **err)
+{
+	return db_run(tx, err,
+		      "UPDATE layer SET source = ?, blob = ?, blob_type = ?, blob_size = ?"
+		      " WHERE id = ? AND source IS NOT NULL"
+		      " AND NOT EXISTS (SELECT 1 FROM blob WHERE digest = layer.blob)",
+		      "tdtii", source, &blob->digest, blob->media_type, (int64_t)blob->size, id);
+}
+
 int layer_add_remote(struct store *s, const struct digest *diff_id, const struct layer_blob *blob,
 		     const char *source, int64_t *ret_id, struct error **err)
 {
@@ -165,9 +176,11 @@ int layer_add_remote(struct store *s, const struct digest *diff_id, const struct
 		r = set_blob(&tx, id, blob, err);
 		if (r == 0)
 			r = lease_add_layers(s, &tx, &id, 1, err);
-		if (r < 0)
-			return r;
+	} else {
+		r = move_source(&tx, id, blob, source, err);
 	}
+	if (r < 0)
+		return r;
 	r = db_commit(&tx, err);
 	if (r < 0)
 		return r;

@@ -414,6 +414,19 @@ static void a_digest_is_found_again_without_the_registry(void **state)
 	assert_true(digest_equal(&f->image.manifest, &f->shop.manifest_digest));
 }
 
+static void layers_come_from_where_they_were_named_last(void **state)
+{
+	struct fixture *f = *state;
+
+	expect_ok(f, resolve(f, PULL_DEFAULT));
+	stop_serving(f);
+	fake_start(&f->server, serve, &f->shop);
+	f->serving = true;
+	free(f->ref);
+	f->ref = xasprintf("%s/app:1", f->server.host);
+	expect_ok(f, pull(f));
+}
+
 static void broken_connections_are_resumed(void **state)
 {
 	struct fixture *f = *state;
@@ -565,6 +578,7 @@ int main(void)
 		pull_test(an_unreachable_registry_leaves_the_local_image_with_a_warning),
 		pull_test(an_image_the_user_made_wins),
 		pull_test(a_digest_is_found_again_without_the_registry),
+		pull_test(layers_come_from_where_they_were_named_last),
 		pull_test(broken_connections_are_resumed),
 		pull_test(a_layer_with_a_wrong_digest_is_refused_and_nothing_is_kept),
 		pull_test(a_layer_that_is_not_what_the_config_says_is_refused),
