@@ -1,10 +1,10 @@
 /* The store: everything kiln keeps, under one directory.
  *
- *	blobs/sha256/xx/<hex>  layers/<id>/{fs,index}  stat/  tmp/  lock/  kiln.db
+ *	blobs/sha256/xx/<hex>  layers/<id>/{fs,index}  mounts/<n>  stat/  tmp/  lock/  kiln.db
  *
  * Everything enters through tmp/ and a rename; a record is written only after what it names is
  * durable. Any number of processes may use one store at once. A struct store is thread safe unless a
- * function says otherwise. Formats: docs/formats.md.
+ * function says otherwise. Formats: docs/formats-store.md.
  */
 #ifndef KILN_STORE_STORE_H
 #define KILN_STORE_STORE_H
