@@ -176,7 +176,7 @@ int layer_add_remote(struct store *s, const struct digest *diff_id, const struct
 		r = set_blob(&tx, id, blob, err);
 		if (r == 0)
 			r = lease_add_layers(s, &tx, &id, 1, err);
-	} else {
+	} else if (source) {
 		r = move_source(&tx, id, blob, source, err);
 	}
 	if (r < 0)
