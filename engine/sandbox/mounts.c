@@ -63,6 +63,8 @@ static int new_filesystem(const char *type, unsigned attributes, const char *con
 
 	if (fs < 0)
 		return -1;
+	/* What df and mount show in the first column. */
+	(void)fsconfig(fs, FSCONFIG_SET_STRING, "source", type, 0);
 	for (size_t i = 0; options && options[i]; i += 2) {
 		bool flag = options[i + 1] == NULL;
 

@@ -169,6 +169,13 @@ static void execute(const struct plan *p)
 	exec_failed(best, format("exec: \"%s\": %s", name, strerror(best)));
 }
 
+static void id_failed(const char *what, unsigned id)
+{
+	if (errno == EINVAL)
+		fail(errno, "become %s %u, which /etc/sub%cid does not grant", what, id, what[0]);
+	fail(errno, "become %s %u", what, id);
+}
+
 static void child(const struct plan *p, int terminal)
 {
 	struct sigaction default_action = {.sa_handler = SIG_DFL};
@@ -198,9 +205,9 @@ static void child(const struct plan *p, int terminal)
 	/* First with our rights: the user may not be allowed into a directory that he works in. */
 	entered = chdir(p->cwd) == 0;
 	if (setresgid(p->ids.gid, p->ids.gid, p->ids.gid) < 0)
-		fail(errno, "become group %u", p->ids.gid);
+		id_failed("group", p->ids.gid);
 	if (setresuid(p->ids.uid, p->ids.uid, p->ids.uid) < 0)
-		fail(errno, "become user %u", p->ids.uid);
+		id_failed("user", p->ids.uid);
 	if (!entered && chdir(p->cwd) < 0)
 		fail(errno, "change to the directory '%s'", p->cwd);
 	set_capabilities(p->caps);

@@ -90,6 +90,19 @@ static int overlay_classic(const struct plan *p, const char *const *lowers, size
 	return fd;
 }
 
+/* What the kernel says about a file system that it will not mount, beside an errno. */
+static const char *kernel_words(int fs)
+{
+	static char text[512];
+	ssize_t n = read(fs, text, sizeof(text) - 1);
+
+	if (n <= 0)
+		return "";
+	text[n] = '\0';
+	/* "e overlay: ...": the first letter is the kind of message. */
+	return n > 2 && text[1] == ' ' ? text + 2 : text;
+}
+
 int overlay_open(const struct plan *p, const char *const *lowers, size_t n, const char *upper,
 		 const char *work)
 {
@@ -124,8 +137,11 @@ int overlay_open(const struct plan *p, const char *const *lowers, size_t n, cons
 	}
 	if (p->flags & WIRE_USERNS && fsconfig(fs, FSCONFIG_SET_FLAG, "userxattr", NULL, 0) < 0)
 		fail(errno, "mount the root file system: overlayfs option userxattr");
-	if (fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
-		fail(errno, "mount the root file system of %zu layers", n);
+	if (fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0) {
+		int errnum = errno;
+
+		fail(errnum, "mount the root file system of %zu layers (%s)", n, kernel_words(fs));
+	}
 	fd = fsmount(fs, FSMOUNT_CLOEXEC, 0);
 	if (fd < 0)
 		fail(errno, "mount the root file system of %zu layers", n);

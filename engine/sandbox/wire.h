@@ -7,7 +7,7 @@
  *
  * Text in a record carries its NUL. Records that refine a mount follow it. After the plan kiln
  * sends struct wire_order; when it closes its end, the helper kills everything and exits. The
- *helper answers with struct wire_message and `size` bytes of text. docs/formats.md, "Sandbox plan".
+ *helper answers with struct wire_message and `size` bytes of text. docs/formats-sandbox.md.
  */
 #ifndef KILN_ENGINE_SANDBOX_WIRE_H
 #define KILN_ENGINE_SANDBOX_WIRE_H
