@@ -20,7 +20,9 @@ static struct cancel *fetch_cancel(const struct fetch *f)
 {
 	struct cancel *cancel = f->job ? job_cancel(f->job) : NULL;
 
-	return cancel ? cancel : registry_cancel(f->registry);
+	if (cancel || !f->registry)
+		return cancel;
+	return registry_cancel(f->registry);
 }
 
 static bool is_stopped(const struct fetch *f)
@@ -71,17 +73,19 @@ struct unpacking {
 	struct unpack_result result;
 	struct byte_queue queue; /* from the download */
 	int fd;			 /* the blob's file, where it is here already */
+	bool shown;
 	int r;
 	struct error *err;
 };
 
-static void show_extracting(const struct unpacking *u, bool completed)
+static void show_extracting(struct unpacking *u, bool completed)
 {
 	char digest[DIGEST_TEXT];
 	_cleanup_free_ char *id = NULL;
 
-	if (!u->fetch->job)
+	if (!u->fetch->job || (u->shown && !completed))
 		return;
+	u->shown = true;
 	id = xasprintf("extracting %s", digest_format(&u->info->blob.digest, digest));
 	job_status(u->fetch->job, id, 0, 0, completed);
 }
@@ -94,13 +98,14 @@ static int read_queue(void *data, void *p, size_t n, size_t *ret, struct error *
 	/* The download reports what happened. */
 	if (got < 0)
 		return error_new(err, ERR_CANCELED, 0, "the download stopped");
+	show_extracting(u, false);
 	*ret = (size_t)got;
 	return 0;
 }
 
 static int read_file(void *data, void *p, size_t n, size_t *ret, struct error **err)
 {
-	const struct unpacking *u = data;
+	struct unpacking *u = data;
 	const struct fetch *f = u->fetch;
 	ssize_t got;
 
@@ -109,18 +114,19 @@ static int read_file(void *data, void *p, size_t n, size_t *ret, struct error **
 	got = fs_read_full(u->fd, p, n);
 	if (got < 0)
 		return error_new(err, ERR_IO, (int)-got, "read the blob");
+	show_extracting(u, false);
 	*ret = (size_t)got;
 	return 0;
 }
 
 static void unpack(struct unpacking *u)
 {
-	show_extracting(u, false);
 	u->r = layer_writer_open_for(u->fetch->store, u->info->id, &u->writer, &u->err);
 	if (u->r == 0)
 		u->r = unpack_layer(u->writer, u->fd < 0 ? read_queue : read_file, u, &u->result,
 				    &u->err);
-	show_extracting(u, true);
+	if (u->shown)
+		show_extracting(u, true);
 }
 
 static void *unpack_main(void *data)
