@@ -12,6 +12,7 @@
 #include "engine/load_archive.h"
 #include "engine/oci.h"
 #include "engine/oci_manifest.h"
+#include "engine/pull.h"
 #include "store/blob.h"
 #include "store/image.h"
 
@@ -408,13 +409,19 @@ static int take_layer(struct load *l, const struct oci_descriptor *d, const stru
 {
 	struct layer_blob blob = {
 		.media_type = d->media_type, .digest = d->digest, .size = d->size};
+	_cleanup_(layer_info_release) struct layer_info info = {0};
 	int r = layer_find_diff_id(l->s, diff_id, ret, err);
 
-	if (r < 0 || *ret != 0)
+	if (r == 0 && *ret != 0)
+		r = layer_get(l->s, *ret, &info, err);
+	if (r < 0 || info.has_dir || (info.has_blob && blob_exists(l->s, &info.blob.digest, NULL)))
 		return r;
 	r = verify_layer(l, d, diff_id, err);
 	if (r < 0)
 		return r;
+	/* A layer that a registry has, and this store not yet: from now on it has these bytes. */
+	if (*ret != 0)
+		return layer_set_blob(l->s, *ret, &blob, err);
 	return layer_add_remote(l->s, diff_id, &blob, LAYER_SOURCE_ARCHIVE, ret, err);
 }
 
@@ -444,14 +451,18 @@ static int put_image(struct load *l, const struct found_image *f, struct load_re
 	if (f->parsed.created)
 		(void)times_parse_rfc3339(f->parsed.created, &image.created);
 	image.layers = xcalloc(f->layers.n + 1, sizeof(*image.layers));
-	for (; r == 0 && image.n_layers < f->layers.n; image.n_layers += r == 0) {
-		_cleanup_(layer_info_release) struct layer_info info = {0};
-		int64_t *id = &image.layers[image.n_layers];
-
+	for (; r == 0 && image.n_layers < f->layers.n; image.n_layers += r == 0)
 		r = take_layer(l, &f->layers.v[image.n_layers],
-			       &f->parsed.diff_ids.v[image.n_layers], id, err);
-		if (r == 0 && layer_get(l->s, *id, &info, NULL) == 0)
-			image.size += info.size;
+			       &f->parsed.diff_ids.v[image.n_layers], &image.layers[image.n_layers],
+			       err);
+	/* An image that was loaded is ready to run: every layer has its dir. */
+	if (r == 0)
+		r = layers_require(l->s, NULL, NULL, image.layers, image.n_layers, err);
+	for (size_t i = 0; r == 0 && i < image.n_layers; i++) {
+		_cleanup_(layer_info_release) struct layer_info info = {0};
+
+		r = layer_get(l->s, image.layers[i], &info, err);
+		image.size += info.size;
 	}
 	if (r == 0)
 		r = image_put(l->s, &image, f->names.n > 0 ? f->names.v[0] : NULL, IMAGE_MADE, NULL,
