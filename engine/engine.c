@@ -29,6 +29,7 @@ int engine_open(struct store *s, struct cancel *cancel, struct engine **ret, str
 		return r;
 	}
 	e->registry = registry_new(&e->config);
+	e->http = http_files_new(s, &e->config, &e->session);
 	e->sandbox = sandbox_env_new();
 	*ret = e;
 	return 0;
@@ -42,6 +43,7 @@ void engine_close(struct engine *e)
 	exec_session_release(&e->session);
 	map_release(&e->contexts, free);
 	map_release(&e->images, image_source_free);
+	http_files_free(e->http);
 	registry_free(e->registry);
 	config_release(&e->config);
 	pthread_mutex_destroy(&e->lock);

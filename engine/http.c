@@ -89,7 +89,7 @@ static int redirect_target(const struct http_request *req, const char *from,
 	if (!to)
 		return error_new(err, ERR_INVALID, 0, "redirect (%d) without a usable location",
 				 resp->status);
-	if (strncmp(to, "http://", 7) == 0 && !req->insecure &&
+	if (strncmp(to, "http://", 7) == 0 && !req->insecure && !req->plain &&
 	    !(strncmp(from, "http://", 7) == 0 && config_host_is_loopback(to + 7))) {
 		_cleanup_free_ char *where = http_url_display(to);
 

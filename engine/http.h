@@ -34,6 +34,7 @@ struct http_request {
 	const char *authorization;  /* value of the header; NULL: none */
 	const char *ca;		    /* PEM file trusted beside the system's; NULL: none */
 	bool insecure;		    /* certificates are not checked; plain HTTP is allowed */
+	bool plain;		    /* a redirect may lead to plain HTTP on a network */
 	bool keep_redirect;	    /* a 3xx is the answer, do not follow it */
 
 	/* What is sent: `body_n` bytes of `body`, or of the file `body_fd` if body is NULL. */

@@ -3,6 +3,7 @@
 #ifndef KILN_ENGINE_OP_EXEC_H
 #define KILN_ENGINE_OP_EXEC_H
 
+#include "base/buf.h"
 #include "base/strv.h"
 #include "base/vec.h"
 #include "engine/result.h"
@@ -39,6 +40,10 @@ void exec_session_release(struct exec_session *s);
 void exec_session_add_secret(struct exec_session *s, const char *id, const char *file,
 			     const char *env);
 void exec_session_add_ssh(struct exec_session *s, const char *id, const char *socket);
+
+/* Appends the value to `ret`, whose max bounds it. *ret_found = false if there is no such secret. */
+int exec_session_read_secret(const struct exec_session *s, const char *id, bool *ret_found,
+			     struct buf *ret, struct error **err);
 
 struct exec_options {
 	struct store *store;

@@ -110,9 +110,8 @@ static int add_bind(const struct mounting *m, const struct op_mount *mount, stru
 
 /* --- secrets and agents --- */
 
-/* *ret_found = false if the session has no such secret. */
-static int read_secret(const struct exec_session *s, const char *id, bool *ret_found,
-		       struct buf *ret, struct error **err)
+int exec_session_read_secret(const struct exec_session *s, const char *id, bool *ret_found,
+			     struct buf *ret, struct error **err)
 {
 	*ret_found = false;
 	for (size_t i = 0; s && i < s->secrets.n; i++) {
@@ -143,7 +142,7 @@ static int add_secret(const struct mounting *m, const struct op_mount *mount, st
 {
 	struct buf value = BUF_INIT_MAX(SECRET_MAX);
 	bool found;
-	int r = read_secret(m->o->session, mount->id, &found, &value, err);
+	int r = exec_session_read_secret(m->o->session, mount->id, &found, &value, err);
 
 	if (r == 0 && found)
 		sandbox_plan_file(m->p, mount->dest, value.p, value.n, mount->mode, mount->uid,
@@ -160,7 +159,7 @@ static int add_secret_env(const struct mounting *m, const struct op_secret_env *
 {
 	struct buf value = BUF_INIT_MAX(SECRET_MAX);
 	bool found;
-	int r = read_secret(m->o->session, secret->id, &found, &value, err);
+	int r = exec_session_read_secret(m->o->session, secret->id, &found, &value, err);
 
 	if (r == 0 && found && strlen(value.p) != value.n)
 		r = error_new(err, ERR_INVALID, 0,

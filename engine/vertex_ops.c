@@ -59,6 +59,11 @@ static void platform_of(const struct op *op, struct platform *ret)
 	snprintf(ret->os_version, sizeof(ret->os_version), "%s", op->platform.os_version);
 }
 
+static bool is_http(const char *identifier)
+{
+	return after_scheme(identifier, "http://") || after_scheme(identifier, "https://");
+}
+
 /* --- pin ----------------------------------------------------------------------------------------
  */
 
@@ -103,6 +108,18 @@ static int pin_image(struct vertex_ops *o, struct job *job, const struct vertex 
 	return 0;
 }
 
+static int pin_http(struct vertex_ops *o, struct job *job, const struct vertex *v, struct pin *ret,
+		    struct error **err)
+{
+	struct http_file file;
+	int r = http_file_of_op(&v->op.source, &file, err);
+
+	if (r == 0)
+		r = http_files_pin(o->engine->http, &file, job, &ret->key, err);
+	ret->has_key = r == 0;
+	return r;
+}
+
 static int ops_pin(void *data, struct job *job, const struct vertex *v, struct pin *ret,
 		   struct error **err)
 {
@@ -111,6 +128,8 @@ static int ops_pin(void *data, struct job *job, const struct vertex *v, struct p
 	*ret = (struct pin){0};
 	if (after_scheme(identifier, image_scheme))
 		return pin_image(data, job, v, ret, err);
+	if (is_http(identifier))
+		return pin_http(data, job, v, ret, err);
 	if (after_scheme(identifier, local_scheme))
 		return 0;
 	return unsupported_source(identifier, err);
@@ -269,6 +288,20 @@ static int run_local(struct vertex_ops *o, struct job *job, const struct vertex 
 	return r;
 }
 
+static int run_http(struct vertex_ops *o, struct job *job, const struct vertex *v,
+		    struct result **ret, struct error **err)
+{
+	struct http_file file;
+	int64_t layer;
+	int r = http_file_of_op(&v->op.source, &file, err);
+
+	if (r == 0)
+		r = http_files_layer(o->engine->http, &file, job, &layer, err);
+	if (r == 0)
+		*ret = result_new_rootfs(&layer, 1);
+	return r;
+}
+
 static int run_source(struct vertex_ops *o, struct job *job, const struct vertex *v,
 		      struct result **ret, struct error **err)
 {
@@ -278,6 +311,8 @@ static int run_source(struct vertex_ops *o, struct job *job, const struct vertex
 		return run_image(o, job, v, ret, err);
 	if (after_scheme(identifier, local_scheme))
 		return run_local(o, job, v, ret, err);
+	if (is_http(identifier))
+		return run_http(o, job, v, ret, err);
 	return unsupported_source(identifier, err);
 }
 
