@@ -29,6 +29,7 @@ int engine_open(struct store *s, struct cancel *cancel, struct engine **ret, str
 		return r;
 	}
 	e->registry = registry_new(&e->config);
+	registry_set_cancel(e->registry, cancel);
 	e->http = http_files_new(s, &e->config, &e->session);
 	e->sandbox = sandbox_env_new();
 	*ret = e;
