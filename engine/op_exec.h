@@ -41,7 +41,8 @@ void exec_session_add_secret(struct exec_session *s, const char *id, const char 
 			     const char *env);
 void exec_session_add_ssh(struct exec_session *s, const char *id, const char *socket);
 
-/* Appends the value to `ret`, whose max bounds it. *ret_found = false if there is no such secret. */
+/* Appends the value to `ret`, whose max bounds it. *ret_found = false if there is no such secret.
+ */
 int exec_session_read_secret(const struct exec_session *s, const char *id, bool *ret_found,
 			     struct buf *ret, struct error **err);
 

@@ -106,11 +106,11 @@ static int allow_names(scmp_filter_ctx ctx)
 static int allow_by_argument(scmp_filter_ctx ctx)
 {
 	int r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-				 SCMP_A0(SCMP_CMP_NE, AF_VSOCK));
+				 SCMP_A0(SCMP_CMP_NE, AF_VSOCK, 0));
 
 	for (size_t i = 0; i < ARRAY_SIZE(personalities) && r == 0; i++)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(personality), 1,
-				     SCMP_A0(SCMP_CMP_EQ, personalities[i]));
+				     SCMP_A0(SCMP_CMP_EQ, personalities[i], 0));
 	if (r == 0)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
 				     SCMP_A0(SCMP_CMP_MASKED_EQ, NAMESPACE_FLAGS, 0));
