@@ -10,11 +10,13 @@ int draft_input(struct draft_inputs *inputs, struct draft *d)
 {
 	if (!d)
 		return OP_INPUT_NONE;
-	for (size_t i = 0; i < inputs->list.n; i++)
-		if (inputs->list.v[i] == d)
-			return (int)i;
+	if (d->input_of == inputs && d->input_number < inputs->list.n &&
+	    inputs->list.v[d->input_number] == d)
+		return (int)d->input_number;
+	d->input_of = inputs;
+	d->input_number = inputs->list.n;
 	vec_push(&inputs->list, d);
-	return (int)inputs->list.n - 1;
+	return (int)d->input_number;
 }
 
 struct draft *draft_new(struct drafts *ds, const struct op *op, struct draft_inputs *inputs,
@@ -46,20 +48,23 @@ void drafts_release(struct drafts *ds)
 void path_use_add(struct path_use *use, struct arena *a, const char *path)
 {
 	_cleanup_free_ char *clean = path_rooted(path);
+	void **slot;
 
 	if (!*clean)
 		use->whole = true;
 	if (use->whole)
 		return;
-	for (size_t i = 0; i < use->paths.n; i++)
-		if (strcmp(use->paths.v[i], clean) == 0)
-			return;
+	slot = map_puts(&use->seen, clean);
+	if (*slot)
+		return;
+	*slot = use;
 	vec_push(&use->paths, arena_strdup(a, clean));
 }
 
 void path_use_release(struct path_use *use)
 {
 	vec_release(&use->paths);
+	map_release(&use->seen, NULL);
 }
 
 static int compare_strings(const void *a, const void *b)

@@ -15,7 +15,10 @@
 struct path_use {
 	bool whole;
 	VEC(const char *) paths;
+	struct map seen;
 };
+
+struct draft_inputs;
 
 struct draft {
 	struct op op;
@@ -25,6 +28,9 @@ struct draft {
 	const struct path_use *use; /* a local source: its followpaths; else NULL */
 	bool wanted;
 	struct vertex *vertex; /* after draft_emit */
+	/* Where draft_input last put it, so that it need not search. */
+	const struct draft_inputs *input_of;
+	size_t input_number;
 };
 
 struct drafts {

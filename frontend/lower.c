@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/path.h"
-#include "base/suggest.h"
 
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -34,11 +33,6 @@ struct df_shell lower_shell(const struct compiler *c, struct stage *s)
 void lower_report_undefined(struct compiler *c, struct stage *s, const struct df_instruction *at,
 			    const struct df_vars *vars)
 {
-	struct df_strings keys;
-
-	if (vars->n_undefined == 0 || !c->lint)
-		return;
-	keys = scope_keys(&s->env, c->arena);
 	for (size_t i = 0; i < vars->n_undefined; i++) {
 		const char *name = vars->undefined[i].name, *near;
 		bool declared = strcmp(name, "BUILDKIT_SBOM_SCAN_CONTEXT") == 0 ||
@@ -48,7 +42,7 @@ void lower_report_undefined(struct compiler *c, struct stage *s, const struct df
 			declared = strcmp(s->args.v[j].key, name) == 0;
 		if (declared)
 			continue;
-		near = suggest(name, keys.v, keys.n, true);
+		near = scope_nearest(&s->env, name);
 		df_lint_warn(c->lint, at, DF_RULE_UNDEFINED_VAR,
 			     "Usage of undefined variable '$%s'%s%s%s", name,
 			     near ? " (did you mean $" : "", near ? near : "", near ? "?)" : "");

@@ -147,12 +147,13 @@ static void add_run_history(struct running *run)
 
 static struct op_strings environment(struct running *run)
 {
-	struct df_strings env = scope_environment(&run->s->env, run->c->arena);
+	struct compiler *c = run->c;
+	const char *socket = run->mounts.ssh_socket, *last = NULL;
+	struct df_strings env;
 
-	if (run->mounts.ssh_socket && !scope_get(&run->s->env, "SSH_AUTH_SOCK"))
-		df_strings_push(
-			run->c->arena, &env,
-			arena_printf(run->c->arena, "SSH_AUTH_SOCK=%s", run->mounts.ssh_socket));
+	if (socket && !scope_get(&run->s->env, "SSH_AUTH_SOCK"))
+		last = arena_printf(c->arena, "SSH_AUTH_SOCK=%s", socket);
+	env = scope_environment(&run->s->env, c->arena, last);
 	return (struct op_strings){env.v, env.n};
 }
 

@@ -4,6 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/suggest.h"
+
+#define NEAREST_OF 1000
+
 static size_t position(const struct scope *s, const char *key)
 {
 	return (size_t)(uintptr_t)map_gets(&s->index, key);
@@ -40,7 +44,7 @@ void scope_set(struct scope *s, const char *key, const char *value)
 		supersede(s, at - 1);
 	if (s->vars.n > 2 * s->index.n + 16)
 		compact(s);
-	vec_push(&s->vars, (struct scope_var){xstrdup(key), copy});
+	vec_push(&s->vars, (struct scope_var){.key = xstrdup(key), .value = copy});
 	*map_puts(&s->index, key) = (void *)(uintptr_t)s->vars.n;
 }
 
@@ -78,29 +82,34 @@ void scope_release(struct scope *s)
 	*s = (struct scope){0};
 }
 
-static struct df_strings list(const struct scope *s, struct arena *a, bool values)
+struct df_strings scope_environment(struct scope *s, struct arena *a, const char *last)
 {
-	const char **v = arena_alloc(a, (s->vars.n + 1) * sizeof(*v));
+	const char **v = arena_alloc(a, (s->index.n + 1) * sizeof(*v));
 	size_t n = 0;
 
 	for (size_t i = 0; i < s->vars.n; i++) {
-		const struct scope_var *var = &s->vars.v[i];
+		struct scope_var *var = &s->vars.v[i];
 
-		if (var->key)
-			v[n++] = values ? arena_printf(a, "%s=%s", var->key, var->value)
-					: arena_strdup(a, var->key);
+		if (!var->key)
+			continue;
+		if (!var->pair)
+			var->pair = arena_printf(a, "%s=%s", var->key, var->value);
+		v[n++] = var->pair;
 	}
+	if (last)
+		v[n++] = last;
 	return (struct df_strings){n > 0 ? v : NULL, n};
 }
 
-struct df_strings scope_keys(const struct scope *s, struct arena *a)
+const char *scope_nearest(const struct scope *s, const char *name)
 {
-	return list(s, a, false);
-}
+	const char *names[NEAREST_OF];
+	size_t n = 0;
 
-struct df_strings scope_environment(const struct scope *s, struct arena *a)
-{
-	return list(s, a, true);
+	for (size_t i = 0; i < s->vars.n && n < NEAREST_OF; i++)
+		if (s->vars.v[i].key)
+			names[n++] = s->vars.v[i].key;
+	return suggest(name, names, n, true);
 }
 
 const char *scope_option(const struct strv *options, const char *key)

@@ -12,6 +12,7 @@
 
 struct scope_var {
 	char *key, *value;
+	const char *pair; /* "K=V" in an arena, once it was needed */
 };
 
 struct scope {
@@ -24,10 +25,12 @@ void scope_unset(struct scope *s, const char *key);
 const char *scope_get(const struct scope *s, const char *key);
 void scope_copy(struct scope *to, const struct scope *from); /* `to` is released first */
 void scope_release(struct scope *s);
-/* The names, in order; in the arena. */
-struct df_strings scope_keys(const struct scope *s, struct arena *a);
-/* "K=V" in order; in the arena. */
-struct df_strings scope_environment(const struct scope *s, struct arena *a);
+/* "K=V" in order, and `last` after them unless it is NULL; in the arena, where the pairs are kept
+ * for the next call. */
+struct df_strings scope_environment(struct scope *s, struct arena *a, const char *last);
+/* The variable whose name is close to `name`, for "did you mean": borrowed; NULL if there is none.
+ * Of very many variables only the first thousand are looked at. */
+const char *scope_nearest(const struct scope *s, const char *name);
 /* The value of `key` among "K=V" strings that users gave: the last one wins; NULL if absent. */
 const char *scope_option(const struct strv *options, const char *key);
 /* BUILDPLATFORM, TARGETOS and so on, each replaced by a build argument of that name. */

@@ -7,23 +7,26 @@
 #include "frontend/df_text.h"
 #include "frontend/lower.h"
 
+static bool is_declared(const struct compiler *c, const char *name)
+{
+	if (scope_get(&c->globals, name))
+		return true;
+	for (size_t i = 0; i < c->global_args.n; i++)
+		if (strcmp(c->global_args.v[i].key, name) == 0)
+			return true;
+	return false;
+}
+
 /* What FROM refers to with "$": globals, and global ARGs without a value are no mistakes either. */
 static void report_undeclared(struct compiler *c, const struct df_instruction *from,
 			      const struct df_vars *vars)
 {
-	struct df_strings keys = scope_keys(&c->globals, c->arena);
-
-	for (size_t i = 0; i < c->global_args.n; i++)
-		df_strings_push(c->arena, &keys, c->global_args.v[i].key);
 	for (size_t i = 0; i < vars->n_undefined; i++) {
 		const char *name = vars->undefined[i].name, *near;
-		bool declared = false;
 
-		for (size_t j = 0; j < keys.n && !declared; j++)
-			declared = strcmp(keys.v[j], name) == 0;
-		if (declared)
+		if (is_declared(c, name))
 			continue;
-		near = suggest(name, keys.v, keys.n, true);
+		near = scope_nearest(&c->globals, name);
 		df_lint_warn(c->lint, from, DF_RULE_UNDEFINED_ARG_IN_FROM,
 			     "FROM argument '%s' is not declared%s%s%s", name,
 			     near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
@@ -33,10 +36,8 @@ static void report_undeclared(struct compiler *c, const struct df_instruction *f
 /* "did you mean TARGETARCH?" for the first undeclared variable that is close to a declared one. */
 static int hint_variable(struct compiler *c, const struct df_vars *vars, int r, struct error **err)
 {
-	struct df_strings keys = scope_keys(&c->globals, c->arena);
-
 	for (size_t i = 0; i < vars->n_undefined; i++) {
-		const char *near = suggest(vars->undefined[i].name, keys.v, keys.n, true);
+		const char *near = scope_nearest(&c->globals, vars->undefined[i].name);
 
 		if (near)
 			return error_hint(err, r, "did you mean %s?", near);

@@ -579,6 +579,24 @@ static void ten_thousand_stages_compile(void **state)
 	release(&b);
 }
 
+static void thousands_of_variables_and_mistakes_are_no_problem(void **state)
+{
+	struct build b = {0};
+	_cleanup_buf_ struct buf text = BUF_INIT;
+
+	(void)state;
+	for (unsigned i = 1; i <= 4096; i++)
+		buf_addf(&text, "ARG A%u=$A%u\n", i, i - 1);
+	buf_adds(&text, "FROM busybox$UNKNOWN\n");
+	for (unsigned i = 0; i < 2000; i++)
+		buf_addf(&text, "ARG B%u=$C%u\n", i, i);
+	buf_adds(&text, "RUN true\n");
+	compile_ok(&b, text.p);
+	assert_int_equal(find(&b, "RUN true")->op.exec.env.n, 2001);
+	assert_int_equal(b.result.lint.n, 2001);
+	release(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -605,6 +623,7 @@ int main(void)
 		cmocka_unit_test(semantic_rules_warn),
 		cmocka_unit_test(a_base_of_scratch_is_no_vertex),
 		cmocka_unit_test(ten_thousand_stages_compile),
+		cmocka_unit_test(thousands_of_variables_and_mistakes_are_no_problem),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
