@@ -279,13 +279,33 @@ static bool passes_on(int r)
 	       r == -ERR_DENIED || r == -ERR_INVALID;
 }
 
-/* A server that was there and had no answer says more than one that could not be reached. */
-static bool says_more(int a, int b)
+static bool is_silent(int r)
 {
-	bool silent_a = a == -ERR_UNAVAILABLE || a == -ERR_TIMEOUT;
-	bool silent_b = b == -ERR_UNAVAILABLE || b == -ERR_TIMEOUT;
+	return r == -ERR_UNAVAILABLE || r == -ERR_TIMEOUT;
+}
 
-	return silent_b && !silent_a;
+/* Which of two servers' failures is told: a server that was there and had no answer says more than
+ * one that could not be reached; of two that could not be reached both are told. Consumes both. */
+static struct error *choose(int r_before, struct error *before, int r, struct error *now, int *ret)
+{
+	struct error *both = NULL;
+
+	if (is_silent(r) && !is_silent(r_before) && before) {
+		error_free(now);
+		*ret = r_before;
+		return before;
+	}
+	*ret = r;
+	if (!before || !is_silent(r_before) || !is_silent(r)) {
+		error_free(before);
+		return now;
+	}
+	error_new(&both, error_code(now), 0, "%s; %s", error_text(before), error_text(now));
+	if (error_hint_text(now))
+		error_hint(&both, r, "%s", error_hint_text(now));
+	error_free(before);
+	error_free(now);
+	return both;
 }
 
 int registry_call(struct registry *r, const struct registry_call *call, struct http_response *ret,
@@ -310,13 +330,7 @@ int registry_call(struct registry *r, const struct registry_call *call, struct h
 		}
 		if (res == 0)
 			return 0;
-		if (best_r == 0 || !says_more(best_r, res)) {
-			error_free(best);
-			best = failed;
-			best_r = res;
-		} else {
-			error_free(failed);
-		}
+		best = choose(best_r, best, res, failed, &best_r);
 		if (!passes_on(res))
 			break;
 	}

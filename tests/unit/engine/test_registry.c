@@ -343,6 +343,23 @@ static void a_mirror_that_answered_is_quoted_before_a_registry_that_is_away(void
 	close_fixture(&f);
 }
 
+static void all_servers_that_are_away_are_named(void **state)
+{
+	struct fixture f = {0};
+	struct imageref away;
+
+	(void)state;
+	open_fixture(&f);
+	assert_int_equal(imageref_parse("127.0.0.1:1/x:2", &away, NULL), 0);
+	add_mirrors(&f, "127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3");
+	assert_int_equal(registry_manifest_get(f.reg, &away, NULL, &f.m, &f.err), -ERR_UNAVAILABLE);
+	expect_text(&f, "127.0.0.1:2: GET");
+	expect_text(&f, "127.0.0.1:3: GET");
+	expect_text(&f, "127.0.0.1:1: GET");
+	imageref_release(&away);
+	close_fixture(&f);
+}
+
 static void blobs_and_manifests_are_pushed(void **state)
 {
 	struct registry_upload up = {.digest = digest_of("layer bytes", 11), .size = 11};
@@ -407,6 +424,7 @@ int main(void)
 		cmocka_unit_test(statuses_become_errors_that_say_what_to_do),
 		cmocka_unit_test(mirrors_are_asked_in_order_and_then_the_registry),
 		cmocka_unit_test(a_mirror_that_answered_is_quoted_before_a_registry_that_is_away),
+		cmocka_unit_test(all_servers_that_are_away_are_named),
 		cmocka_unit_test(blobs_and_manifests_are_pushed),
 	};
 
