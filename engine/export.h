@@ -76,8 +76,6 @@ struct export_options {
 	int64_t epoch;		/* SOURCE_DATE_EPOCH, seconds */
 	bool rewrite_timestamp; /* clamp mtimes in new layers */
 	VEC(struct export_annotation) annotations;
-	/* Unpacks layers that are blobs only; for local and tar. NULL: they must have dirs. */
-	struct blob_fetcher unpacker;
 };
 
 void export_options_init(struct export_options *o); /* type image */

@@ -18,6 +18,7 @@
 #include "engine/export_make.h"
 #include "engine/layer_tar.h"
 #include "engine/out_file.h"
+#include "engine/pull.h"
 #include "store/rootfs.h"
 
 #define TICK INT64_C(100000000) /* between progress events, ns */
@@ -374,16 +375,35 @@ static void files_release(struct files *f)
 	vec_release(&f->dirs);
 }
 
+/* Files are read from the layers' dirs: what is a blob only, here or elsewhere, is unpacked first.
+ */
+static int require_dirs(struct export_job *j, const struct export_image *in, struct error **err)
+{
+	const struct blob_fetcher *fetcher = &j->o->layers.fetcher;
+	_cleanup_free_ int64_t *packed = xcalloc(in->n_layers + 1, sizeof(*packed));
+	size_t n = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < in->n_layers; i++) {
+		_cleanup_(layer_info_release) struct layer_info info = {0};
+
+		r = layer_get(j->s, in->layers[i], &info, err);
+		if (r < 0)
+			return r;
+		if (!info.has_dir)
+			packed[n++] = in->layers[i];
+	}
+	if (n > 0 && fetcher->require)
+		r = fetcher->require(fetcher->data, packed, n, err);
+	return r < 0 || n == 0 ? r : layers_require(j->s, NULL, j->job, packed, n, err);
+}
+
 static int open_rootfs(struct export_job *j, const struct export_image *in, struct rootfs **ret,
 		       struct error **err)
 {
-	if (j->o->unpacker.require) {
-		int r = j->o->unpacker.require(j->o->unpacker.data, in->layers, in->n_layers, err);
+	int r = require_dirs(j, in, err);
 
-		if (r < 0)
-			return r;
-	}
-	return rootfs_open(j->s, in->layers, in->n_layers, ret, err);
+	return r < 0 ? r : rootfs_open(j->s, in->layers, in->n_layers, ret, err);
 }
 
 static bool is_split(const struct export_job *j)
