@@ -170,10 +170,23 @@ int record_find(struct store *s, const struct digest *key, bool *ret_found, stru
 	return 0;
 }
 
+/* Points the key to the record. A record that has lost its last key to this one can never be found
+ * again and goes. */
 static int link_key(struct db_tx *tx, int64_t id, const struct digest *key, struct error **err)
 {
-	return db_run(tx, err, "INSERT OR REPLACE INTO record_key (key, record) VALUES (?, ?)",
-		      "di", key, id);
+	int64_t old;
+	int r = db_get_i64(tx, &old, id, err, "SELECT record FROM record_key WHERE key = ?", "d",
+			   key);
+
+	if (r == 0)
+		r = db_run(tx, err, "INSERT OR REPLACE INTO record_key (key, record) VALUES (?, ?)",
+			   "di", key, id);
+	if (r == 0 && old != id)
+		r = db_run(tx, err,
+			   "DELETE FROM record WHERE id = ?1 AND"
+			   " NOT EXISTS (SELECT 1 FROM record_key WHERE record = ?1)",
+			   "i", old);
+	return r;
 }
 
 static int insert_layers(struct db_tx *tx, const struct record *r, int64_t id, struct error **err)
@@ -218,12 +231,6 @@ int record_add(struct store *s, struct record *r, const struct digest *keys, siz
 	rc = insert_layers(&tx, r, id, err);
 	for (size_t i = 0; i < n_keys && rc == 0; i++)
 		rc = link_key(&tx, id, &keys[i], err);
-	/* A record that lost all its keys to this one can never be found again. */
-	if (rc == 0)
-		rc = db_run(&tx, err,
-			    "DELETE FROM record WHERE id IN (SELECT id FROM record EXCEPT"
-			    " SELECT record FROM record_key)",
-			    "");
 	if (rc == 0)
 		rc = db_commit(&tx, err);
 	if (rc < 0)

@@ -155,8 +155,10 @@ static bool change_and_scan(struct fixture *f, int64_t *ret_id)
 	upper = layer_writer_upper(w);
 	work = layer_writer_work(w);
 	lower = layer_dir_path(f->s, base);
-	options = xasprintf("lowerdir=%s,upperdir=%s,workdir=%s,redirect_dir=off,metacopy=off",
-			    lower, upper, work);
+	options =
+		xasprintf("lowerdir=%s,upperdir=%s,workdir=%s%s", lower, upper, work,
+			  store_overlay_prefix(f->s)[0] == 'u' ? ",userxattr"
+							       : ",redirect_dir=off,metacopy=off");
 	assert_int_equal(mkdir(target, 0755), 0);
 	status = in_mount_namespace(change_the_mount, options, target);
 	if (status == 77) {
