@@ -212,6 +212,77 @@ static void what_a_killed_process_left_is_collected(void **state)
 	assert_true(has_layer(f->s, fixture_layer(f->s, "works", "still")));
 }
 
+/* Builds and reuses steps; whatever it was given must stay usable to the end. Exits 0 if so. */
+static void build_beside_gc(const char *dir, int seed)
+{
+	struct store *s = NULL;
+	unsigned random = (unsigned)seed;
+	char text[16];
+
+	for (int n = 0; n < 60; n++) {
+		struct record r = {.data = BUF_INIT};
+		struct digest k, blob;
+		bool found = false;
+		int64_t id = 0;
+		int fd;
+
+		if (n % 10 == 0) {
+			store_close(s);
+			s = NULL;
+			if (store_open(dir, &s, NULL) < 0)
+				_exit(1);
+		}
+		snprintf(text, sizeof(text), "%d", rand_r(&random) % 6);
+		k = digest_of(text, strlen(text));
+		if (record_find(s, &k, &found, &r, NULL) < 0)
+			_exit(2);
+		if (!found) {
+			id = fixture_layer(s, "f", text);
+			r = (struct record){.layers = &id, .n_layers = 1, .data = BUF_INIT};
+			if (record_add(s, &r, &k, 1, NULL) < 0)
+				_exit(3);
+		} else {
+			id = r.layers[0];
+			record_release(&r);
+		}
+		fd = layer_dir_open(s, id, NULL);
+		if (fd < 0 || faccessat(fd, "f", F_OK, 0) < 0)
+			_exit(4);
+		close(fd);
+		if (blob_put(s, text, strlen(text), &blob, NULL) < 0)
+			_exit(5);
+		fd = blob_open(s, &blob, NULL, NULL);
+		if (fd < 0)
+			_exit(6);
+		close(fd);
+	}
+	store_close(s);
+	_exit(0);
+}
+
+static void builds_and_prunes_at_once_do_not_hurt_each_other(void **state)
+{
+	struct fixture *f = *state;
+	struct prune_options all = {.all = true};
+	struct error *err = NULL;
+	pid_t pids[2];
+	int status = 0;
+
+	for (int i = 0; i < 2; i++) {
+		pids[i] = fork();
+		if (pids[i] == 0)
+			build_beside_gc(f->dir, i);
+	}
+	for (int i = 0; i < 2; i++) {
+		while (waitpid(pids[i], &status, WNOHANG) == 0)
+			assert_ok(store_prune(f->s, &all, NULL, &err), err);
+		assert_true(WIFEXITED(status));
+		assert_int_equal(WEXITSTATUS(status), 0);
+	}
+	assert_ok(store_prune(f->s, &all, NULL, &err), err);
+	assert_int_equal(count_entries(f, "layers"), 0);
+}
+
 static void a_removed_image_frees_what_only_it_used(void **state)
 {
 	struct fixture *f = *state;
@@ -255,6 +326,7 @@ int main(void)
 		TEST(a_hit_protects_its_layers_from_a_prune_elsewhere),
 		TEST(prune_keeps_images_and_what_was_used_last),
 		TEST(what_a_killed_process_left_is_collected),
+		TEST(builds_and_prunes_at_once_do_not_hurt_each_other),
 		TEST(a_removed_image_frees_what_only_it_used),
 	};
 
