@@ -61,8 +61,7 @@ int lease_take(struct store *s, struct error **err)
 	return r;
 }
 
-/* The transaction's mutex orders callers, so the row is made once; a rollback leaves `row` naming
- * nothing, which the INSERT OR IGNORE below repairs. */
+/* The row is looked up each time: a rollback may have undone the insert that we made. */
 static int lease_row(struct store *s, struct db_tx *tx, int64_t *ret, struct error **err)
 {
 	int r = db_get_i64(tx, ret, 0, err, "SELECT id FROM lease WHERE name = ?", "t",

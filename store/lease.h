@@ -22,7 +22,6 @@ enum { LEASE_NAME = 16 }; /* hex digits */
 struct lease {
 	char name[LEASE_NAME + 1]; /* "": not taken yet */
 	int fd;
-
 };
 #define LEASE_INIT {.fd = -1}
 
@@ -33,8 +32,8 @@ int lease_add_layers(struct store *s, struct db_tx *tx, const int64_t *layers, s
 		     struct error **err);
 int lease_add_blob(struct store *s, struct db_tx *tx, const struct digest *digest,
 		   struct error **err);
-/* After the commit of a transaction that named it: is it known to be held, so that asking again can
- * be spared? Only a hint in the direction of asking. */
+/* What this handle remembers of the blobs it holds, so that a second use spares a write transaction. To
+ * be noted after the commit that named the blob; not knowing only costs asking. */
 void lease_note_blob(struct store *s, const struct digest *digest);
 bool lease_holds_blob(struct store *s, const struct digest *digest);
 void lease_forget_blob(struct store *s, const struct digest *digest);
