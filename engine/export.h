@@ -104,7 +104,7 @@ struct export_result {
 void export_result_release(struct export_result *r);
 
 /* ERR_UNSUPPORTED for what cannot be combined (type=docker with two platforms, push). `cancel` may
- * be NULL. On failure nothing half-written stays. */
+ * be NULL. */
 int export_run(struct store *s, const struct export_image *images, size_t n,
 	       const struct export_options *o, const struct progress *progress,
 	       struct cancel *cancel, struct export_result *ret, struct error **err);

@@ -160,12 +160,12 @@ static int remember(struct store *s, const struct form *f, const struct layer_bo
 	r = pin_set(s, name, value, err);
 	if (r < 0)
 		return r;
+	if (f->type != COMPRESS_NONE)
+		return 0;
 	if (f->clamp)
-		return f->type == COMPRESS_NONE ? remember_clamp(s, f, &body->diff_id, err) : 0;
+		return remember_clamp(s, f, &body->diff_id, err);
 	r = layer_set_diff_id(s, f->layer, &body->diff_id, err);
-	if (r < 0 || f->type != COMPRESS_NONE)
-		return r;
-	return layer_set_blob(s, f->layer, &body->blob, err);
+	return r < 0 ? r : layer_set_blob(s, f->layer, &body->blob, err);
 }
 
 /* --- making ------------------------------------------------------------------------------------
@@ -276,7 +276,7 @@ static int write_received(struct store *s, const struct layer_blob *blob, struct
 /* Runs one layer's bytes through hash and codec; the blob is stored unless it is uncompressed. */
 static int run_form(struct store *s, const int64_t *layers, size_t i, const struct form *f,
 		    const struct layer_blob *received, struct cancel *cancel,
-		    struct layer_body *ret, struct error **err)
+		    struct layer_body *ret, uint64_t *ret_plain_size, struct error **err)
 {
 	_cleanup_(blob_writer_freep) struct blob_writer *w = NULL;
 	_cleanup_(compress_freep) struct compress *c = NULL;
@@ -302,6 +302,7 @@ static int run_form(struct store *s, const int64_t *layers, size_t i, const stru
 	if (r < 0)
 		return r;
 	ret->stored = store_it;
+	*ret_plain_size = t.size;
 	if (!store_it) {
 		ret->blob.digest = ret->diff_id;
 		ret->blob.size = t.size;
@@ -320,6 +321,7 @@ static int make_received(struct store *s, const struct layer_info *info,
 			 struct cancel *cancel, struct layer_body *ret, struct error **err)
 {
 	struct digest diff_id = info->diff_id;
+	uint64_t size;
 	int r;
 
 	if (!info->has_blob || !info->has_diff_id)
@@ -338,7 +340,7 @@ static int make_received(struct store *s, const struct layer_info *info,
 					 info->id);
 		return 0;
 	}
-	r = run_form(s, &info->id, 0, f, &info->blob, cancel, ret, err);
+	r = run_form(s, &info->id, 0, f, &info->blob, cancel, ret, &size, err);
 	if (r < 0)
 		return r;
 	if (!digest_equal(&diff_id, &ret->diff_id))
@@ -346,6 +348,33 @@ static int make_received(struct store *s, const struct layer_info *info,
 				 "layer %" PRId64 " does not unpack to its diff id", info->id);
 	ret->blob.media_type = type_of(f->type, o->docker_types);
 	return 0;
+}
+
+/* Whatever form is made, the uncompressed one is known with it. */
+static int make_and_remember(struct store *s, const int64_t *layers, size_t i, const struct form *f,
+			     struct cancel *cancel, struct layer_body *ret, struct error **err)
+{
+	struct form plain = *f;
+	struct layer_body body = {0};
+	uint64_t size;
+	int r = run_form(s, layers, i, f, NULL, cancel, ret, &size, err);
+
+	if (r < 0)
+		return r;
+	if (f->type != COMPRESS_NONE) {
+		r = remember(s, f, ret, err);
+		if (r < 0)
+			return r;
+	}
+	plain.type = COMPRESS_NONE;
+	plain.level = COMPRESS_LEVEL_DEFAULT;
+	body.diff_id = body.blob.digest = ret->diff_id;
+	body.blob.size = size;
+	/* What the store keeps of a layer has OCI's media type, whoever asks first. */
+	body.blob.media_type = type_of(COMPRESS_NONE, false);
+	r = remember(s, &plain, &body, err);
+	layer_body_release(&body);
+	return r;
 }
 
 static int make_one(struct store *s, const int64_t *layers, size_t i, size_t n_keep,
@@ -363,19 +392,15 @@ static int make_one(struct store *s, const int64_t *layers, size_t i, size_t n_k
 
 	if (r < 0)
 		return r;
+	if (f.type == COMPRESS_NONE)
+		f.level = COMPRESS_LEVEL_DEFAULT;
 	if (layer_blob_is_received(&info))
 		return make_received(s, &info, o, &f, cancel, ret, err);
 	r = recall(s, &f, ret, &found, err);
 	if (r < 0)
 		return r;
 	if (!found) {
-		r = run_form(s, layers, i, &f, NULL, cancel, ret, err);
-		if (r < 0)
-			return r;
-		/* What the store keeps of a layer has OCI's media type, whoever asks first. */
-		ret->blob.media_type = type_of(f.type, false);
-		r = remember(s, &f, ret, err);
-		free(TAKE_PTR(ret->blob.media_type));
+		r = make_and_remember(s, layers, i, &f, cancel, ret, err);
 		if (r < 0)
 			return r;
 	}
