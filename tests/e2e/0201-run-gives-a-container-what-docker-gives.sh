@@ -1,0 +1,84 @@
+. "$(dirname "$0")/lib.sh"
+
+cat > Dockerfile <<'END'
+FROM busybox
+RUN echo 'ada:x:1234:1234::/home/ada:/bin/sh' >> /etc/passwd && mkdir /empty
+ENV COLOR=blue EMPTY=
+WORKDIR /work
+ENTRYPOINT ["/bin/sh", "-c"]
+CMD ["echo from cmd; pwd; echo $COLOR"]
+END
+check "an image to run builds" kiln build -t app .
+
+output() { # output COMMAND...: runs quietly, prints stdout on one line
+	quietly "$@"
+	tr '\n' ' ' < "$WORK/out"
+}
+is() { # is NAME WANT GOT
+	[ "$2" = "$3" ]
+	ok "$1" $?
+	[ "$2" = "$3" ] || printf '#   want: %s\n#   got:  %s\n' "$2" "$3"
+}
+
+is "entrypoint and command run in the image's directory and environment" \
+	"from cmd /work blue " "$(output kiln run --rm app)"
+is "arguments replace the command" "hello " "$(output kiln run app 'echo hello')"
+is "--entrypoint replaces the entrypoint and drops the command" \
+	"one two " "$(output kiln run --entrypoint echo app one two)"
+is "-e adds and replaces variables" "red 1 " \
+	"$(output kiln run -e COLOR=red -e N=1 app 'echo $COLOR $N')"
+is "-e NAME passes ours on" "mine " "$(OURS=mine output kiln run -e OURS app 'echo $OURS')"
+is "-w changes the directory and makes it" "/new/dir " "$(output kiln run -w /new/dir app pwd)"
+is "-u takes a name" "1234 /home/ada " "$(output kiln run -u ada app 'echo $(id -u) $HOME')"
+is "-u takes numbers" "77 88 " "$(output kiln run -u 77:88 app 'echo $(id -u) $(id -g)')"
+is "--hostname is the host name" "box " "$(output kiln run --hostname box app hostname)"
+is "--network=none leaves only loopback" "lo " \
+	"$(output kiln run --network none app 'ls /sys/class/net')"
+
+mkdir data
+echo content > data/file
+is "-v shows a directory" "content " "$(output kiln run -v "$PWD/data:/data" app 'cat /data/file')"
+check "and writes to it" kiln run -v ./data:/data app 'echo new > /data/made'
+is "which the host sees" "new" "$(cat data/made)"
+fails "unless it is read-only" 1 kiln run -v "$PWD/data:/data:ro" app 'echo x > /data/no'
+fails "a named volume is refused" 125 kiln run -v name:/data app true
+prints "by name" "named volumes"
+
+check "changes are made" kiln run app 'echo x > /empty/file'
+is "and thrown away" "" "$(output kiln run app 'ls /empty')"
+
+is "-i passes standard input on" "typed " "$(echo typed | output kiln run -i app cat)"
+is "without it there is none" "" "$(echo typed | output kiln run app cat)"
+is "-t gives a terminal" "/dev/pts/0" "$(kiln run -t app tty < /dev/null | tr -d '\r\n')"
+fails "-i -t wants one of ours" 125 kiln run -it app tty < /dev/null
+prints "and says so" "the input device is not a TTY"
+
+fails "the process's status is ours" 42 kiln run app 'exit 42'
+fails "a signal is 128 and its number" 137 kiln run app 'kill -9 $$'
+fails "a program that is not there is 127" 127 kiln run --entrypoint nosuch app
+prints "with the reason" 'exec: "nosuch": executable file not found in \$PATH'
+fails "one that is no program is 126" 126 kiln run --entrypoint /etc/passwd app
+fails "an unknown user is our failure" 125 kiln run -u nobodyhere app true
+prints "with the reason" "unable to find user nobodyhere"
+fails "so is an image that is nowhere" 125 kiln run no/such/image
+fails "and a bad port" 125 kiln run -p 1:2:3:4 app true
+
+"$KILN" run app 'trap "echo stopped; exit 5" TERM; echo ready; while :; do sleep 0.1; done' \
+	> "$WORK/out" 2> "$WORK/err" &
+process=$!
+for _ in $(seq 100); do grep -q ready "$WORK/out" && break; sleep 0.05; done
+kill -TERM $process
+wait $process
+test $? = 5; ok "signals go to the process" $?
+prints "which may answer them" "stopped"
+
+"$KILN" run app "echo ready; sleep 10$$ & sleep 20$$" > "$WORK/out" 2> "$WORK/err" &
+process=$!
+for _ in $(seq 100); do grep -q ready "$WORK/out" && break; sleep 0.05; done
+kill -KILL $process
+wait $process 2> /dev/null
+for _ in $(seq 100); do pgrep -f "sleep [12]0$$" > /dev/null || break; sleep 0.05; done
+! pgrep -f "sleep [12]0$$" > /dev/null; ok "nothing runs on when kiln is killed" $?
+rm -rf "$KILN_ROOT"/tmp/* # what a killed kiln leaves is collected later
+
+finish
