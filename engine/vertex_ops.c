@@ -155,17 +155,10 @@ static int has_indexes(struct store *s, const struct result *r, bool *ret, struc
 static int path_digest(struct store *s, const struct result *in, const char *path,
 		       struct digest *ret, struct error **err)
 {
-	const struct op_file_copy copy = {.src = path,
-					  .follow_symlink = true,
-					  .dir_copy_contents = true,
-					  .mode = -1,
-					  .mode_text = "",
-					  .timestamp = OP_TIME_NONE};
-	const struct op_file_copy *const copies[] = {&copy};
 	_cleanup_(tree_unrefp) struct tree *tree = NULL;
 	int r = tree_of_result(s, in, &tree, err);
 
-	return r < 0 ? r : copy_select_digest(tree, copies, 1, ret, err);
+	return r < 0 ? r : tree_path_digest(tree, path, ret, err);
 }
 
 static int whole_digest(struct store *s, const struct result *in, struct digest *ret,

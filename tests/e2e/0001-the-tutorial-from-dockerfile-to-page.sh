@@ -52,7 +52,8 @@ check "rmi of one of two tags" kiln rmi python-docker:v1.0.0
 test "$(cat "$WORK/out")" = "Untagged: python-docker:v1.0.0"; ok "only untags" $?
 
 port=$((20000 + $$ % 10000))
-kiln run --rm -p $port:5000 python-docker > "$WORK/out" 2> "$WORK/err" &
+# A shell ignores SIGINT for what it starts in the background.
+env --default-signal=INT "$KILN" run --rm -p $port:5000 python-docker > "$WORK/out" 2> "$WORK/err" &
 server=$!
 for _ in $(seq 150); do
 	page=$(curl -fsS http://127.0.0.1:$port/ 2> /dev/null) && break
