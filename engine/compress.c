@@ -17,7 +17,10 @@
 #define ZSTD_INPUT ((size_t)1024 * 1024)
 #define ZSTD_LEVEL 3
 
-#define THREADS_MAX 64
+/* More would only cost memory: every thread has a few blocks in hand, and several layers are
+ * compressed at once. Past four, zstd is faster than the hashing before it. */
+#define THREADS_MAX 16
+#define ZSTD_THREADS_MAX 4
 
 /* A block of a gzip stream on its way through a worker. Its owner is the writing thread, except
  * between submission and `done`, when it is the worker's. */
@@ -335,6 +338,7 @@ static void gzip_close(struct compress *c)
 static int zstd_open(struct compress *c, struct error **err)
 {
 	int level = c->o.level == COMPRESS_LEVEL_DEFAULT ? ZSTD_LEVEL : c->o.level;
+	unsigned threads = c->o.threads < ZSTD_THREADS_MAX ? c->o.threads : ZSTD_THREADS_MAX;
 	size_t r;
 
 	c->zstd = ZSTD_createCCtx();
@@ -345,7 +349,7 @@ static int zstd_open(struct compress *c, struct error **err)
 		r = ZSTD_CCtx_setParameter(c->zstd, ZSTD_c_checksumFlag, 1);
 	/* At least one worker and a fixed job size: otherwise the number of cores would show. */
 	if (!ZSTD_isError(r))
-		r = ZSTD_CCtx_setParameter(c->zstd, ZSTD_c_nbWorkers, (int)c->o.threads);
+		r = ZSTD_CCtx_setParameter(c->zstd, ZSTD_c_nbWorkers, (int)threads);
 	if (!ZSTD_isError(r))
 		r = ZSTD_CCtx_setParameter(c->zstd, ZSTD_c_jobSize, ZSTD_JOB_SIZE);
 	if (ZSTD_isError(r))
