@@ -56,8 +56,7 @@ static bool find_range(const char *file, const char *user, uid_t uid, struct id_
 		if (!colon || sscanf(colon + 1, "%lu:%lu", &range.start, &range.count) != 2)
 			continue;
 		*colon = '\0';
-		if (((user && strcmp(line, user) == 0) || strcmp(line, number) == 0) &&
-		    range.count > 1) {
+		if ((strcmp(line, user) == 0 || strcmp(line, number) == 0) && range.count > 1) {
 			*ret = range;
 			return true;
 		}
@@ -210,7 +209,8 @@ int userns_enter(struct error **err)
 
 	if (uid == 0)
 		return 0;
-	single = !have_tool("newuidmap") || !find_range("/etc/subuid", name, uid, &uids) ||
+	/* newuidmap serves only users who have a name. */
+	single = !name || !have_tool("newuidmap") || !find_range("/etc/subuid", name, uid, &uids) ||
 		 !find_range("/etc/subgid", name, uid, &gids);
 	if (single) {
 		r = enter(err);

@@ -1,0 +1,79 @@
+. "$(dirname "$0")/lib.sh"
+
+if [ "$(id -u)" != 0 ]; then
+	skip "users without root build and run" "needs root to become another user"
+	finish
+	exit 0
+fi
+# An id without a name has no subordinate ids; for the second half it gets both.
+user=64322
+as_user() {
+	setpriv --reuid $user --regid $user --clear-groups "$@"
+}
+chown -R $user:$user "$WORK"
+chmod 755 "$WORK"
+if ! as_user unshare -Ur true 2> /dev/null; then
+	skip "users without root build and run" "the kernel forbids user namespaces"
+	finish
+	exit 0
+fi
+kiln() {
+	as_user "$KILN" "$@"
+}
+
+fails "an image whose files belong to others needs subordinate ids" 1 kiln build - <<'END'
+FROM busybox
+RUN true
+END
+prints "and the error says so" "/etc/subuid"
+cp /bin/busybox .
+cat > Dockerfile <<'END'
+FROM scratch
+COPY busybox /bin/busybox
+RUN ["/bin/busybox", "--install", "-s", "/bin"]
+RUN id -u && echo made > /made && chmod 4755 /made
+COPY Dockerfile /copied
+RUN --mount=type=cache,target=/c touch /c/x && ls -ln /copied /made | awk '{print "owner:" $3 ":" $4}'
+RUN ! mknod /disk b 8 0
+CMD ["cat", "/made"]
+END
+check "a user without subordinate ids builds what is his" kiln build -t app .
+prints "as id 0 of the step" '^#[0-9]+ [0-9.]+ 0$'
+prints "which owns the files" 'owner:0:0'
+check "and runs what was built" kiln run app
+prints "with its files" '^made$'
+leaves_nothing "nothing is left"
+
+if command -v newuidmap > /dev/null; then
+	account=kiln-e2e-$$
+	groupadd -g $user $account && useradd -M -u $user -g $user $account
+	sed -i "/^$account:/d" /etc/subuid /etc/subgid
+	echo "$account:300000:65536" | tee -a /etc/subuid >> /etc/subgid
+	trap 'userdel $account 2> /dev/null; groupdel $account 2> /dev/null; sed -i "/^$account:/d" /etc/subuid /etc/subgid' EXIT
+	# Another map of ids is another store.
+	export KILN_ROOT=$WORK/ranges
+	cat > Dockerfile <<'END'
+FROM busybox
+RUN echo x > /file && chown 1000:2000 /file && ls -ln /file | awk '{print "owner:" $3 ":" $4}'
+RUN echo 'ada:x:1000:1000::/:/bin/sh' >> /etc/passwd
+USER ada
+RUN id -u; ls -ln /file | awk '{print "still:" $3 ":" $4}'
+CMD id -u
+END
+	check "a user with subordinate ids builds" kiln build -t app .
+	prints "with files of other owners" 'owner:1000:2000'
+	prints "that stay theirs" 'still:1000:2000'
+	prints "and steps of other users" '^#[0-9]+ [0-9.]+ 1000$'
+	check "and runs what was built" kiln run app
+	prints "as that user" '^1000$'
+	kiln save app -o image.tar
+	mkdir layers && tar -xf image.tar -C layers
+	for layer in layers/*/layer.tar layers/blobs/sha256/*; do
+		[ -f "$layer" ] && zcat -f "$layer" | tar -tvf - --numeric-owner 2> /dev/null
+	done > "$WORK/out"
+	prints "the layers carry the owners" '1000/2000 .* (\./)?file$'
+else
+	skip "a user with subordinate ids builds" "needs newuidmap (package uidmap)"
+fi
+
+finish
