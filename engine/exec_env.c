@@ -9,6 +9,8 @@
 #include "engine/userns.h"
 #include "store/layer.h"
 
+static const char no_route[] = "this machine has no default route";
+
 struct sandbox_env {
 	struct network_pool *networks;
 	bool have_pasta;
@@ -73,14 +75,15 @@ void exec_session_add_ssh(struct exec_session *s, const char *id, const char *so
 
 /* --- networks --- */
 
-static void notice_no_pasta(struct sandbox_env *e, struct job *job)
+/* Once for all steps: they all fare alike. */
+static void notice(struct sandbox_env *e, struct job *job, const char *what, const char *why)
 {
 	_cleanup_free_ char *text = NULL;
 	struct event_warning warning = {.level = 1};
 
 	if (!job || atomic_flag_test_and_set(&e->noticed))
 		return;
-	text = xasprintf("steps share this machine's network: %s", e->why_not);
+	text = xasprintf("%s: %s", what, why);
 	warning.short_text = text;
 	job_warn(job, &warning);
 }
@@ -108,18 +111,24 @@ int exec_network_join(struct sandbox_env *e, enum op_network mode, const struct 
 	unsigned flags = readonly_files ? WIRE_MOUNT_READONLY : 0;
 	_cleanup_free_ char *resolv = NULL, *hosts = NULL;
 	bool isolated = mode == NETWORK_DEFAULT && e->have_pasta;
+	bool routed = isolated && network_routed();
 	int r = 0;
 
 	*ret = (struct exec_network){0};
-	if (isolated)
-		r = join(e, publish, p, ret, err);
-	else if (mode == NETWORK_NONE)
-		p->flags |= WIRE_NET_NEW;
-	else if (publish && publish->n > 0 && mode == NETWORK_DEFAULT)
+	if (publish && publish->n > 0 && mode == NETWORK_DEFAULT && (!isolated || !routed))
 		return error_new(err, ERR_UNSUPPORTED, 0, "ports cannot be published: %s",
-				 e->why_not);
-	else if (mode == NETWORK_DEFAULT)
-		notice_no_pasta(e, job);
+				 isolated ? no_route : e->why_not);
+	if (isolated && routed) {
+		r = join(e, publish, p, ret, err);
+	} else if (isolated) {
+		/* Nothing could be reached in any case; what needs no network still works. */
+		notice(e, job, "steps have no network", no_route);
+		p->flags |= WIRE_NET_NEW;
+	} else if (mode == NETWORK_NONE) {
+		p->flags |= WIRE_NET_NEW;
+	} else if (mode == NETWORK_DEFAULT) {
+		notice(e, job, "steps share this machine's network", e->why_not);
+	}
 	if (r < 0)
 		return r;
 	resolv = network_resolv_conf(isolated);

@@ -323,6 +323,32 @@ bool network_available(const char **ret_why)
 	*ret_why = "pasta (package passt) is not installed";
 	return find_pasta();
 }
+/* A line of /proc/net/route or ipv6_route whose destination is everything, and not by loopback. */
+static bool has_default_route(const char *path, bool six)
+{
+	_cleanup_buf_ struct buf text = BUF_INIT_MAX(1 << 20);
+	char *save = NULL, name[32], to[40], mask[40];
+
+	if (fs_read_file(AT_FDCWD, path, &text) < 0)
+		return false;
+	for (char *line = strtok_r(text.p, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		int n = six ? sscanf(line, "%39s %39s %*s %*s %*s %*s %*s %*s %*s %31s", to, mask,
+				     name)
+			    : sscanf(line, "%31s %39s %*s %*s %*s %*s %*s %39s", name, to, mask);
+
+		if (n == 3 && strspn(to, "0") == strlen(to) && strspn(mask, "0") == strlen(mask) &&
+		    strcmp(name, "lo") != 0)
+			return true;
+	}
+	return false;
+}
+
+bool network_routed(void)
+{
+	return has_default_route("/proc/net/route", false) ||
+	       has_default_route("/proc/net/ipv6_route", true);
+}
+
 /* --- the pool --- */
 
 struct network_pool *network_pool_new(void)

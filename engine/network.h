@@ -21,6 +21,8 @@ void network_pool_free(struct network_pool *p); /* no network may be in use */
 
 /* Can isolated networks be made here? If not, steps share the host's; *ret_why says why not. */
 bool network_available(const char **ret_why);
+/* Has this machine a way out at all? pasta does nothing without a default route. */
+bool network_routed(void);
 /* Takes a network from the pool, or makes one. */
 int network_acquire(struct network_pool *p, struct network **ret, struct error **err);
 void network_put(struct network_pool *p, struct network *n);
