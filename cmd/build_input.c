@@ -7,25 +7,32 @@
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "base/giturl.h"
 #include "base/path.h"
 #include "base/pattern.h"
+#include "engine/context_archive.h"
+#include "store/rootfs.h"
 
 enum {
 	DOCKERFILE_MAX = 16 << 20, /* what the parser takes, too */
 	IGNOREFILE_MAX = 16 << 20,
 };
 
+static bool is_stdin(const char *name)
+{
+	return name && strcmp(name, "-") == 0;
+}
+
+static bool is_http(const char *name)
+{
+	return name && (strncmp(name, "http://", 7) == 0 || strncmp(name, "https://", 8) == 0);
+}
+
 static int open_context_dir(struct build_input *in, const char *path, struct error **err)
 {
 	struct stat st;
 	int r;
 
-	if (frontend_context_is_remote(path))
-		return error_new(
-			err, ERR_UNSUPPORTED, 0,
-			"the context '%s' is a URL: git and HTTP contexts are not supported "
-			"yet",
-			path);
 	if (stat(path, &st) < 0 && errno == ENOENT)
 		return error_new(err, ERR_NOTFOUND, 0,
 				 "unable to prepare context: path \"%s\" not found", path);
@@ -39,42 +46,107 @@ static int open_context_dir(struct build_input *in, const char *path, struct err
 	return error_hint(err, r, "name the Dockerfile with -f and its folder as the context");
 }
 
-/* A Dockerfile without a context is built in an empty one. */
-static int make_empty_context(struct build_input *in, struct store *s, struct error **err)
-{
-	_cleanup_free_ char *name = NULL;
-	_cleanup_close_ int fd = -1;
-	int r = store_tmp_dir(s, &name, &fd, err);
+/* --- Contexts that come as a stream --- */
 
-	if (r < 0)
-		return r;
-	in->context_dir = xasprintf("%s/tmp/%s", store_root(s), name);
-	in->context_is_temporary = true;
+/* What came was a Dockerfile without a context, or else an archive that holds one. */
+static int take_archive(struct build_input *in, const struct build_options *o,
+			struct context_archive *archive, struct error **err)
+{
+	const char *from = is_stdin(o->context) ? "stdin" : "the URL";
+
+	if (!archive->is_dockerfile) {
+		in->context_layer = archive->layer;
+		return 0;
+	}
+	if (o->dockerfile)
+		return error_new(err, ERR_INVALID, 0,
+				 "ambiguous Dockerfile source: both %s and flag correspond to "
+				 "Dockerfiles",
+				 from);
+	in->name = xstrdup("Dockerfile");
+	buf_add(&in->text, archive->dockerfile.p, archive->dockerfile.n);
 	return 0;
 }
 
-static bool is_archive(const struct buf *b)
+static int read_stream(struct build_input *in, const struct build_options *o, struct engine *e,
+		       const struct progress *progress, struct error **err)
 {
-	static const struct {
-		size_t offset;
-		const char *magic;
-		size_t n;
-	} kinds[] = {
-		{0, "\x1f\x8b", 2},
-		{0, "BZh", 3},
-		{0,
-		 "\xfd"
-		 "7zXZ",
-		 5},
-		{257, "ustar", 5},
-		{0, "\x28\xb5\x2f\xfd", 4},
-	};
+	_cleanup_(context_archive_release) struct context_archive archive = CONTEXT_ARCHIVE_INIT;
+	static const char title[] = "[internal] load remote build context";
+	const struct event_vertex about = {.name = title};
+	struct digest id = digest_of(title, strlen(title));
+	struct job *job;
+	int r;
 
-	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
-		if (b->n >= kinds[i].offset + kinds[i].n &&
-		    memcmp(b->p + kinds[i].offset, kinds[i].magic, kinds[i].n) == 0)
-			return true;
-	return false;
+	if (is_stdin(o->context)) {
+		job = job_open_quiet(progress, e->cancel, &id, &about);
+		r = context_archive_read(e, STDIN_FILENO, "standard input", job, &archive, err);
+	} else {
+		job = job_open(progress, e->cancel, title);
+		r = context_archive_fetch(e, o->context, job, &archive, err);
+	}
+	job_close(job, r, err);
+	return r < 0 ? r : take_archive(in, o, &archive, err);
+}
+
+static int load_context(struct build_input *in, const struct build_options *o, struct engine *e,
+			const struct progress *progress, struct error **err)
+{
+	const char *context = o->context;
+	struct giturl git = {0};
+	int r;
+
+	if (is_stdin(context) && is_stdin(o->dockerfile))
+		return error_new(err, ERR_INVALID, 0,
+				 "invalid argument: can't use stdin for both build context and "
+				 "dockerfile");
+	r = giturl_parse_context(context, &git, err);
+	giturl_release(&git);
+	if (r > 0)
+		return error_new(err, ERR_UNSUPPORTED, 0,
+				 "the context '%s' is a git URL: these are not supported yet",
+				 context);
+	if (r == 0)
+		r = is_stdin(context) || is_http(context) ? read_stream(in, o, e, progress, err)
+							  : open_context_dir(in, context, err);
+	if (r < 0)
+		return r;
+	if (in->context_dir)
+		engine_add_context(e, "context", in->context_dir);
+	else
+		engine_add_layer_context(e, "context", in->context_layer);
+	return 0;
+}
+
+/* --- The Dockerfile --- */
+
+/* From an archive; names are the archive's. */
+static int read_archived(struct build_input *in, const struct build_options *o, struct engine *e,
+			 struct error **err)
+{
+	_cleanup_(error_freep) struct error *failed = NULL;
+	_cleanup_(rootfs_freep) struct rootfs *rootfs = NULL;
+	const char *name = o->dockerfile ? o->dockerfile : "Dockerfile";
+	int r = rootfs_open(e->store, &in->context_layer, 1, &rootfs, err);
+
+	if (r < 0)
+		return r;
+	r = rootfs_read(rootfs, name, DOCKERFILE_MAX, &in->text, &failed);
+	if (r == -ERR_NOTFOUND && !o->dockerfile &&
+	    rootfs_read(rootfs, "dockerfile", DOCKERFILE_MAX, &in->text, NULL) == 0)
+		r = 0;
+	else if (r == -ERR_NOTFOUND)
+		r = error_hint(err,
+			       error_new(err, ERR_NOTFOUND, 0,
+					 "failed to read dockerfile: open %s: no such file in the "
+					 "context",
+					 name),
+			       "name another file of the archive with -f");
+	else if (r < 0 && err)
+		*err = TAKE_PTR(failed);
+	if (r == 0)
+		in->name = xstrdup(path_base(name));
+	return r;
 }
 
 static int read_stdin(struct build_input *in, struct error **err)
@@ -83,12 +155,15 @@ static int read_stdin(struct build_input *in, struct error **err)
 
 	if (r < 0)
 		return error_new(err, ERR_IO, -r, "read the Dockerfile from standard input");
-	if (is_archive(&in->text))
-		return error_new(err, ERR_UNSUPPORTED, 0,
-				 "standard input holds an archive: contexts on standard input are "
-				 "not supported yet");
 	in->name = xstrdup("Dockerfile");
 	return 0;
+}
+
+static int fetch_dockerfile(struct build_input *in, const char *url, struct engine *e,
+			    struct job *job, struct error **err)
+{
+	in->name = xstrdup("Dockerfile");
+	return context_dockerfile_fetch(e, url, job, &in->text, err);
 }
 
 /* Opens the Dockerfile; *ret_path (heap) is where it was found, for its own ignore file. */
@@ -124,16 +199,13 @@ static int open_dockerfile(const struct build_input *in, const struct build_opti
 	return fd;
 }
 
-static int read_dockerfile(struct build_input *in, const struct build_options *o, char **ret_path,
-			   struct error **err)
+static int read_file(struct build_input *in, const struct build_options *o, char **ret_path,
+		     struct error **err)
 {
 	_cleanup_free_ char *path = NULL;
-	_cleanup_close_ int fd = -1;
+	_cleanup_close_ int fd = open_dockerfile(in, o, &path, err);
 	int r;
 
-	if (strcmp(o->context, "-") == 0 || (o->dockerfile && strcmp(o->dockerfile, "-") == 0))
-		return read_stdin(in, err);
-	fd = open_dockerfile(in, o, &path, err);
 	if (fd < 0)
 		return fd;
 	r = fs_read_fd(fd, &in->text);
@@ -144,19 +216,24 @@ static int read_dockerfile(struct build_input *in, const struct build_options *o
 	return 0;
 }
 
-static int load_dockerfile(struct build_input *in, const struct build_options *o, char **ret_path,
-			   const struct progress *progress, struct cancel *cancel,
-			   struct error **err)
+static int load_dockerfile(struct build_input *in, const struct build_options *o, struct engine *e,
+			   char **ret_path, const struct progress *progress, struct error **err)
 {
-	bool from_stdin =
-		(o->dockerfile && strcmp(o->dockerfile, "-") == 0) || strcmp(o->context, "-") == 0;
-	_cleanup_free_ char *title =
-		xasprintf("[internal] load build definition from %s",
-			  !from_stdin && o->dockerfile ? path_base(o->dockerfile) : "Dockerfile");
-	struct job *job = job_open(progress, cancel, title);
-	int r = read_dockerfile(in, o, ret_path, err);
+	bool elsewhere = is_stdin(o->dockerfile) || is_http(o->dockerfile) || !o->dockerfile;
+	_cleanup_free_ char *title = xasprintf("[internal] load build definition from %s",
+					       elsewhere ? "Dockerfile" : path_base(o->dockerfile));
+	struct job *job = job_open(progress, e->cancel, title);
+	int r = 0;
 
 	in->step = job_vertex(job);
+	if (is_stdin(o->dockerfile))
+		r = read_stdin(in, err);
+	else if (is_http(o->dockerfile))
+		r = fetch_dockerfile(in, o->dockerfile, e, job, err);
+	else if (in->context_dir)
+		r = read_file(in, o, ret_path, err);
+	else if (in->context_layer != 0)
+		r = read_archived(in, o, e, err);
 	if (r == 0)
 		job_status(job, "transferring dockerfile:", in->text.n, 0, true);
 	return job_close(job, r, err);
@@ -199,34 +276,24 @@ static int load_ignore(struct build_input *in, const char *dockerfile,
 	return job_close(job, r, err);
 }
 
-int build_input_load(struct build_input *in, const struct build_options *o, struct store *s,
-		     const struct progress *progress, struct cancel *cancel, struct error **err)
+int build_input_load(struct build_input *in, const struct build_options *o, struct engine *e,
+		     const struct progress *progress, struct error **err)
 {
 	_cleanup_free_ char *dockerfile = NULL;
-	bool stdin_context = strcmp(o->context, "-") == 0;
 	int r;
 
 	*in = (struct build_input){.text = BUF_INIT_MAX(DOCKERFILE_MAX)};
-	if (stdin_context && o->dockerfile && strcmp(o->dockerfile, "-") == 0)
-		return error_new(err, ERR_INVALID, 0,
-				 "invalid argument: can't use stdin for both build context and "
-				 "dockerfile");
-	if (stdin_context && o->dockerfile)
-		return error_new(err, ERR_INVALID, 0,
-				 "ambiguous Dockerfile source: both stdin and flag correspond to "
-				 "Dockerfiles");
-	r = stdin_context ? make_empty_context(in, s, err) : open_context_dir(in, o->context, err);
+	r = load_context(in, o, e, progress, err);
 	if (r == 0)
-		r = load_dockerfile(in, o, &dockerfile, progress, cancel, err);
-	if (r == 0)
-		r = load_ignore(in, dockerfile, progress, cancel, err);
+		r = load_dockerfile(in, o, e, &dockerfile, progress, err);
+	/* What comes as a stream is taken as it is. */
+	if (r == 0 && in->context_dir)
+		r = load_ignore(in, dockerfile, progress, e->cancel, err);
 	return r;
 }
 
 void build_input_release(struct build_input *in)
 {
-	if (in->context_is_temporary)
-		(void)fs_remove_tree(AT_FDCWD, in->context_dir);
 	free(in->context_dir);
 	free(in->name);
 	buf_release(&in->text);

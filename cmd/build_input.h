@@ -1,23 +1,25 @@
-/* What `kiln build` reads before it compiles: the Dockerfile and the context's ignore file. Each is
- * a step of its own in the progress stream. */
+/* What `kiln build` reads before it compiles: the context, if it is not a directory here, the
+ * Dockerfile and the context's ignore file. Each is a step of its own in the progress stream. */
 #ifndef KILN_CMD_BUILD_INPUT_H
 #define KILN_CMD_BUILD_INPUT_H
 
 #include "base/buf.h"
 #include "base/strv.h"
 #include "cmd/build_options.h"
+#include "engine/engine.h"
 
 struct build_input {
-	char *context_dir; /* absolute; an empty directory if the context is only a Dockerfile */
-	bool context_is_temporary; /* remove context_dir at the end */
-	char *name;		   /* of the Dockerfile, for messages: its base name */
-	struct buf text;	   /* the Dockerfile */
-	struct strv ignore;	   /* patterns */
-	struct digest step; /* of the step that loaded the Dockerfile; its warnings go there */
+	char *context_dir;     /* absolute; NULL: the context is no directory of this machine */
+	int64_t context_layer; /* ... but an archive that was unpacked into this layer; 0: empty */
+	char *name;	       /* of the Dockerfile, for messages: its base name */
+	struct buf text;       /* the Dockerfile */
+	struct strv ignore;    /* patterns */
+	struct digest step;    /* of the step that loaded the Dockerfile; its warnings go there */
 };
 
-int build_input_load(struct build_input *in, const struct build_options *o, struct store *s,
-		     const struct progress *progress, struct cancel *cancel, struct error **err);
+/* Adds the context "context" to the engine. */
+int build_input_load(struct build_input *in, const struct build_options *o, struct engine *e,
+		     const struct progress *progress, struct error **err);
 void build_input_release(struct build_input *in);
 
 /* The reader callback of frontend_opts, for named contexts that are directories. data:

@@ -199,7 +199,6 @@ static int open_engine(struct build *b, struct error **err)
 	if (r < 0)
 		return r;
 	b->engine->max_parallelism = (unsigned)o->max_parallelism;
-	engine_add_context(b->engine, "context", b->input.context_dir);
 	for (size_t i = 0; i < o->contexts.n; i++)
 		engine_add_context(b->engine, o->contexts.v[i].name, o->contexts.v[i].value);
 	for (size_t i = 0; i < o->secrets.n; i++)
@@ -210,10 +209,10 @@ static int open_engine(struct build *b, struct error **err)
 
 static int run(struct build *b, struct error **err)
 {
-	int r = build_input_load(&b->input, &b->options, b->store, b->progress, b->cancel, err);
+	int r = open_engine(b, err);
 
 	if (r == 0)
-		r = open_engine(b, err);
+		r = build_input_load(&b->input, &b->options, b->engine, b->progress, err);
 	if (r == 0)
 		r = compile(b, err);
 	if (r == 0 && b->call.method == CALL_BUILD)

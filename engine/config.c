@@ -11,10 +11,12 @@
 #include "base/json.h"
 #include "base/path.h"
 #include "base/suggest.h"
+#include "base/times.h"
 
 enum { CONFIG_MAX = 1 << 20 };
 
-static const char *const top_keys[] = {"registries"};
+static const char *const top_keys[] = {"registries", "limits"};
+static const char *const limit_keys[] = {"archive-size", "archive-entries"};
 static const char *const registry_keys[] = {"mirrors", "insecure", "ca"};
 
 static void registry_config_release(struct registry_config *rc)
@@ -146,9 +148,31 @@ static void put_registry(struct config *c, struct registry_config rc)
 	vec_push(&c->registries, rc);
 }
 
+static int parse_limits(struct config *c, json_t *object, struct error **err)
+{
+	const char *size = NULL;
+	int64_t entries = 0;
+	int r = check_keys(object, " of \"limits\"", limit_keys, ARRAY_SIZE(limit_keys), err);
+
+	if (r == 0)
+		r = js_string(object, "archive-size", &size, err);
+	if (r == 0)
+		r = js_int(object, "archive-entries", &entries, err);
+	if (r < 0)
+		return r;
+	if (size && (times_parse_size(size, &c->archive_size) < 0 || c->archive_size == 0))
+		return error_new(err, ERR_INVALID, 0,
+				 "\"archive-size\": \"%s\" is no size such as \"64GiB\"", size);
+	if (entries < 0)
+		return error_new(err, ERR_INVALID, 0, "\"archive-entries\" is negative");
+	if (entries > 0)
+		c->archive_entries = (uint64_t)entries;
+	return 0;
+}
+
 static int merge(struct config *c, const char *file, json_t *doc, struct error **err)
 {
-	json_t *registries = NULL, *value;
+	json_t *registries = NULL, *limits = NULL, *value;
 	const char *host;
 	int r;
 
@@ -157,6 +181,10 @@ static int merge(struct config *c, const char *file, json_t *doc, struct error *
 	r = check_keys(doc, "", top_keys, ARRAY_SIZE(top_keys), err);
 	if (r == 0)
 		r = js_object(doc, "registries", &registries, err);
+	if (r == 0)
+		r = js_object(doc, "limits", &limits, err);
+	if (r == 0 && limits)
+		r = parse_limits(c, limits, err);
 	if (r < 0 || !registries)
 		return r;
 	json_object_foreach(registries, host, value)

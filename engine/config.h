@@ -3,6 +3,10 @@
  *	{"registries": {"docker.io": {"mirrors": ["http://127.0.0.1:5000"],
  *	                              "insecure": false, "ca": "file.pem"}}}
  *
+ *	{"limits": {"archive-size": "64GiB", "archive-entries": 8388608}}
+ *
+ * what an archive that serves as build context may unpack to (engine/unpack_archive.h).
+ *
  * Read from $KILN_CONFIG alone if that is set, else from /etc/kiln/config.json and
  * ~/.config/kiln/config.json ($XDG_CONFIG_HOME), where the later file replaces an entry of the same
  * registry as a whole. A missing default file is no error; an unknown key is, and the error names
@@ -16,6 +20,7 @@
 #define KILN_ENGINE_CONFIG_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/error.h"
 #include "base/strv.h"
@@ -29,6 +34,7 @@ struct registry_config {
 };
 
 struct config {
+	uint64_t archive_size, archive_entries; /* 0: the defaults */
 	VEC(struct registry_config) registries;
 };
 

@@ -15,6 +15,14 @@ static void image_source_free(void *image)
 	free(image);
 }
 
+static void context_free(void *data)
+{
+	struct engine_context *c = data;
+
+	free(c->dir);
+	free(c);
+}
+
 int engine_open(struct store *s, struct cancel *cancel, struct engine **ret, struct error **err)
 {
 	struct engine *e = NEW(struct engine);
@@ -42,7 +50,7 @@ void engine_close(struct engine *e)
 		return;
 	sandbox_env_free(e->sandbox);
 	exec_session_release(&e->session);
-	map_release(&e->contexts, free);
+	map_release(&e->contexts, context_free);
 	map_release(&e->images, image_source_free);
 	http_files_free(e->http);
 	registry_free(e->registry);
@@ -51,12 +59,29 @@ void engine_close(struct engine *e)
 	free(e);
 }
 
-void engine_add_context(struct engine *e, const char *name, const char *dir)
+static void add_context(struct engine *e, const char *name, struct engine_context context)
 {
 	void **slot = map_puts(&e->contexts, name);
 
-	free(*slot);
-	*slot = xstrdup(dir);
+	if (*slot)
+		context_free(*slot);
+	*slot = NEW(struct engine_context);
+	*(struct engine_context *)*slot = context;
+}
+
+void engine_add_context(struct engine *e, const char *name, const char *dir)
+{
+	add_context(e, name, (struct engine_context){.dir = xstrdup(dir)});
+}
+
+void engine_add_layer_context(struct engine *e, const char *name, int64_t layer)
+{
+	add_context(e, name, (struct engine_context){.layer = layer});
+}
+
+const struct engine_context *engine_find_context(const struct engine *e, const char *name)
+{
+	return map_gets(&e->contexts, name);
 }
 
 static char *image_key(const char *digest, const struct platform *platform)

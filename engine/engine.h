@@ -26,6 +26,12 @@
 #include "solver/progress.h"
 #include "store/store.h"
 
+/* What a "local://NAME" source reads. */
+struct engine_context {
+	char *dir;     /* a directory of this machine; NULL: an unpacked archive */
+	int64_t layer; /* ... in this layer; 0: nothing, an empty context */
+};
+
 struct engine {
 	struct store *store; /* borrowed */
 	struct cancel *cancel;
@@ -33,7 +39,7 @@ struct engine {
 	struct registry *registry;
 	struct http_files *http;     /* files of http sources */
 	struct sandbox_env *sandbox; /* networks and other things that steps share */
-	struct map contexts;	     /* name -> directory (heap) */
+	struct map contexts;	     /* name -> struct engine_context * */
 	struct exec_session session; /* secrets, sockets and permissions of this build: the caller's
 				      * to fill before engine_solve */
 	pthread_mutex_t lock;	     /* protects images */
@@ -47,6 +53,11 @@ DEFINE_FREEP(struct engine, engine_close)
 
 /* A directory that "local://NAME" sources read. */
 void engine_add_context(struct engine *e, const char *name, const char *dir);
+
+/* The same for an unpacked archive (engine/context_archive.h); layer 0 is an empty context. */
+void engine_add_layer_context(struct engine *e, const char *name, int64_t layer);
+/* NULL if there is no such context. Borrowed. */
+const struct engine_context *engine_find_context(const struct engine *e, const char *name);
 
 /* One image whose metadata is wanted. */
 struct engine_image {
@@ -68,8 +79,9 @@ int engine_find_image(struct engine *e, struct job *job, const char *pinned,
 		      struct error **err);
 
 /* Names the images that were pulled for this build in the local store, so that `kiln images` shows
- * them and the next build can go on where their registry cannot be reached. What a tag names there is
- * complete: layers that no step read are fetched now. Only images for this machine's platform. */
+ * them and the next build can go on where their registry cannot be reached. What a tag names there
+ * is complete: layers that no step read are fetched now. Only images for this machine's platform.
+ */
 int engine_keep_images(struct engine *e, const struct progress *progress, struct error **err);
 
 /* For exporters: fetches the blobs of received layers. */

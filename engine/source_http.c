@@ -258,7 +258,7 @@ struct fetching {
 	struct http_response resp;
 	struct version version;
 	uint64_t delivered;
-	int64_t shown;
+	int64_t start, shown; /* of the body */
 };
 
 static void fetching_release(struct fetching *f)
@@ -299,7 +299,7 @@ static void show(struct fetching *f, bool completed)
 	int64_t now = times_monotonic_ns();
 
 	/* Small files come and go unseen. */
-	if (!f->job || (completed ? f->shown == 0 : now - f->shown < STATUS_INTERVAL_NS))
+	if (!f->job || (completed ? f->shown == f->start : now - f->shown < STATUS_INTERVAL_NS))
 		return;
 	length = http_header(&f->resp, "content-length");
 	f->shown = now;
@@ -313,7 +313,7 @@ static int on_piece(void *data, const void *p, size_t n, struct error **err)
 	int r = 0;
 
 	if (!f->writer) {
-		f->shown = times_monotonic_ns();
+		f->start = f->shown = times_monotonic_ns();
 		r = open_file(f, err);
 	}
 	if (r == 0)

@@ -30,6 +30,7 @@ struct unpack {
 	const struct unpack_options *o;
 	struct archive *archive;
 	char *chunk;
+	uint64_t size, entries; /* so far */
 	VEC(struct dir_time) dirs;
 };
 
@@ -88,6 +89,69 @@ static int archive_failed(struct unpack *u, struct error **err)
 
 /* --- One entry ------------------------------------------------------------------------------- */
 
+static bool has_parent_part(const char *name)
+{
+	for (const char *p = name; p; p = strchr(p, '/')) {
+		p += *p == '/';
+		if (p[0] == '.' && p[1] == '.' && (p[2] == '/' || p[2] == '\0'))
+			return true;
+	}
+	return false;
+}
+
+static int check_name(const struct unpack *u, const char *what, const char *name,
+		      struct error **err)
+{
+	if (!u->o->strict)
+		return 0;
+	if (*name == '/')
+		return error_new(err, ERR_INVALID, 0, "the %s is absolute", what);
+	if (has_parent_part(name))
+		return error_new(err, ERR_INVALID, 0, "the %s contains '..'", what);
+	return 0;
+}
+
+/* With clean names only a symlink can lead elsewhere. */
+static int check_parent(const struct unpack *u, const char *dir, const char *parent,
+			struct error **err)
+{
+	const char *below = *u->o->dest ? dir + strlen(u->o->dest) : dir;
+	size_t n = strlen(parent);
+
+	below += *below == '/';
+	while (n > 0 && parent[n - 1] == '/')
+		n--;
+	if (!u->o->strict || (strncmp(below, parent, n) == 0 && below[n] == '\0'))
+		return 0;
+	return error_new(err, ERR_INVALID, 0, "it lies behind a symlink of the archive");
+}
+
+static int count_bytes(struct unpack *u, uint64_t n, struct error **err)
+{
+	uint64_t max = u->o->size_max ? u->o->size_max : UNPACK_ARCHIVE_SIZE_MAX;
+	uint64_t read = (uint64_t)archive_filter_bytes(u->archive, -1);
+
+	u->size += n;
+	if (u->size > max)
+		return error_new(err, ERR_INVALID, 0, "the archive unpacks to more than %llu bytes",
+				 (unsigned long long)max);
+	if (u->size > UNPACK_ARCHIVE_FREE_SIZE && u->size / UNPACK_ARCHIVE_RATIO_MAX > read)
+		return error_new(err, ERR_INVALID, 0,
+				 "the archive unpacks to more than %d times its size",
+				 UNPACK_ARCHIVE_RATIO_MAX);
+	return 0;
+}
+
+static int count_entry(struct unpack *u, struct error **err)
+{
+	uint64_t max = u->o->entries_max ? u->o->entries_max : UNPACK_ARCHIVE_ENTRIES_MAX;
+
+	if (++u->entries > max)
+		return error_new(err, ERR_INVALID, 0, "the archive has more than %llu entries",
+				 (unsigned long long)max);
+	return 0;
+}
+
 /* The name's place in the layer, with the directory above it resolved and made. */
 static int place(struct unpack *u, const char *name, char **ret, struct error **err)
 {
@@ -103,6 +167,8 @@ static int place(struct unpack *u, const char *name, char **ret, struct error **
 	}
 	parent = xstrndup(clean, (size_t)(base - clean));
 	r = layer_edit_resolve(u->edit, u->o->dest, parent, true, &dir, &exists, NULL, err);
+	if (r == 0)
+		r = check_parent(u, dir, parent, err);
 	if (r == 0)
 		r = layer_edit_mkdir_all(u->edit, dir, &owner, err);
 	if (r < 0)
@@ -193,6 +259,8 @@ static int read_header(struct unpack *u, struct archive_entry *from, struct entr
 		return error_new(err, ERR_UNSUPPORTED, 0, "an entry of an unknown type");
 	}
 	if (e.type == ENTRY_CHAR || e.type == ENTRY_BLOCK) {
+		if (u->o->strict)
+			return error_new(err, ERR_INVALID, 0, "it is a device");
 		e.dev_major = (uint32_t)archive_entry_rdevmajor(from);
 		e.dev_minor = (uint32_t)archive_entry_rdevminor(from);
 	}
@@ -216,6 +284,8 @@ static int write_file(struct unpack *u, const struct entry *e, struct error **er
 		else if (cancel_is_set(u->o->cancel))
 			r = error_new(err, ERR_CANCELED, 0, "canceled");
 		else
+			r = count_bytes(u, (uint64_t)n, err);
+		if (r == 0)
 			r = layer_writer_write(w, u->chunk, (size_t)n, err);
 	}
 	return r;
@@ -225,8 +295,10 @@ static int put_link(struct unpack *u, const char *path, const char *link, struct
 {
 	_cleanup_free_ char *clean = path_rooted(link), *target = NULL;
 	bool exists;
-	int r;
+	int r = check_name(u, "hard link's target", link, err);
 
+	if (r < 0)
+		return r;
 	r = layer_edit_resolve(u->edit, u->o->dest, clean, false, &target, &exists, NULL, err);
 	if (r < 0)
 		return r;
@@ -288,7 +360,11 @@ static int unpack_entries(struct unpack *u, struct error **err)
 		name = archive_entry_pathname(entry);
 		if (!name)
 			return error_new(err, ERR_INVALID, 0, "an entry without a name");
-		r = place(u, name, &path, err);
+		r = count_entry(u, err);
+		if (r == 0)
+			r = check_name(u, "name", name, err);
+		if (r == 0)
+			r = place(u, name, &path, err);
 		if (r == 0 && path)
 			r = put_entry(u, entry, path, err);
 		if (r < 0)

@@ -16,6 +16,14 @@
 
 struct layer_edit;
 
+/* No archive may unpack to more than these, unless the caller sets other limits; past
+ * UNPACK_ARCHIVE_FREE_SIZE bytes it may not unpack to more than UNPACK_ARCHIVE_RATIO_MAX times its
+ * size either. */
+#define UNPACK_ARCHIVE_SIZE_MAX (UINT64_C(64) << 30)
+#define UNPACK_ARCHIVE_ENTRIES_MAX (UINT64_C(8) << 20)
+#define UNPACK_ARCHIVE_FREE_SIZE (UINT64_C(4) << 30)
+#define UNPACK_ARCHIVE_RATIO_MAX 200
+
 /* Does `fd` (a regular file, read from its start) hold a tar, perhaps compressed with gzip, bzip2,
  * xz or zstd? */
 bool unpack_archive_recognise(int fd);
@@ -25,7 +33,11 @@ struct unpack_options {
 	const char *dest; /* clean path of an existing directory, without symlinks */
 	bool owner_set;	  /* uid and gid replace the archive's owners */
 	uint32_t uid, gid;
-	struct cancel *cancel; /* may be NULL */
+	/* What no archive of a build context needs is refused: absolute names, "..", devices, and
+	 * names below a symlink. */
+	bool strict;
+	uint64_t size_max, entries_max; /* 0: the defaults above */
+	struct cancel *cancel;		/* may be NULL */
 };
 int unpack_archive(struct layer_edit *edit, int fd, const struct unpack_options *options,
 		   struct error **err);

@@ -261,20 +261,24 @@ static int run_local(struct vertex_ops *o, struct job *job, const struct vertex 
 		     struct result **ret, struct error **err)
 {
 	const char *name = after_scheme(v->op.source.identifier, local_scheme);
-	const char *dir = map_gets(&o->engine->contexts, name);
+	const struct engine_context *context = engine_find_context(o->engine, name);
 	_cleanup_strv_ struct strv follow = {0}, excludes = {0};
 	_cleanup_(tree_unrefp) struct tree *tree = NULL;
 	bool has_follow, has_excludes;
 	int r;
 
-	if (!dir)
+	if (!context)
 		return error_new(err, ERR_NOTFOUND, 0, "no context is named '%s'", name);
+	if (!context->dir) {
+		*ret = result_new_rootfs(&context->layer, context->layer != 0);
+		return 0;
+	}
 	r = list_attr(&v->op.source, "local.followpaths", &follow, &has_follow, err);
 	if (r == 0)
 		r = list_attr(&v->op.source, "local.excludepatterns", &excludes, &has_excludes,
 			      err);
 	if (r == 0)
-		r = context_open(o->engine->store, dir, has_excludes ? &excludes : NULL,
+		r = context_open(o->engine->store, context->dir, has_excludes ? &excludes : NULL,
 				 has_follow ? &follow : NULL, job, &tree, err);
 	if (r == 0)
 		*ret = result_new_tree(tree);
