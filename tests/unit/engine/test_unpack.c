@@ -53,7 +53,7 @@ static struct index *unpack_good(const struct buf *tar, int *ret_fd)
 	_cleanup_(layer_writer_freep) struct layer_writer *w = NULL;
 	_cleanup_(error_freep) struct error *err = NULL;
 	struct index *index = NULL;
-	int64_t id;
+	int64_t id = 0;
 
 	if (unpack(tar, &w, &err) < 0 || layer_writer_commit(w, &id, &err) < 0)
 		fail_msg("%s", error_text(err));
