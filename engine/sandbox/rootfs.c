@@ -32,12 +32,13 @@ static void set_string(int fs, const char *key, const char *value)
 
 /* A name that fits the 256 bytes of an fsconfig value however deep the store lies, and that shows
  * nothing of the host in the container's /proc/mounts. */
-static char *fd_name(const char *path)
+static char *fd_name(const char *path, int *ret_fd)
 {
 	int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0)
 		fail(errno, "open the layer directory '%s'", path);
+	*ret_fd = fd;
 	return format("/proc/self/fd/%d", fd);
 }
 
@@ -74,12 +75,8 @@ static int overlay_classic(const struct plan *p, const char *const *lowers, size
 		if (symlink(upper, "u") < 0 || symlink(work, "w") < 0)
 			fail(errno, "link the directory '%s'", upper);
 		options = format("%s,upperdir=u,workdir=w", options);
-	} else if (n == 1) {
-		/* overlayfs without an upper directory wants two layers. */
-		options = format("%s:%s", options, "0");
-	}
-	if (upper)
 		options = format("%s,volatile", options);
+	}
 	if (p->flags & WIRE_USERNS)
 		options = format("%s,userxattr", options);
 	if (mount("overlay", dir, "overlay", 0, options) < 0)
@@ -106,6 +103,7 @@ static const char *kernel_words(int fs)
 int overlay_open(const struct plan *p, const char *const *lowers, size_t n, const char *upper,
 		 const char *work)
 {
+	int *fds = alloc((n + 2) * sizeof(*fds));
 	int fs, fd;
 
 	if (n > WIRE_LOWERS_MAX)
@@ -119,17 +117,17 @@ int overlay_open(const struct plan *p, const char *const *lowers, size_t n, cons
 		fail(errno, "use overlayfs");
 	set_string(fs, "source", "overlay");
 	for (size_t i = 0; i < n; i++) {
-		char *name = fd_name(lowers[i]);
+		char *name = fd_name(lowers[i], &fds[i]);
 
 		if (fsconfig(fs, FSCONFIG_SET_STRING, "lowerdir+", name, 0) == 0)
 			continue;
-		if (errno == EINVAL && i == 0)
+		if (errno == EINVAL)
 			return overlay_classic(p, lowers, n, upper, work);
 		fail(errno, "mount the root file system: layer '%s'", lowers[i]);
 	}
 	if (upper) {
-		set_string(fs, "upperdir", fd_name(upper));
-		set_string(fs, "workdir", fd_name(work));
+		set_string(fs, "upperdir", fd_name(upper, &fds[n]));
+		set_string(fs, "workdir", fd_name(work, &fds[n + 1]));
 		/* The step's own syncs cost time and protect nothing: the layer is made durable
 		 * when it is committed. */
 		if (fsconfig(fs, FSCONFIG_SET_FLAG, "volatile", NULL, 0) < 0)
@@ -139,13 +137,21 @@ int overlay_open(const struct plan *p, const char *const *lowers, size_t n, cons
 		fail(errno, "mount the root file system: overlayfs option userxattr");
 	if (fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0) {
 		int errnum = errno;
+		const char *words = kernel_words(fs);
 
-		fail(errnum, "mount the root file system of %zu layers (%s)", n, kernel_words(fs));
+		/* Older kernels collect options unseen, refuse lowerdir+ only here and say
+		 * nothing; newer ones tell what they mind. */
+		if (errnum == EINVAL && !*words)
+			return overlay_classic(p, lowers, n, upper, work);
+		fail(errnum, "mount the root file system of %zu layers (%s)", n, words);
 	}
 	fd = fsmount(fs, FSMOUNT_CLOEXEC, 0);
 	if (fd < 0)
 		fail(errno, "mount the root file system of %zu layers", n);
 	(void)close(fs);
+	/* Each stack is opened twice, and even hard limits may be near 1024. */
+	for (size_t i = 0; i < n + (upper ? 2 : 0); i++)
+		(void)close(fds[i]);
 	return fd;
 }
 
