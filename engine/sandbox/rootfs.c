@@ -74,8 +74,7 @@ static int overlay_classic(const struct plan *p, const char *const *lowers, size
 	if (upper) {
 		if (symlink(upper, "u") < 0 || symlink(work, "w") < 0)
 			fail(errno, "link the directory '%s'", upper);
-		options = format("%s,upperdir=u,workdir=w", options);
-		options = format("%s,volatile", options);
+		options = format("%s,upperdir=u,workdir=w,volatile", options);
 	}
 	if (p->flags & WIRE_USERNS)
 		options = format("%s,userxattr", options);
