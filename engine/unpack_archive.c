@@ -45,7 +45,8 @@ static void make_byte_locale(void)
 		abort();
 }
 
-static struct archive *archive_of(int fd)
+/* The archive is the caller's to free in failure too: it knows why it cannot be read. */
+static bool open_archive(int fd, struct archive **ret)
 {
 	struct archive *a = archive_read_new();
 
@@ -56,10 +57,8 @@ static struct archive *archive_of(int fd)
 	archive_read_support_filter_xz(a);
 	archive_read_support_filter_zstd(a);
 	archive_read_support_format_tar(a);
-	if (lseek(fd, 0, SEEK_SET) == 0 && archive_read_open_fd(a, fd, READ_BLOCK) == ARCHIVE_OK)
-		return a;
-	archive_read_free(a);
-	return NULL;
+	*ret = a;
+	return lseek(fd, 0, SEEK_SET) == 0 && archive_read_open_fd(a, fd, READ_BLOCK) == ARCHIVE_OK;
 }
 
 bool unpack_archive_recognise(int fd)
@@ -71,8 +70,7 @@ bool unpack_archive_recognise(int fd)
 
 	(void)pthread_once(&byte_locale_once, make_byte_locale);
 	before = uselocale(byte_locale);
-	a = archive_of(fd);
-	is_archive = a && archive_read_next_header(a, &entry) >= ARCHIVE_WARN &&
+	is_archive = open_archive(fd, &a) && archive_read_next_header(a, &entry) >= ARCHIVE_WARN &&
 		     (archive_format(a) & ARCHIVE_FORMAT_BASE_MASK) == ARCHIVE_FORMAT_TAR;
 	archive_read_free(a);
 	(void)uselocale(before);
@@ -399,11 +397,7 @@ int unpack_archive(struct layer_edit *edit, int fd, const struct unpack_options 
 
 	(void)pthread_once(&byte_locale_once, make_byte_locale);
 	before = uselocale(byte_locale);
-	u.archive = archive_of(fd);
-	if (!u.archive)
-		r = error_new(err, ERR_INVALID, 0, "not an archive");
-	else
-		r = unpack_entries(&u, err);
+	r = open_archive(fd, &u.archive) ? unpack_entries(&u, err) : archive_failed(&u, err);
 	archive_read_free(u.archive);
 	(void)uselocale(before);
 	if (r == 0)

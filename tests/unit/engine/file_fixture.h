@@ -65,7 +65,8 @@ static int fixture_teardown(void **state)
 }
 
 /* A file of the context, with an old time. */
-static void put_file(struct fixture *f, const char *path, const char *text, mode_t mode)
+__attribute__((unused)) static void put_file(struct fixture *f, const char *path, const char *text,
+					     mode_t mode)
 {
 	struct timespec times[2] = {{.tv_sec = OLD_TIME}, {.tv_sec = OLD_TIME}};
 	char *dir = path_dir(path);
