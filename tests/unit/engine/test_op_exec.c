@@ -8,7 +8,9 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/fs.h"
@@ -282,6 +284,35 @@ static void secrets_are_files_and_variables_and_nothing_else(void **state)
 	exec_session_release(&session);
 }
 
+static void an_agent_is_a_socket_that_a_variable_names(void **state)
+{
+	struct op_mount ssh = {
+		.input = OP_INPUT_NONE,
+		.selector = "",
+		.dest = "/run/buildkit/ssh_agent.0",
+		.output = OP_OUTPUT_NONE,
+		.type = MOUNT_SSH,
+		.id = "",
+		.mode = 0600,
+	};
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	struct error *err = NULL;
+	struct result *result = NULL;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void)state;
+	assert_int_equal(run_script("true", &ssh, 1, &root, 1, &result, &err), -ERR_NOTFOUND);
+	assert_string_equal(error_text(err), "no SSH key \"default\" forwarded from the client");
+	error_free(err);
+	(void)snprintf(at.sun_path, sizeof(at.sun_path), "%s/agent", base);
+	assert_int_equal(bind(fd, (const struct sockaddr *)&at, sizeof(at)), 0);
+	exec_session_add_ssh(&session, "default", at.sun_path);
+	expect_script("echo $SSH_AUTH_SOCK; test -S $SSH_AUTH_SOCK && echo socket", &ssh, 1, &root,
+		      1, "/run/buildkit/ssh_agent.0\nsocket\n");
+	exec_session_release(&session);
+	(void)close(fd);
+}
+
 static void a_tmpfs_is_empty_and_limited(void **state)
 {
 	struct op_mount tmpfs = {
@@ -320,8 +351,9 @@ static void add(struct layer_writer *w, const char *path, enum entry_type type, 
 
 static int set_up(void **state)
 {
-	static const char *const applets[] = {"sh",   "cat",  "ls",  "echo", "rm",	 "mkdir",
-					      "find", "sort", "cut", "head", "hostname", "true"};
+	static const char *const applets[] = {"sh",	  "cat",  "ls",	  "echo", "rm",
+					      "mkdir",	  "find", "sort", "cut",  "head",
+					      "hostname", "true", "test"};
 	struct layer_writer *w = NULL;
 	struct error *err = NULL;
 	_cleanup_free_ char *dir = NULL;
@@ -375,6 +407,7 @@ int main(void)
 		cmocka_unit_test(a_bind_shows_a_part_of_another_input),
 		cmocka_unit_test(a_bind_of_a_context_hides_what_is_ignored),
 		cmocka_unit_test(secrets_are_files_and_variables_and_nothing_else),
+		cmocka_unit_test(an_agent_is_a_socket_that_a_variable_names),
 		cmocka_unit_test(a_tmpfs_is_empty_and_limited),
 	};
 
