@@ -171,8 +171,17 @@ int exec_plan_defaults(struct sandbox_plan *p, enum op_security security, uint64
 
 void exec_plan_layers(struct store *s, const int64_t *layers, size_t n, struct strv *ret)
 {
-	for (size_t i = n; i > 0; i--)
-		strv_push_take(ret, layer_dir_path(s, layers[i - 1]));
+	for (size_t i = n; i > 0; i--) {
+		bool above = false;
+
+		/* A step found by its content may bring a layer that the chain has already.
+		 * Overlayfs refuses a directory twice, and the topmost says all that the other
+		 * does. */
+		for (size_t k = i; k < n && !above; k++)
+			above = layers[k] == layers[i - 1];
+		if (!above)
+			strv_push_take(ret, layer_dir_path(s, layers[i - 1]));
+	}
 }
 
 int exec_plan_ulimit(struct sandbox_plan *p, const char *name, int64_t soft, int64_t hard,
