@@ -51,10 +51,10 @@ static void normalise(struct platform *p)
 		break;
 	}
 	if (isdigit((unsigned char)p->variant[0])) {
-		char digits[sizeof(p->variant) - 1];
-
-		set(digits, sizeof(digits), p->variant);
-		(void)snprintf(p->variant, sizeof(p->variant), "v%s", digits);
+		/* The last byte of a variant that fills its array is lost to the "v". */
+		memmove(p->variant + 1, p->variant, sizeof(p->variant) - 2);
+		p->variant[0] = 'v';
+		p->variant[sizeof(p->variant) - 1] = '\0';
 	}
 	if (strcmp(p->arch, "arm") == 0 && !p->variant[0])
 		set(p->variant, sizeof(p->variant), "v7");
