@@ -463,13 +463,6 @@ static int check_checksum(const struct http_file *file, const struct digest *got
 	return error_new(err, ERR_CORRUPT, 0, "digest mismatch %s: %s", text, file->checksum);
 }
 
-static bool is_wanted(const struct http_file *file, const struct version *v)
-{
-	char text[DIGEST_TEXT];
-
-	return file->checksum && strcmp(file->checksum, digest_format(&v->digest, text)) == 0;
-}
-
 /* What the URL stands for now. */
 static int ask(struct http_files *f, const struct http_file *file, struct job *job,
 	       const struct known **ret, struct error **err)
@@ -480,7 +473,7 @@ static int ask(struct http_files *f, const struct http_file *file, struct job *j
 	int64_t layer = 0;
 	int r = read_pin(f->store, file->url, &found, &have, err);
 
-	if (r == 0 && !(found && is_wanted(file, &have)))
+	if (r == 0)
 		r = fetch(f, file, job, found ? &have : NULL, &got, &layer, err);
 	if (r < 0)
 		return r;
@@ -491,30 +484,60 @@ static int ask(struct http_files *f, const struct http_file *file, struct job *j
 	return r;
 }
 
-int http_files_pin(struct http_files *f, const struct http_file *file, struct job *job,
-		   struct digest *ret_key, struct error **err)
+static struct digest file_key(const struct http_file *file, const struct digest *digest,
+			      const char *modified)
 {
-	const struct known *k = find_known(f, file);
+	struct digest key;
 	struct hasher h;
-	int r = 0;
 
-	if (!k)
-		r = ask(f, file, job, &k, err);
-	if (r == 0)
-		r = check_checksum(file, &k->version.digest, err);
-	if (r < 0)
-		return r;
 	hasher_init(&h);
 	hasher_add_string(&h, "http");
 	hasher_add_string(&h, file->filename);
 	hasher_add_u64(&h, file->mode);
 	hasher_add_u64(&h, file->uid);
 	hasher_add_u64(&h, file->gid);
-	hasher_add(&h, k->version.digest.b, sizeof(k->version.digest.b));
-	hasher_add_string(&h, k->version.modified);
-	hasher_final(&h, ret_key);
+	hasher_add(&h, digest->b, sizeof(digest->b));
+	hasher_add_string(&h, modified);
+	hasher_final(&h, &key);
 	hasher_release(&h);
-	return 0;
+	return key;
+}
+
+int http_files_pin(struct http_files *f, const struct http_file *file, struct job *job,
+		   struct digest *ret_key, struct error **err)
+{
+	const struct known *k = find_known(f, file);
+	struct digest wanted;
+	int r = 0;
+
+	/* What the bytes are is known without asking anybody. */
+	if (file->checksum) {
+		if (digest_parse(file->checksum, &wanted) < 0)
+			return error_new(err, ERR_INVALID, 0, "'%s' is no sha256 digest",
+					 file->checksum);
+		*ret_key = file_key(file, &wanted, "");
+		return 0;
+	}
+	if (!k)
+		r = ask(f, file, job, &k, err);
+	if (r == 0)
+		*ret_key = file_key(file, &k->version.digest, k->version.modified);
+	return r;
+}
+
+/* Is it what the key was made of? */
+static int check_version(const struct http_file *file, const struct known *k,
+			 const struct digest *got, struct error **err)
+{
+	char expected[DIGEST_TEXT], text[DIGEST_TEXT];
+	_cleanup_free_ char *where = NULL;
+	int r = check_checksum(file, got, err);
+
+	if (r < 0 || file->checksum || !k || digest_equal(got, &k->version.digest))
+		return r;
+	where = http_url_display(file->url);
+	return error_new(err, ERR_UNAVAILABLE, 0, "GET %s: the file changed from %s to %s", where,
+			 digest_format(&k->version.digest, expected), digest_format(got, text));
 }
 
 int http_files_layer(struct http_files *f, const struct http_file *file, struct job *job,
@@ -522,20 +545,22 @@ int http_files_layer(struct http_files *f, const struct http_file *file, struct 
 {
 	_cleanup_(version_release) struct version got = {.modified = NULL};
 	const struct known *k = find_known(f, file);
-	char expected[DIGEST_TEXT], text[DIGEST_TEXT];
-	_cleanup_free_ char *where = NULL;
+	int64_t layer;
 	int r;
 
 	if (k && k->layer != 0) {
 		*ret_layer = k->layer;
-		return 0;
+		return check_checksum(file, &k->version.digest, err);
 	}
-	/* The server said that nothing changed, but what was made of it is gone from the cache. */
-	r = fetch(f, file, job, NULL, &got, ret_layer, err);
-	if (r < 0 || !k || digest_equal(&got.digest, &k->version.digest))
+	/* The server said that nothing changed, but what was made of it is gone from the cache; or
+	 * it was not asked yet, the checksum being known. */
+	r = fetch(f, file, job, NULL, &got, &layer, err);
+	if (r == 0)
+		r = check_version(file, k, &got.digest, err);
+	if (r < 0)
 		return r;
-	where = http_url_display(file->url);
-	return error_new(err, ERR_UNAVAILABLE, 0, "GET %s: the file changed from %s to %s", where,
-			 digest_format(&k->version.digest, expected),
-			 digest_format(&got.digest, text));
+	if (!k)
+		(void)remember(f, file, &got, layer);
+	*ret_layer = layer;
+	return 0;
 }

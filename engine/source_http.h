@@ -4,9 +4,9 @@
  *	http_files_layer(f, &file, job, &layer, err);	the layer that holds the file
  *
  * What a URL stood for when last asked is remembered in the store as a pin, with the server's
- * validators (ETag, Last-Modified): a file that did not change costs one answer without a body, and
- * one whose wanted checksum is the remembered one costs nothing. A pin's name is a hash of the URL,
- * which may hold a password. Thread safe.
+ * validators (ETag, Last-Modified): a file that did not change costs one answer without a body. One
+ * whose checksum is given costs nothing while it is in the cache. A pin's name is a hash of the
+ *URL, which may hold a password. Thread safe.
  */
 #ifndef KILN_ENGINE_SOURCE_HTTP_H
 #define KILN_ENGINE_SOURCE_HTTP_H
@@ -38,12 +38,14 @@ struct http_files *http_files_new(struct store *s, const struct config *config,
 void http_files_free(struct http_files *f); /* no call may be running */
 DEFINE_FREEP(struct http_files, http_files_free)
 
-/* Asks what the URL stands for now, fetching it if it changed. *ret_key covers the bytes, the time
- * and all of `file` but the URL. ERR_CORRUPT if the checksum is another one. */
+/* Asks what the URL stands for now, fetching it if it changed; with a checksum nobody is asked.
+ * *ret_key covers the bytes, the time (unless a checksum is given) and all of `file` but the URL.
+ */
 int http_files_pin(struct http_files *f, const struct http_file *file, struct job *job,
 		   struct digest *ret_key, struct error **err);
 /* After http_files_pin. The file's time is Last-Modified or, where the server gives none, the
- * epoch. ERR_UNAVAILABLE if it had to be fetched again and is another one now. */
+ * epoch. ERR_CORRUPT if the checksum is another one, ERR_UNAVAILABLE if the file had to be fetched
+ * again and is another one now. */
 int http_files_layer(struct http_files *f, const struct http_file *file, struct job *job,
 		     int64_t *ret_layer, struct error **err);
 

@@ -262,28 +262,48 @@ static void a_wrong_checksum_names_both_digests(void **state)
 {
 	struct digest key;
 	struct reading r;
+	int64_t layer;
 
 	reading_start(&r, *state, (struct served){.body = "hellO"});
-	r.file.checksum = HELLO;
-	assert_int_equal(http_files_pin(r.files, &r.file, NULL, &key, &r.err), -ERR_CORRUPT);
-	assert_non_null(strstr(error_text(r.err), "digest mismatch sha256:"));
-	assert_non_null(strstr(error_text(r.err), ": " HELLO));
+	(void)must_pin(&r); /* somebody else reads it without checksum */
+	for (int i = 0; i < 2; i++) {
+		r.file.checksum = HELLO;
+		assert_int_equal(http_files_pin(r.files, &r.file, NULL, &key, NULL), 0);
+		assert_int_equal(http_files_layer(r.files, &r.file, NULL, &layer, &r.err),
+				 -ERR_CORRUPT);
+		assert_non_null(strstr(error_text(r.err), "digest mismatch sha256:"));
+		assert_non_null(strstr(error_text(r.err), ": " HELLO));
+		error_free(r.err);
+		r.err = NULL;
+		reading_again(&r);
+	}
 	reading_stop(&r);
 }
 
-static void a_checksum_that_is_known_needs_no_server(void **state)
+static void with_a_checksum_the_server_is_asked_for_bytes_only(void **state)
 {
-	struct digest first, second;
+	_cleanup_free_ char *got = NULL;
+	struct reading r;
+
+	reading_start(&r, *state, (struct served){.body = "hello", .modified = LAST_MODIFIED});
+	r.file.checksum = HELLO;
+	(void)must_pin(&r);
+	assert_int_equal(r.server.requests, 0);
+	got = must_read(&r);
+	assert_string_equal(got, "f.txt 0600 0:0 784111777 'hello'");
+	reading_stop(&r);
+	assert_int_equal(r.server.requests, 1);
+}
+
+static void a_checksum_that_is_none_is_an_error(void **state)
+{
+	struct digest key;
 	struct reading r;
 
 	reading_start(&r, *state, (struct served){.body = "hello"});
-	r.file.checksum = HELLO;
-	first = must_pin(&r);
-	reading_again(&r);
-	second = must_pin(&r);
+	r.file.checksum = "sha1:123";
+	assert_int_equal(http_files_pin(r.files, &r.file, NULL, &key, NULL), -ERR_INVALID);
 	reading_stop(&r);
-	assert_true(digest_equal(&first, &second));
-	assert_int_equal(r.server.requests, 1);
 }
 
 static void what_the_server_refuses_is_told_with_its_status(void **state)
@@ -384,7 +404,8 @@ int main(void)
 		cmocka_unit_test(a_file_that_changes_between_key_and_bytes_is_an_error),
 		cmocka_unit_test(a_file_that_changes_in_the_middle_is_an_error),
 		cmocka_unit_test(a_wrong_checksum_names_both_digests),
-		cmocka_unit_test(a_checksum_that_is_known_needs_no_server),
+		cmocka_unit_test(with_a_checksum_the_server_is_asked_for_bytes_only),
+		cmocka_unit_test(a_checksum_that_is_none_is_an_error),
 		cmocka_unit_test(what_the_server_refuses_is_told_with_its_status),
 		cmocka_unit_test(a_secret_for_the_host_is_sent_as_token_or_as_header),
 		cmocka_unit_test(the_store_keeps_no_url),
