@@ -163,6 +163,7 @@ static int export(struct build *b, struct error **err)
 		o->has_epoch = b->compiled[0].has_epoch;
 		o->epoch = b->compiled[0].epoch;
 		o->layers.fetcher = engine_blob_fetcher(b->engine);
+		o->registry = b->engine->registry;
 		r = export_run(b->store, images, b->n_platforms, o, b->progress, b->cancel,
 			       &b->exported[i], err);
 		b->n_exported += r == 0;

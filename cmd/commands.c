@@ -15,6 +15,7 @@ static const struct command commands[] = {
 	{"load", cmd_load, "[OPTIONS]", "Load images from a tar archive or stdin"},
 	{"prune", cmd_prune, "[OPTIONS]", "Remove build cache and what nothing uses"},
 	{"pull", cmd_pull, "[OPTIONS] NAME[:TAG|@DIGEST]", "Download an image from a registry"},
+	{"push", cmd_push, "[OPTIONS] NAME[:TAG]", "Upload an image to a registry"},
 	{"rmi", cmd_rmi, "[OPTIONS] IMAGE [IMAGE...]", "Remove one or more images"},
 	{"run", cmd_run, "[OPTIONS] IMAGE [COMMAND] [ARG...]",
 	 "Run a command in a new container that is thrown away"},

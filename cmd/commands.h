@@ -12,6 +12,7 @@ int cmd_import(const struct command *self, int argc, char **argv);
 int cmd_load(const struct command *self, int argc, char **argv);
 int cmd_prune(const struct command *self, int argc, char **argv);
 int cmd_pull(const struct command *self, int argc, char **argv);
+int cmd_push(const struct command *self, int argc, char **argv);
 int cmd_rmi(const struct command *self, int argc, char **argv);
 int cmd_run(const struct command *self, int argc, char **argv);
 int cmd_save(const struct command *self, int argc, char **argv);

@@ -30,9 +30,14 @@ static const char *step_name(const struct export_options *o)
 
 static int dispatch(struct export_job *j, struct error **err)
 {
+	int r;
+
 	switch (j->o->type) {
 	case EXPORT_IMAGE:
-		return export_to_store(j, err);
+		r = export_to_store(j, err);
+		return r == 0 && j->o->push ? export_to_registry(j, err) : r;
+	case EXPORT_REGISTRY:
+		return export_to_registry(j, err);
 	case EXPORT_OCI:
 	case EXPORT_DOCKER:
 		return export_to_layout(j, err);
@@ -47,12 +52,16 @@ static int dispatch(struct export_job *j, struct error **err)
 
 static int check(size_t n, const struct export_options *o, struct error **err)
 {
-	if (o->push || o->type == EXPORT_REGISTRY)
-		return error_hint(err,
-				  error_new(err, ERR_UNSUPPORTED, 0,
-					    "a build cannot push its image to a registry yet"),
-				  "build it into the local store, then push it");
-	if (n == 0)
+	bool pushes = o->push || o->type == EXPORT_REGISTRY;
+
+	if (pushes && o->type != EXPORT_IMAGE && o->type != EXPORT_REGISTRY)
+		return error_new(err, ERR_INVALID, 0,
+				 "only outputs of type image or registry can be pushed");
+	if (pushes && o->names.n == 0)
+		return error_hint(
+			err, error_new(err, ERR_INVALID, 0, "an image needs a name to be pushed"),
+			"add --tag HOST/NAME:TAG");
+	if ((pushes && !o->registry) || n == 0)
 		return error_new(err, ERR_INTERNAL, 0, "nothing to export");
 	return 0;
 }
@@ -67,7 +76,7 @@ int export_run(struct store *s, const struct export_image *images, size_t n,
 		.s = s, .images = images, .n = n, .o = o, .cancel = cancel, .result = &result};
 	int r;
 
-	if (o->type == EXPORT_NONE && !o->push) {
+	if (o->type == EXPORT_NONE) {
 		*ret = result;
 		return 0;
 	}

@@ -24,13 +24,15 @@
 #include "solver/progress.h"
 #include "store/store.h"
 
+struct registry;
+
 enum export_type {
 	EXPORT_IMAGE = 1, /* into the local store */
 	EXPORT_OCI,	  /* an OCI layout, as a tar or a directory */
 	EXPORT_DOCKER,	  /* the same with docker's manifest.json; one platform only */
 	EXPORT_LOCAL,	  /* the files of the root file system, in a directory */
 	EXPORT_TAR,	  /* the same as a tar */
-	EXPORT_REGISTRY,  /* pushed; not done by export_run */
+	EXPORT_REGISTRY,  /* pushed under its names */
 	EXPORT_NONE,	  /* "cacheonly": build only */
 };
 
@@ -67,7 +69,9 @@ struct export_options {
 	int dest_fd;	   /* borrowed; where an archive goes if there is no dest (stdout); -1 */
 	bool tar;	   /* oci, docker: an archive (the default) and not a directory */
 	bool oci_mediatypes;
-	bool push;
+	bool push;				 /* image: to the registry too */
+	bool push_by_digest;			 /* pushed without a tag */
+	struct registry *registry;		 /* borrowed; for pushing */
 	bool platform_split, platform_split_set; /* local, tar */
 	bool delete_extra; /* local, mode=delete: remove what the build did not make */
 	struct layer_blob_options
@@ -103,7 +107,7 @@ struct export_result {
 };
 void export_result_release(struct export_result *r);
 
-/* ERR_UNSUPPORTED for what cannot be combined (type=docker with two platforms, push). `cancel` may
+/* ERR_UNSUPPORTED for what cannot be combined (type=docker with two platforms). `cancel` may
  * be NULL. */
 int export_run(struct store *s, const struct export_image *images, size_t n,
 	       const struct export_options *o, const struct progress *progress,

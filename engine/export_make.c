@@ -145,3 +145,45 @@ int export_make(struct store *s, const struct export_image *in, const struct exp
 	*ret = m;
 	return 0;
 }
+
+static void write_index(struct export_job *j, const struct made_image *made, size_t n,
+			struct buf *index, struct export_top *top)
+{
+	_cleanup_json_ json_t *manifests = json_array();
+	_cleanup_strv_ struct strv annotations = {0};
+	bool docker = !j->o->oci_mediatypes;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct made_image *m = &made[i];
+		_cleanup_strv_ struct strv of_this = {0};
+
+		export_annotations(j->o, ANNOTATE_MANIFEST_DESCRIPTOR, &m->in->platform, &of_this);
+		json_array_append_new(manifests,
+				      oci_descriptor(m->manifest_type, &m->manifest_digest,
+						     m->manifest.n, &of_this, &m->in->platform));
+	}
+	export_annotations(j->o, ANNOTATE_INDEX, NULL, &annotations);
+	oci_index_write(docker, manifests, &annotations, true, index);
+	top->media_type = docker ? DOCKER_INDEX_TYPE : OCI_INDEX_TYPE;
+	top->digest = digest_of(index->p, index->n);
+	top->size = index->n;
+	export_annotations(j->o, ANNOTATE_INDEX_DESCRIPTOR, NULL, &top->annotations);
+}
+
+void export_find_top(struct export_job *j, const struct made_image *made, size_t n,
+		     struct buf *index, struct export_top *top)
+{
+	*top = (struct export_top){0};
+	if (n > 1) {
+		write_index(j, made, n, index, top);
+	} else {
+		top->media_type = made->manifest_type;
+		top->digest = made->manifest_digest;
+		top->size = made->manifest.n;
+		top->platform = &made->in->platform;
+		export_annotations(j->o, ANNOTATE_MANIFEST_DESCRIPTOR, top->platform,
+				   &top->annotations);
+	}
+	export_describe(j->result, top->media_type, &top->digest, top->size, &made->config_digest,
+			&top->annotations, top->platform);
+}

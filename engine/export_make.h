@@ -38,6 +38,15 @@ void export_describe(struct export_result *r, const char *media_type, const stru
 		     uint64_t size, const struct digest *config, const struct strv *annotations,
 		     const struct platform *platform);
 
+/* The document that stands for the whole: the manifest, or an index over several. */
+struct export_top {
+	const char *media_type;
+	struct digest digest;
+	uint64_t size;
+	const struct platform *platform; /* NULL: an index */
+	struct strv annotations;	 /* of its descriptor; the caller releases */
+};
+
 /* --- the exporters, called by export_run on an open step ----------------------------------------
  */
 
@@ -52,7 +61,14 @@ struct export_job {
 	struct export_result *result;
 };
 
+/* Writes the index, if there are several images, to `index`, and describes the whole in the job's
+ * result too. */
+void export_find_top(struct export_job *j, const struct made_image *made, size_t n,
+		     struct buf *index, struct export_top *top);
+
 int export_to_store(struct export_job *j, struct error **err);
+/* Pushes under every name. */
+int export_to_registry(struct export_job *j, struct error **err);
 int export_to_layout(struct export_job *j, struct error **err); /* oci, docker */
 int export_to_dir(struct export_job *j, struct error **err);	/* local */
 int export_to_tar(struct export_job *j, struct error **err);	/* tar */

@@ -65,57 +65,13 @@ static int make_images(struct export_job *j, struct layout *l, struct error **er
 	return 0;
 }
 
-/* The document that stands for the whole: the manifest, or an index over several. */
-struct top {
-	const char *media_type;
-	struct digest digest;
-	uint64_t size;
-	const struct platform *platform; /* NULL: an index */
-	struct strv annotations;
-};
-
-static void make_index(struct export_job *j, struct layout *l, struct top *top)
+static void find_top(struct export_job *j, struct layout *l, struct export_top *top)
 {
-	_cleanup_json_ json_t *manifests = json_array();
-	_cleanup_strv_ struct strv annotations = {0};
-	bool docker = !j->o->oci_mediatypes;
-
-	for (size_t i = 0; i < l->n_made; i++) {
-		const struct made_image *m = &l->made[i];
-		_cleanup_strv_ struct strv of_this = {0};
-
-		export_annotations(j->o, ANNOTATE_MANIFEST_DESCRIPTOR, &m->in->platform, &of_this);
-		json_array_append_new(manifests,
-				      oci_descriptor(m->manifest_type, &m->manifest_digest,
-						     m->manifest.n, &of_this, &m->in->platform));
-	}
-	export_annotations(j->o, ANNOTATE_INDEX, NULL, &annotations);
-	oci_index_write(docker, manifests, &annotations, true, &l->index);
-	top->media_type = docker ? DOCKER_INDEX_TYPE : OCI_INDEX_TYPE;
-	top->digest = digest_of(l->index.p, l->index.n);
-	top->size = l->index.n;
-	export_annotations(j->o, ANNOTATE_INDEX_DESCRIPTOR, NULL, &top->annotations);
+	export_find_top(j, l->made, l->n_made, &l->index, top);
+	if (l->n_made == 1)
+		return;
 	oci_archive_add_blob(&l->archive, &top->digest, l->index.p, l->index.n);
 	report(j, "manifest list", &top->digest);
-}
-
-static void find_top(struct export_job *j, struct layout *l, struct top *top)
-{
-	const struct made_image *m = &l->made[0];
-
-	*top = (struct top){0};
-	if (l->n_made > 1) {
-		make_index(j, l, top);
-	} else {
-		top->media_type = m->manifest_type;
-		top->digest = m->manifest_digest;
-		top->size = m->manifest.n;
-		top->platform = &m->in->platform;
-		export_annotations(j->o, ANNOTATE_MANIFEST_DESCRIPTOR, top->platform,
-				   &top->annotations);
-	}
-	export_describe(j->result, top->media_type, &top->digest, top->size, &m->config_digest,
-			&top->annotations, top->platform);
 }
 
 /* RFC 3339 in whole seconds. */
@@ -127,7 +83,7 @@ static char *created_text(struct export_job *j, const struct made_image *m)
 }
 
 /* index.json: the top document once for each name. */
-static void add_index_json(struct export_job *j, struct layout *l, struct top *top)
+static void add_index_json(struct export_job *j, struct layout *l, struct export_top *top)
 {
 	_cleanup_json_ json_t *entries = json_array();
 	_cleanup_free_ char *created = created_text(j, &l->made[0]);
@@ -188,7 +144,7 @@ static int write_out(struct export_job *j, struct layout *l, struct error **err)
 int export_to_layout(struct export_job *j, struct error **err)
 {
 	_cleanup_(layout_release) struct layout l = {.index = BUF_INIT};
-	struct top top;
+	struct export_top top;
 	int r;
 
 	if (j->o->type == EXPORT_DOCKER && j->n > 1)

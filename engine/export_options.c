@@ -261,7 +261,6 @@ static int set_passive(const char *key, const char *value, bool *ret_done, struc
 		bool fine;
 	} passive[] = {
 		{"store", true},
-		{"push-by-digest", false},
 		{"name-canonical", false},
 		{"prefer-nondist-layers", false},
 		{"danging-name-empty-only", false},
@@ -301,6 +300,8 @@ int export_options_set(struct export_options *o, const char *key, const char *va
 		return parse_bool(key, value, &o->tar, err);
 	if (strcmp(key, "push") == 0)
 		return parse_bool(key, value, &o->push, err);
+	if (strcmp(key, "push-by-digest") == 0)
+		return parse_bool(key, value, &o->push_by_digest, err);
 	if (strcmp(key, "mode") == 0)
 		return parse_mode(value, o, err);
 	if (strcmp(key, "platform-split") == 0) {

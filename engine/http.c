@@ -120,7 +120,8 @@ static int try_once(struct http *h, const struct http_request *req, struct http_
 			return error_wrap(err, r, "%s %s", req->method ? req->method : "GET",
 					  where);
 		}
-		if (!is_redirect(ret->status) || req->keep_redirect || !is_safe(req))
+		if (!is_redirect(ret->status) || req->keep_redirect ||
+		    (!is_safe(req) && ret->status != 307 && ret->status != 308))
 			return 0;
 		if (hops == REDIRECTS_MAX)
 			return error_new(err, ERR_INVALID, 0, "GET %s: more than %d redirects",

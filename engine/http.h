@@ -1,11 +1,12 @@
 /* HTTP requests over libcurl, which nothing outside http*.c knows of.
  *
  * A struct http keeps idle connections and TLS sessions; it is thread safe, and each request uses
- * one connection of its own for its time. Redirects are followed by hand: `authorization` goes to
- * the scheme, host and port of the request's URL and nowhere else, and HTTPS never turns into plain
- * HTTP unless the request allows insecure servers. Requests that failed for now (429, 502-504, a
- * connection that broke) are tried again with growing pauses, or after what Retry-After says; a
- * streamed body goes on where it stopped, by a Range request.
+ * one connection of its own for its time. Redirects are followed by hand (of what is sent only 307
+ * and 308, which ask for it to be sent again): `authorization` goes to the scheme, host and port of
+ * the request's URL and nowhere else, and HTTPS never turns into plain HTTP unless the request
+ * allows insecure servers. Requests that failed for now (429, 502-504, a connection that broke) are
+ * tried again with growing pauses, or after what Retry-After says; a streamed body goes on where it
+ * stopped, by a Range request.
  */
 #ifndef KILN_ENGINE_HTTP_H
 #define KILN_ENGINE_HTTP_H
@@ -37,10 +38,11 @@ struct http_request {
 	bool plain;		    /* a redirect may lead to plain HTTP on a network */
 	bool keep_redirect;	    /* a 3xx is the answer, do not follow it */
 
-	/* What is sent: `body_n` bytes of `body`, or of the file `body_fd` if body is NULL. */
+	/* What is sent: `body_n` bytes of `body`, or of the file `body_fd` from `body_at` on if
+	 * body is NULL. */
 	const void *body;
 	int body_fd;
-	uint64_t body_n;
+	uint64_t body_at, body_n;
 	void (*sent)(void *data, uint64_t total); /* progress of sending; NULL: none */
 	void *sent_data;
 

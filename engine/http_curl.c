@@ -267,7 +267,7 @@ static size_t on_read(char *p, size_t size, size_t n, void *data)
 		memcpy(p, (const char *)t->req->body + t->sent, want);
 		got = (ssize_t)want;
 	} else {
-		got = pread(t->req->body_fd, p, want, (off_t)t->sent);
+		got = pread(t->req->body_fd, p, want, (off_t)(t->req->body_at + t->sent));
 	}
 	if (got < 0 || (got == 0 && want > 0)) {
 		t->r = error_new(t->err, ERR_IO, got < 0 ? errno : EIO, "read what is to be sent");

@@ -52,20 +52,25 @@ static void *loop_run(void *data)
 
 int parallel_for(size_t n, parallel_fn fn, void *data, struct error **err)
 {
+	return parallel_for_threads(parallel_threads(), n, fn, data, err);
+}
+
+int parallel_for_threads(unsigned threads, size_t n, parallel_fn fn, void *data, struct error **err)
+{
 	struct loop l = {.fn = fn, .data = data, .n = n, .lock = PTHREAD_MUTEX_INITIALIZER};
-	pthread_t threads[THREADS_MAX];
-	unsigned want = parallel_threads(), started = 0;
+	pthread_t ids[THREADS_MAX];
+	unsigned want = threads < THREADS_MAX ? threads : THREADS_MAX, started = 0;
 
 	if (want > n)
 		want = (unsigned)n;
 	/* This thread works too; a thread that cannot be had is not missed. */
 	for (unsigned i = 1; i < want; i++) {
-		if (pthread_create(&threads[started], NULL, loop_run, &l) == 0)
+		if (pthread_create(&ids[started], NULL, loop_run, &l) == 0)
 			started++;
 	}
 	(void)loop_run(&l);
 	for (unsigned i = 0; i < started; i++)
-		(void)pthread_join(threads[i], NULL);
+		(void)pthread_join(ids[i], NULL);
 	if (err && l.r < 0)
 		*err = l.err;
 	else

@@ -1,8 +1,11 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/oci.h"
 #include "engine/registry_call.h"
+
+enum { UPLOAD_TRIES_MAX = 5 };
 
 static char *push_scope(const struct imageref *ref, const char *from)
 {
@@ -82,35 +85,140 @@ int registry_push_mount(struct registry *r, const struct imageref *ref, const ch
 	return 0;
 }
 
+/* One request of an upload, to where the registry said. */
+static int upload_call(struct registry *r, const struct imageref *ref, const char *url,
+		       const struct http_request *req, struct http_response *ret,
+		       struct error **err)
+{
+	_cleanup_free_ char *what = imageref_format(ref), *scope = push_scope(ref, NULL);
+	struct registry_call call = {.host = ref->host,
+				     .path = url,
+				     .scope = scope,
+				     .what = what,
+				     .origin_only = true,
+				     .http = *req};
+
+	return registry_call(r, &call, ret, NULL, err);
+}
+
+/* Follows the upload's location, which every answer may change. */
+static void move_on(char **location, const struct http_response *resp)
+{
+	const char *next = http_header(resp, "location");
+	char *url = next ? http_url_follow(resp->url, next) : NULL;
+
+	if (!url)
+		return;
+	free(*location);
+	*location = url;
+}
+
+/* Ends the upload; `body_n` bytes come with it. */
+static int finish_upload(struct registry *r, const struct imageref *ref,
+			 const struct registry_upload *upload, const char *location,
+			 struct http_request *req, struct error **err)
+{
+	char text[DIGEST_TEXT];
+	_cleanup_free_ char *digest = http_escape(digest_format(&upload->digest, text));
+	_cleanup_free_ char *url =
+		xasprintf("%s%cdigest=%s", location, strchr(location, '?') ? '&' : '?', digest);
+	_cleanup_(http_response_release) struct http_response resp = HTTP_RESPONSE_INIT;
+
+	req->method = "PUT";
+	return upload_call(r, ref, url, req, &resp, err);
+}
+
+/* Sends what is missing from `at` on: in one piece with the end, or after a break as a chunk of its
+ * own, whose range the registry checks. */
+static int send_rest(struct registry *r, const struct imageref *ref,
+		     const struct registry_upload *upload, uint64_t at, char **location,
+		     struct cancel *cancel, struct error **err)
+{
+	_cleanup_(http_response_release) struct http_response resp = HTTP_RESPONSE_INIT;
+	_cleanup_strv_ struct strv headers = {0};
+	struct http_request req = {.headers = &headers,
+				   .body_fd = upload->fd,
+				   .body_at = at,
+				   .body_n = upload->size - at,
+				   .sent = upload->sent,
+				   .sent_data = upload->data,
+				   .cancel = cancel};
+	int res;
+
+	strv_push(&headers, "Content-Type: application/octet-stream");
+	if (at == 0)
+		return finish_upload(r, ref, upload, *location, &req, err);
+	if (at < upload->size) {
+		strv_pushf(&headers, "Content-Range: %llu-%llu", (unsigned long long)at,
+			   (unsigned long long)upload->size - 1);
+		req.method = "PATCH";
+		res = upload_call(r, ref, *location, &req, &resp, err);
+		if (res < 0)
+			return res;
+		move_on(location, &resp);
+	}
+	req = (struct http_request){.body = "", .cancel = cancel};
+	return finish_upload(r, ref, upload, *location, &req, err);
+}
+
+/* How much of a broken upload has arrived: "Range: 0-N" says N + 1 bytes. */
+static int ask_progress(struct registry *r, const struct imageref *ref, uint64_t size,
+			char **location, struct cancel *cancel, uint64_t *ret)
+{
+	_cleanup_(http_response_release) struct http_response resp = HTTP_RESPONSE_INIT;
+	struct http_request req = {.cancel = cancel};
+	const char *range;
+	unsigned long long last;
+	int res = upload_call(r, ref, *location, &req, &resp, NULL);
+
+	if (res < 0)
+		return res;
+	range = http_header(&resp, "range");
+	if (!range || sscanf(range, "0-%llu", &last) != 1 || last >= size)
+		return -ERR_INVALID;
+	/* Nothing is said as 0-0, which one byte would be too; sending that again is not worse. */
+	*ret = last == 0 ? 0 : last + 1;
+	move_on(location, &resp);
+	return 0;
+}
+
+static bool is_passing(int r)
+{
+	return r == -ERR_UNAVAILABLE || r == -ERR_TIMEOUT;
+}
+
 int registry_push_blob(struct registry *r, const struct imageref *ref,
 		       const struct registry_upload *upload, struct cancel *cancel,
 		       struct error **err)
 {
 	char text[DIGEST_TEXT];
-	_cleanup_free_ char *location = NULL, *url = NULL, *what = imageref_format(ref);
-	_cleanup_free_ char *scope = push_scope(ref, NULL), *digest = NULL;
-	_cleanup_(http_response_release) struct http_response resp = HTTP_RESPONSE_INIT;
-	_cleanup_strv_ struct strv headers = {0};
-	struct registry_call call = {
-		.host = ref->host, .scope = scope, .what = what, .origin_only = true};
-	int status = 0;
-	int res = start_upload(r, ref, "", NULL, cancel, &status, &location, err);
+	_cleanup_(error_freep) struct error *failed = NULL;
+	_cleanup_free_ char *location = NULL;
+	uint64_t at = 0;
+	int res = 0;
 
-	if (res < 0)
-		return error_wrap(err, res, "push blob %s", digest_format(&upload->digest, text));
-	digest = http_escape(digest_format(&upload->digest, text));
-	url = xasprintf("%s%cdigest=%s", location, strchr(location, '?') ? '&' : '?', digest);
-	strv_push(&headers, "Content-Type: application/octet-stream");
-	call.path = url;
-	call.http = (struct http_request){.method = "PUT",
-					  .headers = &headers,
-					  .body_fd = upload->fd,
-					  .body_n = upload->size,
-					  .sent = upload->sent,
-					  .sent_data = upload->data,
-					  .cancel = cancel};
-	res = registry_call(r, &call, &resp, NULL, err);
-	return res < 0 ? error_wrap(err, res, "push blob %s", text) : 0;
+	for (unsigned tries = 0; tries < UPLOAD_TRIES_MAX; tries++) {
+		int status = 0;
+
+		error_free(TAKE_PTR(failed));
+		res = 0;
+		/* A registry that cannot say how far an upload came gets it from the start. */
+		if (location && ask_progress(r, ref, upload->size, &location, cancel, &at) < 0)
+			free(TAKE_PTR(location));
+		if (!location) {
+			at = 0;
+			res = start_upload(r, ref, "", NULL, cancel, &status, &location, &failed);
+		}
+		if (res == 0)
+			res = send_rest(r, ref, upload, at, &location, cancel, &failed);
+		if (!is_passing(res) || cancel_is_set(cancel))
+			break;
+	}
+	if (res == 0)
+		return 0;
+	if (err)
+		*err = TAKE_PTR(failed);
+	return error_wrap(err, res, "push blob %s", digest_format(&upload->digest, text));
 }
 
 int registry_push_manifest(struct registry *r, const struct imageref *ref, const char *media_type,

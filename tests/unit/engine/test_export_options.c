@@ -110,7 +110,6 @@ static void bad_values_say_what_is_wrong(void **state)
 		{"type=oci,\"dest=x", "bad quotes"},
 		{"type=oci,dest=x,annotation-side.k=v", "unknown annotation type 'side'"},
 		{"type=oci,dest=x,mode=move", "invalid mode 'move'"},
-		{"type=image,push-by-digest=true", "not supported"},
 		{"", "empty"},
 	};
 
