@@ -5,6 +5,7 @@
 
 #include "engine/cache_store.h"
 #include "engine/parallel.h"
+#include "engine/source_oci_layout.h"
 #include "engine/vertex_ops.h"
 #include "solver/solver.h"
 #include "store/image.h"
@@ -114,7 +115,16 @@ static const struct image_source *remember(struct engine *e, struct image_source
 	return image;
 }
 
-int engine_find_image(struct engine *e, struct job *job, const char *pinned,
+static int resolve_image(struct engine *e, struct job *job, const char *ref, bool oci_layout,
+			 const struct platform *platform, enum pull_policy policy,
+			 struct image_source *ret, struct error **err)
+{
+	if (oci_layout)
+		return oci_layout_resolve(e->store, ref, platform, job, ret, err);
+	return image_resolve(e->store, e->registry, ref, platform, policy, job, ret, err);
+}
+
+int engine_find_image(struct engine *e, struct job *job, const char *pinned, bool oci_layout,
 		      const struct platform *platform, const struct image_source **ret,
 		      struct error **err)
 {
@@ -128,7 +138,7 @@ int engine_find_image(struct engine *e, struct job *job, const char *pinned,
 	pthread_mutex_unlock(&e->lock);
 	if (*ret)
 		return 0;
-	r = image_resolve(e->store, e->registry, pinned, platform, PULL_LOCAL, job, &image, err);
+	r = resolve_image(e, job, pinned, oci_layout, platform, PULL_LOCAL, &image, err);
 	if (r < 0)
 		return r;
 	*ret = remember(e, &image, platform);
@@ -149,12 +159,8 @@ static int resolve_one(void *data, size_t i, struct error **err)
 	struct job *job = job_open(task->progress, task->engine->cancel, image->name);
 	int r;
 
-	if (image->oci_layout)
-		r = error_new(&image->error, ERR_UNSUPPORTED, 0,
-			      "%s: contexts from an OCI layout are not supported yet", image->ref);
-	else
-		r = image_resolve(task->engine->store, task->engine->registry, image->ref,
-				  &image->platform, image->policy, job, &source, &image->error);
+	r = resolve_image(task->engine, job, image->ref, image->oci_layout, &image->platform,
+			  image->policy, &source, &image->error);
 	if (r == 0)
 		image->source = remember(task->engine, &source, &image->platform);
 	job_close(job, r, &image->error);

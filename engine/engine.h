@@ -73,8 +73,8 @@ struct engine_image {
 int engine_resolve(struct engine *e, const struct progress *progress, struct engine_image *images,
 		   size_t n, struct error **err);
 /* What a reference pinned by digest stands for, resolving it if need be. Borrowed from the engine.
- */
-int engine_find_image(struct engine *e, struct job *job, const char *pinned,
+ * `oci_layout` as above. */
+int engine_find_image(struct engine *e, struct job *job, const char *pinned, bool oci_layout,
 		      const struct platform *platform, const struct image_source **ret,
 		      struct error **err);
 

@@ -10,6 +10,7 @@
 #include "base/fs.h"
 #include "base/times.h"
 #include "engine/byte_queue.h"
+#include "engine/source_oci_layout.h"
 #include "engine/unpack.h"
 #include "store/blob.h"
 
@@ -284,11 +285,27 @@ static int download_and_unpack(const struct fetch *f, const struct layer_info *i
 	return r;
 }
 
+/* --- Layouts on this machine ---------------------------------------------------------------------
+ */
+
+/* Brings the blob into the store where it lies in a layout directory; others are left alone. */
+static int copy_from_layout(const struct fetch *f, const struct layer_info *info,
+			    struct error **err)
+{
+	if (!oci_layout_is_source(info->source) || blob_exists(f->store, &info->blob.digest, NULL))
+		return 0;
+	return oci_layout_copy_blob(f->store, info->source, &info->blob, fetch_cancel(f), err);
+}
+
 /* --- Layers ------------------------------------------------------------------------------------
  */
 
 static int make_dir(const struct fetch *f, const struct layer_info *info, struct error **err)
 {
+	int r = copy_from_layout(f, info, err);
+
+	if (r < 0)
+		return r;
 	if (blob_exists(f->store, &info->blob.digest, NULL))
 		return unpack_local(f, info, err);
 	return download_and_unpack(f, info, err);
@@ -323,6 +340,9 @@ int fetch_blob(const struct fetch *f, int64_t id, struct error **err)
 	    blob_exists(f->store, &info.blob.digest, NULL))
 		return r;
 	r = fetch_lock(f, &info.blob.digest, &lock, err);
+	if (r < 0 || blob_exists(f->store, &info.blob.digest, NULL))
+		return r;
+	r = copy_from_layout(f, &info, err);
 	if (r < 0 || blob_exists(f->store, &info.blob.digest, NULL))
 		return r;
 	return download(f, &info, NULL, err);

@@ -1,8 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/image_config.h"
-#include "engine/oci.h"
+#include "engine/image_documents.h"
 #include "engine/pull.h"
 #include "store/blob.h"
 #include "store/image.h"
@@ -152,68 +151,22 @@ static int use_local(struct resolve *rs, const struct digest *digest, struct ima
 /* --- Documents ---------------------------------------------------------------------------------
  */
 
-/* A manifest or index by digest: from the store, else from the registry into the store. */
-static int read_document(struct resolve *rs, const struct digest *digest, struct buf *ret,
-			 char **ret_type, struct error **err)
+static int fetch_manifest(void *data, const struct digest *digest, struct buf *ret, char **ret_type,
+			  struct error **err)
 {
 	_cleanup_(registry_manifest_release) struct registry_manifest m = REGISTRY_MANIFEST_INIT;
+	const struct resolve *rs = data;
 	struct imageref ref = rs->ref;
 	int r;
 
-	if (blob_exists(rs->s, digest, NULL))
-		return blob_read(rs->s, digest, OCI_DOCUMENT_MAX, ret, err);
 	ref.has_digest = true;
 	ref.digest = *digest;
 	r = registry_manifest_get(rs->reg, &ref, rs->cancel, &m, err);
-	if (r == 0)
-		r = blob_put(rs->s, m.bytes.p, m.bytes.n, NULL, err);
 	if (r < 0)
 		return r;
 	buf_add(ret, m.bytes.p, m.bytes.n);
 	*ret_type = TAKE_PTR(m.media_type);
 	return 0;
-}
-
-/* The registry's own errors name the reference already. */
-static int wrap_reference(const struct resolve *rs, int r, struct error **err)
-{
-	_cleanup_free_ char *name = imageref_format(&rs->ref);
-
-	return error_wrap(err, r, "%s", name);
-}
-
-/* Walks from `digest` through indexes to the manifest for the platform. */
-static int find_manifest(struct resolve *rs, const struct digest *digest, struct oci_document *ret,
-			 struct digest *ret_digest, struct error **err)
-{
-	struct digest at = *digest;
-
-	for (unsigned depth = 0; depth <= OCI_NESTING_MAX; depth++) {
-		_cleanup_buf_ struct buf bytes = BUF_INIT;
-		_cleanup_free_ char *type = NULL;
-		size_t chosen = 0;
-		int r = read_document(rs, &at, &bytes, &type, err);
-
-		if (r < 0)
-			return r;
-		r = oci_document_parse(type, bytes.p, bytes.n, ret, err);
-		if (r < 0)
-			return wrap_reference(rs, r, err);
-		if (ret->kind == OCI_MANIFEST) {
-			*ret_digest = at;
-			return 0;
-		}
-		r = oci_index_select(ret, &rs->platform, &chosen, err);
-		if (r == 0)
-			at = ret->manifests.v[chosen].digest;
-		oci_document_release(ret);
-		if (r < 0)
-			return wrap_reference(rs, r, err);
-	}
-	return wrap_reference(rs,
-			      error_new(err, ERR_INVALID, 0,
-					"more than %d indexes within each other", OCI_NESTING_MAX),
-			      err);
 }
 
 static int on_config(void *data, const void *p, size_t n, struct error **err)
@@ -223,9 +176,10 @@ static int on_config(void *data, const void *p, size_t n, struct error **err)
 	return 0;
 }
 
-static int read_config(struct resolve *rs, const struct oci_descriptor *d, struct buf *ret,
-		       struct error **err)
+static int fetch_config(void *data, const struct oci_descriptor *d, struct buf *ret,
+			struct error **err)
 {
+	const struct resolve *rs = data;
 	struct registry_blob blob = {
 		.host = rs->ref.host, .path = rs->ref.path, .digest = d->digest, .size = d->size};
 	char expect[DIGEST_TEXT], got[DIGEST_TEXT];
@@ -233,68 +187,30 @@ static int read_config(struct resolve *rs, const struct oci_descriptor *d, struc
 	struct digest digest;
 	int r;
 
-	if (blob_exists(rs->s, &d->digest, NULL))
-		return blob_read(rs->s, &d->digest, OCI_DOCUMENT_MAX, ret, err);
 	r = registry_blob_get(rs->reg, &blob, on_config, ret, rs->cancel, NULL, &server, err);
 	if (r < 0)
 		return r;
 	digest = digest_of(ret->p, ret->n);
-	if (!digest_equal(&digest, &d->digest))
-		return error_new(err, ERR_CORRUPT, 0,
-				 "registry %s sent a wrong config: expected %s, got %s", server,
-				 digest_format(&d->digest, expect), digest_format(&digest, got));
-	return blob_put(rs->s, ret->p, ret->n, NULL, err);
-}
-
-static int add_layers(struct resolve *rs, const struct oci_document *doc,
-		      const struct image_config *config, struct image_source *ret,
-		      struct error **err)
-{
-	_cleanup_free_ char *source = imageref_name(&rs->ref);
-
-	if (doc->layers.n != config->diff_ids.n)
-		return error_new(err, ERR_INVALID, 0,
-				 "%s: the manifest lists %zu layers and its config %zu", source,
-				 doc->layers.n, config->diff_ids.n);
-	ret->layers = xcalloc(doc->layers.n + 1, sizeof(*ret->layers));
-	for (size_t i = 0; i < doc->layers.n; i++) {
-		const struct oci_descriptor *d = &doc->layers.v[i];
-		struct layer_blob blob = {
-			.media_type = d->media_type, .digest = d->digest, .size = d->size};
-		int r = layer_add_remote(rs->s, &config->diff_ids.v[i], &blob, source,
-					 &ret->layers[i], err);
-
-		if (r < 0)
-			return r;
-	}
-	ret->n_layers = doc->layers.n;
-	return 0;
+	if (digest_equal(&digest, &d->digest))
+		return 0;
+	return error_new(err, ERR_CORRUPT, 0,
+			 "registry %s sent a wrong config: expected %s, got %s", server,
+			 digest_format(&d->digest, expect), digest_format(&digest, got));
 }
 
 static int use_documents(struct resolve *rs, const struct digest *digest, struct image_source *ret,
 			 struct error **err)
 {
-	struct oci_document doc = OCI_DOCUMENT_INIT;
-	struct image_config config;
-	int r = find_manifest(rs, digest, &doc, &ret->manifest, err);
+	_cleanup_free_ char *name = imageref_format(&rs->ref), *source = imageref_name(&rs->ref);
+	const struct document_origin from = {
+		.manifest = fetch_manifest,
+		.config = fetch_config,
+		.data = rs,
+		.name = name,
+		.layer_source = source,
+	};
 
-	if (r < 0)
-		return r;
-	r = read_config(rs, &doc.config, &ret->config, err);
-	if (r == 0) {
-		r = image_config_parse(ret->config.p, ret->config.n, &config, err);
-		if (r < 0)
-			wrap_reference(rs, r, err);
-	}
-	if (r == 0) {
-		ret->digest = *digest;
-		ret->config_digest = doc.config.digest;
-		ret->platform = config.platform;
-		r = add_layers(rs, &doc, &config, ret, err);
-		image_config_release(&config);
-	}
-	oci_document_release(&doc);
-	return r;
+	return image_documents_read(rs->s, &from, digest, &rs->platform, ret, err);
 }
 
 /* --- Tags --------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@
 struct found_image {
 	struct digest manifest, config;
 	struct strv names; /* full */
+	struct strv tags;  /* without a name: of OCI layouts */
 	struct image_config parsed;
 	VEC(struct oci_descriptor) layers; /* media types owned */
 };
@@ -37,6 +38,7 @@ struct load {
 static void found_release(struct found_image *f)
 {
 	strv_release(&f->names);
+	strv_release(&f->tags);
 	image_config_release(&f->parsed);
 	for (size_t i = 0; i < f->layers.n; i++)
 		free(f->layers.v[i].media_type);
@@ -183,9 +185,12 @@ static int take_name(struct load *l, const struct digest *manifest, const char *
 {
 	struct found_image *f = find_manifest(l, manifest);
 
-	if (!f || !name || !strpbrk(name, "/:"))
+	if (!f || !name)
 		return 0;
-	return add_name(f, name, err);
+	if (strpbrk(name, "/:"))
+		return add_name(f, name, err);
+	strv_push(&f->tags, name);
+	return 0;
 }
 
 static int read_index(struct load *l, const struct load_file *file, struct error **err)
@@ -518,4 +523,83 @@ int load_images(struct store *s, int fd, const char *what, const struct platform
 	}
 	*ret = result;
 	return 0;
+}
+
+/* --- as a base -------------------------------------------------------------------------------- */
+
+static bool has_tag(const struct found_image *f, const char *tag)
+{
+	for (size_t i = 0; i < f->names.n; i++) {
+		const char *colon = strrchr(f->names.v[i], ':');
+
+		if (colon && strcmp(colon + 1, tag) == 0)
+			return true;
+	}
+	return strv_contains(&f->tags, tag);
+}
+
+/* The image of these that serves the platform best; NULL if there is none. */
+static struct found_image *best_image(struct load *l, const char *tag,
+				      const struct digest *manifest)
+{
+	struct found_image *best = NULL;
+	int best_score = 0;
+
+	for (size_t i = 0; i < l->images.n; i++) {
+		struct found_image *f = &l->images.v[i];
+		int score = platform_match(l->platform, &f->parsed.platform);
+
+		if ((tag && !has_tag(f, tag)) ||
+		    (manifest && !digest_equal(manifest, &f->manifest)))
+			continue;
+		if (!best || score > best_score) {
+			best = f;
+			best_score = score;
+		}
+	}
+	return best;
+}
+
+static struct found_image *choose_image(struct load *l, const char *tag,
+					const struct digest *manifest)
+{
+	struct found_image *latest = NULL;
+
+	if (!tag && !manifest && l->images.n > 1)
+		latest = best_image(l, "latest", NULL);
+	return latest ? latest : best_image(l, tag, manifest);
+}
+
+static int take_base(struct load *l, const struct found_image *f, struct image_source *ret,
+		     struct error **err)
+{
+	int r = blob_read(l->s, &f->config, OCI_DOCUMENT_MAX, &ret->config, err);
+
+	ret->digest = ret->manifest = f->manifest;
+	ret->config_digest = f->config;
+	ret->platform = f->parsed.platform;
+	ret->layers = xcalloc(f->layers.n + 1, sizeof(*ret->layers));
+	for (; r == 0 && ret->n_layers < f->layers.n; ret->n_layers += r == 0)
+		r = take_layer(l, &f->layers.v[ret->n_layers], &f->parsed.diff_ids.v[ret->n_layers],
+			       &ret->layers[ret->n_layers], err);
+	return r;
+}
+
+int load_base(struct store *s, int fd, const char *tag, const struct digest *manifest,
+	      const struct platform *platform, struct cancel *cancel, struct image_source *ret,
+	      struct error **err)
+{
+	_cleanup_(load_release) struct load l = {.s = s, .platform = platform, .cancel = cancel};
+	const struct found_image *f;
+	int r = load_archive_read(s, fd, "the archive", cancel, &l.files, err);
+
+	if (r == 0)
+		r = find_images(&l, err);
+	if (r < 0)
+		return r;
+	f = choose_image(&l, tag, manifest);
+	if (!f)
+		return error_new(err, ERR_NOTFOUND, 0, "the archive has no image %s%s",
+				 manifest ? "of this digest" : "tagged ", manifest ? "" : tag);
+	return take_base(&l, f, ret, err);
 }

@@ -27,4 +27,13 @@ void load_result_release(struct load_result *r);
 int load_images(struct store *s, int fd, const char *what, const struct platform *platform,
 		struct cancel *cancel, struct load_result *ret, struct error **err);
 
+struct image_source;
+
+/* One image of such an archive as a base: its layers come into the store, but it is neither
+ * recorded nor named. Which: the one of `manifest` (NULL: any), tagged `tag` (NULL: the only one,
+ * or else the one tagged "latest", or else the one for the platform). */
+int load_base(struct store *s, int fd, const char *tag, const struct digest *manifest,
+	      const struct platform *platform, struct cancel *cancel, struct image_source *ret,
+	      struct error **err);
+
 #endif

@@ -16,6 +16,7 @@
 #include "store/rootfs.h"
 
 static const char image_scheme[] = "docker-image://";
+static const char layout_scheme[] = "oci-layout://";
 static const char local_scheme[] = "local://";
 
 void vertex_ops_init(struct vertex_ops *o, struct engine *e, const struct graph *g)
@@ -59,6 +60,11 @@ static void platform_of(const struct op *op, struct platform *ret)
 	snprintf(ret->os_version, sizeof(ret->os_version), "%s", op->platform.os_version);
 }
 
+static bool is_image(const char *identifier)
+{
+	return after_scheme(identifier, image_scheme) || after_scheme(identifier, layout_scheme);
+}
+
 static bool is_http(const char *identifier)
 {
 	return after_scheme(identifier, "http://") || after_scheme(identifier, "https://");
@@ -70,12 +76,14 @@ static bool is_http(const char *identifier)
 static int find_image(struct vertex_ops *o, struct job *job, const struct vertex *v,
 		      const struct image_source **ret, struct error **err)
 {
+	const char *layout = after_scheme(v->op.source.identifier, layout_scheme);
 	struct platform platform;
 
 	platform_of(&v->op, &platform);
 	return engine_find_image(o->engine, job,
-				 after_scheme(v->op.source.identifier, image_scheme), &platform,
-				 ret, err);
+				 layout ? layout
+					: after_scheme(v->op.source.identifier, image_scheme),
+				 layout != NULL, &platform, ret, err);
 }
 
 /* An image is its layers: two tags or manifests of the same layers share what was built on them.
@@ -126,7 +134,7 @@ static int ops_pin(void *data, struct job *job, const struct vertex *v, struct p
 	const char *identifier = v->op.source.identifier;
 
 	*ret = (struct pin){0};
-	if (after_scheme(identifier, image_scheme))
+	if (is_image(identifier))
 		return pin_image(data, job, v, ret, err);
 	if (is_http(identifier))
 		return pin_http(data, job, v, ret, err);
@@ -304,7 +312,7 @@ static int run_source(struct vertex_ops *o, struct job *job, const struct vertex
 {
 	const char *identifier = v->op.source.identifier;
 
-	if (after_scheme(identifier, image_scheme))
+	if (is_image(identifier))
 		return run_image(o, job, v, ret, err);
 	if (after_scheme(identifier, local_scheme))
 		return run_local(o, job, v, ret, err);

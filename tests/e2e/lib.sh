@@ -64,6 +64,20 @@ skip() {
 	printf 'ok - %s # SKIP %s\n' "$1" "$2"
 }
 
+# serve_http DIR: an HTTP server until the test's end, on port HTTP_PORT of the loopback; what it
+# answers is in http.log (tests/fixtures/http_server.py).
+serve_http() {
+	python3 "$(dirname "$0")/../fixtures/http_server.py" "$1" "$WORK/http.log" &
+	HTTP_SERVER=$!
+	trap 'kill $HTTP_SERVER 2> /dev/null' EXIT
+	for _ in $(seq 100); do
+		HTTP_PORT=$(head -n 1 "$WORK/http.log" 2> /dev/null)
+		[ -z "$HTTP_PORT" ] || return 0
+		sleep 0.1
+	done
+	return 1
+}
+
 # Nothing may be left of a command: no mount below the store, no process, no temporary file.
 leaves_nothing() {
 	! grep -q " $WORK/" /proc/self/mounts && [ -z "$(ls -A "$KILN_ROOT/tmp" 2> /dev/null)" ] &&
