@@ -1,14 +1,19 @@
 #include "engine/cache_store.h"
 
 #include <string.h>
+#include <xxhash.h>
 
+#include "base/times.h"
+#include "engine/layer_twin.h"
 #include "engine/result.h"
 #include "store/lock.h"
 #include "store/record.h"
 
-/* record.data: for every output, two little-endian 32-bit numbers: its layers, and how many of
- * those the step added (docs/formats.md, "Cache record"). */
-enum { OUTPUT_SIZE = 8 };
+/* record.data: a version, for every output how many of the record's layers are its and how many of
+ * those the step added, and for every input which layers it was (docs/formats-store.md, "Cache
+ * record"). */
+enum { DATA_VERSION = 2, HEADER_SIZE = 8, OUTPUT_SIZE = 8, INPUT_SIZE = 8 };
+#define OWN_ALL UINT32_MAX /* of an output that is not on top of an input */
 
 static void put_u32(struct buf *b, uint32_t v)
 {
@@ -39,20 +44,22 @@ int cache_store_finish(struct cache_store *c, struct error **err)
 void cache_store_release(struct cache_store *c)
 {
 	vec_release(&c->used);
+	vec_release(&c->refused);
 	pthread_mutex_destroy(&c->lock);
 }
 
-/* The input whose tree the op changes, whose layers therefore lie below its own; -1: none. */
-static int base_input(const struct op *op)
+/* The input whose tree an output is, changed, whose layers therefore lie below its own; -1: none.
+ */
+static int base_input(const struct op *op, size_t output)
 {
 	switch (op->kind) {
 	case OP_EXEC:
 		for (size_t i = 0; i < op->exec.n_mounts; i++)
-			if (strcmp(op->exec.mounts[i].dest, "/") == 0)
+			if (op->exec.mounts[i].output == (int)output)
 				return op->exec.mounts[i].input;
 		return -1;
 	case OP_FILE:
-		return op->file.n ? op->file.actions[0].input : -1;
+		return op->file.n && output == 0 ? op->file.actions[0].input : -1;
 	case OP_SOURCE:
 	case OP_MERGE:
 	case OP_DIFF:
@@ -62,25 +69,70 @@ static int base_input(const struct op *op)
 	return -1;
 }
 
-static const struct result *base_of(const struct vertex *v, struct result *const *inputs)
+static const struct result *base_of(const struct vertex *v, size_t output,
+				    struct result *const *inputs)
 {
-	int input = base_input(&v->op);
+	int input = base_input(&v->op, output);
 
 	return input >= 0 && (size_t)input < v->n_inputs ? inputs[input] : NULL;
 }
 
-/* The chain of an output: the recorded one, or the step's own layers on top of `base`. NULL if the
- * record does not fit. */
-static struct result *output_result(const struct record *rec, size_t first, const char *counts,
-				    const struct result *base, bool on_base)
+/* Which layers an input is; 0: it is none (a context), or not known. Layer ids are never used
+ * again. */
+static uint64_t chain_id(const struct result *r)
 {
+	if (!r || r->tree)
+		return 0;
+	return XXH3_64bits_withSeed(r->layers, r->n_layers * sizeof(*r->layers), 1) | 1;
+}
+
+/* --- Finding ----------------------------------------------------------------------------------
+ */
+
+static bool is_readable(const struct record *rec, const struct cache_query *q)
+{
+	size_t size = HEADER_SIZE + q->n_outputs * OUTPUT_SIZE + q->v->n_inputs * INPUT_SIZE;
+
+	return rec->data.n == size && get_u32(rec->data.p) == DATA_VERSION &&
+	       get_u32(rec->data.p + 4) == q->n_outputs;
+}
+
+static const char *output_counts(const struct record *rec, size_t output)
+{
+	return rec->data.p + HEADER_SIZE + output * OUTPUT_SIZE;
+}
+
+/* Was the result made of the inputs that this build uses? A definition stands for what was last
+ * made by it, so an input that was run again since, with another outcome, shows only here. */
+static bool fits_inputs(const struct record *rec, const struct cache_query *q)
+{
+	const char *p = output_counts(rec, q->n_outputs);
+
+	for (size_t i = 0; i < q->v->n_inputs; i++, p += INPUT_SIZE) {
+		uint64_t now = chain_id(q->inputs[i]);
+		uint64_t then = get_u32(p) | (uint64_t)get_u32(p + 4) << 32;
+
+		if (now != 0 && then != 0 && now != then)
+			return false;
+	}
+	return true;
+}
+
+/* The chain of an output: the recorded one, or the step's own layers on top of what the input is
+ * now. NULL if the record does not fit. */
+static struct result *output_result(const struct record *rec, const struct cache_query *q,
+				    size_t output, size_t first)
+{
+	const char *counts = output_counts(rec, output);
 	uint32_t n = get_u32(counts), own = get_u32(counts + 4);
+	const struct result *base;
 	struct result *r, *next;
 
-	if (first + n > rec->n_layers || own > n)
+	if (n > rec->n_layers - first || (own > n && own != OWN_ALL))
 		return NULL;
-	if (!on_base)
+	if (!q->by_content || own == OWN_ALL)
 		return result_new_rootfs(rec->layers + first, n);
+	base = base_of(q->v, output, q->inputs);
 	r = result_new_rootfs(base ? base->layers : NULL, base ? base->n_layers : 0);
 	for (size_t i = first + n - own; i < first + n; i++) {
 		next = result_extend(r, rec->layers[i]);
@@ -90,101 +142,163 @@ static struct result *output_result(const struct record *rec, size_t first, cons
 	return r;
 }
 
-static bool fill_outputs(const struct record *rec, const struct vertex *v,
-			 struct result *const *inputs, struct result **ret, size_t n)
+static bool fill_outputs(const struct record *rec, const struct cache_query *q)
 {
-	const struct result *base = inputs ? base_of(v, inputs) : NULL;
 	size_t first = 0;
 
-	if (rec->data.n != n * OUTPUT_SIZE)
-		return false;
-	for (size_t i = 0; i < n; i++) {
-		const char *counts = rec->data.p + i * OUTPUT_SIZE;
-
-		ret[i] = output_result(rec, first, counts, base, inputs != NULL);
-		if (!ret[i]) {
+	for (size_t i = 0; i < q->n_outputs; i++) {
+		q->outputs[i] = output_result(rec, q, i, first);
+		if (!q->outputs[i]) {
 			while (i > 0)
-				result_unref(ret[--i]);
+				result_unref(q->outputs[--i]);
 			return false;
 		}
-		first += get_u32(counts);
+		first += get_u32(output_counts(rec, i));
 	}
 	return true;
 }
 
-static int cache_find(void *data, const struct digest *key, const struct vertex *v,
-		      struct result *const *inputs, bool *ret_found, struct result **ret,
-		      size_t n_outputs, struct error **err)
+static bool is_expired(const struct cache_store *c, const struct record *rec,
+		       const struct vertex *v)
 {
-	_cleanup_(record_release) struct record rec = {0};
+	int64_t age = times_now_ns() - rec->created;
+
+	if (v->op.kind == OP_SOURCE)
+		return false;
+	for (size_t i = 0; i < c->n_ttls; i++)
+		if (age > c->ttls[i].ns &&
+		    (!c->ttls[i].steps || vertex_matches(v, c->ttls[i].steps)))
+			return true;
+	return false;
+}
+
+static int cache_find(void *data, const struct cache_query *q, enum cache_answer *ret,
+		      struct error **err)
+{
+	_cleanup_(record_release) struct record rec = {.data = BUF_INIT};
 	struct cache_store *c = data;
+	bool found;
 	int r;
 
-	*ret_found = false;
+	*ret = CACHE_MISS;
 	/* Merges and diffs are lists of their inputs' layers: making one costs nothing, and its
 	 * inputs' layers have to be these, not equal ones. */
-	if (inputs && v->op.kind != OP_EXEC && v->op.kind != OP_FILE)
+	if (q->by_content && q->v->op.kind != OP_EXEC && q->v->op.kind != OP_FILE)
 		return 0;
-	r = record_find(c->store, key, ret_found, &rec, err);
-	if (r < 0 || !*ret_found)
+	r = record_find(c->store, q->key, &found, &rec, err);
+	if (r < 0 || !found)
 		return r;
-	*ret_found = fill_outputs(&rec, v, inputs, ret, n_outputs);
-	if (!*ret_found)
+	if (is_expired(c, &rec, q->v)) {
+		*ret = CACHE_EXPIRED;
+		return 0;
+	}
+	if (!is_readable(&rec, q))
 		return record_remove(c->store, rec.id, err);
+	if (!q->by_content && !fits_inputs(&rec, q))
+		return 0;
+	if (!fill_outputs(&rec, q))
+		return record_remove(c->store, rec.id, err);
+	*ret = CACHE_HIT;
 	pthread_mutex_lock(&c->lock);
 	vec_push(&c->used, rec.id);
 	pthread_mutex_unlock(&c->lock);
 	return 0;
 }
 
-static void describe(struct record *rec, const struct vertex *v, struct result *const *inputs,
-		     struct result *const *outputs, size_t n)
+/* --- Keeping ----------------------------------------------------------------------------------
+ */
+
+/* Is `out` the layers of `base` and more on top? */
+static bool extends(const struct result *out, const struct result *base)
 {
-	const struct result *base = inputs ? base_of(v, inputs) : NULL;
-	size_t below = base ? base->n_layers : 0, total = 0;
+	size_t below = base ? base->n_layers : 0;
 
-	for (size_t i = 0; i < n; i++)
-		total += outputs[i] ? outputs[i]->n_layers : 0;
-	rec->layers = xcalloc(total, sizeof(*rec->layers));
-	for (size_t i = 0; i < n; i++) {
-		const struct result *out = outputs[i];
-		size_t count = out ? out->n_layers : 0;
-		bool extends =
-			count >= below && below > 0 &&
-			memcmp(out->layers, base->layers, below * sizeof(*base->layers)) == 0;
-
-		if (count > 0)
-			memcpy(rec->layers + rec->n_layers, out->layers,
-			       count * sizeof(*rec->layers));
-		rec->n_layers += count;
-		put_u32(&rec->data, (uint32_t)count);
-		put_u32(&rec->data, (uint32_t)(extends ? count - below : count));
-	}
-	rec->description = xstrdup(v->meta.name ? v->meta.name : "");
+	return !(base && base->tree) && out->n_layers >= below &&
+	       (below == 0 ||
+		memcmp(out->layers, base->layers, below * sizeof(*base->layers)) == 0);
 }
 
-static int cache_add(void *data, const struct digest *keys, size_t n_keys, const struct vertex *v,
-		     struct result *const *inputs, struct result *const *outputs, size_t n_outputs,
-		     int64_t duration_ns, struct error **err)
+static void describe_output(struct record *rec, const struct result *out, const struct result *base)
 {
-	_cleanup_(record_release) struct record rec = {.data = BUF_INIT, .duration = duration_ns};
-	struct cache_store *c = data;
+	size_t n = out ? out->n_layers : 0, below = base ? base->n_layers : 0;
 
-	for (size_t i = 0; i < n_outputs; i++)
-		if (outputs[i] && outputs[i]->tree)
-			return 0; /* a plain tree lives outside the store */
-	describe(&rec, v, inputs, outputs, n_outputs);
-	return record_add(c->store, &rec, keys, n_keys, err);
+	if (n > 0)
+		memcpy(rec->layers + rec->n_layers, out->layers, n * sizeof(*rec->layers));
+	rec->n_layers += n;
+	put_u32(&rec->data, (uint32_t)n);
+	put_u32(&rec->data, out && extends(out, base) ? (uint32_t)(n - below) : OWN_ALL);
+}
+
+static void describe(struct record *rec, const struct cache_entry *e)
+{
+	size_t total = 0;
+
+	for (size_t i = 0; i < e->n_outputs; i++)
+		total += e->outputs[i] ? e->outputs[i]->n_layers : 0;
+	rec->layers = xcalloc(total + 1, sizeof(*rec->layers));
+	put_u32(&rec->data, DATA_VERSION);
+	put_u32(&rec->data, (uint32_t)e->n_outputs);
+	for (size_t i = 0; i < e->n_outputs; i++)
+		describe_output(rec, e->outputs[i], base_of(e->v, i, e->inputs));
+	for (size_t i = 0; i < e->v->n_inputs; i++) {
+		uint64_t id = chain_id(e->inputs[i]);
+
+		put_u32(&rec->data, (uint32_t)id);
+		put_u32(&rec->data, (uint32_t)(id >> 32));
+	}
+	rec->description = xstrdup(e->v->meta.name ? e->v->meta.name : "");
+}
+
+static bool is_storable(const struct cache_entry *e)
+{
+	for (size_t i = 0; i < e->n_outputs; i++)
+		if (e->outputs[i] && e->outputs[i]->tree)
+			return false; /* a plain tree lives outside the store */
+	return true;
+}
+
+static int cache_add(void *data, const struct cache_entry *e, struct error **err)
+{
+	_cleanup_(record_release) struct record rec = {.data = BUF_INIT,
+						       .duration = e->duration_ns};
+	struct cache_store *c = data;
+	struct digest keys[4];
+	size_t n = e->n_keys;
+	bool has_twin;
+	int r;
+
+	if (!is_storable(e) || n + 1 > ARRAY_SIZE(keys))
+		return 0;
+	memcpy(keys, e->keys, n * sizeof(*keys));
+	r = layer_twin_settle(c, e, &keys[n], &has_twin, err);
+	if (r < 0)
+		return r;
+	describe(&rec, e);
+	return record_add(c->store, &rec, keys, n + has_twin, err);
 }
 
 /* The definition stands for the chain as it is now, which may differ from the one the content key
- * found: a record of its own. */
-static int cache_link(void *data, const struct digest *content, const struct digest *definition,
-		      const struct vertex *v, struct result *const *outputs, size_t n_outputs,
+ * found: a record of its own, as old as the other one. */
+static int cache_link(void *data, const struct digest *content, const struct cache_entry *e,
 		      struct error **err)
 {
-	(void)content;
-	return cache_add(data, definition, 1, v, NULL, outputs, n_outputs, 0, err);
+	_cleanup_(record_release) struct record rec = {.data = BUF_INIT};
+	_cleanup_(record_release) struct record found = {.data = BUF_INIT};
+	struct cache_store *c = data;
+	bool is_found;
+	int r;
+
+	if (!is_storable(e))
+		return 0;
+	r = record_find(c->store, content, &is_found, &found, err);
+	if (r < 0)
+		return r;
+	if (is_found) {
+		rec.created = found.created;
+		rec.duration = found.duration;
+	}
+	describe(&rec, e);
+	return record_add(c->store, &rec, e->keys, e->n_keys, err);
 }
 
 static void cache_forget(void *data, const struct digest *keys, size_t n_keys,
@@ -198,8 +312,13 @@ static void cache_forget(void *data, const struct digest *keys, size_t n_keys,
 		bool found = false;
 
 		/* A record that cannot be removed now is found hollow again, nothing worse. */
-		if (record_find(c->store, &keys[i], &found, &rec, NULL) == 0 && found)
-			(void)record_remove(c->store, rec.id, NULL);
+		if (record_find(c->store, &keys[i], &found, &rec, NULL) < 0 || !found)
+			continue;
+		pthread_mutex_lock(&c->lock);
+		for (size_t k = 0; k < rec.n_layers; k++)
+			vec_push(&c->refused, rec.layers[k]);
+		pthread_mutex_unlock(&c->lock);
+		(void)record_remove(c->store, rec.id, NULL);
 	}
 }
 

@@ -1,9 +1,9 @@
 /* The store's records as the solver's cache (solver/solver.h, struct cache_backend).
  *
  * A record holds the layers of every output and how many of them the step itself added on top of
- * the input it changes. A hit by definition gives the recorded chain; a hit by content puts the
- * step's own layers on top of the chain that the input has now, which is sound because the merged
- * views are equal (docs/cache.md).
+ * the input it changes. A hit by definition gives the recorded chain, if that was made of the
+ * inputs that this build uses; a hit by content puts the step's own layers on top of the chain that
+ * the input has now, which is sound because the merged views are equal (docs/cache.md).
  */
 #ifndef KILN_ENGINE_CACHE_STORE_H
 #define KILN_ENGINE_CACHE_STORE_H
@@ -14,10 +14,19 @@
 #include "solver/solver.h"
 #include "store/store.h"
 
+/* --cache-ttl: records of these steps are not used when older. */
+struct cache_ttl {
+	int64_t ns;
+	char *steps; /* as vertex_matches takes it; NULL: all. Owned by who filled the list */
+};
+
 struct cache_store {
 	struct store *store;
-	pthread_mutex_t lock; /* protects used */
+	const struct cache_ttl *ttls; /* borrowed */
+	size_t n_ttls;
+	pthread_mutex_t lock; /* protects what follows */
 	VEC(int64_t) used;    /* records hit, for one batched last-used update */
+	VEC(int64_t) refused; /* layers of records that turned out hollow */
 };
 
 void cache_store_init(struct cache_store *c, struct store *s);

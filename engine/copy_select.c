@@ -405,6 +405,7 @@ static int digest_visit(void *data, const struct copy_item *item, struct error *
 	struct digest_walk *d = data;
 	const struct entry *e = item->entry;
 	struct digest content;
+	bool overridden;
 	int r;
 
 	hasher_add_string(d->h, item->rel);
@@ -412,8 +413,10 @@ static int digest_visit(void *data, const struct copy_item *item, struct error *
 	/* Of a directory whose contents are copied nothing shows but what is in it. */
 	if (*item->rel == '\0' && e->type == ENTRY_DIR && d->copy->dir_copy_contents)
 		return 0;
-	/* What the action overrides cannot show either. */
-	hasher_add_u64(d->h, d->copy->mode >= 0 && e->type != ENTRY_SYMLINK ? 0 : e->mode);
+	/* What the action overrides cannot show either, but a directory on the way to what is
+	 * selected may give its mode to one that exists. */
+	overridden = d->copy->mode >= 0 && item->included && e->type != ENTRY_SYMLINK;
+	hasher_add_u64(d->h, overridden ? 0 : e->mode);
 	hasher_add_u64(d->h, d->copy->owner.set ? 0 : e->uid);
 	hasher_add_u64(d->h, d->copy->owner.set ? 0 : e->gid);
 	hasher_add_string(d->h, e->type == ENTRY_SYMLINK ? e->link : NULL);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/map.h"
+#include "solver/op_key.h"
 
 struct record {
 	const struct solver_ops *ops;
@@ -17,6 +18,7 @@ struct cache_memory {
 	pthread_mutex_t lock; /* protects keys and the records' refs */
 	struct map keys;      /* struct record; NULL: forgotten */
 	size_t n_keys;
+	struct map known; /* key forms of ops that something was added for */
 };
 
 struct cache_memory *cache_memory_new(const struct solver_ops *ops)
@@ -47,6 +49,7 @@ void cache_memory_free(struct cache_memory *c)
 	if (!c)
 		return;
 	map_release(&c->keys, free_value);
+	map_release(&c->known, NULL);
 	pthread_mutex_destroy(&c->lock);
 	free(c);
 }
@@ -73,56 +76,53 @@ static void set(struct cache_memory *c, const struct digest *key, struct record 
 	record_unref(old);
 }
 
-static int find(void *data, const struct digest *key, const struct vertex *v,
-		struct result *const *inputs, bool *ret_found, struct result **ret_outputs,
-		size_t n_outputs, struct error **err)
+static int find(void *data, const struct cache_query *q, enum cache_answer *ret, struct error **err)
 {
 	struct cache_memory *c = data;
 	struct record *r;
 
-	(void)v, (void)inputs, (void)err;
+	(void)err;
 	pthread_mutex_lock(&c->lock);
-	r = map_get(&c->keys, key->b, DIGEST_SIZE);
-	*ret_found = r && r->n == n_outputs;
-	for (size_t i = 0; *ret_found && i < n_outputs; i++)
-		ret_outputs[i] = c->ops->ref(r->outputs[i]);
+	r = map_get(&c->keys, q->key->b, DIGEST_SIZE);
+	*ret = r && r->n == q->n_outputs ? CACHE_HIT : CACHE_MISS;
+	for (size_t i = 0; *ret == CACHE_HIT && i < q->n_outputs; i++)
+		q->outputs[i] = c->ops->ref(r->outputs[i]);
 	pthread_mutex_unlock(&c->lock);
 	return 0;
 }
 
-static int add(void *data, const struct digest *keys, size_t n_keys, const struct vertex *v,
-	       struct result *const *inputs, struct result *const *outputs, size_t n_outputs,
-	       int64_t duration_ns, struct error **err)
+static int add(void *data, const struct cache_entry *e, struct error **err)
 {
+	struct digest op = op_key(&e->v->op, e->v->n_inputs);
 	struct cache_memory *c = data;
-	struct record *r = xcalloc(1, sizeof(*r) + n_outputs * sizeof(r->outputs[0]));
+	struct record *r = xcalloc(1, sizeof(*r) + e->n_outputs * sizeof(r->outputs[0]));
 
-	(void)v, (void)inputs, (void)duration_ns, (void)err;
+	(void)err;
 	r->ops = c->ops;
-	r->n = n_outputs;
+	r->n = e->n_outputs;
 	r->refs = 1;
-	for (size_t i = 0; i < n_outputs; i++)
-		r->outputs[i] = c->ops->ref(outputs[i]);
+	for (size_t i = 0; i < e->n_outputs; i++)
+		r->outputs[i] = c->ops->ref(e->outputs[i]);
 	pthread_mutex_lock(&c->lock);
-	for (size_t i = 0; i < n_keys; i++)
-		set(c, &keys[i], r);
+	for (size_t i = 0; i < e->n_keys; i++)
+		set(c, &e->keys[i], r);
+	*map_put(&c->known, op.b, DIGEST_SIZE) = c;
 	record_unref(r);
 	pthread_mutex_unlock(&c->lock);
 	return 0;
 }
 
-static int link_key(void *data, const struct digest *content, const struct digest *definition,
-		    const struct vertex *v, struct result *const *outputs, size_t n_outputs,
+static int link_key(void *data, const struct digest *content, const struct cache_entry *e,
 		    struct error **err)
 {
 	struct cache_memory *c = data;
 	struct record *r;
 
-	(void)v, (void)outputs, (void)n_outputs, (void)err;
+	(void)err;
 	pthread_mutex_lock(&c->lock);
 	r = map_get(&c->keys, content->b, DIGEST_SIZE);
 	if (r)
-		set(c, definition, r);
+		set(c, &e->keys[0], r);
 	pthread_mutex_unlock(&c->lock);
 	return 0;
 }
@@ -138,9 +138,22 @@ static void forget(void *data, const struct digest *keys, size_t n_keys, const s
 	pthread_mutex_unlock(&c->lock);
 }
 
+static bool knows(void *data, const struct vertex *v)
+{
+	struct digest op = op_key(&v->op, v->n_inputs);
+	struct cache_memory *c = data;
+	bool ret;
+
+	pthread_mutex_lock(&c->lock);
+	ret = map_get(&c->known, op.b, DIGEST_SIZE) != NULL;
+	pthread_mutex_unlock(&c->lock);
+	return ret;
+}
+
 const struct cache_backend cache_memory_backend = {
 	.find = find,
 	.add = add,
 	.link = link_key,
 	.forget = forget,
+	.knows = knows,
 };

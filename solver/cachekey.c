@@ -23,8 +23,8 @@ struct digest cachekey_source(const struct op *op, const struct digest *pin)
 	return ret;
 }
 
-static struct digest key(const char *domain, const struct op *op, const struct key_part *parts,
-			 size_t n)
+static struct digest key(const char *domain, const struct op *op, const struct digest *salt,
+			 const struct key_part *parts, size_t n)
 {
 	_cleanup_hasher_ struct hasher h = {0};
 	struct digest op_part = op_key(op, n);
@@ -44,18 +44,22 @@ static struct digest key(const char *domain, const struct op *op, const struct k
 		hasher_add_u64(&h, parts[i].output);
 		hasher_add(&h, parts[i].selection.b, DIGEST_SIZE);
 	}
+	if (salt)
+		hasher_add(&h, salt->b, DIGEST_SIZE);
 	hasher_final(&h, &ret);
 	return ret;
 }
 
-struct digest cachekey_definition(const struct op *op, const struct key_part *parts, size_t n)
+struct digest cachekey_definition(const struct op *op, const struct digest *salt,
+				  const struct key_part *parts, size_t n)
 {
-	return key("kiln definition key 1", op, parts, n);
+	return key("kiln definition key 1", op, salt, parts, n);
 }
 
-struct digest cachekey_content(const struct op *op, const struct key_part *parts, size_t n)
+struct digest cachekey_content(const struct op *op, const struct digest *salt,
+			       const struct key_part *parts, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		assert(parts[i].kind != KEY_PART_DEFINITION);
-	return key("kiln content key 1", op, parts, n);
+	return key("kiln content key 1", op, salt, parts, n);
 }

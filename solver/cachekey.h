@@ -22,8 +22,11 @@ struct key_part {
 /* The definition key of a source that was pinned to `pin`. */
 struct digest cachekey_source(const struct op *op, const struct digest *pin);
 
-/* Definition keys may mix all kinds of parts; content keys have no KEY_PART_DEFINITION. */
-struct digest cachekey_definition(const struct op *op, const struct key_part *parts, size_t n);
-struct digest cachekey_content(const struct op *op, const struct key_part *parts, size_t n);
+/* Definition keys may mix all kinds of parts; content keys have no KEY_PART_DEFINITION. `salt`
+ * (NULL: none) is what solver_ops.salt gave. */
+struct digest cachekey_definition(const struct op *op, const struct digest *salt,
+				  const struct key_part *parts, size_t n);
+struct digest cachekey_content(const struct op *op, const struct digest *salt,
+			       const struct key_part *parts, size_t n);
 
 #endif

@@ -1,6 +1,7 @@
 #include "solver/graph.h"
 
 #include <assert.h>
+#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -80,4 +81,23 @@ struct vertex *graph_add(struct graph *g, const struct op *op, const struct edge
 	append(g, v);
 	*slot = v;
 	return v;
+}
+
+const char *vertex_instruction(const struct vertex *v)
+{
+	const char *name = v->meta.name ? v->meta.name : "";
+	const char *end = *name == '[' ? strstr(name, "] ") : NULL;
+
+	return end ? end + 2 : name;
+}
+
+bool vertex_matches(const struct vertex *v, const char *pattern)
+{
+	char *end;
+	unsigned long line = strtoul(pattern, &end, 10);
+
+	if (*pattern && !*end)
+		return v->meta.file && line >= v->meta.span.line &&
+		       (line == v->meta.span.line || line <= v->meta.span.end_line);
+	return fnmatch(pattern, vertex_instruction(v), 0) == 0;
 }

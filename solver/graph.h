@@ -57,4 +57,10 @@ void graph_release(struct graph *g);
 struct vertex *graph_add(struct graph *g, const struct op *op, const struct edge *inputs,
 			 size_t n_inputs, const struct vertex_meta *meta);
 
+/* The instruction as displayed, without the "[stage 2/5] " before it. */
+const char *vertex_instruction(const struct vertex *v);
+/* Is `pattern` a line of the vertex's Dockerfile that it stands on, or a glob (fnmatch) of its
+ * instruction ("RUN apt-get *")? `*` also matches slashes. */
+bool vertex_matches(const struct vertex *v, const char *pattern);
+
 #endif

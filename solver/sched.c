@@ -119,6 +119,33 @@ static void part_known(struct solve *s, const struct consumer *c)
 		sched_touch(s, c->node);
 }
 
+/* How often each op occurs in the graph, by the key form. */
+static void count_ops(struct solve *s)
+{
+	for (size_t i = 0; i < s->n_nodes; i++) {
+		struct digest d = op_key(&s->nodes[i].v->op, s->nodes[i].v->n_inputs);
+		void **slot = map_put(&s->ops, d.b, DIGEST_SIZE);
+
+		*slot = *slot ? (void *)s : (void *)&s->nodes[i];
+	}
+	s->ops_counted = true;
+}
+
+/* Is there nothing that could be found for n's op? Where the op occurs twice the two may turn out
+ * equal, and then one of them is not run: their keys have to be known before. */
+static bool is_unheard(struct solve *s, const struct node *n)
+{
+	struct digest d;
+
+	if (!s->o->cache || !s->o->cache->knows)
+		return false;
+	if (!s->ops_counted)
+		count_ops(s);
+	d = op_key(&n->v->op, n->v->n_inputs);
+	return map_get(&s->ops, d.b, DIGEST_SIZE) == n &&
+	       !s->o->cache->knows(s->o->cache_data, n->v);
+}
+
 /* Of a source without key every consumer uses the content that it selects. */
 static void request_contents(struct solve *s, struct node *n)
 {
@@ -129,6 +156,11 @@ static void request_contents(struct solve *s, struct node *n)
 		/* Known already where the source runs a second time. */
 		if (c->node->key_state != KEY_UNKNOWN)
 			continue;
+		if (n->outputs[c->node->v->inputs[c->input].output] && is_unheard(s, c->node)) {
+			c->node->parts_late++;
+			part_known(s, c);
+			continue;
+		}
 		if (!n->outputs[c->node->v->inputs[c->input].output]) {
 			c->node->parts[c->input].kind = KEY_PART_SCRATCH;
 			part_known(s, c);
@@ -140,28 +172,49 @@ static void request_contents(struct solve *s, struct node *n)
 	}
 }
 
+/* Borrowed results of those inputs that have one; heap. */
+static struct result **known_inputs(const struct node *n)
+{
+	struct result **ret = task_results_new(n->v->n_inputs);
+
+	for (size_t i = 0; i < n->v->n_inputs; i++)
+		if (n->inputs[i] && n->inputs[i]->outputs)
+			ret[i] = n->inputs[i]->outputs[n->v->inputs[i].output];
+	return ret;
+}
+
 static int find_by_definition(struct solve *s, struct node *n, bool *ret_found)
 {
-	struct result **outputs;
+	_cleanup_free_ struct result **inputs = NULL;
+	enum cache_answer answer = CACHE_MISS;
+	struct cache_query query;
 	struct error *err = NULL;
-	bool found = false;
 	int r;
 
 	*ret_found = false;
 	if (!s->o->cache || n->key_state != KEY_KNOWN || n->fresh || n->must_run)
 		return 0;
 	n->looked_at = s->n_made;
-	outputs = task_results_new(n->n_outputs);
-	r = s->o->cache->find(s->o->cache_data, &n->key, n->v, NULL, &found, outputs, n->n_outputs,
-			      &err);
+	inputs = known_inputs(n);
+	query = (struct cache_query){
+		.v = n->v,
+		.key = &n->key,
+		.inputs = inputs,
+		.outputs = task_results_new(n->n_outputs),
+		.n_outputs = n->n_outputs,
+	};
+	r = s->o->cache->find(s->o->cache_data, &query, &answer, &err);
 	if (r < 0)
 		sched_fail(s, n, r, &err);
-	if (r < 0 || !found) {
+	if (r < 0 || answer != CACHE_HIT) {
 		error_free(err);
-		free(outputs);
+		free(query.outputs);
+		/* What was made of the one that is too old is too old as well. */
+		if (answer == CACHE_EXPIRED)
+			n->fresh = n->must_run = true;
 		return r < 0 ? r : 0;
 	}
-	n->outputs = outputs;
+	n->outputs = query.outputs;
 	n->from_cache = true;
 	s->stats.definition_hits++;
 	*ret_found = true;
@@ -184,9 +237,9 @@ static void key_known(struct solve *s, struct node *n, enum key_state state)
 		part_known(s, &n->consumers[i]);
 }
 
-static void compute_key(struct solve *s, struct node *n)
+static enum key_state make_key(struct node *n)
 {
-	enum key_state state = n->part_unavailable ? KEY_NONE : KEY_KNOWN;
+	bool none = n->part_unavailable, late = n->parts_late > 0;
 
 	n->fresh = n->v->meta.ignore_cache;
 	for (size_t i = 0; i < n->v->n_inputs; i++) {
@@ -195,8 +248,8 @@ static void compute_key(struct solve *s, struct node *n)
 		if (!in || in->content_only)
 			continue;
 		n->fresh = n->fresh || in->fresh;
-		if (in->key_state == KEY_NONE)
-			state = KEY_NONE;
+		none = none || in->key_state == KEY_NONE;
+		late = late || in->key_state == KEY_LATE;
 		n->parts[i] = (struct key_part){
 			.kind = KEY_PART_DEFINITION,
 			.digest = in->key,
@@ -204,9 +257,28 @@ static void compute_key(struct solve *s, struct node *n)
 			.selection = op_selection(&n->v->op, i),
 		};
 	}
-	if (state == KEY_KNOWN)
-		n->key = cachekey_definition(&n->v->op, n->parts, n->v->n_inputs);
-	key_known(s, n, state);
+	if (none || late)
+		return none ? KEY_NONE : KEY_LATE;
+	n->key = cachekey_definition(&n->v->op, n->has_salt ? &n->salt : NULL, n->parts,
+				     n->v->n_inputs);
+	return KEY_KNOWN;
+}
+
+static void compute_key(struct solve *s, struct node *n)
+{
+	if (s->o->ops->salt)
+		n->has_salt = s->o->ops->salt(s->o->ops_data, n->v, &n->salt);
+	key_known(s, n, make_key(n));
+}
+
+/* The inputs are complete, so their keys are known: looks up what could not be looked up before. */
+static int compute_late_key(struct solve *s, struct node *n, bool *ret_found)
+{
+	*ret_found = false;
+	if (n->key_state != KEY_LATE)
+		return 0;
+	n->key_state = make_key(n);
+	return find_by_definition(s, n, ret_found);
 }
 
 static void advance_key(struct solve *s, struct node *n)
@@ -307,6 +379,8 @@ static void submit_run(struct solve *s, struct node *n)
 	t->has_content_key = n->has_content_key;
 	t->content_key = n->content_key;
 	t->find_content = s->o->cache && n->has_content_key && !n->must_run;
+	t->contents = task_parts_copy(n->contents, n->v->n_inputs);
+	t->late = s->o->cache && n->key_state == KEY_LATE;
 	n->phase = PHASE_RUNNING;
 	s->n_execs += n->v->op.kind == OP_EXEC;
 	task_submit(s, t);
@@ -357,20 +431,17 @@ static void enter_run(struct solve *s, struct node *n)
 
 static void start_prepare(struct solve *s, struct node *n)
 {
-	size_t size = n->v->n_inputs * sizeof(*n->parts);
 	struct task *t;
 
 	if (!n->job)
 		n->job = open_job(s, n);
 	n->has_content_key = false;
-	if (n->v->n_inputs == 0 || !s->o->cache) {
+	if (n->v->n_inputs == 0 || !s->o->cache || n->key_state == KEY_LATE) {
 		enter_run(s, n);
 		return;
 	}
 	t = task_new(s, n, TASK_PREPARE, n->job);
 	t->find_content = !n->must_run;
-	t->parts = xmalloc(size);
-	memcpy(t->parts, n->parts, size);
 	n->phase = PHASE_PREPARING;
 	n->looked_at = s->n_made;
 	task_submit(s, t);
@@ -396,7 +467,11 @@ static void advance_need(struct solve *s, struct node *n)
 	for (size_t i = 0; i < n->v->n_inputs; i++)
 		if (n->inputs[i])
 			sched_need(s, n->inputs[i]);
-	if (n->inputs_missing == 0)
+	if (n->inputs_missing > 0 || compute_late_key(s, n, &found) < 0)
+		return;
+	if (found)
+		complete_cached(s, n);
+	else
 		start_prepare(s, n);
 }
 
@@ -503,7 +578,7 @@ static void collect_content(struct solve *s, struct task *t)
 static void take_outputs(struct node *n, struct task *t)
 {
 	n->outputs = TAKE_PTR(t->outputs);
-	n->from_cache = t->found;
+	n->from_cache = t->answer == CACHE_HIT;
 }
 
 static void collect_prepare(struct solve *s, struct task *t)
@@ -512,7 +587,10 @@ static void collect_prepare(struct solve *s, struct task *t)
 
 	n->has_content_key = t->has_content_key;
 	n->content_key = t->content_key;
-	if (!t->found) {
+	free(n->contents);
+	n->contents = TAKE_PTR(t->contents);
+	if (t->answer != CACHE_HIT) {
+		n->must_run = n->must_run || t->answer == CACHE_EXPIRED;
 		enter_run(s, n);
 		return;
 	}
@@ -526,7 +604,13 @@ static void collect_run(struct solve *s, struct task *t)
 	struct node *n = t->node;
 
 	take_outputs(n, t);
-	if (t->found) {
+	if (t->late) {
+		n->key_state = t->has_key ? KEY_KNOWN : KEY_NONE;
+		n->key = t->key;
+		n->has_content_key = t->has_content_key;
+		n->content_key = t->content_key;
+	}
+	if (t->answer == CACHE_HIT) {
 		s->stats.content_hits++;
 		complete_cached(s, n);
 		return;

@@ -28,6 +28,8 @@ enum key_state {
 	KEY_UNKNOWN,
 	KEY_KNOWN,
 	KEY_NONE, /* there is none: content that cannot be told is part of it */
+	KEY_LATE, /* nothing can be found under it; it is known when the inputs are complete, or
+		   * once the vertex has run */
 };
 
 enum phase { PHASE_IDLE, PHASE_PREPARING, PHASE_PARKED, PHASE_QUEUED, PHASE_RUNNING };
@@ -51,6 +53,9 @@ struct node {
 	size_t parts_missing;	/* inputs whose part of the definition key is unknown */
 	struct key_part *parts; /* of the definition key; content parts are also reused */
 	bool part_unavailable;
+	size_t parts_late; /* own parts that are digested while the vertex runs */
+	bool has_salt;
+	struct digest salt;
 	/* Not to be found by definition: it, or something it is made of, must run afresh, so that
 	 * an older result under this key may be stale. What is then found by content is not. */
 	bool fresh;
@@ -65,7 +70,8 @@ struct node {
 	size_t inputs_missing; /* inputs that are not complete */
 	bool has_content_key;
 	struct digest content_key;
-	bool from_cache; /* `outputs` was found, not made by this solve */
+	struct key_part *contents; /* parts of the content key; NULL: not asked for */
+	bool from_cache;	   /* `outputs` was found, not made by this solve */
 	bool complete;
 	uint64_t looked_at, made_at; /* see solve.n_made; 0: never */
 	struct result **outputs;     /* NULL unless found or complete */
@@ -86,6 +92,9 @@ struct solve {
 	struct node_queue ready;
 	struct node_queue execs; /* waiting for one of the max_parallelism places */
 	unsigned n_execs, max_execs;
+	struct map
+		ops; /* key form of an op -> the node that alone has it; anything else: several */
+	bool ops_counted;
 	struct map makers;  /* key -> node that last began to make a result for it */
 	uint64_t n_made;    /* results added; the clock of made_at and looked_at */
 	size_t announced;   /* nodes before this one were announced as cached if they are */

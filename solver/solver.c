@@ -93,6 +93,7 @@ static void node_release(const struct solver_ops *ops, struct node *n)
 	task_results_free(ops, n->outputs, n->n_outputs);
 	free(n->inputs);
 	free(n->parts);
+	free(n->contents);
 	free(n->consumers);
 }
 
@@ -232,6 +233,7 @@ int solver_solve(const struct solver_options *o, const struct graph *g, const st
 		node_release(o->ops, &s.nodes[i]);
 	free(s.nodes);
 	map_release(&s.makers, NULL);
+	map_release(&s.ops, NULL);
 	cancel_release(&s.stop);
 	error_free(s.error);
 	if (o->stats)

@@ -11,6 +11,8 @@
  *   3. if it is needed and missed, its inputs are brought about, then the content key is computed
  *      from what the op selects of them, and looked up;
  *   4. if that missed too, it runs, and its result is added under both keys.
+ * A copy that no record can exist for (cache_backend.knows) skips 2 and 3: what it copies is
+ * digested while it is copied, and then its keys are computed.
  * A vertex is needed if it is a target or if a needed vertex missed and has it as input.
  *
  * Threads: solver_solve runs its event loop on the calling thread and returns when everything it
@@ -26,6 +28,7 @@
 #include "base/cancel.h"
 #include "base/digest.h"
 #include "base/error.h"
+#include "solver/cachekey.h"
 #include "solver/graph.h"
 #include "solver/progress.h"
 
@@ -67,29 +70,62 @@ struct solver_ops {
 	int (*run)(void *data, struct job *job, const struct vertex *v,
 		   struct result *const *inputs, struct result **ret_outputs, size_t n_outputs,
 		   size_t *ret_hollow, struct error **err);
+	/* Optional. What else v's result depends on that neither its op nor its inputs show: true
+	 * puts *ret into both its keys. On the solver's thread. */
+	bool (*salt)(void *data, const struct vertex *v, struct digest *ret);
 	struct result *(*ref)(struct result *r); /* NULL gives NULL */
 	void (*unref)(struct result *r);	 /* accepts NULL */
 };
 
+struct cache_query {
+	const struct vertex *v;
+	const struct digest *key;
+	/* A content key: the result found is put on top of `inputs`. Else a definition key. */
+	bool by_content;
+	/* One a vertex input. By content: all of them. By definition: those that are known so far,
+	 * NULL where it is not known or scratch; a result made of others than these is not found,
+	 * so that everything that one build uses belongs together. */
+	struct result *const *inputs;
+	struct result **outputs; /* filled on a hit as `run` does */
+	size_t n_outputs;
+};
+
+enum cache_answer {
+	CACHE_MISS,
+	CACHE_HIT,
+	CACHE_EXPIRED, /* there is one, but it is too old to be used: v has to run afresh */
+};
+
+/* What a run of v made, or (in `link`) what was found for it by content. */
+struct cache_entry {
+	const struct vertex *v;
+	const struct digest *keys;
+	size_t n_keys;
+	struct result *const *inputs; /* one a vertex input */
+	const struct key_part *parts; /* one a vertex input: their content; kind
+				       * KEY_PART_DEFINITION where it could not be told */
+	struct result **outputs;
+	size_t n_outputs;
+	int64_t duration_ns;
+};
+
 /* Where results are kept between solves. */
 struct cache_backend {
-	/* `inputs` NULL: `key` is a definition key; called on the solver's thread, must not block
-	 * for long (and on a worker, after a lock was waited for). Else `key` is a content key,
-	 * called on a worker, and the found result is to be put on top of these inputs. On a hit
-	 * fills ret_outputs as `run` does. */
-	int (*find)(void *data, const struct digest *key, const struct vertex *v,
-		    struct result *const *inputs, bool *ret_found, struct result **ret_outputs,
-		    size_t n_outputs, struct error **err);
-	/* Keeps what a run of v made of `inputs` under all the keys; a key that exists is moved. On
-	 * a worker. */
-	int (*add)(void *data, const struct digest *keys, size_t n_keys, const struct vertex *v,
-		   struct result *const *inputs, struct result *const *outputs, size_t n_outputs,
-		   int64_t duration_ns, struct error **err);
-	/* After a hit by content: `definition` stands for `outputs` too from now on. On a worker.
-	 */
-	int (*link)(void *data, const struct digest *content, const struct digest *definition,
-		    const struct vertex *v, struct result *const *outputs, size_t n_outputs,
+	/* By definition on the solver's thread, where it must not block for long, and on a worker
+	 * after a lock was waited for; by content on a worker. */
+	int (*find)(void *data, const struct cache_query *q, enum cache_answer *ret,
 		    struct error **err);
+	/* Keeps the outputs under all the keys; a key that exists is moved. May replace an output
+	 * by one of equal content that it already has. On a worker. */
+	int (*add)(void *data, const struct cache_entry *e, struct error **err);
+	/* After a hit by content: e->keys[0], the definition, stands for the outputs too from now
+	 * on. On a worker. */
+	int (*link)(void *data, const struct digest *content, const struct cache_entry *e,
+		    struct error **err);
+	/* Optional. Could any result be found for v's op, whatever its inputs are? If not, the
+	 * files that it copies are digested as they are copied and not before. A wrong yes costs
+	 * time, a wrong no a run. On the solver's thread. */
+	bool (*knows)(void *data, const struct vertex *v);
 	/* A record turned out hollow: forgets it under all the keys. On the solver's thread. */
 	void (*forget)(void *data, const struct digest *keys, size_t n_keys,
 		       const struct vertex *v);

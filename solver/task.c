@@ -19,15 +19,21 @@ void task_results_free(const struct solver_ops *ops, struct result **v, size_t n
 	free(v);
 }
 
-static int find(struct task *t, const struct digest *key, struct result *const *inputs)
+static int find(struct task *t, const struct digest *key, bool by_content)
 {
-	const struct cache_backend *cache = t->o->cache;
 	struct result **outputs = task_results_new(t->n_outputs);
+	const struct cache_query query = {
+		.v = t->v,
+		.key = key,
+		.by_content = by_content,
+		.inputs = t->inputs,
+		.outputs = outputs,
+		.n_outputs = t->n_outputs,
+	};
 	int r;
 
-	r = cache->find(t->o->cache_data, key, t->v, inputs, &t->found, outputs, t->n_outputs,
-			&t->err);
-	if (r < 0 || !t->found) {
+	r = t->o->cache->find(t->o->cache_data, &query, &t->answer, &t->err);
+	if (r < 0 || t->answer != CACHE_HIT) {
 		free(outputs);
 		return r;
 	}
@@ -35,15 +41,29 @@ static int find(struct task *t, const struct digest *key, struct result *const *
 	return 0;
 }
 
+static struct cache_entry entry_of(const struct task *t)
+{
+	return (struct cache_entry){
+		.v = t->v,
+		.inputs = t->inputs,
+		.parts = t->contents,
+		.outputs = t->outputs,
+		.n_outputs = t->n_outputs,
+	};
+}
+
 static int find_by_content(struct task *t)
 {
+	struct cache_entry e;
 	int r;
 
-	r = find(t, &t->content_key, t->inputs);
-	if (r < 0 || !t->found || !t->has_key)
+	r = find(t, &t->content_key, true);
+	if (r < 0 || t->answer != CACHE_HIT || !t->has_key)
 		return r;
-	return t->o->cache->link(t->o->cache_data, &t->content_key, &t->key, t->v, t->outputs,
-				 t->n_outputs, &t->err);
+	e = entry_of(t);
+	e.keys = &t->key;
+	e.n_keys = 1;
+	return t->o->cache->link(t->o->cache_data, &t->content_key, &e, &t->err);
 }
 
 static int content_of(struct task *t, size_t input, struct digest *ret, bool *ret_available)
@@ -56,34 +76,68 @@ static int content_of(struct task *t, size_t input, struct digest *ret, bool *re
 	return r < 0 ? r : 0;
 }
 
+/* Fills t->contents and with it the content key, if all of it can be told. */
+static int digest_inputs(struct task *t)
+{
+	bool all = true;
+
+	t->contents = xcalloc(t->n_inputs + 1, sizeof(*t->contents));
+	for (size_t i = 0; i < t->n_inputs; i++) {
+		struct key_part *part = &t->contents[i];
+		bool available = true;
+		int r = 0;
+
+		part->kind = KEY_PART_CONTENT;
+		if (!t->inputs[i])
+			part->kind = KEY_PART_SCRATCH;
+		else if (t->parts[i].kind == KEY_PART_CONTENT)
+			part->digest = t->parts[i].digest;
+		else
+			r = content_of(t, i, &part->digest, &available);
+		if (r < 0)
+			return r;
+		if (!available)
+			part->kind = KEY_PART_DEFINITION;
+		all = all && available;
+	}
+	if (all)
+		t->content_key = cachekey_content(&t->v->op, t->has_salt ? &t->salt : NULL,
+						  t->contents, t->n_inputs);
+	t->has_content_key = all;
+	return 0;
+}
+
 static int prepare(struct task *t)
 {
-	bool available;
-	int r;
+	int r = digest_inputs(t);
 
-	for (size_t i = 0; i < t->n_inputs; i++) {
-		if (!t->inputs[i]) {
-			t->parts[i].kind = KEY_PART_SCRATCH;
+	return r == 0 && t->has_content_key && t->find_content ? find_by_content(t) : r;
+}
+
+/* The keys of a vertex whose files were digested while they were copied. */
+static int learn_keys(struct task *t)
+{
+	int r = digest_inputs(t);
+
+	t->has_key = r == 0;
+	for (size_t i = 0; i < t->n_inputs && r == 0; i++) {
+		if (t->parts[i].kind == KEY_PART_DEFINITION)
 			continue;
-		}
-		if (t->parts[i].kind == KEY_PART_CONTENT)
-			continue;
-		r = content_of(t, i, &t->parts[i].digest, &available);
-		if (r < 0 || !available)
-			return r;
-		t->parts[i].kind = KEY_PART_CONTENT;
+		t->parts[i] = t->contents[i];
+		t->has_key = t->has_key && t->contents[i].kind != KEY_PART_DEFINITION;
 	}
-	t->content_key = cachekey_content(&t->v->op, t->parts, t->n_inputs);
-	t->has_content_key = true;
-	return t->find_content ? find_by_content(t) : 0;
+	if (t->has_key)
+		t->key = cachekey_definition(&t->v->op, t->has_salt ? &t->salt : NULL, t->parts,
+					     t->n_inputs);
+	return r;
 }
 
 static int run_and_add(struct task *t)
 {
 	int64_t start = times_monotonic_ns();
 	struct result **outputs = task_results_new(t->n_outputs);
+	struct cache_entry e;
 	struct digest keys[2];
-	size_t n_keys = 0;
 	int r;
 
 	job_start(t->job);
@@ -94,14 +148,20 @@ static int run_and_add(struct task *t)
 		return r;
 	}
 	t->outputs = outputs;
+	if (t->late)
+		r = learn_keys(t);
+	if (r < 0)
+		return r;
+	e = entry_of(t);
+	e.keys = keys;
+	e.duration_ns = times_monotonic_ns() - start;
 	if (t->has_key)
-		keys[n_keys++] = t->key;
+		keys[e.n_keys++] = t->key;
 	if (t->has_content_key)
-		keys[n_keys++] = t->content_key;
-	if (!t->o->cache || n_keys == 0)
+		keys[e.n_keys++] = t->content_key;
+	if (!t->o->cache || e.n_keys == 0)
 		return 0;
-	return t->o->cache->add(t->o->cache_data, keys, n_keys, t->v, t->inputs, t->outputs,
-				t->n_outputs, times_monotonic_ns() - start, &t->err);
+	return t->o->cache->add(t->o->cache_data, &e, &t->err);
 }
 
 static int find_again(struct task *t)
@@ -109,8 +169,8 @@ static int find_again(struct task *t)
 	int r = 0;
 
 	if (t->find_key)
-		r = find(t, &t->key, NULL);
-	if (r >= 0 && !t->found && t->find_content)
+		r = find(t, &t->key, false);
+	if (r >= 0 && t->answer != CACHE_HIT && t->find_content)
 		r = find_by_content(t);
 	return r;
 }
@@ -131,7 +191,7 @@ static int run(struct task *t)
 		return r;
 	if (waited)
 		r = find_again(t);
-	if (r >= 0 && !t->found)
+	if (r >= 0 && t->answer != CACHE_HIT)
 		r = run_and_add(t);
 	cache->unlock(t->o->cache_data, lock);
 	return r;
@@ -160,6 +220,17 @@ static void process(struct pool_item *item)
 	}
 }
 
+struct key_part *task_parts_copy(const struct key_part *parts, size_t n)
+{
+	struct key_part *copy = NULL;
+
+	if (parts && n > 0) {
+		copy = xreallocarray(NULL, n, sizeof(*copy));
+		memcpy(copy, parts, n * sizeof(*copy));
+	}
+	return copy;
+}
+
 struct task *task_new(struct solve *s, struct node *n, enum task_kind kind, struct job *job)
 {
 	struct task *t = NEW(struct task);
@@ -183,6 +254,9 @@ struct task *task_new(struct solve *s, struct node *n, enum task_kind kind, stru
 	}
 	t->has_key = n->key_state == KEY_KNOWN;
 	t->key = n->key;
+	t->has_salt = n->has_salt;
+	t->salt = n->salt;
+	t->parts = task_parts_copy(n->parts, t->n_inputs);
 	t->find_key = s->o->cache && t->has_key && !n->fresh && !n->must_run;
 	return t;
 }
@@ -192,6 +266,7 @@ void task_free(struct task *t)
 	task_results_free(t->o->ops, t->inputs, t->n_inputs);
 	task_results_free(t->o->ops, t->outputs, t->n_outputs);
 	free(t->parts);
+	free(t->contents);
 	error_free(t->err);
 	free(t);
 }

@@ -440,9 +440,17 @@ static struct {
 static int lock_key(void *data, struct job *job, const struct digest *key, void **ret_lock,
 		    bool *ret_waited, struct error **err)
 {
+	const struct vertex v = {.op = {.kind = OP_EXEC}};
+	const struct cache_entry e = {
+		.v = &v,
+		.keys = key,
+		.n_keys = 1,
+		.outputs = &other_process.adds,
+		.n_outputs = 1,
+	};
+
 	(void)job;
-	if (other_process.adds &&
-	    cache_memory_backend.add(data, key, 1, NULL, NULL, &other_process.adds, 1, 0, err) < 0)
+	if (other_process.adds && cache_memory_backend.add(data, &e, err) < 0)
 		return -ERR_INTERNAL;
 	atomic_fetch_add(&other_process.held, 1);
 	*ret_lock = &other_process;
