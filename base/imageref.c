@@ -40,23 +40,29 @@ static size_t separator(const char *s, size_t n)
 	return dashes;
 }
 
-static bool path_component_ok(const char *s, size_t n)
+/* Why the n bytes at s are no component of a path; NULL if they are one. */
+static const char *component_fault(const char *s, size_t n)
 {
 	size_t i = 0;
 
-	while (i < n && is_lower_alnum(s[i])) {
-		size_t skip;
-
-		while (i < n && is_lower_alnum(s[i]))
-			i++;
-		if (i == n)
-			return true;
-		skip = separator(s + i, n - i);
-		if (skip == 0)
-			return false;
-		i += skip;
+	if (n == 0)
+		return "is empty: a name neither begins nor ends with a slash nor has two in a row";
+	for (i = 0; i < n; i++)
+		if (!is_lower_alnum(s[i]) && !strchr("._-", s[i]))
+			return "may hold only lower-case letters, digits, '.', '_' and '-'";
+	if (!is_lower_alnum(s[0]))
+		return "must begin with a lower-case letter or a digit";
+	if (!is_lower_alnum(s[n - 1]))
+		return "must end with a lower-case letter or a digit";
+	for (i = 0; i < n; i++) {
+		if (is_lower_alnum(s[i]))
+			continue;
+		i += separator(s + i, n - i);
+		if (!is_lower_alnum(s[i]))
+			return "may separate its letters and digits by one '.', one or two '_' or "
+			       "any number of '-', and only by one of these at a time";
 	}
-	return false;
+	return NULL;
 }
 
 static int check_path(const char *path, struct error **err)
@@ -68,10 +74,11 @@ static int check_path(const char *path, struct error **err)
 			return bad(err, "repository name (%s) must be lowercase", path);
 	for (;;) {
 		size_t n = strcspn(s, "/");
+		const char *fault = component_fault(s, n);
 
-		if (!path_component_ok(s, n))
-			return bad(err, "\"%.*s\" is not a valid part of a repository name", (int)n,
-				   s);
+		if (fault)
+			return bad(err, "the part \"%.*s\" of the repository name %s", (int)n, s,
+				   fault);
 		if (!s[n])
 			return 0;
 		s += n + 1;
@@ -129,16 +136,21 @@ static bool host_ok(const char *host)
 	}
 }
 
-static bool tag_ok(const char *s)
+/* Why s is no tag; NULL if it is one. */
+static const char *tag_fault(const char *s)
 {
 	size_t n = strlen(s);
 
-	if (n == 0 || n > TAG_MAX_LENGTH || s[0] == '.' || s[0] == '-')
-		return false;
+	if (n == 0)
+		return "is empty";
+	if (n > TAG_MAX_LENGTH)
+		return "is longer than 128 characters";
+	if (s[0] == '.' || s[0] == '-')
+		return "must begin with a letter, a digit or '_'";
 	for (size_t i = 0; i < n; i++)
 		if (!isalnum((unsigned char)s[i]) && !strchr("_.-", s[i]))
-			return false;
-	return true;
+			return "may hold only letters, digits, '_', '.' and '-'";
+	return NULL;
 }
 
 /* Is the text before the first slash a host? By docker's rule: it holds a dot or a colon, is
@@ -184,20 +196,29 @@ static int parse(const char *text, struct imageref *r, struct error **err)
 {
 	_cleanup_free_ char *name = xstrdup(text);
 	char *at = strchr(name, '@'), *colon, *slash;
+	const char *fault;
 	int ret;
+
+	if (strstr(name, "://"))
+		return bad(err, "a name is no URL: leave out \"%.*s\"",
+			   (int)(strstr(name, "://") + 3 - name), name);
 
 	if (at) {
 		*at = '\0';
 		if (digest_parse(at + 1, &r->digest) < 0)
-			return bad(err, "\"%s\" is not a sha256 digest", at + 1);
+			return bad(
+				err,
+				"the digest \"%s\" must be \"sha256:\" and 64 hexadecimal digits",
+				at + 1);
 		r->has_digest = true;
 	}
 	slash = strrchr(name, '/');
 	colon = strrchr(slash ? slash : name, ':');
 	if (colon) {
 		*colon = '\0';
-		if (!tag_ok(colon + 1))
-			return bad(err, "\"%s\" is not a valid tag", colon + 1);
+		fault = tag_fault(colon + 1);
+		if (fault)
+			return bad(err, "the tag \"%s\" %s", colon + 1, fault);
 		r->tag = xstrdup(colon + 1);
 	} else if (!r->has_digest) {
 		r->tag = xstrdup("latest");
@@ -212,7 +233,10 @@ static int parse(const char *text, struct imageref *r, struct error **err)
 	if (ret < 0)
 		return ret;
 	if (!host_ok(r->host))
-		return bad(err, "\"%s\" is not a valid registry host", r->host);
+		return bad(err,
+			   "\"%s\" is no registry: want a host name or address, and a number after "
+			   "a ':'",
+			   r->host);
 	if (strlen(r->host) + 1 + strlen(r->path) > NAME_MAX_LENGTH)
 		return bad(err, "repository name must not be more than %d characters",
 			   NAME_MAX_LENGTH);

@@ -65,20 +65,25 @@ static void bad_references_name_the_rule_they_break(void **state)
 		{"", "empty"},
 		{"App", "must be lowercase"},
 		{"ghcr.io/App", "must be lowercase"},
-		{"app:", "not a valid tag"},
-		{"app:.x", "not a valid tag"},
-		{"app:a b", "not a valid tag"},
-		{"app@sha256:12", "not a sha256 digest"},
-		{"a//b", "not a valid part"},
-		{"a/", "not a valid part"},
-		{"a..b", "not a valid part"},
-		{"a___b", "not a valid part"},
-		{"-a", "not a valid part"},
-		{"a-", "not a valid part"},
-		{"a b", "not a valid part"},
-		{"-bad.host/a", "not a valid registry host"},
-		{"host.x:port/a", "not a valid registry host"},
-		{"[::1/a", "not a valid"},
+		{"app:", "the tag \"\" is empty"},
+		{"app:.x", "the tag \".x\" must begin with"},
+		{"app:a b", "the tag \"a b\" may hold only"},
+		{"app@sha256:12", "the digest \"sha256:12\" must be"},
+		{"a//b", "the part \"\" of the repository name is empty"},
+		{"a/", "is empty"},
+		{":x", "is empty"},
+		{"a..b", "only by one of these at a time"},
+		{"a.-b", "only by one of these at a time"},
+		{"a___b", "only by one of these at a time"},
+		{"-a", "must begin with"},
+		{"a/_b", "the part \"_b\" of the repository name must begin with"},
+		{"a-", "must end with"},
+		{"a b", "may hold only lower-case"},
+		{"\xc3\xa9", "may hold only lower-case"},
+		{"http://a/b", "a name is no URL: leave out \"http://\""},
+		{"-bad.host/a", "\"-bad.host\" is no registry"},
+		{"host.x:port/a", "\"host.x:port\" is no registry"},
+		{"[::1/a", "\"[::1\" is no registry"},
 		{HEX, "64-byte hexadecimal"},
 	};
 
@@ -105,6 +110,22 @@ static void a_name_longer_than_the_grammar_allows_is_refused(void **state)
 	assert_non_null(strstr(error_text(err), "more than 255"));
 }
 
+static void a_tag_has_at_most_128_characters(void **state)
+{
+	_cleanup_(error_freep) struct error *err = NULL;
+	struct imageref r = IMAGEREF_INIT;
+	char text[2 + 129 + 1] = "a:";
+
+	(void)state;
+	memset(text + 2, 'T', 129);
+	assert_int_equal(imageref_parse(text, &r, &err), -ERR_INVALID);
+	assert_non_null(strstr(error_text(err), "longer than 128"));
+	text[2 + 128] = '\0';
+	assert_int_equal(imageref_parse(text, &r, NULL), 0);
+	assert_int_equal(strlen(r.tag), 128);
+	imageref_release(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -114,6 +135,7 @@ int main(void)
 		cmocka_unit_test(separators_within_a_path_are_allowed_as_the_grammar_says),
 		cmocka_unit_test(bad_references_name_the_rule_they_break),
 		cmocka_unit_test(a_name_longer_than_the_grammar_allows_is_refused),
+		cmocka_unit_test(a_tag_has_at_most_128_characters),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
