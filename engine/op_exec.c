@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/times.h"
+#include "engine/log_limit.h"
 #include "engine/sandbox.h"
 #include "engine/step_mounts.h"
 #include "engine/users.h"
@@ -122,6 +124,11 @@ static void log_to_job(void *data, int stream, const void *bytes, size_t n)
 		job_log(data, stream, bytes, n);
 }
 
+static void log_some(void *data, int stream, const void *bytes, size_t n)
+{
+	log_limit_write(data, stream, bytes, n, times_monotonic_ns());
+}
+
 static int process_failed(const struct op_exec *op, int status, struct error **err)
 {
 	_cleanup_buf_ struct buf args = BUF_INIT;
@@ -143,12 +150,17 @@ static int run(const struct exec_options *o, const struct op_exec *op, struct re
 {
 	struct step_mounts mounts = STEP_MOUNTS_INIT;
 	struct exec_network network = {0};
+	struct log_limit log;
 	int status = 0, r = join_network(o, op, job, p, &network, err);
 
+	log_limit_init(&log, log_to_job, job);
 	if (r == 0)
 		r = step_mounts_add(o, op, inputs, n_inputs, job, p, &mounts, ret_hollow, err);
 	if (r == 0)
-		r = sandbox_run(p, log_to_job, job, job ? job_cancel(job) : NULL, &status, err);
+		r = sandbox_run(p, log_some, &log, job ? job_cancel(job) : NULL, &status, err);
+	if (r == 0 && status != 0)
+		log_limit_flush(&log);
+	log_limit_release(&log);
 	exec_network_leave(o->env, &network);
 	step_mounts_release(&mounts);
 	return r == 0 && status != 0 ? process_failed(op, status, err) : r;
