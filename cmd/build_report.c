@@ -44,7 +44,7 @@ void build_report_warnings(const struct df_lint *lint)
 
 int build_report_error(const struct df_file *file, int r, struct error **err)
 {
-	const char *hint = error_hint_text(*err);
+	const char *hint = session_hint(*err);
 	_cleanup_buf_ struct buf b = BUF_INIT;
 	int status = r == -ERR_CANCELED ? EXIT_INTERRUPTED : EXIT_FAILED;
 

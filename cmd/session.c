@@ -74,9 +74,18 @@ struct cancel *session_cancel(void)
 	return &interrupt;
 }
 
+const char *session_hint(const struct error *err)
+{
+	const char *hint = error_hint_text(err);
+
+	if (!hint && error_code(err) == ERR_NOSPACE)
+		hint = "free some space, or let kiln do so with: kiln prune";
+	return hint;
+}
+
 int session_fail(int r, struct error **err)
 {
-	const char *hint = error_hint_text(*err);
+	const char *hint = session_hint(*err);
 	int status = r == -ERR_CANCELED ? EXIT_INTERRUPTED : EXIT_FAILED;
 
 	fprintf(stderr, "ERROR: %s\n", error_text(*err));
@@ -144,7 +153,7 @@ int session_find_image(struct store *s, const char *what, struct image *ret, cha
 			error_free(*err);
 			*err = TAKE_PTR(bad_name);
 		}
-		return -ERR_INVALID;
+		return error_wrap(err, -ERR_INVALID, "invalid image name \"%s\"", what);
 	}
 	return error_new(err, ERR_NOTFOUND, 0, "no such image: %s", what);
 }

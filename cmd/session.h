@@ -20,6 +20,8 @@ int session_open_store(struct store **ret, struct error **err);
 /* Ctrl-C, SIGTERM and SIGHUP set the returned switch; a second one ends the process at once. */
 struct cancel *session_cancel(void);
 
+/* What to do about the error: its own hint, or one that holds for all of its kind. NULL if none. */
+const char *session_hint(const struct error *err);
 /* Prints "ERROR: text" and the hint to stderr and returns the exit status for r. Frees *err. */
 int session_fail(int r, struct error **err);
 /* The same for wrong usage: "kiln NAME: text", status 2. */
