@@ -242,7 +242,10 @@ static int denied(const struct auth_server *server, const char *why, struct erro
 {
 	int r = error_new(err, ERR_DENIED, 0, "access denied: %s", why);
 
-	return error_hint(err, r, "kiln login %s", server->host);
+	return error_hint(err, r,
+			  "a user and password for %s are taken from ~/.docker/config.json, as "
+			  "'docker login' leaves them",
+			  server->host);
 }
 
 static void add_param(struct buf *b, const char *name, const char *value)

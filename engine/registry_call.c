@@ -165,13 +165,17 @@ static int status_error(const struct server *s, const struct registry_call *call
 		r = error_new(err, ERR_DENIED, 0,
 			      "%s: registry %s denies access, or it does not exist (%d%s%s)",
 			      call->what, s->host, resp->status, comma, b.p);
-		return error_hint(err, r, "kiln login %s", s->host);
+		return error_hint(err, r,
+				  "check the name; a user and password for %s are taken from "
+				  "~/.docker/config.json, as 'docker login' leaves them",
+				  s->host);
 	case 429:
 		r = error_new(err, ERR_UNAVAILABLE, 0,
 			      "%s: registry %s allows no more requests%s%s", call->what, s->host,
 			      comma, b.p);
-		return error_hint(err, r, "wait, or log in for a higher limit: kiln login %s",
-				  s->host);
+		return error_hint(err, r,
+				  "wait; a registry often allows more to users, whose password is "
+				  "taken from ~/.docker/config.json");
 	default:
 		return error_new(err, resp->status >= 500 ? ERR_UNAVAILABLE : ERR_INVALID, 0,
 				 "%s: registry %s answers %d%s%s", call->what, s->host,

@@ -233,7 +233,7 @@ static void without_credentials_the_hint_is_to_log_in(void **state)
 	credentials(NULL, NULL);
 	open_fixture(&f);
 	assert_int_equal(registry_manifest_get(f.reg, &f.ref, NULL, &f.m, &f.err), -ERR_DENIED);
-	assert_non_null(strstr(error_hint_text(f.err), "kiln login 127.0.0.1:"));
+	assert_non_null(strstr(error_hint_text(f.err), "password for 127.0.0.1:"));
 	close_fixture(&f);
 }
 
