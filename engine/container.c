@@ -103,18 +103,21 @@ static int add_volume(const char *text, struct sandbox_plan *p, struct error **e
 	int r;
 
 	if (!colon || colon == text)
-		return error_new(err, ERR_UNSUPPORTED, 0,
+		return error_new(err, ERR_INVALID, 0,
 				 "volume '%s': want HOST-PATH:CONTAINER-PATH[:ro]", text);
 	host = xstrndup(text, (size_t)(colon - text));
 	if (host[0] != '/' && host[0] != '.')
 		return error_new(err, ERR_UNSUPPORTED, 0,
-				 "volume '%s': named volumes; give a path, as in ./%s", text, host);
+				 "volume '%s': named volumes are not supported; give a path, as in "
+				 "./%s",
+				 text, host);
 	options = strchr(colon + 1, ':');
 	dest = xstrndup(colon + 1, options ? (size_t)(options - colon - 1) : strlen(colon + 1));
 	if (options && strcmp(options, ":ro") == 0)
 		flags |= WIRE_MOUNT_READONLY;
 	else if (options && strcmp(options, ":rw") != 0)
-		return error_new(err, ERR_UNSUPPORTED, 0, "volume '%s': the option '%s'", text,
+		return error_new(err, ERR_UNSUPPORTED, 0,
+				 "volume '%s': unknown option '%s', want ro or rw", text,
 				 options + 1);
 	if (dest[0] != '/')
 		return error_new(err, ERR_INVALID, 0,
@@ -141,7 +144,14 @@ static int make_plan(const struct container_options *o, const char *dir, struct 
 	p->scratch = xasprintf("%s/scratch", dir);
 	if (mkdir(p->upper, 0755) < 0 || mkdir(p->scratch, 0700) < 0)
 		return error_new(err, ERR_IO, errno, "make directories in '%s'", dir);
+	for (size_t i = 0; i < o->environment.n; i++)
+		if (!*o->environment.v[i] || *o->environment.v[i] == '=')
+			return error_new(err, ERR_INVALID, 0, "invalid environment variable: '%s'",
+					 o->environment.v[i]);
 	exec_plan_layers(o->store, o->layers, o->n_layers, &p->lowers);
+	if (workdir && *workdir && *workdir != '/' && o->workdir)
+		return error_new(err, ERR_INVALID, 0,
+				 "the working directory '%s' is not an absolute path", workdir);
 	p->cwd = path_resolve("/", workdir && *workdir ? workdir : "/");
 	p->hostname = o->hostname ? xstrdup(o->hostname) : random_name();
 	if (o->tty)
