@@ -28,22 +28,42 @@ static bool is_http(const char *name)
 	return name && (strncmp(name, "http://", 7) == 0 || strncmp(name, "https://", 8) == 0);
 }
 
-static int open_context_dir(struct build_input *in, const char *path, struct error **err)
+int build_input_check(const struct build_options *o, struct error **err)
 {
+	const char *path = o->context;
+	struct giturl git = {0};
 	struct stat st;
 	int r;
 
-	if (stat(path, &st) < 0 && errno == ENOENT)
-		return error_new(err, ERR_NOTFOUND, 0,
-				 "unable to prepare context: path \"%s\" not found", path);
-	in->context_dir = realpath(path, NULL);
-	if (!in->context_dir)
+	if (is_stdin(path) && is_stdin(o->dockerfile))
+		return error_new(err, ERR_INVALID, 0,
+				 "invalid argument: can't use stdin for both build context and "
+				 "dockerfile");
+	r = giturl_parse_context(path, &git, err);
+	giturl_release(&git);
+	if (r != 0 || is_stdin(path) || is_http(path))
+		return r < 0 ? r : 0;
+	if (stat(path, &st) < 0)
+		return errno == ENOENT
+			       ? error_new(err, ERR_NOTFOUND, 0,
+					   "unable to prepare context: path \"%s\" not found", path)
+			       : error_new(err, ERR_IO, errno, "unable to prepare context: '%s'",
+					   path);
+	if (access(path, S_ISDIR(st.st_mode) ? R_OK | X_OK : R_OK) < 0)
 		return error_new(err, ERR_IO, errno, "unable to prepare context: '%s'", path);
 	if (S_ISDIR(st.st_mode))
 		return 0;
 	r = error_new(err, ERR_INVALID, 0,
 		      "unable to prepare context: '%s' is a file, not a directory", path);
 	return error_hint(err, r, "name the Dockerfile with -f and its folder as the context");
+}
+
+static int open_context_dir(struct build_input *in, const char *path, struct error **err)
+{
+	in->context_dir = realpath(path, NULL);
+	if (!in->context_dir)
+		return error_new(err, ERR_IO, errno, "unable to prepare context: '%s'", path);
+	return 0;
 }
 
 /* --- Contexts that come as a stream --- */
@@ -96,10 +116,6 @@ static int load_context(struct build_input *in, const struct build_options *o, s
 	struct giturl git = {0};
 	int r;
 
-	if (is_stdin(context) && is_stdin(o->dockerfile))
-		return error_new(err, ERR_INVALID, 0,
-				 "invalid argument: can't use stdin for both build context and "
-				 "dockerfile");
 	r = giturl_parse_context(context, &git, err);
 	giturl_release(&git);
 	if (r > 0)

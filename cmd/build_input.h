@@ -17,6 +17,8 @@ struct build_input {
 	struct digest step;    /* of the step that loaded the Dockerfile; its warnings go there */
 };
 
+/* Is there a context? Asked before anything is shown. */
+int build_input_check(const struct build_options *o, struct error **err);
 /* Adds the context "context" to the engine. */
 int build_input_load(struct build_input *in, const struct build_options *o, struct engine *e,
 		     const struct progress *progress, struct error **err);

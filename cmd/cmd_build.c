@@ -241,10 +241,14 @@ static int finish(struct build *b, int r, struct error **err)
 
 static int build(struct build *b, struct error **err)
 {
-	int r = session_open_store(&b->store, err);
+	int r = build_input_check(&b->options, err);
 
-	if (r < 0)
+	if (r == 0)
+		r = session_open_store(&b->store, err);
+	if (r < 0) {
+		(void)error_wrap(err, r, "failed to build");
 		return session_fail(r, err);
+	}
 	b->cancel = session_cancel();
 	r = display_open(b->options.display, &b->display, err);
 	if (r < 0)
