@@ -258,16 +258,51 @@ static int copy_git(struct copying *p, struct giturl *git, struct error **err)
 	return 0;
 }
 
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* Reads %XX in place; false where that is malformed or stands for NUL. */
+static bool unescape(char *s)
+{
+	char *to = s;
+
+	for (; *s; s++) {
+		int high, low;
+
+		if (*s != '%') {
+			*to++ = *s;
+			continue;
+		}
+		high = hex_digit(s[1]);
+		low = high < 0 ? -1 : hex_digit(s[2]);
+		if (low < 0 || high + low == 0)
+			return false;
+		*to++ = (char)(high * 16 + low);
+		s += 2;
+	}
+	*to = '\0';
+	return true;
+}
+
 /* The last part of the URL's path. */
 static const char *url_filename(struct arena *a, const char *url)
 {
-	const char *path = strchr(strstr(url, "://") + 3, '/');
-	_cleanup_free_ char *clean = NULL;
+	const char *path = strpbrk(strstr(url, "://") + 3, "/?#");
+	_cleanup_free_ char *clean = NULL, *plain = NULL;
 	const char *base;
 
-	if (!path)
+	if (!path || *path != '/')
 		return "__unnamed__";
-	clean = path_rooted(arena_strndup(a, path, strcspn(path, "?#")));
+	plain = xstrndup(path, strcspn(path, "?#"));
+	if (!unescape(plain))
+		return "__unnamed__";
+	clean = path_rooted(plain);
 	base = path_base(clean);
 	return *base ? arena_strdup(a, base) : "__unnamed__";
 }

@@ -374,6 +374,36 @@ static void add_tells_archives_urls_and_repositories_apart(void **state)
 	release(&b);
 }
 
+static void a_url_s_path_names_the_file(void **state)
+{
+	static const struct {
+		const char *url, *name;
+	} cases[] = {
+		{"http://h.example/d/f.txt", "f.txt"},
+		{"http://h.example/d/", "d"},
+		{"http://h.example/a%20b%2Fc%2b", "c+"},
+		{"http://h.example/../..", "__unnamed__"},
+		{"http://h.example/%2e%2e", "__unnamed__"},
+		{"http://h.example/", "__unnamed__"},
+		{"http://h.example?x=/y", "__unnamed__"},
+		{"http://h.example/a%zz", "__unnamed__"},
+		{"http://h.example/a%", "__unnamed__"},
+		{"http://h.example/a%00b", "__unnamed__"},
+		{"http://h.example/%e4", "\xe4"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char *text = xasprintf("FROM busybox\nADD %s /c/\n", cases[i].url);
+		struct build b = {0};
+
+		compile_ok(&b, text);
+		assert_string_equal(attr(find(&b, "ADD"), "http.filename"), cases[i].name);
+		release(&b);
+		free(text);
+	}
+}
+
 static void named_contexts_stand_for_stages_and_images(void **state)
 {
 	static const struct named_context contexts[] = {
@@ -613,6 +643,7 @@ int main(void)
 		cmocka_unit_test(parents_keep_the_path_from_the_pivot_on),
 		cmocka_unit_test(heredocs_become_files),
 		cmocka_unit_test(add_tells_archives_urls_and_repositories_apart),
+		cmocka_unit_test(a_url_s_path_names_the_file),
 		cmocka_unit_test(named_contexts_stand_for_stages_and_images),
 		cmocka_unit_test(triggers_of_a_base_image_run_first_and_may_need_more_images),
 		cmocka_unit_test(no_cache_marks_the_steps_of_the_named_stages),
