@@ -24,7 +24,8 @@ static int verify(struct error **err)
 	if (r < 0)
 		return r;
 	size = times_human_size(n.bytes);
-	printf("%zu blobs and %zu layers, %s: %zu damaged\n", n.blobs, n.layers, size, n.damaged);
+	printf("%zu blobs, %zu layers and %zu cache records, %s: %zu damaged\n", n.blobs, n.layers,
+	       n.records, size, n.damaged);
 	if (n.damaged == 0)
 		return 0;
 	r = error_new(err, ERR_CORRUPT, 0, "%zu objects of the store were damaged", n.damaged);

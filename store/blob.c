@@ -13,6 +13,7 @@
 #include "store/db.h"
 #include "store/durable.h"
 #include "store/internal.h"
+#include "store/space.h"
 
 enum { HASH_CHUNK = 1 << 17 };
 
@@ -83,7 +84,10 @@ static int hold(struct store *s, const struct digest *digest, struct blob_row *r
 static void drop(struct store *s, const struct digest *digest)
 {
 	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
+	char text[DIGEST_TEXT];
 
+	store_notice(s, "blob %s in the store is damaged: it is made or fetched again",
+		     digest_format(digest, text));
 	lease_forget_blob(s, digest);
 	if (db_begin(s->db, DB_WRITE, &tx, NULL) == 0 &&
 	    db_run(&tx, NULL, "DELETE FROM blob WHERE digest = ?", "d", digest) == 0)
@@ -271,7 +275,9 @@ int blob_writer_open(struct store *s, struct blob_writer **ret, struct error **e
 	struct blob_writer *w;
 	int fd, r;
 
-	r = store_tmp_name(s, &tmp, err);
+	r = space_reserve(s, 0, err);
+	if (r == 0)
+		r = store_tmp_name(s, &tmp, err);
 	if (r < 0)
 		return r;
 	fd = openat(s->dirfd, tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -338,8 +344,8 @@ static int publish(struct blob_writer *w, const struct digest *digest, struct er
 			return r;
 		free(TAKE_PTR(w->tmp));
 		r = db_run(&tx, err,
-			   "INSERT OR REPLACE INTO blob (digest, size, boot, created) VALUES (?, "
-			   "?, ?, ?)",
+			   "INSERT INTO blob (digest, size, boot, created) VALUES (?1, ?2, ?3, ?4)"
+			   " ON CONFLICT (digest) DO UPDATE SET size = ?2, boot = ?3, created = ?4",
 			   "diti", digest, (int64_t)w->size, durable_boot(), times_now_ns());
 		if (r < 0)
 			return r;
@@ -367,7 +373,9 @@ int blob_writer_commit(struct blob_writer *w, const struct digest *expect, struc
 	if (expect && !digest_equal(expect, &digest))
 		return error_new(err, ERR_CORRUPT, 0, "blob has digest %s, expected %s",
 				 digest_format(&digest, got), digest_format(expect, want));
-	r = publish(w, &digest, err);
+	r = space_reserve(w->s, w->size, err);
+	if (r == 0)
+		r = publish(w, &digest, err);
 	if (r < 0)
 		return error_wrap(err, r, "store blob %s", digest_format(&digest, got));
 	if (ret)

@@ -7,8 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/map.h"
-#include "base/vec.h"
+#include "store/cache_usage.h"
 #include "store/db.h"
 #include "store/internal.h"
 
@@ -57,89 +56,133 @@ uint64_t store_disk_usage(struct store *s, const char *path)
 void du_record_release(struct du_record *r)
 {
 	free(r->description);
+	free(r->type);
 	*r = (struct du_record){0};
 }
 
-static void add_to_totals(struct map *seen, const struct du_record *r, struct du_totals *t)
+static void describe(const struct usage_record *rec, struct du_record *ret)
 {
-	void **slot = map_put(seen, &r->layer, sizeof(r->layer));
+	const struct usage_layer *top = rec->n_layers ? rec->chain[rec->n_layers - 1] : NULL;
+	const struct usage_layer *below = rec->n_layers > 1 ? rec->chain[rec->n_layers - 2] : NULL;
 
-	if (*slot || r->layer == 0)
-		return;
-	*slot = seen;
+	*ret = (struct du_record){
+		.id = rec->id,
+		.description = xstrdup(rec->description),
+		.type = xstrdup(rec->type),
+		.size = rec->bytes,
+		.created = rec->created,
+		.last_used = rec->last_used,
+		.uses = rec->uses,
+	};
+	ret->reclaimable = true;
+	if (top) {
+		ret->layer = top->id;
+		ret->shared = top->image || top->below > 0;
+		ret->in_use = top->in_use;
+		ret->reclaimable = !top->image && !top->in_use;
+	}
+	if (below) {
+		ret->parent_layer = below->id;
+		ret->parent = below->owner ? below->owner->id : 0;
+	}
+}
+
+static void add_to_totals(const struct du_record *r, struct du_totals *t)
+{
 	t->total += r->size;
 	*(r->shared ? &t->shared : &t->private_) += r->size;
-	if (!r->shared && !r->in_use)
+	if (r->reclaimable)
 		t->reclaimable += r->size;
 }
 
-/* The topmost layer is what a record added; the one below is its parent. A layer that images name,
- * or records with another topmost layer, is shared. */
-static const char du_sql[] =
-	"WITH top AS (SELECT record, max(position) AS position FROM record_layer GROUP BY record)"
-	" SELECT r.id, r.description, r.created, r.last_used, r.uses,"
-	"  coalesce(own.layer, 0), coalesce(max(l.size, coalesce(l.blob_size, 0)), 0),"
-	"  coalesce((SELECT layer FROM record_layer p WHERE p.record = r.id"
-	"   AND p.position = top.position - 1), 0),"
-	"  EXISTS (SELECT 1 FROM image_layer i WHERE i.layer = own.layer) OR"
-	"  EXISTS (SELECT 1 FROM record_layer o JOIN top t2 ON t2.record = o.record"
-	"   WHERE o.layer = own.layer AND o.position < t2.position),"
-	"  EXISTS (SELECT 1 FROM lease_layer x JOIN lease ON lease.id = x.lease"
-	"   WHERE x.layer = own.layer AND lease.name <> ?)"
-	" FROM record r LEFT JOIN top ON top.record = r.id"
-	" LEFT JOIN record_layer own ON own.record = r.id AND own.position = top.position"
-	" LEFT JOIN layer l ON l.id = own.layer"
-	" ORDER BY r.last_used, r.id";
+static int load(struct store *s, struct cache_usage *ret, uint64_t *ret_blobs, struct error **err)
+{
+	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
+	int64_t blobs = 0;
+	int r = db_begin(s->db, DB_READ, &tx, err);
+
+	if (r == 0)
+		r = cache_usage_load(s, &tx, true, ret, err);
+	if (r == 0)
+		r = db_get_i64(&tx, &blobs, 0, err, "SELECT coalesce(sum(size), 0) FROM blob", "");
+	*ret_blobs = (uint64_t)blobs;
+	return r;
+}
 
 int store_du(struct store *s, struct du_record **ret, size_t *ret_n, struct du_totals *ret_totals,
 	     struct error **err)
 {
-	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
-	VEC(struct du_record) records = {0};
+	struct cache_usage u = CACHE_USAGE_INIT;
 	struct du_totals totals = {0};
-	struct map seen = MAP_INIT;
-	struct sqlite3_stmt *q = NULL;
-	char lease[LEASE_NAME + 1];
-	int64_t blobs = 0;
-	int r;
+	struct du_record *records;
+	int r = load(s, &u, &totals.blobs, err);
 
-	pthread_mutex_lock(&s->mutex);
-	memcpy(lease, s->lease.name, sizeof(lease));
-	pthread_mutex_unlock(&s->mutex);
-	r = db_begin(s->db, DB_READ, &tx, err);
-	if (r < 0)
+	if (r < 0) {
+		cache_usage_release(&u);
 		return r;
-	r = db_query(&tx, &q, err, du_sql, "t", lease);
-	while (r == 0 && (r = db_step(&tx, q, err)) > 0) {
-		struct du_record d = {
-			.id = db_col_i64(q, 0),
-			.description = db_col_text(q, 1),
-			.created = db_col_i64(q, 2),
-			.last_used = db_col_i64(q, 3),
-			.uses = db_col_i64(q, 4),
-			.layer = db_col_i64(q, 5),
-			.size = (uint64_t)db_col_i64(q, 6),
-			.parent_layer = db_col_i64(q, 7),
-			.shared = db_col_i64(q, 8) != 0,
-			.in_use = db_col_i64(q, 9) != 0,
-		};
+	}
+	totals.store = u.total;
+	records = xcalloc(u.records.n + 1, sizeof(*records));
+	for (size_t i = 0; i < u.records.n; i++) {
+		describe(&u.records.v[i], &records[i]);
+		add_to_totals(&records[i], &totals);
+	}
+	*ret = records;
+	*ret_n = u.records.n;
+	*ret_totals = totals;
+	cache_usage_release(&u);
+	return 0;
+}
 
-		vec_push(&records, d);
-		add_to_totals(&seen, &d, &totals);
+/* Every row's text, as a line. */
+static int add_lines(struct db_tx *tx, struct strv *ret, struct error **err, const char *sql,
+		     int64_t id)
+{
+	struct sqlite3_stmt *q = NULL;
+	int r = db_query(tx, &q, err, sql, "i", id);
+
+	while (r == 0 && (r = db_step(tx, q, err)) > 0) {
+		strv_push_take(ret, db_col_text(q, 0));
 		r = 0;
 	}
+	return r;
+}
+
+static const char why_images[] =
+	"SELECT DISTINCT 'image ' || coalesce((SELECT group_concat(name, ', ') FROM tag"
+	" WHERE tag.manifest = i.manifest), 'sha256:' || lower(hex(image.config)))"
+	" FROM image_layer i JOIN image ON image.manifest = i.manifest"
+	" WHERE i.layer IN (SELECT layer FROM record_layer WHERE record = ?1)";
+
+static const char why_records[] =
+	"SELECT DISTINCT 'record ' || r.id || ': ' || r.description FROM record_layer o"
+	" JOIN record r ON r.id = o.record WHERE o.record <> ?1 AND o.layer ="
+	" (SELECT layer FROM record_layer WHERE record = ?1 ORDER BY position DESC LIMIT 1)"
+	" ORDER BY r.id";
+
+static const char why_leases[] =
+	"SELECT DISTINCT lease.name FROM lease_layer l JOIN lease ON lease.id = l.lease"
+	" WHERE l.layer IN (SELECT layer FROM record_layer WHERE record = ?1)";
+
+int store_why(struct store *s, int64_t id, struct strv *ret, struct error **err)
+{
+	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
+	_cleanup_strv_ struct strv leases = {0};
+	int64_t there;
+	int r = db_begin(s->db, DB_READ, &tx, err);
+
 	if (r == 0)
-		r = db_get_i64(&tx, &blobs, 0, err, "SELECT coalesce(sum(size), 0) FROM blob", "");
-	map_release(&seen, NULL);
-	if (r < 0) {
-		for (size_t i = 0; i < records.n; i++)
-			du_record_release(&records.v[i]);
-		vec_release(&records);
+		r = db_get_i64(&tx, &there, 0, err, "SELECT id FROM record WHERE id = ?", "i", id);
+	if (r < 0)
 		return r;
-	}
-	totals.blobs = (uint64_t)blobs;
-	*ret = records.v;
-	*ret_n = records.n;
-	*ret_totals = totals;
-	return 0;
+	if (there == 0)
+		return error_new(err, ERR_NOTFOUND, 0, "there is no cache record %lld",
+				 (long long)id);
+	r = add_lines(&tx, ret, err, why_images, id);
+	if (r == 0)
+		r = add_lines(&tx, &leases, err, why_leases, id);
+	for (size_t i = 0; i < leases.n; i++)
+		if (lease_alive(s, leases.v[i]))
+			strv_pushf(ret, "a running command (lease %s)", leases.v[i]);
+	return r < 0 ? r : add_lines(&tx, ret, err, why_records, id);
 }

@@ -16,6 +16,7 @@
 #include "store/gc_sweep.h"
 #include "store/internal.h"
 #include "store/mounts.h"
+#include "store/statindex.h"
 
 void gc_result_release(struct gc_result *r)
 {
@@ -145,7 +146,19 @@ static int sweep_orphan_blobs(struct store *s, struct db_tx *tx, struct strv *tr
 	return r;
 }
 
-static int collect(struct store *s, struct gc_result *result, struct error **err)
+/* A context that was not built for this long has its files hashed again. */
+#define STATINDEX_AGE INT64_C(5184000000000000) /* 60 days */
+
+static int note_collection(struct db_tx *tx, struct error **err)
+{
+	_cleanup_free_ char *now = times_rfc3339(times_now_ns());
+
+	return db_run(tx, err,
+		      "INSERT OR REPLACE INTO meta (name, value) VALUES ('last_full_gc', ?)", "t",
+		      now);
+}
+
+static int collect(struct store *s, bool full, struct gc_result *result, struct error **err)
 {
 	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
 	_cleanup_strv_ struct strv trash = {0};
@@ -164,10 +177,12 @@ static int collect(struct store *s, struct gc_result *result, struct error **err
 	r = drop_dead_leases(s, &tx, err);
 	if (r == 0)
 		r = gc_sweep(s, &tx, result, &trash, err);
-	if (r == 0)
+	if (r == 0 && full)
 		r = sweep_orphan_layers(s, &tx, &trash, err);
-	if (r == 0)
+	if (r == 0 && full)
 		r = sweep_orphan_blobs(s, &tx, &trash, err);
+	if (r == 0 && full)
+		r = note_collection(&tx, err);
 	if (r == 0)
 		r = db_commit(&tx, err);
 	/* After a failure the rows are back and their files are not: those are misses from now on,
@@ -177,10 +192,18 @@ static int collect(struct store *s, struct gc_result *result, struct error **err
 	return r < 0 ? r : remove_leavings(s, &result->bytes, err);
 }
 
+int gc_collect(struct store *s, struct gc_result *result, struct error **err)
+{
+	return collect(s, false, result, err);
+}
+
 int store_gc(struct store *s, struct gc_result *ret, struct error **err)
 {
 	struct gc_result result = {0};
-	int r = collect(s, &result, err);
+	int r = collect(s, true, &result, err);
+
+	if (r == 0)
+		statindex_prune(s, times_now_ns() - STATINDEX_AGE);
 
 	if (r == 0)
 		r = durable_sync(s, err);

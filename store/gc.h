@@ -12,10 +12,10 @@
 #include "store/store.h"
 
 struct gc_result {
-	uint64_t bytes;	    /* freed on disk, as far as known */
-	int64_t *records;   /* ids of removed cache records; owned */
+	uint64_t bytes;	  /* freed on disk, as far as known */
+	int64_t *records; /* ids of removed cache records; owned */
 	size_t n_records;
-	int64_t *layers;    /* ids of removed layers; owned */
+	int64_t *layers; /* ids of removed layers; owned */
 	size_t n_layers;
 	size_t n_blobs;
 	struct strv mounts; /* ids of removed cache mounts */
@@ -27,14 +27,23 @@ void gc_result_release(struct gc_result *r);
 int store_gc(struct store *s, struct gc_result *ret, struct error **err);
 
 struct prune_options {
-	bool all;	       /* every record, else only what the two below say */
-	int64_t unused_since;  /* ns since the epoch: records last used before; 0: no age limit */
-	bool limit_storage;    /* remove records, least recently used first, until no more than ... */
-	uint64_t keep_storage; /* ... this many bytes of layers remain in use by records */
-	bool mounts;	       /* cache mounts too, by the same rules of age */
+	bool all;	      /* every record, else only what the next says */
+	int64_t unused_since; /* ns since the epoch: records last used before; 0: no age limit */
+	const char *type;     /* only records of this type (struct du_record); NULL: any */
+	bool mounts;	      /* cache mounts too, by the same rules */
+
+	/* By size: records go, the least worth keeping first (docs/cache.md), until the cache takes
+	 * no more than keep_storage, or max_used_space, or leaves min_free_space of the file system
+	 * free. 0: no such limit, but for keep_storage with limit_storage. keep_storage is also
+	 * what the other two leave in any case. */
+	bool limit_storage;
+	uint64_t keep_storage, max_used_space, min_free_space;
+
+	bool dry_run; /* only tell what would go: `ret` is filled, bytes are estimated */
 };
 
-/* Drops cache records by the options, then collects. Layers of images and of running builds stay. */
+/* Drops cache records by the options, then collects. What images, running builds and records that
+ * stay need, stays. */
 int store_prune(struct store *s, const struct prune_options *options, struct gc_result *ret,
 		struct error **err);
 

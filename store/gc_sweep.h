@@ -11,6 +11,9 @@
  * that follows a durable one, so that no power cut brings back a reference to what is removed. */
 int gc_sweep(struct store *s, struct db_tx *tx, struct gc_result *result, struct strv *trash,
 	     struct error **err);
+/* The quick half of store_gc: dead leases, what nothing names, and the trash; no search for
+ * orphans. */
+int gc_collect(struct store *s, struct gc_result *result, struct error **err);
 /* Makes everything committed so far durable. */
 int gc_barrier(struct store *s, struct error **err);
 /* Removes the files; returns the bytes of it. */

@@ -6,7 +6,9 @@
 #include <stdint.h>
 
 #include "base/map.h"
+#include "base/strv.h"
 #include "store/lease.h"
+#include "store/space.h"
 #include "store/store.h"
 
 struct db;
@@ -20,8 +22,15 @@ struct store {
 
 	pthread_mutex_t mutex; /* protects all below */
 	struct lease lease;
-	struct map indexes; /* layer id -> struct index, kept until the handle closes */
-	struct map held;    /* digests of blobs and ids of layers that our lease names -> self */
+	struct map indexes;  /* layer id -> struct index, kept until the handle closes */
+	struct map held;     /* digests of blobs and ids of layers that our lease names -> self */
+	struct strv notices; /* what was found damaged, for store_take_notices */
+
+	bool limited; /* policy is set; both are constant once threads run */
+	struct space_policy policy;
+	pthread_mutex_t space_mutex; /* one eviction at a time; protects what follows */
+	uint64_t image_bytes;	     /* what images need, when last counted */
+	uint64_t hopeless;	     /* total at which evicting more was tried in vain; 0: none */
 };
 
 /* "blobs/sha256/xx/<hex>", relative to the root; heap. */
@@ -36,6 +45,9 @@ int store_trash(struct store *s, const char *path, char **ret, struct error **er
 
 /* Keeps an index for the next layer_index; the cache takes its own reference. */
 void layer_cache_index(struct store *s, int64_t id, struct index *i);
+
+/* Remembers that something was found damaged and is not used any more. */
+void store_notice(struct store *s, const char *fmt, ...) _printf_(2, 3);
 
 /* Bytes on disk of a file or tree; what cannot be read counts nothing. */
 uint64_t store_disk_usage(struct store *s, const char *path);

@@ -82,7 +82,7 @@ static int find_diff_id(struct store *s, struct db_tx *tx, const struct digest *
 
 	r = db_query(tx, &q, err,
 		     "SELECT id, has_dir, blob IS NOT NULL FROM layer WHERE diff_id = ?"
-		     " ORDER BY has_dir DESC, blob IS NOT NULL DESC, id",
+		     " ORDER BY has_dir DESC, " LAYER_CAN_COME " DESC, blob IS NOT NULL DESC, id",
 		     "d", diff_id);
 	if (r < 0)
 		return r;
@@ -292,8 +292,11 @@ static int open_index(struct store *s, int64_t id, bool check, struct index **re
 		if (r == 0)
 			r = set_dir_state(s, id, true, err);
 	}
-	if (r == -ERR_CORRUPT || r == -ERR_NOTFOUND)
+	if (r == -ERR_CORRUPT || r == -ERR_NOTFOUND) {
 		(void)set_dir_state(s, id, false, NULL);
+		store_notice(s, "layer %lld in the store is damaged: it is made or fetched again",
+			     (long long)id);
+	}
 	if (r == 0)
 		*ret = TAKE_PTR(i);
 	return r;
@@ -351,4 +354,20 @@ int layer_dir_open(struct store *s, int64_t id, struct error **err)
 	if (fd < 0)
 		return error_new(err, ERR_IO, -fd, "open the files of layer %lld", (long long)id);
 	return fd;
+}
+
+int layer_is_lost(struct store *s, int64_t id, bool *ret, struct error **err)
+{
+	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
+	int64_t lost;
+	int r = db_begin(s->db, DB_READ, &tx, err);
+
+	if (r == 0)
+		r = db_get_i64(&tx, &lost, 1, err,
+			       "SELECT has_dir = 0 AND NOT " LAYER_CAN_COME
+			       " FROM layer WHERE id = ?",
+			       "i", id);
+	if (r == 0)
+		*ret = lost != 0;
+	return r;
 }

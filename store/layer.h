@@ -26,19 +26,21 @@ struct layer_blob {
 
 struct layer_info {
 	int64_t id;
-	bool has_dir;	     /* index and fs are there */
+	bool has_dir; /* index and fs are there */
 	bool has_diff_id;
 	struct digest diff_id; /* sha256 of the uncompressed tar */
-	bool has_blob;	     /* `blob` is known (its bytes may be absent: see blob_exists) */
+	bool has_blob;	       /* `blob` is known (its bytes may be absent: see blob_exists) */
 	struct layer_blob blob;
-	uint64_t size;	     /* sum of file sizes, 0 while unknown */
+	uint64_t size; /* sum of file sizes, 0 while unknown */
 	bool has_digest;
 	struct digest tree_digest; /* over the index, without mtimes: equal content, equal digest */
-	char *source;	     /* where a received blob can be fetched again ("docker.io/library/x"); NULL */
+	char *source; /* where a received blob can be fetched again ("docker.io/library/x"); NULL */
 };
 void layer_info_release(struct layer_info *info);
 
 int layer_get(struct store *s, int64_t id, struct layer_info *ret, struct error **err);
+/* Has the layer no dir (any more), and nothing that one can be made of? */
+int layer_is_lost(struct store *s, int64_t id, bool *ret, struct error **err);
 /* Finds a received or exported layer by diff id; *ret_id = 0 if there is none. */
 int layer_find_diff_id(struct store *s, const struct digest *diff_id, int64_t *ret_id,
 		       struct error **err);
@@ -61,8 +63,8 @@ int layer_dir_open(struct store *s, int64_t id, struct error **err);
  *
  *	layer_writer_open(s, &w, err);
  *	layer_writer_put(w, &entry, err);              directories, links, devices, whiteouts
- *	layer_writer_file(w, &entry, &fd, err);        a file: write to it, then layer_writer_file_end
- *	layer_writer_commit(w, NULL, &id, err);
+ *	layer_writer_file(w, &entry, &fd, err);        a file: write to it, then
+ *layer_writer_file_end layer_writer_commit(w, NULL, &id, err);
  *
  * Each call writes the dir body and the index together; names are resolved inside the layer dir
  * without following symlinks, and missing parents are made (0755 root, the layer's or epoch time).
@@ -99,8 +101,8 @@ char *layer_writer_work(struct layer_writer *w); /* overlay work dir, on the sam
 int layer_writer_scan(struct layer_writer *w, struct error **err);
 
 size_t layer_writer_count(const struct layer_writer *w); /* entries so far */
-/* Applies directory times, writes the index, makes both durable, renames them into place and records
- * the layer under this process's lease. */
+/* Applies directory times, writes the index, makes both durable, renames them into place and
+ * records the layer under this process's lease. */
 int layer_writer_commit(struct layer_writer *w, int64_t *ret_id, struct error **err);
 void layer_writer_free(struct layer_writer *w);
 DEFINE_FREEP(struct layer_writer, layer_writer_free)

@@ -10,6 +10,13 @@
 
 struct index;
 
+/* SQL about a row of `layer` that has no dir: can one be made, from a blob that is here or can be
+ * fetched? The descriptor of a layer made here is known once it was exported, but its bytes are not
+ * kept. */
+#define LAYER_CAN_COME                                                               \
+	"(layer.blob IS NOT NULL AND (instr(coalesce(layer.source, ''), '/') > 0 OR" \
+	" EXISTS (SELECT 1 FROM blob WHERE blob.digest = layer.blob)))"
+
 /* ERR_CORRUPT naming the first path whose type, size or bytes differ. */
 int layer_check_dir(struct store *s, int64_t id, const struct index *index, struct error **err);
 /* layer_check_dir of a layer that has a dir, past all caches; a damaged dir is given up. */

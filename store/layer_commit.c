@@ -13,14 +13,21 @@
 #include "store/durable.h"
 #include "store/internal.h"
 #include "store/layer_writer.h"
+#include "store/space.h"
+
+enum { BLOCK = 4096 };
 
 int layer_writer_open_for(struct store *s, int64_t id, struct layer_writer **ret,
 			  struct error **err)
 {
 	_cleanup_(layer_writer_freep) struct layer_writer *w = NEW(struct layer_writer);
 	_cleanup_free_ char *fs = NULL;
-	int r;
+	int r = space_reserve(s, 0, err);
 
+	if (r < 0) {
+		free(TAKE_PTR(w));
+		return r;
+	}
 	w->s = s;
 	w->for_id = id;
 	w->fs = w->parent_fd = w->file_fd = -1;
@@ -128,20 +135,39 @@ static int name_layer(struct layer_writer *w, int64_t id, char **ret_trash, stru
 	return 0;
 }
 
-static int update_row(struct db_tx *tx, int64_t id, const struct index *index, struct error **err)
+/* What the dir takes on disk, as whole blocks: a layer of a million small files is not small. */
+static uint64_t disk_size(const struct index *index)
+{
+	uint64_t bytes = BLOCK;
+
+	for (size_t n = 0; n < index_count(index); n++) {
+		struct entry e;
+
+		index_entry(index, n, &e);
+		if (e.type == ENTRY_FILE)
+			bytes += (e.size + BLOCK - 1) / BLOCK * BLOCK;
+		else if (e.type == ENTRY_DIR)
+			bytes += BLOCK;
+	}
+	return bytes;
+}
+
+static int update_row(struct db_tx *tx, int64_t id, const struct index *index, uint64_t disk,
+		      struct error **err)
 {
 	struct digest tree;
 
 	index_tree_digest(index, &tree);
-	return db_run(
-		tx, err,
-		"UPDATE layer SET has_dir = 1, boot = ?, size = ?, tree_digest = ? WHERE id = ?",
-		"tidi", durable_boot(), (int64_t)index_file_size(index), &tree, id);
+	return db_run(tx, err,
+		      "UPDATE layer SET has_dir = 1, boot = ?, size = ?, disk = ?, tree_digest = ?"
+		      " WHERE id = ?",
+		      "tiidi", durable_boot(), (int64_t)index_file_size(index), (int64_t)disk,
+		      &tree, id);
 }
 
 /* The rename is inside the transaction, as for blobs: gc can not come in between. */
-static int publish(struct layer_writer *w, const struct index *index, int64_t *ret_id,
-		   char **ret_trash, struct error **err)
+static int publish(struct layer_writer *w, const struct index *index, uint64_t disk,
+		   int64_t *ret_id, char **ret_trash, struct error **err)
 {
 	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
 	int64_t id = w->for_id, has_dir = 0;
@@ -167,7 +193,7 @@ static int publish(struct layer_writer *w, const struct index *index, int64_t *r
 	if (!has_dir) {
 		r = name_layer(w, id, ret_trash, err);
 		if (r == 0)
-			r = update_row(&tx, id, index, err);
+			r = update_row(&tx, id, index, disk, err);
 		if (r < 0)
 			return r;
 	}
@@ -185,6 +211,7 @@ int layer_writer_commit(struct layer_writer *w, int64_t *ret_id, struct error **
 	_cleanup_(index_unrefp) struct index *index = NULL;
 	_cleanup_free_ char *work = xasprintf("%s/work", w->tmp);
 	_cleanup_free_ char *trash = NULL;
+	uint64_t disk;
 	int r;
 
 	layer_writer_forget_parent(w);
@@ -197,7 +224,10 @@ int layer_writer_commit(struct layer_writer *w, int64_t *ret_id, struct error **
 	r = write_index(w, &index, err);
 	if (r < 0)
 		return r;
-	r = publish(w, index, ret_id, &trash, err);
+	disk = disk_size(index);
+	r = space_reserve(w->s, disk, err);
+	if (r == 0)
+		r = publish(w, index, disk, ret_id, &trash, err);
 	if (trash)
 		(void)fs_remove_tree(w->s->dirfd, trash);
 	if (r < 0)

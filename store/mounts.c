@@ -16,7 +16,9 @@
 #include "store/lock.h"
 
 struct mount_use {
-	struct lock *lock;
+	struct store *s;
+	struct lock *lock; /* NULL: nothing was taken */
+	int64_t dir;	   /* its number below mounts/; 0: none yet */
 	char *path;
 	bool is_new;
 };
@@ -99,8 +101,12 @@ static int find_or_make(struct store *s, const char *id, int64_t instance, uint3
 	r = make_dir(s, path, mode, uid, gid, &m->is_new, err);
 	if (r < 0)
 		return r;
+	r = db_commit(&tx, err);
+	if (r < 0)
+		return r;
 	m->path = xasprintf("%s/%s", s->root, path);
-	return db_commit(&tx, err);
+	m->dir = dir;
+	return 0;
 }
 
 int mounts_acquire(struct store *s, const char *id, enum mount_sharing sharing, uint32_t mode,
@@ -111,6 +117,7 @@ int mounts_acquire(struct store *s, const char *id, enum mount_sharing sharing, 
 	int64_t instance = 0;
 	int r;
 
+	m->s = s;
 	if (sharing == MOUNT_PRIVATE)
 		r = lock_private(s, id, &instance, &m->lock, err);
 	else
@@ -134,10 +141,36 @@ bool mounts_is_new(const struct mount_use *m)
 	return m->is_new;
 }
 
+int mounts_note_step(struct mount_use *m, const char *step, struct error **err)
+{
+	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
+	int r = db_begin(m->s->db, DB_WRITE, &tx, err);
+
+	if (r == 0)
+		r = db_run(&tx, err, "UPDATE mount SET step = ? WHERE dir = ? AND step = ''", "ti",
+			   step, m->dir);
+	return r < 0 ? r : db_commit(&tx, err);
+}
+
+/* Not knowing the size, because of some failure, only makes eviction less exact. */
+static void measure(struct mount_use *m)
+{
+	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
+	_cleanup_free_ char *path = xasprintf("mounts/%lld", (long long)m->dir);
+	uint64_t size = store_disk_usage(m->s, path);
+
+	if (db_begin(m->s->db, DB_WRITE, &tx, NULL) == 0 &&
+	    db_run(&tx, NULL, "UPDATE mount SET size = ? WHERE dir = ?", "ii", (int64_t)size,
+		   m->dir) == 0)
+		(void)db_commit(&tx, NULL);
+}
+
 void mounts_release(struct mount_use *m)
 {
 	if (!m)
 		return;
+	if (m->dir)
+		measure(m);
 	lock_release(m->lock);
 	free(m->path);
 	free(m);
@@ -146,6 +179,8 @@ void mounts_release(struct mount_use *m)
 void mount_info_release(struct mount_info *m)
 {
 	free(m->id);
+	free(m->step);
+	free(m->path);
 	*m = (struct mount_info){0};
 }
 
@@ -160,8 +195,8 @@ static int load_infos(struct store *s, mount_infos *ret, struct error **err)
 	if (r < 0)
 		return r;
 	r = db_query(&tx, &q, err,
-		     "SELECT id, instance, created, last_used, uses, dir FROM mount ORDER BY "
-		     "last_used, id",
+		     "SELECT id, instance, created, last_used, uses, dir, step FROM mount"
+		     " ORDER BY last_used, id",
 		     "");
 	while (r == 0 && (r = db_step(&tx, q, err)) > 0) {
 		struct mount_info info = {
@@ -170,14 +205,24 @@ static int load_infos(struct store *s, mount_infos *ret, struct error **err)
 			.created = db_col_i64(q, 2),
 			.last_used = db_col_i64(q, 3),
 			.uses = db_col_i64(q, 4),
-			.size = (uint64_t)db_col_i64(
-				q, 5), /* the dir's number, until it is measured */
+			.path = xasprintf("%s/mounts/%lld", s->root, (long long)db_col_i64(q, 5)),
+			.step = db_col_text(q, 6),
 		};
 
 		vec_push(ret, info);
 		r = 0;
 	}
 	return r;
+}
+
+/* Size and use of each; a use that cannot be told counts as one. */
+static void look_at(struct store *s, struct mount_info *m)
+{
+	_cleanup_(lock_releasep) struct lock *lock = NULL;
+	int r = lock_instance(s, m->id, m->instance, LOCK_EXCLUSIVE, true, NULL, &lock, NULL);
+
+	m->in_use = r < 0 || !lock;
+	m->size = store_disk_usage(s, m->path + strlen(s->root) + 1);
 }
 
 int mounts_list(struct store *s, struct mount_info **ret, size_t *ret_n, struct error **err)
@@ -191,12 +236,8 @@ int mounts_list(struct store *s, struct mount_info **ret, size_t *ret_n, struct 
 		vec_release(&infos);
 		return r;
 	}
-	for (size_t i = 0; i < infos.n; i++) {
-		_cleanup_free_ char *path =
-			xasprintf("mounts/%llu", (unsigned long long)infos.v[i].size);
-
-		infos.v[i].size = store_disk_usage(s, path);
-	}
+	for (size_t i = 0; i < infos.n; i++)
+		look_at(s, &infos.v[i]);
 	*ret = infos.v;
 	*ret_n = infos.n;
 	return 0;
@@ -298,4 +339,12 @@ int mounts_prune(struct store *s, int64_t before, struct strv *ret_ids, uint64_t
 	}
 	vec_release(&infos);
 	return r;
+}
+
+int mounts_evict(struct store *s, const char *id, int64_t instance, int64_t before,
+		 bool *ret_removed, uint64_t *ret_bytes, struct error **err)
+{
+	bool busy;
+
+	return try_remove(s, id, instance, before, ret_removed, &busy, ret_bytes, err);
 }

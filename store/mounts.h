@@ -20,23 +20,30 @@ enum mount_sharing {
 /* A cache directory in use; release when the step has ended. */
 struct mount_use;
 
-/* Takes the directory of `id`, creating it with mode, uid and gid if it is new. Waits for MOUNT_LOCKED
- * until it is free or `cancel` is set (ERR_CANCELED). Take several in strcmp order of their ids. */
+/* Takes the directory of `id`, creating it with mode, uid and gid if it is new. Waits for
+ * MOUNT_LOCKED until it is free or `cancel` is set (ERR_CANCELED). Take several in strcmp order of
+ * their ids. */
 int mounts_acquire(struct store *s, const char *id, enum mount_sharing sharing, uint32_t mode,
 		   uint32_t uid, uint32_t gid, struct cancel *cancel, struct mount_use **ret,
 		   struct error **err);
+/* Remembers which step a directory is of, for people. */
+int mounts_note_step(struct mount_use *m, const char *step, struct error **err);
 const char *mounts_path(const struct mount_use *m); /* absolute */
 /* Did this call create the directory (so that `from=` content has to be copied into it)? */
 bool mounts_is_new(const struct mount_use *m);
+/* Measures it, and lets go. */
 void mounts_release(struct mount_use *m);
 DEFINE_FREEP(struct mount_use, mounts_release)
 
 struct mount_info {
-	char *id; /* owned */
-	int64_t instance; /* 0, or more for directories made because of MOUNT_PRIVATE */
+	char *id;		    /* owned */
+	int64_t instance;	    /* 0, or more for directories made because of MOUNT_PRIVATE */
 	int64_t created, last_used; /* ns since the epoch */
 	int64_t uses;
 	uint64_t size; /* bytes on disk */
+	char *step;    /* the step that made it; owned */
+	char *path;    /* of the directory; owned */
+	bool in_use;
 };
 void mount_info_release(struct mount_info *m);
 /* All, least recently used first. The caller releases each and frees the array. */
@@ -47,5 +54,9 @@ int mounts_remove(struct store *s, const char *id, struct error **err);
 /* Removes those last used before `before` (ns) and not in use; their ids are appended. */
 int mounts_prune(struct store *s, int64_t before, struct strv *ret_ids, uint64_t *ret_bytes,
 		 struct error **err);
+
+/* Removes one directory if it is not in use and was last used before `before`. */
+int mounts_evict(struct store *s, const char *id, int64_t instance, int64_t before,
+		 bool *ret_removed, uint64_t *ret_bytes, struct error **err);
 
 #endif

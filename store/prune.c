@@ -1,51 +1,26 @@
-/* Which cache records go, by age and by size. */
+/* Which cache records go on demand: by age, by type, by size. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
 #include "base/map.h"
+#include "base/times.h"
 #include "base/vec.h"
+#include "store/durable.h"
+#include "store/evict.h"
 #include "store/gc_sweep.h"
 #include "store/internal.h"
 #include "store/mounts.h"
 
-struct used_layer {
-	uint64_t size;
-	unsigned records; /* how many of the remaining records need it */
-};
-
-struct usage {
-	VEC(int64_t) records; /* least recently used first */
-	struct map layers;    /* id -> struct used_layer */
-	uint64_t total;
-};
-
-static int load_usage(struct db_tx *tx, struct usage *u, struct error **err)
+static bool limits_size(const struct prune_options *o)
 {
-	struct sqlite3_stmt *q = NULL;
-	int r = db_query(tx, &q, err, "SELECT id FROM record ORDER BY last_used, id", "");
+	return o->limit_storage || o->max_used_space || o->min_free_space;
+}
 
-	while (r == 0 && (r = db_step(tx, q, err)) > 0) {
-		vec_push(&u->records, db_col_i64(q, 0));
-		r = 0;
-	}
-	if (r < 0)
-		return r;
-	r = db_query(
-		tx, &q, err,
-		"SELECT layer.id, max(size, coalesce(blob_size, 0)), count(*) FROM record_layer"
-		" JOIN layer ON layer.id = record_layer.layer GROUP BY layer.id",
-		"");
-	while (r == 0 && (r = db_step(tx, q, err)) > 0) {
-		int64_t id = db_col_i64(q, 0);
-		struct used_layer *l = NEW(struct used_layer);
-
-		l->size = (uint64_t)db_col_i64(q, 1);
-		l->records = (unsigned)db_col_i64(q, 2);
-		u->total += l->size;
-		*map_put(&u->layers, &id, sizeof(id)) = l;
-		r = 0;
-	}
-	return r;
+/* Only what was used before this goes. */
+static int64_t age_limit(const struct prune_options *o)
+{
+	return o->unused_since > 0 ? o->unused_since : INT64_MAX;
 }
 
 static int delete_record(struct db_tx *tx, int64_t id, struct gc_result *result, struct error **err)
@@ -60,46 +35,15 @@ static int delete_record(struct db_tx *tx, int64_t id, struct gc_result *result,
 	return 0;
 }
 
-/* What its layers would free if this record went. */
-static int release_layers(struct db_tx *tx, struct usage *u, int64_t record, struct error **err)
-{
-	struct sqlite3_stmt *q = NULL;
-	int r = db_query(tx, &q, err, "SELECT layer FROM record_layer WHERE record = ?", "i",
-			 record);
-
-	while (r == 0 && (r = db_step(tx, q, err)) > 0) {
-		int64_t id = db_col_i64(q, 0);
-		struct used_layer *l = map_get(&u->layers, &id, sizeof(id));
-
-		if (l && --l->records == 0)
-			u->total -= l->size;
-		r = 0;
-	}
-	return r;
-}
-
-static int drop_least_used(struct db_tx *tx, uint64_t keep, struct gc_result *result,
-			   struct error **err)
-{
-	struct usage u = {0};
-	int r = load_usage(tx, &u, err);
-
-	for (size_t i = 0; i < u.records.n && r == 0 && u.total > keep; i++) {
-		r = release_layers(tx, &u, u.records.v[i], err);
-		if (r == 0)
-			r = delete_record(tx, u.records.v[i], result, err);
-	}
-	vec_release(&u.records);
-	map_release(&u.layers, free);
-	return r;
-}
-
-static int drop_older(struct db_tx *tx, int64_t before, struct gc_result *result,
-		      struct error **err)
+static int drop_matching(struct db_tx *tx, const struct prune_options *o, struct gc_result *result,
+			 struct error **err)
 {
 	VEC(int64_t) ids = {0};
 	struct sqlite3_stmt *q = NULL;
-	int r = db_query(tx, &q, err, "SELECT id FROM record WHERE last_used < ?", "i", before);
+	int r = db_query(tx, &q, err,
+			 "SELECT id FROM record WHERE last_used < ?1 AND (?2 IS NULL OR type = ?2)"
+			 " ORDER BY id",
+			 "it", age_limit(o), o->type);
 
 	while (r == 0 && (r = db_step(tx, q, err)) > 0) {
 		vec_push(&ids, db_col_i64(q, 0));
@@ -111,38 +55,178 @@ static int drop_older(struct db_tx *tx, int64_t before, struct gc_result *result
 	return r;
 }
 
-static int drop_records(struct store *s, const struct prune_options *o, struct gc_result *result,
-			struct error **err)
+/* How many bytes of cache may stay, of `total`. */
+static uint64_t size_limit(struct store *s, const struct prune_options *o, uint64_t total)
+{
+	uint64_t limit = UINT64_MAX, free;
+	struct statvfs v;
+
+	if (o->max_used_space)
+		limit = o->max_used_space;
+	if (o->min_free_space && fstatvfs(s->dirfd, &v) == 0) {
+		free = (uint64_t)v.f_bavail * v.f_frsize;
+		if (free < o->min_free_space) {
+			uint64_t excess = o->min_free_space - free;
+			uint64_t target = total > excess ? total - excess : 0;
+
+			limit = target < limit ? target : limit;
+		}
+	}
+	if (!o->limit_storage)
+		return limit;
+	if (!o->max_used_space && !o->min_free_space)
+		return o->keep_storage;
+	return limit < o->keep_storage ? o->keep_storage : limit;
+}
+
+static int drop_by_size(struct store *s, struct db_tx *tx, const struct prune_options *o,
+			struct evicted *chosen, struct gc_result *result, struct error **err)
+{
+	struct evict_options eo = {.unused_before = age_limit(o), .mounts = o->mounts};
+	int64_t total;
+	int r = db_get_i64(tx, &total, 0, err, "SELECT bytes FROM usage", "");
+
+	if (r < 0)
+		return r;
+	eo.limit = size_limit(s, o, (uint64_t)total);
+	r = evict_choose(s, tx, &eo, chosen, err);
+	for (size_t i = 0; i < chosen->records.n && r == 0; i++)
+		r = delete_record(tx, chosen->records.v[i], result, err);
+	return r;
+}
+
+/* What a collection would free, inside the transaction that deleted the records. */
+static int estimate(struct db_tx *tx, struct gc_result *result, struct error **err)
+{
+	VEC(int64_t) layers = {0};
+	struct sqlite3_stmt *q = NULL;
+	int64_t blobs = 0, n_blobs = 0;
+	int r = db_query(tx, &q, err,
+			 "SELECT id, has_dir * disk FROM layer WHERE"
+			 " NOT EXISTS (SELECT 1 FROM record_layer WHERE layer = id) AND"
+			 " NOT EXISTS (SELECT 1 FROM image_layer WHERE layer = id) AND"
+			 " NOT EXISTS (SELECT 1 FROM lease_layer WHERE layer = id)",
+			 "");
+
+	while (r == 0 && (r = db_step(tx, q, err)) > 0) {
+		vec_push(&layers, db_col_i64(q, 0));
+		result->bytes += (uint64_t)db_col_i64(q, 1);
+		r = 0;
+	}
+	result->layers = layers.v;
+	result->n_layers = layers.n;
+	for (size_t i = 0; i < layers.n && r == 0; i++)
+		r = db_run(tx, err, "DELETE FROM layer WHERE id = ?", "i", layers.v[i]);
+	if (r == 0)
+		r = db_query(tx, &q, err,
+			     "SELECT count(*), coalesce(sum(size), 0) FROM blob WHERE"
+			     " NOT EXISTS (SELECT 1 FROM layer WHERE layer.blob = blob.digest) AND"
+			     " NOT EXISTS (SELECT 1 FROM image WHERE manifest = blob.digest) AND"
+			     " NOT EXISTS (SELECT 1 FROM image WHERE config = blob.digest) AND"
+			     " NOT EXISTS (SELECT 1 FROM image_blob i WHERE i.digest ="
+			     " blob.digest) AND"
+			     " NOT EXISTS (SELECT 1 FROM lease_blob l WHERE l.digest ="
+			     " blob.digest)",
+			     "");
+	if (r == 0)
+		r = db_step(tx, q, err);
+	if (r > 0) {
+		n_blobs = db_col_i64(q, 0);
+		blobs = db_col_i64(q, 1);
+	}
+	result->n_blobs = (size_t)n_blobs;
+	result->bytes += (uint64_t)blobs;
+	return r < 0 ? r : 0;
+}
+
+static int drop_records(struct store *s, const struct prune_options *o, struct evicted *chosen,
+			struct gc_result *result, struct error **err)
 {
 	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
 	int r = db_begin(s->db, DB_WRITE, &tx, err);
 
-	if (r == 0 && o->all)
-		r = drop_older(&tx, INT64_MAX, result, err);
-	else if (r == 0 && o->unused_since > 0)
-		r = drop_older(&tx, o->unused_since, result, err);
-	if (r == 0 && o->limit_storage)
-		r = drop_least_used(&tx, o->keep_storage, result, err);
+	if (r == 0 && limits_size(o))
+		r = drop_by_size(s, &tx, o, chosen, result, err);
+	else if (r == 0 && (o->all || o->unused_since > 0 || o->type))
+		r = drop_matching(&tx, o, result, err);
 	if (r == 0)
 		r = db_run(&tx, err, "DELETE FROM pin WHERE time < ?", "i", o->unused_since);
-	return r < 0 ? r : db_commit(&tx, err);
+	if (r < 0)
+		return r;
+	/* A dry run ends by taking everything back. */
+	return o->dry_run ? estimate(&tx, result, err) : db_commit(&tx, err);
+}
+
+static int remove_chosen_mounts(struct store *s, const struct evicted *chosen, bool dry_run,
+				struct gc_result *result, struct error **err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < chosen->mounts.n && r == 0; i++) {
+		const struct evicted_mount *m = &chosen->mounts.v[i];
+		bool removed = dry_run;
+
+		if (dry_run)
+			result->bytes += m->bytes;
+		else
+			r = mounts_evict(s, m->id, m->instance, m->last_used + 1, &removed,
+					 &result->bytes, err);
+		if (removed)
+			strv_push(&result->mounts, m->id);
+	}
+	return r;
+}
+
+static int count_mounts(struct store *s, int64_t before, struct gc_result *result,
+			struct error **err)
+{
+	struct mount_info *infos = NULL;
+	size_t n = 0;
+	int r = mounts_list(s, &infos, &n, err);
+
+	for (size_t i = 0; i < n; i++) {
+		if (infos[i].last_used < before && !infos[i].in_use) {
+			strv_push(&result->mounts, infos[i].id);
+			result->bytes += infos[i].size;
+		}
+		mount_info_release(&infos[i]);
+	}
+	free(infos);
+	return r;
+}
+
+static int drop_mounts(struct store *s, const struct prune_options *o, const struct evicted *chosen,
+		       struct gc_result *result, struct error **err)
+{
+	if (!o->mounts)
+		return 0;
+	if (limits_size(o))
+		return remove_chosen_mounts(s, chosen, o->dry_run, result, err);
+	if (o->dry_run)
+		return count_mounts(s, age_limit(o), result, err);
+	return mounts_prune(s, age_limit(o), &result->mounts, &result->bytes, err);
 }
 
 int store_prune(struct store *s, const struct prune_options *options, struct gc_result *ret,
 		struct error **err)
 {
 	struct gc_result dropped = {0}, result = {0};
-	int r = drop_records(s, options, &dropped, err);
+	struct evicted chosen = {0};
+	int r = drop_records(s, options, &chosen, &dropped, err);
 
-	if (r == 0 && options->mounts)
-		r = mounts_prune(s, options->all ? INT64_MAX : options->unused_since,
-				 &dropped.mounts, &dropped.bytes, err);
 	if (r == 0)
+		r = drop_mounts(s, options, &chosen, &dropped, err);
+	evicted_release(&chosen);
+	if (r == 0 && !options->dry_run)
 		r = store_gc(s, &result, err);
 	if (r < 0 || !ret) {
 		gc_result_release(&dropped);
 		gc_result_release(&result);
 		return r;
+	}
+	if (options->dry_run) {
+		*ret = dropped;
+		return 0;
 	}
 	result.bytes += dropped.bytes;
 	result.records = TAKE_PTR(dropped.records);

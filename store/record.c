@@ -47,7 +47,7 @@ static int load_layers(struct db_tx *tx, struct record *r, struct health *health
 	struct sqlite3_stmt *q = NULL;
 	int rc = db_query(
 		tx, &q, err,
-		"SELECT layer.id, has_dir, blob IS NOT NULL, boot FROM record_layer"
+		"SELECT layer.id, has_dir, " LAYER_CAN_COME ", boot FROM record_layer"
 		" JOIN layer ON layer.id = record_layer.layer WHERE record = ? ORDER BY position",
 		"i", r->id);
 
@@ -124,6 +124,9 @@ static int find_and_hold(struct store *s, const struct digest *key, bool *ret_fo
 		r = db_commit(&tx, err);
 	if (r == 0)
 		*ret_found = found && health->sound;
+	if (r == 0 && found && !health->sound)
+		store_notice(s, "the cached result of '%s' is damaged: it is made again",
+			     ret->description);
 	return r;
 }
 
@@ -220,10 +223,10 @@ int record_add(struct store *s, struct record *r, const struct digest *keys, siz
 	if (rc < 0)
 		return rc;
 	rc = db_run(&tx, err,
-		    "INSERT INTO record (data, description, created, duration, last_used, checksum)"
-		    " VALUES (?, ?, ?, ?, ?, ?)",
-		    "btiiii", r->data.p, r->data.n, r->description ? r->description : "",
-		    r->created ? r->created : now, r->duration, now,
+		    "INSERT INTO record (data, description, type, created, duration, last_used,"
+		    " checksum) VALUES (?, ?, ?, ?, ?, ?, ?)",
+		    "bttiiii", r->data.p, r->data.n, r->description ? r->description : "",
+		    r->type ? r->type : "regular", r->created ? r->created : now, r->duration, now,
 		    record_checksum(r->layers, r->n_layers, r->data.p, r->data.n));
 	if (rc < 0)
 		return rc;
@@ -316,5 +319,74 @@ int pin_set(struct store *s, const char *name, const char *value, struct error *
 		return r;
 	r = db_run(&tx, err, "INSERT OR REPLACE INTO pin (name, value, time) VALUES (?, ?, ?)",
 		   "tti", name, value, times_now_ns());
+	return r < 0 ? r : db_commit(&tx, err);
+}
+
+int record_drop_torn(struct store *s, size_t *ret_n, struct error **err)
+{
+	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
+	int r = db_begin(s->db, DB_WRITE, &tx, err);
+
+	if (r == 0)
+		r = db_run(&tx, err,
+			   "DELETE FROM record WHERE id IN (SELECT record FROM record_layer"
+			   " JOIN layer ON layer.id = record_layer.layer"
+			   " WHERE has_dir = 0 AND NOT " LAYER_CAN_COME ")",
+			   "");
+	if (r < 0)
+		return r;
+	*ret_n = (size_t)db_changes(&tx);
+	return db_commit(&tx, err);
+}
+
+/* Is what the checksum covers as it was written? */
+static int is_whole(struct db_tx *tx, int64_t id, bool *ret, struct error **err)
+{
+	_cleanup_(record_release) struct record rec = {.id = id, .data = BUF_INIT};
+	struct health health = {.sound = true};
+	struct sqlite3_stmt *q = NULL;
+	int64_t checksum = 0;
+	int r = db_query(tx, &q, err, "SELECT data, checksum FROM record WHERE id = ?", "i", id);
+
+	if (r == 0)
+		r = db_step(tx, q, err);
+	*ret = true;
+	if (r > 0) {
+		size_t n;
+		const void *data = db_col_bytes(q, 0, &n);
+
+		buf_add(&rec.data, data, n);
+		checksum = db_col_i64(q, 1);
+		r = load_layers(tx, &rec, &health, err);
+		*ret = checksum ==
+		       record_checksum(rec.layers, rec.n_layers, rec.data.p, rec.data.n);
+	}
+	return r < 0 ? r : 0;
+}
+
+int record_verify_all(struct store *s, struct record_verdict *ret, struct error **err)
+{
+	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
+	VEC(int64_t) ids = {0};
+	struct sqlite3_stmt *q = NULL;
+	int r = db_begin(s->db, DB_WRITE, &tx, err);
+
+	if (r == 0)
+		r = db_query(&tx, &q, err, "SELECT id FROM record ORDER BY id", "");
+	while (r == 0 && (r = db_step(&tx, q, err)) > 0) {
+		vec_push(&ids, db_col_i64(q, 0));
+		r = 0;
+	}
+	for (size_t i = 0; i < ids.n && r == 0; i++) {
+		bool whole;
+
+		r = is_whole(&tx, ids.v[i], &whole, err);
+		ret->looked_at++;
+		if (r < 0 || whole)
+			continue;
+		vec_push(&ret->damaged, ids.v[i]);
+		r = db_run(&tx, err, "DELETE FROM record WHERE id = ?", "i", ids.v[i]);
+	}
+	vec_release(&ids);
 	return r < 0 ? r : db_commit(&tx, err);
 }

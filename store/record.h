@@ -1,23 +1,25 @@
 /* Cache records: which result a cache key stands for. Several keys may point to one record.
  *
  * A record is a list of layer ids (the whole chain, lowest first) and opaque bytes of the engine's.
- * Reading one that names a layer that is gone, or whose checksum is wrong, removes it and is a miss.
- * A hit registers the layers with this process's lease in the same transaction, so that no gc can
- * take them away.
+ * Reading one that names a layer that is gone, or whose checksum is wrong, removes it and is a
+ * miss. A hit registers the layers with this process's lease in the same transaction, so that no gc
+ * can take them away.
  */
 #ifndef KILN_STORE_RECORD_H
 #define KILN_STORE_RECORD_H
 
 #include "base/buf.h"
 #include "base/digest.h"
+#include "base/vec.h"
 #include "store/store.h"
 
 struct record {
 	int64_t id;
 	int64_t *layers; /* owned */
 	size_t n_layers;
-	struct buf data; /* e.g. outputs of an op; may be empty */
+	struct buf data;   /* e.g. outputs of an op; may be empty */
 	char *description; /* the step's name, for du; owned */
+	const char *type;  /* for du (store/du.h); NULL: "regular"; not set by record_find */
 	int64_t created;   /* ns since the epoch */
 	int64_t duration;  /* ns the step took */
 };
@@ -34,6 +36,16 @@ int record_link(struct store *s, int64_t id, const struct digest *key, struct er
 int record_remove(struct store *s, int64_t id, struct error **err);
 /* One batched last-used update at the end of a build. */
 int record_touch(struct store *s, const int64_t *ids, size_t n, struct error **err);
+
+/* Forgets the records of layers that can not be had any more: torn, and neither a blob of them nor
+ * a place to fetch it from is known. */
+int record_drop_torn(struct store *s, size_t *ret_n, struct error **err);
+/* Compares every record with its checksum; forgets those that differ. */
+struct record_verdict {
+	size_t looked_at;
+	VEC(int64_t) damaged; /* ids; the caller releases */
+};
+int record_verify_all(struct store *s, struct record_verdict *ret, struct error **err);
 
 /* Source pins: what a mutable name stood for when last asked ("docker-image://..." -> manifest
  * digest, "https://..." -> validators). value is opaque text. */

@@ -126,5 +126,36 @@ static const char version_1[] =
 	" PRIMARY KEY (id, instance)"
 	") STRICT, WITHOUT ROWID;";
 
-const char *const schema_scripts[] = {version_1};
+/* usage.bytes is what the files of blobs, layers and cache mounts take: kept by the database
+ * itself, so that no writer can forget it and nobody has to add it up. */
+static const char version_2[] =
+	"ALTER TABLE layer ADD COLUMN disk INTEGER NOT NULL DEFAULT 0;"
+	"UPDATE layer SET disk = size WHERE has_dir <> 0;"
+	"ALTER TABLE record ADD COLUMN type TEXT NOT NULL DEFAULT 'regular';"
+	"ALTER TABLE mount ADD COLUMN size INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE mount ADD COLUMN step TEXT NOT NULL DEFAULT '';"
+
+	"CREATE TABLE usage ("
+	" one INTEGER PRIMARY KEY CHECK (one = 1),"
+	" bytes INTEGER NOT NULL"
+	") STRICT;"
+	"INSERT INTO usage SELECT 1, (SELECT coalesce(sum(size), 0) FROM blob) +"
+	" (SELECT coalesce(sum(disk), 0) FROM layer WHERE has_dir <> 0);"
+
+	"CREATE TRIGGER blob_added AFTER INSERT ON blob BEGIN"
+	" UPDATE usage SET bytes = bytes + new.size; END;"
+	"CREATE TRIGGER blob_changed AFTER UPDATE OF size ON blob BEGIN"
+	" UPDATE usage SET bytes = bytes + new.size - old.size; END;"
+	"CREATE TRIGGER blob_removed AFTER DELETE ON blob BEGIN"
+	" UPDATE usage SET bytes = bytes - old.size; END;"
+	"CREATE TRIGGER layer_changed AFTER UPDATE OF has_dir, disk ON layer BEGIN"
+	" UPDATE usage SET bytes = bytes + new.has_dir * new.disk - old.has_dir * old.disk; END;"
+	"CREATE TRIGGER layer_removed AFTER DELETE ON layer BEGIN"
+	" UPDATE usage SET bytes = bytes - old.has_dir * old.disk; END;"
+	"CREATE TRIGGER mount_changed AFTER UPDATE OF size ON mount BEGIN"
+	" UPDATE usage SET bytes = bytes + new.size - old.size; END;"
+	"CREATE TRIGGER mount_removed AFTER DELETE ON mount BEGIN"
+	" UPDATE usage SET bytes = bytes - old.size; END;";
+
+const char *const schema_scripts[] = {version_1, version_2};
 const int schema_version = (int)ARRAY_SIZE(schema_scripts);

@@ -1,5 +1,6 @@
 #include "store/statindex.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -122,7 +123,29 @@ struct statindex *statindex_open(struct store *s, const char *dir)
 
 	if (fd >= 0 && !map_index(i, fd))
 		unmap_index(i);
+	/* Its time says when it was of use last, for statindex_prune. */
+	if (fd >= 0)
+		(void)futimens(fd, NULL);
 	return i;
+}
+
+void statindex_prune(struct store *s, int64_t before)
+{
+	int fd = openat(store_dirfd(s), "stat", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *de;
+	struct stat st;
+
+	if (!dir) {
+		if (fd >= 0)
+			(void)close(fd);
+		return;
+	}
+	while ((de = readdir(dir)))
+		if (fstatat(fd, de->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+		    st.st_mtim.tv_sec * (int64_t)NS_PER_SECOND + st.st_mtim.tv_nsec < before)
+			(void)unlinkat(fd, de->d_name, 0);
+	(void)closedir(dir);
 }
 
 void statindex_free(struct statindex *i)

@@ -32,6 +32,10 @@ struct statindex *statindex_open(struct store *s, const char *dir);
 void statindex_free(struct statindex *i);
 DEFINE_FREEP(struct statindex, statindex_free)
 
+/* Removes the indexes of directories that were last scanned before `before` (ns since the epoch).
+ */
+void statindex_prune(struct store *s, int64_t before);
+
 size_t statindex_count(const struct statindex *i);
 void statindex_record(const struct statindex *i, size_t n, struct statindex_record *ret);
 /* The content of the file that has this path and this stat data (`want`; its content is ignored);

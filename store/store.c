@@ -128,6 +128,7 @@ int store_open(const char *root, struct store **ret, struct error **err)
 	s->lease = (struct lease)LEASE_INIT;
 	s->root = xstrdup(root);
 	pthread_mutex_init(&s->mutex, NULL);
+	pthread_mutex_init(&s->space_mutex, NULL);
 	if (root[0] != '/')
 		return error_new(err, ERR_INVALID, 0, "open store '%s': the path is not absolute",
 				 root);
@@ -169,8 +170,33 @@ void store_close(struct store *s)
 	map_release(&s->held, NULL);
 	cleanup_closep(&s->dirfd);
 	pthread_mutex_destroy(&s->mutex);
+	pthread_mutex_destroy(&s->space_mutex);
+	strv_release(&s->notices);
 	free(s->root);
 	free(s);
+}
+
+void store_notice(struct store *s, const char *fmt, ...)
+{
+	_cleanup_free_ char *text = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	text = xvasprintf(fmt, ap);
+	va_end(ap);
+	pthread_mutex_lock(&s->mutex);
+	if (!strv_contains(&s->notices, text))
+		strv_push(&s->notices, text);
+	pthread_mutex_unlock(&s->mutex);
+}
+
+void store_take_notices(struct store *s, struct strv *ret)
+{
+	pthread_mutex_lock(&s->mutex);
+	for (size_t i = 0; i < s->notices.n; i++)
+		strv_push(ret, s->notices.v[i]);
+	strv_release(&s->notices);
+	pthread_mutex_unlock(&s->mutex);
 }
 
 const char *store_root(const struct store *s)

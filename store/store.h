@@ -3,8 +3,8 @@
  *	blobs/sha256/xx/<hex>  layers/<id>/{fs,index}  mounts/<n>  stat/  tmp/  lock/  kiln.db
  *
  * Everything enters through tmp/ and a rename; a record is written only after what it names is
- * durable. Any number of processes may use one store at once. A struct store is thread safe unless a
- * function says otherwise. Formats: docs/formats-store.md.
+ * durable. Any number of processes may use one store at once. A struct store is thread safe unless
+ *a function says otherwise. Formats: docs/formats-store.md.
  */
 #ifndef KILN_STORE_STORE_H
 #define KILN_STORE_STORE_H
@@ -12,6 +12,7 @@
 #include <stdbool.h>
 
 #include "base/error.h"
+#include "base/strv.h"
 
 struct store;
 
@@ -21,6 +22,10 @@ struct store;
 int store_open(const char *root, struct store **ret, struct error **err);
 void store_close(struct store *s); /* releases the lease */
 DEFINE_FREEP(struct store, store_close)
+
+/* What was found damaged since the last call, a sentence each: it is a miss from now on and will be
+ * made or fetched again. For showing as warnings. */
+void store_take_notices(struct store *s, struct strv *ret);
 
 const char *store_root(const struct store *s);
 int store_dirfd(const struct store *s); /* borrowed O_DIRECTORY descriptor of the root */

@@ -14,6 +14,7 @@
 #include "store/internal.h"
 #include "store/layer.h"
 #include "store/layer_check.h"
+#include "store/record.h"
 
 struct verify {
 	struct store *s;
@@ -114,6 +115,22 @@ static int verify_layers(struct verify *v, struct error **err)
 	return r;
 }
 
+static int verify_records(struct verify *v, struct error **err)
+{
+	struct record_verdict verdict = {0};
+	int r = record_verify_all(v->s, &verdict, err);
+
+	v->counts.records = verdict.looked_at;
+	for (size_t i = 0; i < verdict.damaged.n && r == 0; i++) {
+		_cleanup_free_ char *what =
+			xasprintf("cache record %lld", (long long)verdict.damaged.v[i]);
+
+		report(v, what, "its checksum is wrong");
+	}
+	vec_release(&verdict.damaged);
+	return r;
+}
+
 int store_verify(struct store *s, struct cancel *cancel, verify_report_fn report_fn, void *data,
 		 struct verify_counts *ret, struct error **err)
 {
@@ -122,6 +139,8 @@ int store_verify(struct store *s, struct cancel *cancel, verify_report_fn report
 
 	if (r == 0)
 		r = verify_layers(&v, err);
+	if (r == 0)
+		r = verify_records(&v, err);
 	if (r == 0 && ret)
 		*ret = v.counts;
 	return r;

@@ -10,17 +10,18 @@
 #include "store/store.h"
 
 struct verify_counts {
-	size_t blobs, layers; /* looked at */
-	uint64_t bytes;	      /* hashed */
+	size_t blobs, layers, records; /* looked at */
+	uint64_t bytes;		       /* hashed */
 	size_t damaged;
 };
 
 /* Called for everything that is damaged; `what` is "blob sha256:..." or "layer 12". */
 typedef void (*verify_report_fn)(void *data, const char *what, const char *why);
 
-/* Compares blobs with their names, and layer dirs with their indexes. Damage is reported and makes no
- * error of the call. What is damaged is a miss from then on: a blob loses its row, a layer its dir.
- * ERR_CANCELED when `cancel` (may be NULL) is set. */
+/* Compares blobs with their names, layer dirs with their indexes and cache records with their
+ * checksums. Damage is reported and makes no error of the call. What is damaged is a miss from then
+ * on: a blob or record loses its row, a layer its dir. ERR_CANCELED when `cancel` (may be NULL) is
+ * set. */
 int store_verify(struct store *s, struct cancel *cancel, verify_report_fn report, void *data,
 		 struct verify_counts *ret, struct error **err);
 
