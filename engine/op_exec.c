@@ -1,6 +1,8 @@
 #include "engine/op_exec.h"
 
+#include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/times.h"
 #include "engine/log_limit.h"
@@ -8,6 +10,7 @@
 #include "engine/step_mounts.h"
 #include "engine/users.h"
 #include "store/layer.h"
+#include "store/rootfs.h"
 
 #define HOSTNAME_DEFAULT "buildkitsandbox" /* builds can see it, so it is BuildKit's */
 
@@ -166,6 +169,31 @@ static int run(const struct exec_options *o, const struct op_exec *op, struct re
 	return r == 0 && status != 0 ? process_failed(op, status, err) : r;
 }
 
+/* What runc leaves in the layer of a step where the image has no such directory. Layers that
+ * BuildKit makes hold these mount points, and layers of equal bytes must come from equal steps. */
+static int leave_mount_points(const struct exec_options *o, const struct result *root,
+			      struct layer_writer *w, struct error **err)
+{
+	static const char *const names[] = {"dev", "proc", "sys"};
+	_cleanup_free_ char *upper = layer_writer_upper(w);
+	_cleanup_(rootfs_freep) struct rootfs *below = NULL;
+	int r = rootfs_open(o->store, root ? root->layers : NULL, root ? root->n_layers : 0, &below,
+			    err);
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(names); i++) {
+		_cleanup_free_ char *path = xasprintf("%s/%s", upper, names[i]);
+		struct rootfs_node node;
+
+		if (rootfs_get(below, names[i], &node))
+			continue;
+		if (mkdir(path, 0755) < 0 && errno != EEXIST)
+			r = error_new(err, ERR_IO, errno, "make '%s'", path);
+		else if (chmod(path, 0755) < 0) /* whatever the umask */
+			r = error_new(err, ERR_IO, errno, "make '%s'", path);
+	}
+	return r;
+}
+
 /* The root mount's result, and the layers that it needs. */
 static int get_root(const struct exec_options *o, const struct op_exec *op,
 		    struct result *const *inputs, size_t n_inputs, struct job *job,
@@ -212,6 +240,8 @@ int exec_op_run(const struct exec_options *o, const struct op_exec *op,
 	if (r == 0)
 		r = run(o, op, inputs, n_inputs, job, &plan, ret_hollow, err);
 	sandbox_plan_release(&plan);
+	if (r == 0)
+		r = leave_mount_points(o, root, w, err);
 	if (r == 0)
 		r = layer_writer_scan(w, err);
 	if (r == 0)
