@@ -1,4 +1,6 @@
+#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -8,8 +10,8 @@
 #include "store/gc.h"
 
 struct prune_command {
-	bool all, force;
-	const char *keep_storage;
+	bool all, force, dry_run;
+	const char *keep_storage, *reserved_space, *max_used_space, *min_free_space;
 	struct strv filters;
 };
 
@@ -19,23 +21,65 @@ static int parse_filters(const struct prune_command *c, struct prune_options *o,
 		const char *filter = c->filters.v[i];
 		int64_t age;
 
+		if (strncmp(filter, "type=", 5) == 0 && filter[5]) {
+			o->type = filter + 5;
+			continue;
+		}
 		if (strncmp(filter, "until=", 6) != 0 || times_parse_duration(filter + 6, &age) < 0)
 			return error_new(err, ERR_INVALID, 0,
-					 "invalid filter '%s': use until=DURATION, as in until=24h",
+					 "invalid filter '%s': use until=DURATION, as in "
+					 "until=24h, or type=TYPE, as in type=exec.cachemount",
 					 filter);
 		o->unused_since = times_now_ns() - age;
 	}
 	return 0;
 }
 
-static bool confirmed(const struct prune_command *c)
+static int parse_size(const char *option, const char *text, uint64_t *ret, struct error **err)
+{
+	if (text && times_parse_size(text, ret) < 0)
+		return error_new(err, ERR_INVALID, 0, "--%s: \"%s\" is not a size such as 10GB",
+				 option, text);
+	return 0;
+}
+
+static int parse(struct prune_command *c, struct prune_options *o, struct error **err)
+{
+	int r = parse_filters(c, o, err);
+
+	if (!c->keep_storage)
+		c->keep_storage = c->reserved_space;
+	if (r == 0)
+		r = parse_size("keep-storage", c->keep_storage, &o->keep_storage, err);
+	if (r == 0)
+		r = parse_size("max-used-space", c->max_used_space, &o->max_used_space, err);
+	if (r == 0)
+		r = parse_size("min-free-space", c->min_free_space, &o->min_free_space, err);
+	o->limit_storage = c->keep_storage;
+	o->mounts = c->all;
+	o->dry_run = c->dry_run;
+	if (o->type && strcmp(o->type, "exec.cachemount") == 0)
+		o->mounts = true; /* and no record is of this type */
+	else if (o->type)
+		o->mounts = false;
+	if (r == 0 && o->type && (o->limit_storage || o->max_used_space || o->min_free_space))
+		r = error_new(err, ERR_INVALID, 0,
+			      "a limit of space and --filter type= do not go together");
+	o->all = !o->limit_storage && !o->max_used_space && !o->min_free_space &&
+		 !o->unused_since && !o->type;
+	return r;
+}
+
+static bool confirmed(const struct prune_command *c, const struct prune_options *o)
 {
 	char answer[16];
 
-	if (c->force || !isatty(STDIN_FILENO))
+	if (c->force || c->dry_run || !isatty(STDIN_FILENO))
 		return true;
-	fprintf(stderr, "This removes %s build cache that no image needs. Continue? [y/N] ",
-		c->all || (!c->filters.n && !c->keep_storage) ? "all" : "the named");
+	fprintf(stderr,
+		"WARNING! This will remove %s build cache%s.\n"
+		"Are you sure you want to continue? [y/N] ",
+		o->all ? "all" : "the named", o->all && o->mounts ? " and all cache mounts" : "");
 	return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
 }
 
@@ -50,12 +94,18 @@ static int prune(const struct prune_options *o, struct error **err)
 		r = store_prune(s, o, &result, err);
 	if (r < 0)
 		return r;
+	if (result.n_records > 0)
+		printf("%s build cache objects:\n", o->dry_run ? "Would delete" : "Deleted");
+	for (size_t i = 0; i < result.n_records; i++)
+		printf("%" PRId64 "\n", result.records[i]);
+	if (result.mounts.n > 0)
+		printf("%s%s cache mounts:\n", result.n_records > 0 ? "\n" : "",
+		       o->dry_run ? "Would delete" : "Deleted");
 	for (size_t i = 0; i < result.mounts.n; i++)
-		printf("Deleted cache mount: %s\n", result.mounts.v[i]);
+		printf("%s\n", result.mounts.v[i]);
 	size = times_human_size(result.bytes);
-	printf("Deleted: %zu cache records, %zu layers, %zu blobs\n", result.n_records,
-	       result.n_layers, result.n_blobs);
-	printf("Total reclaimed space: %s\n", size);
+	printf("%s%s: %s\n", result.n_records + result.mounts.n > 0 ? "\n" : "",
+	       o->dry_run ? "Total reclaimable space" : "Total reclaimed space", size);
 	return 0;
 }
 
@@ -65,10 +115,17 @@ int cmd_prune(const struct command *self, int argc, char **argv)
 	struct prune_options o = {0};
 	const struct opt table[] = {
 		{"all", 'a', OPT_BOOL, &c.all, NULL, "Cache mounts too"},
-		{"filter", 0, OPT_LIST, &c.filters, "until=AGE", "Only what was not used for AGE"},
+		{"dry-run", 0, OPT_BOOL, &c.dry_run, NULL, "Only show what would be removed"},
+		{"filter", 0, OPT_LIST, &c.filters, "FILTER",
+		 "until=AGE (only what was not used for AGE) or type=TYPE"},
 		{"force", 'f', OPT_BOOL, &c.force, NULL, "Do not ask"},
 		{"keep-storage", 0, OPT_STRING, &c.keep_storage, "SIZE",
-		 "Keep this much, the most recently used"},
+		 "Keep this much, what is most worth keeping"},
+		{"reserved-space", 0, OPT_STRING, &c.reserved_space, NULL, NULL},
+		{"max-used-space", 0, OPT_STRING, &c.max_used_space, "SIZE",
+		 "Remove until the cache takes no more"},
+		{"min-free-space", 0, OPT_STRING, &c.min_free_space, "SIZE",
+		 "Remove until the disk has this much free"},
 		{0},
 	};
 	_cleanup_strv_ struct strv args = {0};
@@ -80,21 +137,12 @@ int cmd_prune(const struct command *self, int argc, char **argv)
 	if (r == 0 && !help && args.n > 0)
 		r = error_new(&err, ERR_INVALID, 0, "takes no argument");
 	if (r == 0)
-		r = parse_filters(&c, &o, &err);
-	if (r == 0 && c.keep_storage) {
-		o.limit_storage = true;
-		if (times_parse_size(c.keep_storage, &o.keep_storage) < 0)
-			r = error_new(&err, ERR_INVALID, 0,
-				      "--keep-storage: \"%s\" is not a size such as 10GB",
-				      c.keep_storage);
-	}
-	o.all = !o.limit_storage && !o.unused_since;
-	o.mounts = c.all;
+		r = parse(&c, &o, &err);
 	if (help)
 		opt_help(self, table);
 	else if (r < 0)
 		status = session_usage(self->name, &err);
-	else if (confirmed(&c)) {
+	else if (confirmed(&c, &o)) {
 		r = prune(&o, &err);
 		status = r < 0 ? session_fail(r, &err) : 0;
 	}

@@ -9,10 +9,13 @@
 
 static const struct command commands[] = {
 	{"build", cmd_build, "[OPTIONS] PATH | URL | -", "Build an image from a Dockerfile"},
+	{"du", cmd_du, "[OPTIONS]", "Show what the build cache takes, and what pins it"},
 	{"images", cmd_images, "[OPTIONS] [REPOSITORY[:TAG]]", "List images"},
 	{"import", cmd_import, "[OPTIONS] FILE|- [REPOSITORY[:TAG]]",
 	 "Make an image of one layer from a root file system in a tar file"},
 	{"load", cmd_load, "[OPTIONS]", "Load images from a tar archive or stdin"},
+	{"mounts", cmd_mounts, "ls | inspect ID | prune | reset ID",
+	 "Manage the directories of RUN --mount=type=cache"},
 	{"prune", cmd_prune, "[OPTIONS]", "Remove build cache and what nothing uses"},
 	{"pull", cmd_pull, "[OPTIONS] NAME[:TAG|@DIGEST]", "Download an image from a registry"},
 	{"push", cmd_push, "[OPTIONS] NAME[:TAG]", "Upload an image to a registry"},

@@ -7,9 +7,11 @@
 #include "cmd/opt.h"
 
 int cmd_build(const struct command *self, int argc, char **argv);
+int cmd_du(const struct command *self, int argc, char **argv);
 int cmd_images(const struct command *self, int argc, char **argv);
 int cmd_import(const struct command *self, int argc, char **argv);
 int cmd_load(const struct command *self, int argc, char **argv);
+int cmd_mounts(const struct command *self, int argc, char **argv);
 int cmd_prune(const struct command *self, int argc, char **argv);
 int cmd_pull(const struct command *self, int argc, char **argv);
 int cmd_push(const struct command *self, int argc, char **argv);
