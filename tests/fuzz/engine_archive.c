@@ -1,5 +1,5 @@
-/* Hostile archives, unpacked into a layer that is thrown away: nothing may crash, and nothing may
- * be written beside the layer. */
+/* Hostile archives, unpacked into a layer that is thrown away, as ADD does and as contexts are:
+ * nothing may crash, and nothing may be written beside the layer. */
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -30,12 +30,26 @@ static void open_store(void)
 	(void)atexit(clean_up);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void unpack(int fd, bool strict)
 {
-	const struct unpack_options options = {.what = "fuzz", .dest = "dest"};
+	const struct unpack_options options = {.what = "fuzz",
+					       .dest = strict ? "" : "dest",
+					       .strict = strict,
+					       .size_max = 1 << 20,
+					       .entries_max = 1000};
 	const struct layer_owner owner = {.mode = 0755};
 	_cleanup_(layer_edit_freep) struct layer_edit *edit = NULL;
 	_cleanup_(rootfs_freep) struct rootfs *base = NULL;
+
+	if (rootfs_open(store, NULL, 0, &base, NULL) < 0 ||
+	    layer_edit_open(store, base, 1, &edit, NULL) < 0 ||
+	    (!strict && layer_edit_mkdir_all(edit, "dest", &owner, NULL) < 0))
+		abort();
+	(void)unpack_archive(edit, fd, &options, NULL);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
 	_cleanup_close_ int fd = memfd_create("archive", MFD_CLOEXEC);
 
 	if (!store)
@@ -44,10 +58,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	if (!unpack_archive_recognise(fd))
 		return 0;
-	if (rootfs_open(store, NULL, 0, &base, NULL) < 0 ||
-	    layer_edit_open(store, base, 1, &edit, NULL) < 0 ||
-	    layer_edit_mkdir_all(edit, "dest", &owner, NULL) < 0)
-		abort();
-	(void)unpack_archive(edit, fd, &options, NULL);
+	unpack(fd, false);
+	unpack(fd, true);
 	return 0;
 }
