@@ -83,7 +83,7 @@ static bool split_url(const char *text, size_t n, size_t scheme, struct giturl *
 	bool http = is_scheme(text, scheme, "http") || is_scheme(text, scheme, "https");
 
 	u->ssh = is_scheme(text, scheme, "ssh");
-	if (!http && !u->ssh && !is_scheme(text, scheme, "git"))
+	if (!http && !u->ssh && !is_scheme(text, scheme, "git") && !is_scheme(text, scheme, "file"))
 		return false;
 	slash = memchr(host, '/', (size_t)(end - host));
 	if (!slash)
@@ -99,16 +99,27 @@ static bool split_url(const char *text, size_t n, size_t scheme, struct giturl *
 	return true;
 }
 
-static void take_fragment(const char *fragment, struct giturl *u)
+/* A subdirectory is clean and stays inside; one that leads out is a mistake worth an error. */
+static int clean_subdir(const char *text, char **ret, struct error **err)
+{
+	_cleanup_free_ char *relative = path_clean(*text == '/' ? text + 1 : text);
+
+	if (strcmp(relative, "..") == 0 || strncmp(relative, "../", 3) == 0)
+		return error_new(err, ERR_INVALID, 0,
+				 "invalid subdir \"%s\": it leads out of the repository", text);
+	*ret = path_rooted(text);
+	return 0;
+}
+
+static int take_fragment(const char *fragment, struct giturl *u, struct error **err)
 {
 	_cleanup_free_ char *text = decode(fragment, strlen(fragment), false);
 	char *colon = strchr(text, ':');
 
-	if (colon) {
+	if (colon)
 		*colon = '\0';
-		u->subdir = path_rooted(colon + 1);
-	}
 	u->ref = xstrdup(text);
+	return colon ? clean_subdir(colon + 1, &u->subdir, err) : 0;
 }
 
 static bool is_one_of(const char *s, const char *const *list, size_t n)
@@ -179,9 +190,10 @@ static int take_pair(const char *key, const char *value, struct giturl *u, char 
 	if (strcmp(key, "branch") == 0)
 		return set_once(branch, "branch", value, err);
 	if (strcmp(key, "subdir") == 0) {
-		_cleanup_free_ char *clean = path_rooted(value);
+		_cleanup_free_ char *clean = NULL;
 
-		return set_once(&u->subdir, "subdir", clean, err);
+		r = clean_subdir(value, &clean, err);
+		return r < 0 ? r : set_once(&u->subdir, "subdir", clean, err);
 	}
 	if (strcmp(key, "checksum") == 0 || strcmp(key, "commit") == 0)
 		return set_once(&u->checksum, "checksum", value, err);
@@ -239,8 +251,8 @@ static int parse(const char *text, struct giturl *u, struct error **err)
 	if (!(scheme ? split_url(text, base, scheme, u) : split_scp(text, base, u)))
 		return 0;
 	if (fragment)
-		take_fragment(fragment + 1, u);
-	if (query)
+		r = take_fragment(fragment + 1, u, err);
+	if (r == 0 && query)
 		r = take_query(query + 1, n - base - 1, u, err);
 	if (r < 0)
 		return error_wrap(err, r, "parse git URL \"%s\"", text);

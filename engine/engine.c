@@ -40,6 +40,7 @@ int engine_open(struct store *s, struct cancel *cancel, struct engine **ret, str
 	e->registry = registry_new(&e->config);
 	registry_set_cancel(e->registry, cancel);
 	e->http = http_files_new(s, &e->config, &e->session);
+	e->git = git_sources_new(s, &e->config, &e->session);
 	e->sandbox = sandbox_env_new();
 	*ret = e;
 	return 0;
@@ -54,6 +55,7 @@ void engine_close(struct engine *e)
 	map_release(&e->contexts, context_free);
 	map_release(&e->images, image_source_free);
 	http_files_free(e->http);
+	git_sources_free(e->git);
 	registry_free(e->registry);
 	config_release(&e->config);
 	pthread_mutex_destroy(&e->lock);

@@ -21,6 +21,7 @@
 #include "engine/op_exec.h"
 #include "engine/pull.h"
 #include "engine/result.h"
+#include "engine/source_git.h"
 #include "engine/source_http.h"
 #include "solver/graph.h"
 #include "solver/progress.h"
@@ -38,6 +39,7 @@ struct engine {
 	struct config config;
 	struct registry *registry;
 	struct http_files *http;     /* files of http sources */
+	struct git_sources *git;     /* repositories of git sources */
 	struct sandbox_env *sandbox; /* networks and other things that steps share */
 	struct map contexts;	     /* name -> struct engine_context * */
 	struct exec_session session; /* secrets, sockets and permissions of this build: the caller's

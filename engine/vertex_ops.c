@@ -18,6 +18,7 @@
 static const char image_scheme[] = "docker-image://";
 static const char layout_scheme[] = "oci-layout://";
 static const char local_scheme[] = "local://";
+static const char git_scheme[] = "git://";
 
 void vertex_ops_init(struct vertex_ops *o, struct engine *e, const struct graph *g)
 {
@@ -128,6 +129,15 @@ static int pin_http(struct vertex_ops *o, struct job *job, const struct vertex *
 	return r;
 }
 
+static int pin_git(struct vertex_ops *o, struct job *job, const struct vertex *v, struct pin *ret,
+		   struct error **err)
+{
+	int r = git_sources_pin(o->engine->git, &v->op.source, job, &ret->key, err);
+
+	ret->has_key = r == 0;
+	return r;
+}
+
 static int ops_pin(void *data, struct job *job, const struct vertex *v, struct pin *ret,
 		   struct error **err)
 {
@@ -138,6 +148,8 @@ static int ops_pin(void *data, struct job *job, const struct vertex *v, struct p
 		return pin_image(data, job, v, ret, err);
 	if (is_http(identifier))
 		return pin_http(data, job, v, ret, err);
+	if (after_scheme(identifier, git_scheme))
+		return pin_git(data, job, v, ret, err);
 	if (after_scheme(identifier, local_scheme))
 		return 0;
 	return unsupported_source(identifier, err);
@@ -307,6 +319,17 @@ static int run_http(struct vertex_ops *o, struct job *job, const struct vertex *
 	return r;
 }
 
+static int run_git(struct vertex_ops *o, struct job *job, const struct vertex *v,
+		   struct result **ret, struct error **err)
+{
+	int64_t layer;
+	int r = git_sources_layer(o->engine->git, &v->op.source, job, &layer, err);
+
+	if (r == 0)
+		*ret = result_new_rootfs(&layer, 1);
+	return r;
+}
+
 static int run_source(struct vertex_ops *o, struct job *job, const struct vertex *v,
 		      struct result **ret, struct error **err)
 {
@@ -318,6 +341,8 @@ static int run_source(struct vertex_ops *o, struct job *job, const struct vertex
 		return run_local(o, job, v, ret, err);
 	if (is_http(identifier))
 		return run_http(o, job, v, ret, err);
+	if (after_scheme(identifier, git_scheme))
+		return run_git(o, job, v, ret, err);
 	return unsupported_source(identifier, err);
 }
 
