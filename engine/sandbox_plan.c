@@ -87,10 +87,12 @@ void sandbox_plan_default_mounts(struct sandbox_plan *p, uint64_t shm_size)
 	shm->size = shm_size ? shm_size : SHM_DEFAULT;
 	sandbox_plan_mount(p, WIRE_MQUEUE, NULL, "/dev/mqueue", quiet);
 	sandbox_plan_mount(p, WIRE_SYSFS, NULL, "/sys", quiet | WIRE_MOUNT_READONLY);
-	/* With the older cgroup hierarchies /sys/fs/cgroup stays empty. */
+	/* runc's rule: with the older hierarchies a tmpfs, which is the process's to write. */
 	if (access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0)
 		sandbox_plan_mount(p, WIRE_CGROUP, NULL, "/sys/fs/cgroup",
 				   quiet | WIRE_MOUNT_READONLY);
+	else if (access("/sys/fs/cgroup", F_OK) == 0)
+		sandbox_plan_mount(p, WIRE_CGROUP1, NULL, "/sys/fs/cgroup", quiet);
 }
 
 void sandbox_plan_default_masks(struct sandbox_plan *p)
@@ -234,7 +236,7 @@ static const char *kind_name(enum wire_mount_kind kind)
 		[WIRE_BIND] = "bind",	  [WIRE_OVERLAY] = "overlay", [WIRE_TMPFS] = "tmpfs",
 		[WIRE_FILE] = "file",	  [WIRE_PROC] = "proc",	      [WIRE_SYSFS] = "sysfs",
 		[WIRE_DEV] = "dev",	  [WIRE_DEVPTS] = "devpts",   [WIRE_MQUEUE] = "mqueue",
-		[WIRE_CGROUP] = "cgroup",
+		[WIRE_CGROUP] = "cgroup", [WIRE_CGROUP1] = "cgroup1",
 	};
 
 	return (size_t)kind < ARRAY_SIZE(names) && names[kind] ? names[kind] : "?";

@@ -320,8 +320,8 @@ static int add_mount(const struct mounting *m, const struct op_exec *op,
 	case MOUNT_BIND:
 		return add_bind(m, mount, err);
 	case MOUNT_TMPFS:
-		added = sandbox_plan_mount(m->p, WIRE_TMPFS, NULL, mount->dest, WIRE_MOUNT_NOSUID);
-		added->mode = 01777;
+		added = sandbox_plan_mount(m->p, WIRE_TMPFS, NULL, mount->dest,
+					   WIRE_MOUNT_NOSUID | WIRE_MOUNT_COVERED_MODE);
 		added->size = mount->tmpfs_size;
 		return 0;
 	case MOUNT_SECRET:

@@ -55,7 +55,8 @@ struct plan {
 /* --- main.c */
 void fail(int errnum, const char *fmt, ...) __attribute__((noreturn, format(printf, 2, 3)));
 void send_message(uint32_t kind, int32_t value, const char *text, int fd /* -1: none */);
-void *alloc(size_t n); /* zeroed */
+void *alloc(size_t n);	  /* zeroed */
+void tie_to_parent(void); /* to be killed when it dies */
 char *format(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* --- plan.c */
@@ -76,7 +77,8 @@ void root_enter(const struct plan *p, int root);
 void set_attributes(int fd, unsigned flags, bool nodev, const char *what);
 
 /* --- process.c */
-int process_run(const struct plan *p) __attribute__((noreturn)); /* as pid 1 of its namespace */
+/* Sets up and executes the program, as the first process of its namespace. */
+int process_run(const struct plan *p) __attribute__((noreturn));
 
 /* --- network.c */
 int network_main(int argc, char **argv);

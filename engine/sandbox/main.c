@@ -2,6 +2,7 @@
 	(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_PIDFD)
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sched.h>
 #include <poll.h>
 #include <sched.h>
@@ -86,7 +87,7 @@ static void close_strays(bool keep_netns)
 		fail(errno, "close stray descriptors");
 }
 
-static pid_t clone_init(const struct plan *p, int *ret_pidfd)
+static pid_t clone_process(const struct plan *p, int *ret_pidfd)
 {
 	struct clone_args args = {
 		.flags = KILN_CLONE_FLAGS,
@@ -101,59 +102,122 @@ static pid_t clone_init(const struct plan *p, int *ret_pidfd)
 	return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
 }
 
-/* Waits for init and obeys kiln. When kiln closes its end, or dies, everything is killed. */
-static void monitor(pid_t init, int pidfd)
+/* A signal set of a process, by its name in /proc/PID/status. */
+static uint64_t signal_set(const char *status, const char *name)
 {
-	bool open = true;
+	const char *at = strstr(status, name);
 
+	return at ? strtoull(at + strlen(name), NULL, 16) : 0;
+}
+
+/* Would the signal end the process if it were not the first of its namespace? The kernel spares
+ * such a process all signals that it neither handles nor ignores. */
+static bool would_end(pid_t pid, int sig)
+{
+	static const int harmless[] = {SIGCHLD, SIGCONT, SIGURG,  SIGWINCH, SIGSTOP,
+				       SIGTSTP, SIGTTIN, SIGTTOU, SIGKILL};
+	char text[4096];
+	int fd = open(format("/proc/%d/status", pid), O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	if (fd >= 0)
+		(void)close(fd);
+	for (size_t i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++)
+		if (harmless[i] == sig)
+			return false;
+	if (n <= 0 || sig < 1 || sig > 64)
+		return false;
+	text[n] = '\0';
+	return ((signal_set(text, "\nSigIgn:") | signal_set(text, "\nSigCgt:")) >> (sig - 1) & 1) ==
+	       0;
+}
+
+struct ending {
+	bool stopped; /* kiln asked for it, or died */
+	int signal;   /* what a SIGKILL of ours stands for; 0: none */
+};
+
+static void obey(pid_t pid, int pidfd, int sig, struct ending *end)
+{
+	if (would_end(pid, sig)) {
+		end->signal = sig;
+		sig = SIGKILL;
+	}
+	(void)syscall(SYS_pidfd_send_signal, pidfd, sig, NULL, 0);
+}
+
+/* Waits for the process and obeys kiln. When kiln closes its end, or dies, everything is killed. */
+static void monitor(pid_t pid, int pidfd, struct ending *end)
+{
 	for (;;) {
 		struct pollfd fds[2] = {
 			{.fd = pidfd, .events = POLLIN},
-			{.fd = open ? WIRE_FD_CONTROL : -1, .events = POLLIN},
+			{.fd = end->stopped ? -1 : WIRE_FD_CONTROL, .events = POLLIN},
 		};
 		struct wire_order order;
 		ssize_t n;
 
 		if (poll(fds, 2, -1) < 0 && errno != EINTR)
-			break;
+			return;
 		if (fds[0].revents)
-			break;
+			return;
 		if (!fds[1].revents)
 			continue;
 		n = recv(WIRE_FD_CONTROL, &order, sizeof(order), MSG_DONTWAIT);
-		if (n == (ssize_t)sizeof(order) && order.kind == WIRE_SIGNAL)
-			(void)syscall(SYS_pidfd_send_signal, pidfd, (int)order.value, NULL, 0);
-		else if (n >= 0 || (errno != EAGAIN && errno != EINTR)) {
+		if (n == (ssize_t)sizeof(order) && order.kind == WIRE_SIGNAL) {
+			obey(pid, pidfd, (int)order.value, end);
+		} else if (n >= 0 || (errno != EAGAIN && errno != EINTR)) {
 			(void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
-			open = false;
+			end->stopped = true;
 		}
 	}
-	/* The kernel reports the death of a namespace's init only after all else in it is gone. */
-	(void)waitpid(init, NULL, 0);
+}
+
+/* The kernel reports the death of a namespace's first process only after all else in it is gone. */
+static void report(pid_t pid, const struct ending *end)
+{
+	int status;
+	bool killed;
+
+	if (waitpid(pid, &status, 0) < 0)
+		fail(errno, "wait for the process");
+	killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+	if (killed && end->stopped)
+		return;
+	send_message(WIRE_EXITED, killed && end->signal ? end->signal : status, "", -1);
+}
+
+void tie_to_parent(void)
+{
+	/* A signal from an ancestor namespace, so it works on a first process, too. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		fail(errno, "tie the step to its parent");
 }
 
 static int run_main(void)
 {
 	struct plan plan = {0};
+	struct ending end = {0};
 	int pidfd = -1;
-	pid_t init;
+	pid_t pid;
 
 	plan_read(WIRE_FD_CONTROL, &plan);
 	close_strays(plan.flags & WIRE_NET_JOIN);
-	init = clone_init(&plan, &pidfd);
-	if (init < 0)
+	pid = clone_process(&plan, &pidfd);
+	if (pid < 0)
 		fail(errno, "make the namespaces of the step");
-	if (init == 0) {
-		/* A signal from an ancestor namespace, so it works on an init, too. */
-		if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
-			fail(errno, "tie the step to its parent");
+	if (pid == 0) {
+		(void)signal(SIGINT, SIG_DFL);
+		(void)signal(SIGPIPE, SIG_DFL);
+		tie_to_parent();
 		process_run(&plan);
 	}
 	/* Our copies would keep the log pipes open. */
 	(void)close(0);
 	(void)close(1);
 	(void)close(2);
-	monitor(init, pidfd);
+	monitor(pid, pidfd, &end);
+	report(pid, &end);
 	return 0;
 }
 

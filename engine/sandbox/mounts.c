@@ -17,6 +17,7 @@
 #include "engine/sandbox/helper.h"
 
 static const char *const dev_nodes[] = {"null", "zero", "full", "random", "urandom", "tty"};
+#define HIERARCHIES_MAX 32
 static int dev_fds[sizeof(dev_nodes) / sizeof(dev_nodes[0])];
 
 int open_in_root(int root, const char *path, uint64_t flags)
@@ -186,6 +187,60 @@ static int open_devpts(const struct plan *p)
 	return fd;
 }
 
+/* The older cgroup hierarchies. A process may look at its own group in each, no more: programs
+ * read their limits there. Where they cannot be mounted (no right to in a user namespace, or no
+ * controller) they are left out. */
+static struct hierarchy {
+	char *name; /* "memory", "cpu,cpuacct", "systemd" */
+	int fd;
+} hierarchies[HIERARCHIES_MAX];
+static size_t n_hierarchies;
+
+static int open_hierarchy(char *controllers)
+{
+	int fs = fsopen("cgroup", FSOPEN_CLOEXEC), fd = -1;
+	bool ok = fs >= 0;
+	char *list = strdup(controllers);
+
+	if (strncmp(list, "name=", 5) == 0)
+		ok = ok && fsconfig(fs, FSCONFIG_SET_STRING, "name", list + 5, 0) == 0;
+	else
+		for (char *c = strtok(list, ","); c && ok; c = strtok(NULL, ","))
+			ok = fsconfig(fs, FSCONFIG_SET_FLAG, c, NULL, 0) == 0;
+	if (ok && fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
+		fd = fsmount(fs, FSMOUNT_CLOEXEC,
+			     MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+				     MOUNT_ATTR_NOEXEC);
+	if (fs >= 0)
+		(void)close(fs);
+	return fd;
+}
+
+static int open_cgroup1(void)
+{
+	const char *options[] = {"mode", "0755", NULL};
+	char line[4096], *save = NULL;
+	FILE *f = fopen("/proc/self/cgroup", "re");
+
+	/* "7:cpu,cpuacct:/path"; the newer hierarchy has no names. */
+	while (f && fgets(line, sizeof(line), f) && n_hierarchies < HIERARCHIES_MAX) {
+		struct hierarchy *h = &hierarchies[n_hierarchies];
+		char *names;
+
+		if (!strtok_r(line, ":", &save) || *save == ':')
+			continue;
+		names = strtok_r(NULL, ":", &save);
+		if (!names || *names == '/' || strchr(names, '/'))
+			continue;
+		h->fd = open_hierarchy(names);
+		h->name = strdup(strncmp(names, "name=", 5) == 0 ? names + 5 : names);
+		n_hierarchies += h->fd >= 0;
+	}
+	if (f)
+		(void)fclose(f);
+	return new_filesystem("tmpfs", MOUNT_ATTR_NOSUID, options);
+}
+
 static int mount_open(const struct plan *p, const struct mount_item *item, size_t index)
 {
 	switch (item->m.kind) {
@@ -209,6 +264,8 @@ static int mount_open(const struct plan *p, const struct mount_item *item, size_
 		return new_filesystem("mqueue", 0, NULL);
 	case WIRE_CGROUP:
 		return new_filesystem("cgroup2", 0, NULL);
+	case WIRE_CGROUP1:
+		return open_cgroup1();
 	default:
 		errno = EINVAL;
 		return -1;
@@ -315,6 +372,39 @@ static void fill_dev(int dev)
 		fail(errno, "make the directories of /dev");
 }
 
+static void fill_cgroup1(int dir)
+{
+	for (size_t i = 0; i < n_hierarchies; i++) {
+		const struct hierarchy *h = &hierarchies[i];
+		int at;
+
+		at = mkdirat(dir, h->name, 0755) < 0
+			     ? -1
+			     : openat(dir, h->name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (at < 0)
+			fail(errno, "make /sys/fs/cgroup/%s", h->name);
+		attach(h->fd, at, h->name);
+		(void)close(at);
+		(void)close(h->fd);
+		if (!strchr(h->name, ','))
+			continue;
+		/* Programs know each controller by its own name. */
+		for (char *c = strtok(strdup(h->name), ","); c; c = strtok(NULL, ","))
+			(void)symlinkat(h->name, dir, c);
+	}
+}
+
+/* A tmpfs looks like the directory that it covers. */
+static void take_mode(const struct mount_item *item, int covered)
+{
+	int dir = openat(item->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct stat st;
+
+	if (dir < 0 || fstat(covered, &st) < 0 || fchmod(dir, st.st_mode & 07777) < 0)
+		fail(errno, "set the mode of '%s'", item->dest);
+	(void)close(dir);
+}
+
 /* Files disappear behind /dev/null, directories behind an empty tmpfs. */
 static void mask(int root, const char *path)
 {
@@ -368,9 +458,13 @@ void mounts_attach(const struct plan *p, int root)
 			at = make_target(root, item);
 		if (at < 0)
 			fail(errno, "find the mount point '%s'", item->dest);
+		if (item->m.flags & WIRE_MOUNT_COVERED_MODE)
+			take_mode(item, at);
 		attach(item->fd, at, item->dest);
 		if (item->m.kind == WIRE_DEV)
 			fill_dev(item->fd);
+		else if (item->m.kind == WIRE_CGROUP1)
+			fill_cgroup1(item->fd);
 		(void)close(at);
 		(void)close(item->fd);
 	}

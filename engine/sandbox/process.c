@@ -1,4 +1,5 @@
-/* The namespace's init and the process that the step is about. */
+/* The process that the step is about. It is the first of its pid namespace, as under runc: when it
+ * ends, the kernel kills whatever else it has left there. */
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -6,7 +7,6 @@
 #include <linux/keyctl.h>
 #include <linux/seccomp.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +16,6 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "engine/sandbox/helper.h"
@@ -124,7 +123,7 @@ static void set_limits(const struct plan *p)
 
 /* --- the process --- */
 
-static void exec_failed(int errnum, const char *text)
+static void __attribute__((noreturn)) exec_failed(int errnum, const char *text)
 {
 	send_message(WIRE_EXEC_FAILED, errnum, text, -1);
 	_exit(errnum == ENOENT || errnum == ENOTDIR ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE);
@@ -138,7 +137,7 @@ static const char *get_path(const struct plan *p)
 	return "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 }
 
-static void execute(const struct plan *p)
+static void __attribute__((noreturn)) execute(const struct plan *p)
 {
 	const char *name = p->args[0], *path;
 	int best = ENOENT;
@@ -176,17 +175,10 @@ static void id_failed(const char *what, unsigned id)
 	fail(errno, "become %s %u", what, id);
 }
 
-static void child(const struct plan *p, int terminal)
+static void __attribute__((noreturn)) become_process(const struct plan *p, int terminal)
 {
-	struct sigaction default_action = {.sa_handler = SIG_DFL};
 	bool entered;
-	sigset_t none;
 
-	sigemptyset(&none);
-	/* We were started with default actions and have ignored these two since. */
-	(void)sigaction(SIGINT, &default_action, NULL);
-	(void)sigaction(SIGPIPE, &default_action, NULL);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	if (setsid() < 0)
 		fail(errno, "start a session");
 	if (terminal >= 0) {
@@ -211,40 +203,13 @@ static void child(const struct plan *p, int terminal)
 	if (!entered && chdir(p->cwd) < 0)
 		fail(errno, "change to the directory '%s'", p->cwd);
 	set_capabilities(p->caps);
+	/* The kernel forgets it when a process changes its user. */
+	tie_to_parent();
 	(void)syscall(SYS_close_range, WIRE_FD_CONTROL, ~0U, CLOSE_RANGE_CLOEXEC);
 	execute(p);
 }
 
-/* --- init --- */
-
-static void reap(pid_t main_process)
-{
-	int status;
-	pid_t pid;
-
-	for (;;) {
-		pid = waitpid(-1, &status, WNOHANG);
-		if (pid <= 0)
-			return;
-		if (pid != main_process)
-			continue;
-		send_message(WIRE_EXITED, status, "", -1);
-		/* With us goes everything that is left in the namespace. */
-		_exit(0);
-	}
-}
-
-static void init_loop(pid_t main_process, const sigset_t *all)
-{
-	for (;;) {
-		int sig = sigwaitinfo(all, NULL);
-
-		if (sig == SIGCHLD)
-			reap(main_process);
-		else if (sig > 0)
-			(void)kill(main_process, sig);
-	}
-}
+/* --- setting up --- */
 
 static void set_up(struct plan *p, int *ret_root)
 {
@@ -269,12 +234,7 @@ int process_run(const struct plan *plan)
 	struct plan p = *plan;
 	struct rlimit files;
 	int root, terminal = -1;
-	sigset_t all;
-	pid_t pid;
 
-	sigfillset(&all);
-	/* Blocked, they wait for sigwaitinfo, also those that an init would ignore. */
-	(void)sigprocmask(SIG_SETMASK, &all, NULL);
 	(void)umask(0);
 	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
 		fail(errno, "read resource limits");
@@ -284,19 +244,5 @@ int process_run(const struct plan *plan)
 	(void)close(root);
 	if (setrlimit(RLIMIT_NOFILE, &files) < 0)
 		fail(errno, "restore resource limits");
-	pid = fork();
-	if (pid < 0)
-		fail(errno, "start the process");
-	if (pid == 0)
-		child(&p, terminal);
-	/* Processes of the step see us: no descriptors of theirs, no rights beyond theirs, and
-	 * nothing of ours to be read or traced. */
-	(void)syscall(SYS_close_range, 0, WIRE_FD_CONTROL - 1, 0);
-	(void)syscall(SYS_close_range, WIRE_FD_CONTROL + 1, ~0U, 0);
-	if (prctl(PR_SET_DUMPABLE, 0) < 0)
-		fail(errno, "protect the init process");
-	drop_bounding_set(p.caps);
-	set_capabilities(p.caps);
-	init_loop(pid, &all);
-	_exit(125);
+	become_process(&p, terminal);
 }

@@ -69,7 +69,8 @@ enum wire_mount_kind {
 	WIRE_DEV, /* tmpfs with the usual nodes and links */
 	WIRE_DEVPTS,
 	WIRE_MQUEUE,
-	WIRE_CGROUP,
+	WIRE_CGROUP,  /* cgroup2, seen from the process's own group */
+	WIRE_CGROUP1, /* a tmpfs with the older hierarchies in it, as far as they can be mounted */
 };
 
 enum wire_mount_flag {
@@ -77,6 +78,7 @@ enum wire_mount_flag {
 	WIRE_MOUNT_RECURSIVE = 1 << 1, /* with what is mounted below the source */
 	WIRE_MOUNT_NOSUID = 1 << 2,
 	WIRE_MOUNT_NOEXEC = 1 << 3,
+	WIRE_MOUNT_COVERED_MODE = 1 << 4, /* the mode of the directory that it covers */
 };
 
 struct wire_mount {

@@ -84,6 +84,9 @@ static void expect_script(const char *script, const struct op_mount *mounts, siz
 	result_unref(result);
 }
 
+/* What a step leaves that does nothing: its working directory, and what every root has. */
+#define BARE "dev proc sys work "
+
 /* Paths of the topmost layer, joined with spaces. */
 static char *layer_paths(const struct result *r)
 {
@@ -119,14 +122,14 @@ static void expect_layer(const char *script, const char *paths)
 static void what_a_step_writes_becomes_a_layer(void **state)
 {
 	(void)state;
-	expect_layer("echo x > /new", "new work ");
-	expect_layer("rm /etc/motd; mkdir /d", "d etc -etc/motd work ");
+	expect_layer("echo x > /new", "dev new proc sys work ");
+	expect_layer("rm /etc/motd; mkdir /d", "d dev etc -etc/motd proc sys work ");
 }
 
-static void a_step_that_writes_nothing_leaves_no_mount_points(void **state)
+static void a_step_that_writes_nothing_leaves_what_runc_leaves(void **state)
 {
 	(void)state;
-	expect_layer("cat /etc/resolv.conf /etc/hosts > /dev/null", "work ");
+	expect_layer("cat /etc/resolv.conf /etc/hosts > /dev/null", BARE);
 }
 
 static void a_failing_process_is_an_error_with_its_status(void **state)
@@ -170,7 +173,7 @@ static void caches_stay_between_steps_and_never_enter_a_layer(void **state)
 	if (run_script("echo kept > /var/cache/x/f", &cache, 1, &root, 1, &result, &err) < 0)
 		fail_msg("%s", error_text(err));
 	paths = layer_paths(result);
-	assert_string_equal(paths, "work ");
+	assert_string_equal(paths, BARE);
 	result_unref(result);
 	expect_script("cat /var/cache/x/f; ls -nd /var/cache/x | cut -c1-10", &cache, 1, &root, 1,
 		      "kept\ndrwxr-x---\n");
@@ -279,7 +282,7 @@ static void secrets_are_files_and_variables_and_nothing_else(void **state)
 		fail_msg("%s", error_text(err));
 	assert_string_equal(logs.p, "hunter2 hunter2\n-r--------\n");
 	paths = layer_paths(result);
-	assert_string_equal(paths, "work ");
+	assert_string_equal(paths, BARE);
 	result_unref(result);
 	exec_session_release(&session);
 }
@@ -399,7 +402,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_a_step_writes_becomes_a_layer),
-		cmocka_unit_test(a_step_that_writes_nothing_leaves_no_mount_points),
+		cmocka_unit_test(a_step_that_writes_nothing_leaves_what_runc_leaves),
 		cmocka_unit_test(a_failing_process_is_an_error_with_its_status),
 		cmocka_unit_test(the_environment_has_a_home),
 		cmocka_unit_test(caches_stay_between_steps_and_never_enter_a_layer),
