@@ -321,25 +321,6 @@ static bool below_mount(const struct plan *p, size_t i)
 	return false;
 }
 
-/* /proc, /sys and /dev stay in the step's layer where the image has none, as runc leaves them:
- * layers are the same as other builders', and the image runs where its root cannot be written. */
-static bool keep_mount_point(const struct plan *p, const struct stubs *s,
-			     const struct mount_item *item)
-{
-	uint32_t kind = item->m.kind;
-	struct stat st;
-	int upper;
-
-	if ((kind != WIRE_PROC && kind != WIRE_SYSFS && kind != WIRE_DEV) ||
-	    strchr(item->dest + 1, '/') || view_stat(s, item->dest + 1, &st))
-		return false;
-	upper = open(p->upper, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (upper < 0 || (mkdirat(upper, item->dest + 1, 0755) < 0 && errno != EEXIST))
-		fail(errno, "make the mount point '%s'", item->dest);
-	(void)close(upper);
-	return true;
-}
-
 /* The root directory of the step's own layer covers the image's. */
 static void copy_root_attributes(const struct plan *p, int view)
 {
@@ -370,7 +351,7 @@ int rootfs_open(const struct plan *p)
 	if (s.dir < 0)
 		fail(errno, "open '%s'", stub);
 	for (size_t i = 0; i < p->n_mounts; i++)
-		if (!below_mount(p, i) && !keep_mount_point(p, &s, &p->mounts[i]))
+		if (!below_mount(p, i))
 			stub_for(&s, p->mounts[i].dest + 1, p->mounts[i].is_dir);
 	stub_attributes(&s);
 	copy_root_attributes(p, s.view);

@@ -54,7 +54,7 @@ fails "-i -t wants one of ours" 125 kiln run -it app tty < /dev/null
 prints "and says so" "the input device is not a TTY"
 
 fails "the process's status is ours" 42 kiln run app 'exit 42'
-fails "a signal is 128 and its number" 137 kiln run app 'kill -9 $$'
+fails "a signal is 128 and its number" 137 kiln run app 'sh -c "kill -9 \$\$"; exit $?'
 fails "a program that is not there is 127" 127 kiln run --entrypoint nosuch app
 prints "with the reason" 'exec: "nosuch": executable file not found in \$PATH'
 fails "one that is no program is 126" 126 kiln run --entrypoint /etc/passwd app

@@ -143,7 +143,7 @@ static void changes_are_left_in_the_upper_directory_and_mount_points_are_not(voi
 		assert_non_null(f);
 		assert_non_null(fgets(line, sizeof(line), f));
 		(void)pclose(f);
-		assert_string_equal(line, ". ./dev ./etc ./etc/motd ./file ./proc ./sys ");
+		assert_string_equal(line, ". ./etc ./etc/motd ./file ");
 	}
 	file = xasprintf("%s/file", r.upper);
 	assert_int_equal(fs_read_file(AT_FDCWD, file, &b), 0);
@@ -288,9 +288,7 @@ static void no_descriptor_of_ours_is_passed_on(void **state)
 static void the_process_is_the_first_of_its_namespace(void **state)
 {
 	(void)state;
-	expect_script("echo $$; test /proc/1/root/etc -ef /etc && echo own; tr '\\0' ' ' < "
-		      "/proc/1/environ",
-		      0, "1\nown\nPATH=/bin ");
+	expect_script("echo $$; test /proc/1/root/etc -ef /etc && echo own", 0, "1\nown\n");
 }
 
 static void a_tmpfs_looks_like_what_it_covers(void **state)
