@@ -157,5 +157,16 @@ static const char version_2[] =
 	"CREATE TRIGGER mount_removed AFTER DELETE ON mount BEGIN"
 	" UPDATE usage SET bytes = bytes - old.size; END;";
 
-const char *const schema_scripts[] = {version_1, version_2};
+static const char version_3[] =
+	"CREATE TABLE trace ("
+	" record INTEGER PRIMARY KEY REFERENCES record (id) ON DELETE CASCADE,"
+	" op BLOB NOT NULL,"
+	" kind INTEGER NOT NULL,"
+	" place TEXT NOT NULL,"
+	" data BLOB NOT NULL"
+	") STRICT;"
+	"CREATE INDEX trace_op ON trace (op);"
+	"CREATE INDEX trace_place ON trace (place);";
+
+const char *const schema_scripts[] = {version_1, version_2, version_3};
 const int schema_version = (int)ARRAY_SIZE(schema_scripts);
