@@ -69,14 +69,15 @@ static int open_context_dir(struct build_input *in, const char *path, struct err
 /* --- Contexts that come as a stream --- */
 
 /* What came was a Dockerfile without a context, or else an archive that holds one. */
-static int take_archive(struct build_input *in, const struct build_options *o,
-			struct context_archive *archive, struct error **err)
+static int take_archive(struct build_input *in, const struct build_options *o, struct engine *e,
+			const struct context_archive *archive, struct error **err)
 {
 	const char *from = is_stdin(o->context) ? "stdin" : "the URL";
 
 	if (!archive->is_dockerfile) {
 		in->context_layer = archive->layer;
-		return 0;
+		in->has_epoch = strv_contains(&o->build_args, "SOURCE_DATE_EPOCH=context");
+		return in->has_epoch ? context_archive_time(e, archive->layer, &in->epoch, err) : 0;
 	}
 	if (o->dockerfile)
 		return error_new(err, ERR_INVALID, 0,
@@ -106,22 +107,35 @@ static int read_stream(struct build_input *in, const struct build_options *o, st
 		r = context_archive_fetch(e, o->context, job, &archive, err);
 	}
 	job_close(job, r, err);
-	return r < 0 ? r : take_archive(in, o, &archive, err);
+	return r < 0 ? r : take_archive(in, o, e, &archive, err);
+}
+
+/* 0 if the context is no git URL. */
+static int check_out(struct build_input *in, const struct build_options *o, struct engine *e,
+		     struct graph *g, const struct progress *progress, struct error **err)
+{
+	_cleanup_(result_unrefp) struct result *result = NULL;
+	struct edge source;
+	int r = frontend_git_context(o->context, &o->build_args, g, &source, err);
+
+	if (r <= 0)
+		return r;
+	r = engine_solve(e, g, &source, 1, progress, &result, err);
+	if (r < 0)
+		return r;
+	in->context_layer = result->layers[0];
+	in->context_is_git = true;
+	return 1;
 }
 
 static int load_context(struct build_input *in, const struct build_options *o, struct engine *e,
-			const struct progress *progress, struct error **err)
+			struct graph *g, const struct progress *progress, struct error **err)
 {
 	const char *context = o->context;
-	struct giturl git = {0};
-	int r;
+	int r = check_out(in, o, e, g, progress, err);
 
-	r = giturl_parse_context(context, &git, err);
-	giturl_release(&git);
 	if (r > 0)
-		return error_new(err, ERR_UNSUPPORTED, 0,
-				 "the context '%s' is a git URL: these are not supported yet",
-				 context);
+		return 0;
 	if (r == 0)
 		r = is_stdin(context) || is_http(context) ? read_stream(in, o, e, progress, err)
 							  : open_context_dir(in, context, err);
@@ -293,13 +307,13 @@ static int load_ignore(struct build_input *in, const char *dockerfile,
 }
 
 int build_input_load(struct build_input *in, const struct build_options *o, struct engine *e,
-		     const struct progress *progress, struct error **err)
+		     struct graph *g, const struct progress *progress, struct error **err)
 {
 	_cleanup_free_ char *dockerfile = NULL;
 	int r;
 
 	*in = (struct build_input){.text = BUF_INIT_MAX(DOCKERFILE_MAX)};
-	r = load_context(in, o, e, progress, err);
+	r = load_context(in, o, e, g, progress, err);
 	if (r == 0)
 		r = load_dockerfile(in, o, e, &dockerfile, progress, err);
 	/* What comes as a stream is taken as it is. */

@@ -7,10 +7,14 @@
 #include "base/strv.h"
 #include "cmd/build_options.h"
 #include "engine/engine.h"
+#include "solver/graph.h"
 
 struct build_input {
 	char *context_dir;     /* absolute; NULL: the context is no directory of this machine */
-	int64_t context_layer; /* ... but an archive that was unpacked into this layer; 0: empty */
+	int64_t context_layer; /* ... but what this layer holds, or nothing if it is 0 */
+	bool context_is_git;   /* ... the checkout of a git URL, which has a vertex of its own */
+	bool has_epoch;	       /* it has a time that was asked for (SOURCE_DATE_EPOCH=context) */
+	int64_t epoch;	       /* seconds */
 	char *name;	       /* of the Dockerfile, for messages: its base name */
 	struct buf text;       /* the Dockerfile */
 	struct strv ignore;    /* patterns */
@@ -19,9 +23,9 @@ struct build_input {
 
 /* Is there a context? Asked before anything is shown. */
 int build_input_check(const struct build_options *o, struct error **err);
-/* Adds the context "context" to the engine. */
+/* Adds the context "context" to the engine or, if it is a git URL, its vertex to `g`. */
 int build_input_load(struct build_input *in, const struct build_options *o, struct engine *e,
-		     const struct progress *progress, struct error **err);
+		     struct graph *g, const struct progress *progress, struct error **err);
 void build_input_release(struct build_input *in);
 
 /* The reader callback of frontend_opts, for named contexts that are directories. data:

@@ -100,6 +100,29 @@ static int take_file(struct engine *e, int fd, const char *what, struct job *job
 	return unpack(e, fd, what, job, &ret->layer, err);
 }
 
+static int take_newest(void *data, const struct rootfs_node *node, struct error **err)
+{
+	int64_t *newest = data;
+
+	(void)err;
+	if (*node->entry.path && node->entry.mtime > *newest)
+		*newest = node->entry.mtime;
+	return 0;
+}
+
+int context_archive_time(struct engine *e, int64_t layer, int64_t *ret, struct error **err)
+{
+	_cleanup_(rootfs_freep) struct rootfs *rootfs = NULL;
+	int64_t newest = 0;
+	int r = rootfs_open(e->store, &layer, 1, &rootfs, err);
+
+	if (r == 0)
+		r = rootfs_walk(rootfs, "", take_newest, &newest, err);
+	if (r == 0)
+		*ret = newest;
+	return r;
+}
+
 /* --- From a descriptor --- */
 
 /* A file of the store without a name. */

@@ -33,6 +33,8 @@ int context_archive_read(struct engine *e, int fd, const char *what, struct job 
 /* Fetches an http or https URL. */
 int context_archive_fetch(struct engine *e, const char *url, struct job *job,
 			  struct context_archive *ret, struct error **err);
+/* The time of an unpacked archive, which is that of its newest member (seconds). */
+int context_archive_time(struct engine *e, int64_t layer, int64_t *ret, struct error **err);
 /* A Dockerfile by URL, whatever its content looks like. */
 int context_dockerfile_fetch(struct engine *e, const char *url, struct job *job, struct buf *ret,
 			     struct error **err);

@@ -32,6 +32,10 @@ cat ctx/Dockerfile | build -f ctx/Dockerfile -; prints "two Dockerfiles are one 
 printf '' | build -; prints "nothing is no Dockerfile" 'the Dockerfile cannot be empty'
 tar -cz -C ctx . | head -c 100 | build -; prints "a damaged archive is told" "unpack 'standard input': .*truncated"
 
+find ctx -exec touch -d '2001-02-03 04:05:06 UTC' {} +
+tar -c -C ctx . | quietly kiln build --build-arg SOURCE_DATE_EPOCH=context -o type=oci,dest=epoch.tar -
+tar -xOf epoch.tar | grep -aq '"created":"2001-02-03T04:05:06Z"'; ok "SOURCE_DATE_EPOCH=context is its newest file's time" $?
+
 tar -czf www/ctx.tgz -C ctx .
 printf 'FROM scratch\nCOPY <<E /f\nhello\nE\n' > www/Dockerfile
 serve_http www
