@@ -93,6 +93,8 @@ static void frontend_opts_fill(struct build *b, struct frontend_opts *f)
 		.ignore = b->input.ignore,
 		.contexts = o->contexts.v,
 		.n_contexts = o->contexts.n,
+		.has_context_epoch = b->input.has_epoch,
+		.context_epoch = b->input.epoch,
 		.no_cache = o->no_cache,
 		.no_cache_filter = o->no_cache_filter,
 		.resolve_mode = o->pull ? RESOLVE_PULL : RESOLVE_DEFAULT,
