@@ -53,21 +53,20 @@ static void describe(struct buf *b)
 			buf_addf(b, "%-24s %s\n", methods[i].name, methods[i].about);
 }
 
+/* What keeps the file from being built is left in `err`: it is shown after the warnings. */
 static int check(const struct call *call, const struct frontend_result *c, int r,
 		 struct error **err, struct buf *b)
 {
 	int status = df_check_status(&c->lint, *err);
 
-	/* Without a tree there is nothing to check: the error is the answer. */
+	/* Without a file there is nothing to check. */
 	if (r < 0 && !c->file)
 		return r;
 	if (call->json)
 		df_check_json(c->file, &c->lint, *err, b);
 	else
 		df_check_text(c->file, &c->lint, *err, b);
-	error_free(*err);
-	*err = NULL;
-	return status;
+	return r < 0 ? r : status;
 }
 
 int build_call_answer(const struct call *call, const struct frontend_result *c, int r,
@@ -101,5 +100,6 @@ int build_call_answer(const struct call *call, const struct frontend_result *c, 
 	(void)fwrite(b.p, 1, b.n, stdout);
 	if (call->json && b.n > 0)
 		putchar('\n');
+	(void)fflush(stdout);
 	return r;
 }

@@ -2,7 +2,27 @@
 
 #include "frontend/df_check.h"
 
-enum { EXCERPT_LINES_MAX = 200 }; /* of one instruction */
+enum {
+	EXCERPT_LINES_MAX = 200, /* of one instruction */
+	EXCERPT_LINE_MAX = 1000, /* bytes of a line */
+};
+
+/* A line as a terminal may show it. */
+static void add_line(const struct df_line *line, struct buf *b)
+{
+	size_t n = line->n < EXCERPT_LINE_MAX ? line->n : EXCERPT_LINE_MAX;
+
+	for (size_t i = 0; i < n; i++) {
+		unsigned char c = (unsigned char)line->p[i];
+
+		if ((c < 0x20 && c != '\t') || c == 0x7f)
+			buf_adds(b, "\xef\xbf\xbd");
+		else
+			buf_addc(b, (char)c);
+	}
+	if (n < line->n)
+		buf_adds(b, "...");
+}
 
 /* Widens [*start, *end] by context, as BuildKit does: two lines on either side of one line, one
  * around several, and at the ends of the file what can be had on the other side. */
@@ -43,7 +63,7 @@ void df_excerpt(const struct df_file *f, struct source_span span, struct buf *b)
 	for (size_t i = start; i <= end; i++) {
 		buf_addf(b, " %3zu | %s ", i, i >= first && i <= last ? ">>>" : "   ");
 		if (i <= f->n_lines)
-			buf_add(b, f->lines[i - 1].p, f->lines[i - 1].n);
+			add_line(&f->lines[i - 1], b);
 		buf_addc(b, '\n');
 	}
 	buf_adds(b, "--------------------\n");

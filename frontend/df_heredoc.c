@@ -94,8 +94,9 @@ static int read_bodies(struct df_lex *x, const struct df_strings *words, struct 
 		if (*ret_n == DF_HEREDOCS_MAX)
 			return error_new(err, ERR_INVALID, 0,
 					 "instruction has more than %d heredocs", DF_HEREDOCS_MAX);
-		if (!df_lex_heredoc(x, h->name, h->chomp, &h->content))
-			return error_new(err, ERR_INVALID, 0, "unterminated heredoc");
+		r = df_lex_heredoc(x, h->name, h->chomp, &h->content, err);
+		if (r < 0)
+			return r;
 		h->chomped = h->chomp ? df_heredoc_chomp(x->arena, h->content) : h->content;
 		(*ret_n)++;
 	}

@@ -248,7 +248,8 @@ static int parse_word(struct df_request *req, struct df_instruction *ins, struct
 	if (req->args.n != 1)
 		return exactly_one(req, err);
 	ins->word = req->args.v[0];
-	return no_flags(req, ins, err);
+	/* BuildKit does not look at the flags of STOPSIGNAL (nor at those of ARG). */
+	return ins->kind == DF_STOPSIGNAL ? 0 : no_flags(req, ins, err);
 }
 
 static int compare_strings(const void *a, const void *b)
@@ -307,7 +308,7 @@ static int parse_arg(struct df_request *req, struct df_instruction *ins, struct 
 			return error_new(err, ERR_INVALID, 0, "ARG names can not be blank");
 		pair->doc = find_doc(ins, pair->key);
 	}
-	return no_flags(req, ins, err);
+	return 0;
 }
 
 /* "KEY the rest of the line". */

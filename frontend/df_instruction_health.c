@@ -71,8 +71,11 @@ int df_healthcheck_parse(struct df_request *req, struct df_instruction *ins, str
 	h->none = strcmp(type, "NONE") == 0;
 	if (h->none && req->args.n > 1)
 		return error_new(err, ERR_INVALID, 0, "HEALTHCHECK NONE takes no arguments");
+	/* BuildKit does not look at the flags of NONE. */
+	if (h->none)
+		return 0;
 	r = df_flags_parse(req, ins, flags, ARRAY_SIZE(flags), err);
-	if (r < 0 || h->none)
+	if (r < 0)
 		return r;
 	r = parse_command(req, ins, type, err);
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(intervals); i++)

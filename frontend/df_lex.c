@@ -10,6 +10,11 @@ static int too_long(struct error **err)
 			 DF_LINE_MAX);
 }
 
+static int null_byte(struct error **err)
+{
+	return error_new(err, ERR_INVALID, 0, "invalid null byte (is this a text file?)");
+}
+
 static size_t count_lines(const char *data, size_t size)
 {
 	const char *p = data, *end = data + size;
@@ -41,9 +46,11 @@ int df_lex_init(struct df_lex *x, struct arena *a, const char *data, size_t size
 	x->data = data;
 	x->size = size;
 	x->n_lines = count_lines(data, size);
-	if (x->n_lines > DF_LINES_MAX)
+	if (x->n_lines > DF_LINES_MAX) {
+		x->n_lines = 0;
 		return error_new(err, ERR_INVALID, 0, "dockerfile has more than %d lines",
 				 DF_LINES_MAX);
+	}
 	lines = arena_alloc(a, x->n_lines * sizeof(*lines));
 	x->lines = lines;
 	for (size_t i = 0, at = 0; i < x->n_lines; i++) {
@@ -52,11 +59,10 @@ int df_lex_init(struct df_lex *x, struct arena *a, const char *data, size_t size
 		lines[i].n = end ? (size_t)(end - data) - at : size - at;
 		at += lines[i].n + 1;
 		*ret_line = (unsigned)i + 1;
-		if (lines[i].n > DF_LINE_MAX)
+		if (lines[i].n > DF_LINE_MAX) {
+			x->n_lines = i + 1;
 			return too_long(err);
-		if (memchr(lines[i].p, '\0', lines[i].n))
-			return error_new(err, ERR_INVALID, 0,
-					 "invalid null byte (is this a text file?)");
+		}
 		while (lines[i].n > 0 && lines[i].p[lines[i].n - 1] == '\r')
 			lines[i].n--;
 	}
@@ -161,17 +167,12 @@ static bool is_comment(struct df_slice line)
 	return line.n > 0 && line.p[0] == '#';
 }
 
-/* Remembers a comment line above an instruction. A blank line or comment separates what was before.
- */
-static void keep_comment(struct df_lex *x, struct df_slice line, struct df_strings *comments)
+/* Remembers a comment line above an instruction. An empty comment separates what was before. As in
+ * BuildKit a blank line does not, and an indented comment keeps its "#". */
+static void keep_comment(struct df_lex *x, struct df_slice raw, struct df_strings *comments)
 {
-	struct df_slice text;
+	struct df_slice text = df_trim((struct df_slice){raw.p + 1, raw.n - 1});
 
-	if (line.n == 0) {
-		*comments = (struct df_strings){0};
-		return;
-	}
-	text = df_trim((struct df_slice){line.p + 1, line.n - 1});
 	if (text.n == 0)
 		*comments = (struct df_strings){0};
 	else if (comments->n < DF_COMMENTS_MAX)
@@ -214,6 +215,8 @@ static int join(struct df_lex *x, struct df_slice first, struct df_joined *ret, 
 	if (x->joined.full)
 		return error_new(err, ERR_INVALID, 0, "instruction is longer than %d bytes",
 				 DF_INSTRUCTION_MAX);
+	if (memchr(x->joined.p, '\0', x->joined.n))
+		return null_byte(err);
 	ret->text = arena_strndup(x->arena, x->joined.p, x->joined.n);
 	return 1;
 }
@@ -235,24 +238,23 @@ int df_lex_next(struct df_lex *x, struct df_joined *ret, struct error **err)
 			return r;
 		if (r > 0)
 			continue;
-		if (line.n == 0 || line.p[0] == '#') {
-			keep_comment(x, line, &ret->comments);
+		if (line.n > 0 && line.p[0] == '#')
+			keep_comment(x, raw, &ret->comments);
+		if (line.n == 0 || line.p[0] == '#')
 			continue;
-		}
 		return join(x, line, ret, err);
 	}
 	return 0;
 }
 
-bool df_lex_heredoc(struct df_lex *x, const char *terminator, bool chomp, const char **ret_body)
+int df_lex_heredoc(struct df_lex *x, const char *terminator, bool chomp, const char **ret_body,
+		   struct error **err)
 {
 	size_t n = strlen(terminator);
 	const char *start, *end;
 	struct df_slice line;
 
-	if (x->next >= x->n_lines)
-		return false;
-	start = x->lines[x->next].p;
+	start = x->next < x->n_lines ? x->lines[x->next].p : NULL;
 	while (x->next < x->n_lines) {
 		end = x->lines[x->next].p;
 		line = next_line(x);
@@ -260,10 +262,12 @@ bool df_lex_heredoc(struct df_lex *x, const char *terminator, bool chomp, const 
 			line.p++;
 			line.n--;
 		}
-		if (line.n == n && memcmp(line.p, terminator, n) == 0) {
-			*ret_body = arena_strndup(x->arena, start, (size_t)(end - start));
-			return true;
-		}
+		if (line.n != n || memcmp(line.p, terminator, n) != 0)
+			continue;
+		if (memchr(start, '\0', (size_t)(end - start)))
+			return null_byte(err);
+		*ret_body = arena_strndup(x->arena, start, (size_t)(end - start));
+		return 0;
 	}
-	return false;
+	return error_new(err, ERR_INVALID, 0, "unterminated heredoc");
 }

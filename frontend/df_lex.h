@@ -48,8 +48,9 @@ void df_lex_release(struct df_lex *x);
 int df_lex_next(struct df_lex *x, struct df_joined *ret, struct error **err);
 /* Takes the lines up to `terminator` as a heredoc's body; they end as in the file. With `chomp`
  * leading tabs before the terminator do not count. *ret_body is in the arena; the lexer's position
- * moves behind the terminator. False if the file ends first. */
-bool df_lex_heredoc(struct df_lex *x, const char *terminator, bool chomp, const char **ret_body);
+ * moves behind the terminator. It is an error if the file ends first. */
+int df_lex_heredoc(struct df_lex *x, const char *terminator, bool chomp, const char **ret_body,
+		   struct error **err);
 
 /* Reads "name = value" after the comment sign as a parser directive; both are in the arena. False
  * if it is none; the name is lower case and known ("syntax", "escape", "check"). */

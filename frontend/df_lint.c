@@ -16,7 +16,7 @@ void df_lint_release(struct df_lint *l)
 	*l = (struct df_lint)DF_LINT_INIT;
 }
 
-/* Adds the rules of "A,B" to a set; "all" sets *all instead. */
+/* Sets the rules of "A,B"; "all" sets *all instead. */
 static void parse_rules(struct df_slice text, bool *all, uint32_t *set)
 {
 	const char *comma;
@@ -27,6 +27,7 @@ static void parse_rules(struct df_slice text, bool *all, uint32_t *set)
 		*all = true;
 		return;
 	}
+	*set = 0;
 	while (text.n > 0) {
 		comma = memchr(text.p, ',', text.n);
 		word = text;
@@ -49,7 +50,7 @@ static bool key_is(struct df_slice key, const char *name)
 
 static int parse_option(struct df_slice option, struct df_lint_config *ret, struct error **err)
 {
-	const char *equal = memchr(option.p, '=', option.n);
+	const char *equal = option.n > 0 ? memchr(option.p, '=', option.n) : NULL;
 	struct df_slice key, value;
 	char word[8] = "";
 
@@ -78,23 +79,24 @@ static int parse_option(struct df_slice option, struct df_lint_config *ret, stru
 
 int df_lint_config_parse(const char *text, struct df_lint_config *ret, struct error **err)
 {
+	enum { OPTIONS_MAX = 3 }; /* the last one takes what is left */
 	struct df_slice rest = df_trim((struct df_slice){text, strlen(text)}), option;
 	const char *end;
 	int r;
 
 	*ret = (struct df_lint_config){0};
-	while (rest.n > 0) {
-		end = memchr(rest.p, ';', rest.n);
+	if (rest.n == 0)
+		return 0;
+	for (unsigned i = 1;; i++) {
+		end = i < OPTIONS_MAX && rest.n > 0 ? memchr(rest.p, ';', rest.n) : NULL;
 		option = rest;
 		if (end)
 			option.n = (size_t)(end - rest.p);
-		rest.p += option.n + (end != NULL);
-		rest.n -= option.n + (end != NULL);
 		r = parse_option(option, ret, err);
-		if (r < 0)
+		if (r < 0 || !end)
 			return r;
+		rest = (struct df_slice){end + 1, rest.n - option.n - 1};
 	}
-	return 0;
 }
 
 /* The configuration as the `# check=` comment above an instruction extends it. A bad one is a

@@ -81,6 +81,10 @@ void df_lint_warn(struct df_lint *l, const struct df_instruction *at, enum df_ru
 void df_lint_warn_span(struct df_lint *l, const struct df_instruction *at, struct source_span span,
 		       enum df_rule rule, const char *fmt, ...) _printf_(5, 6);
 
+/* Rules of single instructions that need no variables: what df_lint_file also does. For files that
+ * did not parse to their end. */
+void df_lint_instructions(struct df_lint *l, const struct df_file *f);
+
 /* Rules of the file as a whole: StageNameCasing, FromAsCasing, NoEmptyContinuation,
  * ConsistentInstructionCasing, DuplicateStageName, ReservedStageName, MaintainerDeprecated,
  * InvalidDefinitionDescription. */

@@ -140,7 +140,8 @@ static void lint_arg_description(struct df_lint *l, const struct df_instruction 
 	lint_description(l, ins, names, ins->pairs.n);
 }
 
-/* DuplicateStageName, ReservedStageName. */
+/* DuplicateStageName, ReservedStageName. These look at the file as a whole: as in BuildKit a check
+ * comment above the instruction does not reach them. */
 static void lint_stage_names(struct df_lint *l, const struct df_file *f)
 {
 	struct map names = MAP_INIT;
@@ -153,15 +154,16 @@ static void lint_stage_names(struct df_lint *l, const struct df_file *f)
 			continue;
 		if (strcmp(from->from.name, "scratch") == 0 ||
 		    strcmp(from->from.name, "context") == 0)
-			df_lint_warn(l, from, DF_RULE_RESERVED_STAGE_NAME,
-				     "Stage name should not use the same name as reserved stage "
-				     "\"%s\"",
-				     from->from.name);
+			df_lint_warn_span(
+				l, NULL, from->span, DF_RULE_RESERVED_STAGE_NAME,
+				"Stage name should not use the same name as reserved stage \"%s\"",
+				from->from.name);
 		slot = map_puts(&names, from->from.name);
 		if (*slot)
-			df_lint_warn(l, from, DF_RULE_DUPLICATE_STAGE_NAME,
-				     "Duplicate stage name \"%s\", stage names should be unique",
-				     from->from.name);
+			df_lint_warn_span(
+				l, NULL, from->span, DF_RULE_DUPLICATE_STAGE_NAME,
+				"Duplicate stage name \"%s\", stage names should be unique",
+				from->from.name);
 		*slot = l;
 	}
 	map_release(&names, NULL);
@@ -185,14 +187,16 @@ static void lint_casing(struct df_lint *l, const struct df_file *f)
 	for (size_t i = f->n_meta_args; i < f->n; i++) {
 		word = f->instructions[i]->keyword;
 		if (want_lower ? df_has_upper(word) : df_has_lower(word))
-			df_lint_warn(l, f->instructions[i], DF_RULE_CONSISTENT_INSTRUCTION_CASING,
-				     "Command '%s' should match the case of the command majority "
-				     "(%s)",
-				     word, want_lower ? "lowercase" : "uppercase");
+			df_lint_warn_span(
+				l, NULL, f->instructions[i]->span,
+				DF_RULE_CONSISTENT_INSTRUCTION_CASING,
+				"Command '%s' should match the case of the command majority "
+				"(%s)",
+				word, want_lower ? "lowercase" : "uppercase");
 	}
 }
 
-void df_lint_file(struct df_lint *l, const struct df_file *f)
+void df_lint_instructions(struct df_lint *l, const struct df_file *f)
 {
 	const struct df_instruction *ins;
 
@@ -215,6 +219,13 @@ void df_lint_file(struct df_lint *l, const struct df_file *f)
 				lint_description(l, ins, &ins->from.name, 1);
 		}
 	}
+}
+
+void df_lint_file(struct df_lint *l, const struct df_file *f)
+{
+	if (!l)
+		return;
+	df_lint_instructions(l, f);
 	lint_stage_names(l, f);
 	lint_casing(l, f);
 }

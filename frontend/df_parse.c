@@ -61,10 +61,10 @@ static int read_instructions(struct parser *p, struct error **err)
 			return at_line(err, r, f->name, joined.span);
 		}
 		ins = arena_alloc(&f->arena, sizeof(*ins));
-		vec_push(&p->instructions, ins);
 		r = parse_joined(&p->lex, &joined, ins, err);
 		if (r < 0)
 			return at_line(err, r, f->name, ins->span);
+		vec_push(&p->instructions, ins);
 		if (joined.empty_continuation)
 			vec_push(&p->empty_continuations,
 				 (struct source_span){joined.span.end_line, joined.span.end_line,
@@ -116,7 +116,8 @@ static int make_stages(struct df_file *f, struct error **err)
 	return error_hint(err, r, "add a FROM instruction");
 }
 
-static int finish(struct parser *p, struct error **err)
+/* Hands what was parsed to the file. */
+static void collect(struct parser *p)
 {
 	struct df_file *f = p->file;
 
@@ -130,9 +131,6 @@ static int finish(struct parser *p, struct error **err)
 	f->empty_continuations =
 		move_to_arena(&f->arena, p->empty_continuations.v,
 			      f->n_empty_continuations * sizeof(*p->empty_continuations.v));
-	if (f->n == 0)
-		return error_new(err, ERR_INVALID, 0, "file with no instructions");
-	return make_stages(f, err);
 }
 
 static int parse_file(struct df_file *f, struct error **err)
@@ -148,8 +146,11 @@ static int parse_file(struct df_file *f, struct error **err)
 		return at_line(err, r, f->name, (struct source_span){line, line, 0});
 	if (r == 0)
 		r = read_instructions(&p, err);
+	collect(&p);
+	if (r == 0 && f->n == 0)
+		r = error_new(err, ERR_INVALID, 0, "file with no instructions");
 	if (r == 0)
-		r = finish(&p, err);
+		r = make_stages(f, err);
 	df_lex_release(&p.lex);
 	vec_release(&p.instructions);
 	vec_release(&p.empty_continuations);
@@ -159,9 +160,9 @@ static int parse_file(struct df_file *f, struct error **err)
 int df_parse(const char *name, const void *data, size_t size, struct df_file **ret,
 	     struct error **err)
 {
-	_cleanup_(df_file_freep) struct df_file *f = NULL;
-	int r;
+	struct df_file *f;
 
+	*ret = NULL;
 	if (size == 0)
 		return error_new(err, ERR_INVALID, 0, "the Dockerfile cannot be empty");
 	if (size > DF_FILE_MAX)
@@ -171,11 +172,8 @@ int df_parse(const char *name, const void *data, size_t size, struct df_file **r
 	f->name = arena_strdup(&f->arena, name);
 	f->data = arena_strndup(&f->arena, data, size);
 	f->size = size;
-	r = parse_file(f, err);
-	if (r < 0)
-		return r;
-	*ret = TAKE_PTR(f);
-	return 0;
+	*ret = f;
+	return parse_file(f, err);
 }
 
 void df_file_free(struct df_file *f)
@@ -231,9 +229,10 @@ int df_parse_trigger(struct arena *a, const char *name, const char *expression,
 	return 0;
 }
 
-/* Looks for the syntax directive among the leading comments that start with `sign`. */
-static bool find_syntax(struct arena *a, struct df_slice text, const char *sign, unsigned line,
-			const char **ret, struct source_span *ret_span)
+/* Looks for a directive among the leading comments that start with `sign`. */
+static bool find_directive(struct arena *a, struct df_slice text, const char *sign,
+			   const char *wanted, unsigned line, const char **ret,
+			   struct source_span *ret_span)
 {
 	size_t n_sign = strlen(sign), n;
 	const char *name, *value, *end;
@@ -246,8 +245,8 @@ static bool find_syntax(struct arena *a, struct df_slice text, const char *sign,
 		if (!df_lex_directive(a, (struct df_slice){text.p + n_sign, n - n_sign}, &name,
 				      &value))
 			return false;
-		if (strcmp(name, "syntax") == 0) {
-			*ret = arena_strndup(a, value, strcspn(value, " "));
+		if (strcmp(name, wanted) == 0) {
+			*ret = value;
 			*ret_span = (struct source_span){line, line, 1};
 			return true;
 		}
@@ -255,16 +254,13 @@ static bool find_syntax(struct arena *a, struct df_slice text, const char *sign,
 	return false;
 }
 
-void df_detect_syntax(struct arena *a, const void *data, size_t size, const char **ret,
-		      struct source_span *ret_span)
+/* The text without a byte order mark and a "#!" line; returns the number of its first line. */
+static unsigned skip_start(struct df_slice *ret)
 {
-	_cleanup_json_ json_t *object = NULL;
-	struct df_slice text = {data, size};
-	const char *end, *value = NULL;
+	struct df_slice text = *ret;
+	const char *end;
 	unsigned line = 1;
 
-	*ret = NULL;
-	*ret_span = (struct source_span){0};
 	if (text.n >= 3 && memcmp(text.p, "\xef\xbb\xbf", 3) == 0)
 		text = (struct df_slice){text.p + 3, text.n - 3};
 	if (text.n >= 2 && memcmp(text.p, "#!", 2) == 0) {
@@ -273,9 +269,25 @@ void df_detect_syntax(struct arena *a, const void *data, size_t size, const char
 		text.p = end ? end + 1 : text.p;
 		line++;
 	}
-	if (find_syntax(a, text, "#", line, ret, ret_span) ||
-	    find_syntax(a, text, "//", line, ret, ret_span))
+	*ret = text;
+	return line;
+}
+
+void df_detect_syntax(struct arena *a, const void *data, size_t size, const char **ret,
+		      struct source_span *ret_span)
+{
+	_cleanup_json_ json_t *object = NULL;
+	struct df_slice text = {data, size};
+	const char *value = NULL;
+	unsigned line = skip_start(&text);
+
+	*ret = NULL;
+	*ret_span = (struct source_span){0};
+	if (find_directive(a, text, "#", "syntax", line, &value, ret_span) ||
+	    find_directive(a, text, "//", "syntax", line, &value, ret_span)) {
+		*ret = arena_strndup(a, value, strcspn(value, " "));
 		return;
+	}
 	text = df_trim_left(text);
 	if (text.n == 0 || text.p[0] != '{' ||
 	    js_parse("Dockerfile", text.p, text.n, &object, NULL) < 0 ||
@@ -283,4 +295,14 @@ void df_detect_syntax(struct arena *a, const void *data, size_t size, const char
 		return;
 	*ret = arena_strdup(a, value);
 	*ret_span = (struct source_span){line, line, 1};
+}
+
+const char *df_detect_check(struct arena *a, const void *data, size_t size)
+{
+	struct df_slice text = {data, size};
+	unsigned line = skip_start(&text);
+	struct source_span span;
+	const char *value;
+
+	return find_directive(a, text, "#", "check", line, &value, &span) ? value : NULL;
 }

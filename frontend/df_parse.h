@@ -17,8 +17,10 @@ enum {
 	DF_INSTRUCTION_MAX = 4 * 1024 * 1024, /* bytes of a joined instruction */
 };
 
-/* Parses `size` bytes; `name` is the file's name for messages. The caller frees *ret. A file
- * without any stage is an error; so is an instruction other than ARG before the first FROM. */
+/* Parses `size` bytes; `name` is the file's name for messages. A file without any stage is an
+ * error; so is an instruction other than ARG before the first FROM. On an error *ret holds what
+ * came before it, for excerpts and for lint (`stages` and `meta_args` are not set), or NULL. The
+ * caller frees *ret in either case. */
 int df_parse(const char *name, const void *data, size_t size, struct df_file **ret,
 	     struct error **err);
 void df_file_free(struct df_file *f);
@@ -40,6 +42,10 @@ int df_mount_parse(struct arena *a, const char *value, const struct df_shell *sh
  * is none. Works on any bytes. */
 void df_detect_syntax(struct arena *a, const void *data, size_t size, const char **ret,
 		      struct source_span *ret_span);
+
+/* The value of the directive "# check=", in `a`; NULL if there is none. As BuildKit looks for it:
+ * after a "#!" line, too, but not on an indented line. */
+const char *df_detect_check(struct arena *a, const void *data, size_t size);
 
 /* "RUN"; upper case. */
 const char *df_kind_name(enum df_kind kind);

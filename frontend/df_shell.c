@@ -17,6 +17,7 @@ struct expander {
 	const struct df_shell *shell;
 	struct arena *arena;
 	struct df_vars *vars;
+	struct words *words;
 	const char *p;
 	size_t at, n;
 	unsigned depth;
@@ -254,6 +255,14 @@ static int expand_replace(struct expander *x, const char *name, size_t offset, s
 	return r;
 }
 
+/* Where words are split, BuildKit loses what stands before a substitution with a modifier in the
+ * same word: "EXPOSE 80${x:-80}" is port 80. */
+static void lose_word(struct expander *x)
+{
+	if (x->words)
+		buf_clear(&x->words->word);
+}
+
 /* ${name<modifier>word}, at the modifier. */
 static int expand_modified(struct expander *x, const char *name, size_t offset, struct buf *out,
 			   struct error **err)
@@ -273,12 +282,14 @@ static int expand_modified(struct expander *x, const char *name, size_t offset, 
 	modifier = arena_strndup(x->arena, x->p + start, x->at - start);
 	if (op == '/' && !colon) {
 		x->raw_escapes = true;
+		lose_word(x);
 		r = expand_replace(x, name, offset, out, err);
 		x->raw_escapes = saved;
 		return r;
 	}
 	if (!strchr("+-?#%", op) || (colon && (op == '#' || op == '%')))
 		return bad_modifier(err, modifier);
+	lose_word(x);
 	x->raw_escapes = op == '#' || op == '%';
 	r = expand_until(x, '}', &word, NULL, err);
 	x->raw_escapes = saved;
@@ -491,6 +502,29 @@ static int expand_until(struct expander *x, int stop, struct buf *out, struct wo
 	return 0;
 }
 
+/* The text with U+FFFD for every byte that is no UTF-8, as Go reads it. */
+static const char *sanitise(struct arena *a, const char *text, size_t *ret_n)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	size_t n = strlen(text), step, good = 0;
+
+	for (size_t i = 0; i < n; i += step) {
+		step = df_rune(text + i, n - i);
+		if (step > 1 || (unsigned char)text[i] < 0x80)
+			continue;
+		buf_add(&b, text + good, i - good);
+		buf_adds(&b, "\xef\xbf\xbd");
+		good = i + 1;
+	}
+	if (good == 0) {
+		*ret_n = n;
+		return text;
+	}
+	buf_add(&b, text + good, n - good);
+	*ret_n = b.n;
+	return arena_strndup(a, b.p, b.n);
+}
+
 static int expand(const struct df_shell *s, struct arena *a, const char *word, struct df_vars *vars,
 		  struct buf *out, struct words *w, struct error **err)
 {
@@ -499,13 +533,13 @@ static int expand(const struct df_shell *s, struct arena *a, const char *word, s
 		.shell = s,
 		.arena = a,
 		.vars = vars,
-		.p = word,
-		.n = strlen(word),
+		.words = w,
 		.raw_escapes = s->raw_escapes,
 	};
 	const char *shown;
 	int r;
 
+	x.p = sanitise(a, word, &x.n);
 	r = expand_until(&x, STOP_NONE, out, w, err);
 	if (r >= 0 && w)
 		words_end(&x, w);

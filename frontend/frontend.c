@@ -54,14 +54,20 @@ static int check_syntax(const struct frontend_opts *opts, struct arena *a, struc
 static int configure_lint(struct compiler *c, struct error **err)
 {
 	const char *text = scope_option(&c->opts->build_args, "BUILDKIT_DOCKERFILE_CHECK");
+	bool given = text != NULL;
 	int r;
 
-	if (!text)
-		text = c->file->check.value;
+	if (!given)
+		text = df_detect_check(&c->result->arena, c->opts->data, c->opts->size);
 	if (!text)
 		return 0;
 	r = df_lint_config_parse(text, &c->lint->config, err);
-	return r < 0 ? error_wrap(err, r, "failed to parse check options") : 0;
+	if (r < 0)
+		error_wrap(err, r, "failed to parse %s",
+			   given ? "build-arg:BUILDKIT_DOCKERFILE_CHECK" : "check options");
+	return r < 0 && !given && c->file->check.value
+		       ? error_at(err, r, c->file->name, c->file->check.span)
+		       : r;
 }
 
 /* Adds the ARGs before the first FROM to `to`. */
@@ -112,10 +118,12 @@ static void lint_defaults(struct compiler *c, const struct scope *platform_args)
 			if (df_expand(&shell, c->arena, from->from.base, NULL, &name, NULL) < 0)
 				break;
 			if (imageref_parse(name, &ref, NULL) < 0)
-				df_lint_warn(c->lint, from, DF_RULE_INVALID_DEFAULT_ARG_IN_FROM,
-					     "Default value for ARG %s results in empty or invalid "
-					     "base image name",
-					     from->from.base);
+				df_lint_warn_span(
+					c->lint, NULL, from->span,
+					DF_RULE_INVALID_DEFAULT_ARG_IN_FROM,
+					"Default value for ARG %s results in empty or invalid "
+					"base image name",
+					from->from.base);
 			imageref_release(&ref);
 		}
 	}
@@ -199,9 +207,10 @@ static int resolve_epoch(struct compiler *c, struct error **err)
 	char text[32];
 	int r;
 
-	if (!value || !*value)
+	/* An empty default of a global ARG is nothing; an empty --build-arg takes the time away. */
+	if (!value || (!*value && !given))
 		return 0;
-	r = parse_epoch(c, value, err);
+	r = *value ? parse_epoch(c, value, err) : 0;
 	if (r < 0)
 		return r;
 	(void)snprintf(text, sizeof(text), "%lld", (long long)c->epoch);
@@ -351,10 +360,8 @@ static int finish(struct compiler *c, struct graph *g, struct error **err)
 
 static int compile(struct compiler *c, struct graph *g, struct error **err)
 {
-	int r = configure_lint(c, err);
+	int r;
 
-	if (r < 0)
-		return r;
 	df_lint_file(c->lint, c->file);
 	r = build_globals(c, err);
 	if (r == 0)
@@ -402,16 +409,23 @@ int frontend_compile(const struct frontend_opts *opts, struct graph *g, struct f
 {
 	const char *name = opts->name ? opts->name : "Dockerfile";
 	struct compiler c = {.opts = opts, .result = ret, .arena = &g->arena};
-	int r;
+	int r, parsed;
 
 	memset(ret, 0, sizeof(*ret));
 	r = check_syntax(opts, &ret->arena, err);
-	if (r == 0)
-		r = df_parse(name, opts->data, opts->size, &ret->file, err);
 	if (r < 0)
 		return r;
+	parsed = df_parse(name, opts->data, opts->size, &ret->file, err);
 	c.file = ret->file;
 	c.lint = &ret->lint;
+	if (c.file) {
+		r = configure_lint(&c, parsed < 0 ? NULL : err);
+		/* What was read before a mistake still gets its warnings. */
+		if (parsed < 0 && r == 0)
+			df_lint_instructions(c.lint, c.file);
+	}
+	if (parsed < 0 || r < 0)
+		return parsed < 0 ? parsed : r;
 	c.drafts.arena = &g->arena;
 	strv_copy(&c.build_args, &opts->build_args);
 	r = compile(&c, g, err);

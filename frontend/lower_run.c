@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "frontend/df_heredoc.h"
 #include "frontend/df_text.h"
 #include "frontend/lower.h"
 
@@ -30,29 +31,12 @@ static const char *summary(struct arena *a, const char *text)
 }
 
 /* Is the command nothing but the marker of its one heredoc? */
-static bool is_one_heredoc(const struct df_instruction *in)
+static bool is_one_heredoc(struct arena *a, const struct df_instruction *in)
 {
-	const char *text = in->run.command.args.n == 1 ? in->run.command.args.v[0] : "";
+	struct df_heredoc marker;
 
-	text += strspn(text, "0123456789 \t");
-	if (in->n_heredocs != 1 || strncmp(text, "<<", 2) != 0)
-		return false;
-	text += 2;
-	text += strspn(text, "-");
-	text += strspn(text, " \t");
-	/* The marker's word ends the line. */
-	while (*text && !strchr(" \t;&|<>()", *text)) {
-		if (*text == '\'' || *text == '"') {
-			const char *end = strchr(text + 1, *text);
-
-			if (!end)
-				return false;
-			text = end;
-		}
-		text++;
-	}
-	text += strspn(text, " \t");
-	return *text == '\0';
+	return in->n_heredocs > 0 && in->run.command.args.n == 1 &&
+	       df_heredoc_parse(a, in->run.command.args.v[0], &marker, NULL) > 0;
 }
 
 /* A script with "#!" becomes a file that the step runs. */
@@ -84,7 +68,7 @@ static void set_arguments(struct running *run)
 
 	run->args = in->run.command.args;
 	run->text = in->text;
-	if (in->n_heredocs > 0 && is_one_heredoc(in)) {
+	if (is_one_heredoc(c->arena, in)) {
 		const struct df_heredoc *doc = &in->heredocs[0];
 
 		run->text = arena_printf(c->arena, "%s (%s)", in->text,

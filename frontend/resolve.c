@@ -207,11 +207,11 @@ static void check_platform(struct compiler *c, const struct stage *s)
 		return;
 	if (strcmp(normal.os, s->platform.os) == 0 && strcmp(normal.arch, s->platform.arch) == 0)
 		return;
-	df_lint_warn(c->lint, s->ast->from, DF_RULE_INVALID_BASE_IMAGE_PLATFORM,
-		     "Base image %s was pulled with platform \"%s\", expected \"%s\" for current "
-		     "build",
-		     s->base_name, platform_format(&normal, got),
-		     platform_format(&s->platform, want));
+	df_lint_warn_span(
+		c->lint, NULL, s->ast->from->span, DF_RULE_INVALID_BASE_IMAGE_PLATFORM,
+		"Base image %s was pulled with platform \"%s\", expected \"%s\" for current "
+		"build",
+		s->base_name, platform_format(&normal, got), platform_format(&s->platform, want));
 }
 
 static void set_platform(struct compiler *c, struct stage *s)
@@ -279,8 +279,9 @@ static int take_answer(struct compiler *c, struct round *round, const struct wai
 	}
 	set_image_config(s, round->configs[w->request]);
 	set_platform(c, s);
-	if (!has_no_layers(s->base_config))
-		s->state = image_draft(c, s, q, &answer->digest);
+	if (has_no_layers(s->base_config))
+		return 0;
+	s->state = image_draft(c, s, q, &answer->digest);
 	check_platform(c, s);
 	return 0;
 }
@@ -359,6 +360,21 @@ static int add_triggers(struct compiler *c, struct stage *s, bool *added, struct
 	return 0;
 }
 
+/* The base of a stage that is not needed is not looked up, but must have a valid name. */
+static int check_base_name(struct compiler *c, const struct stage *s, struct error **err)
+{
+	struct imageref ref = IMAGEREF_INIT;
+	int r;
+
+	if (s->base || strcmp(s->base_name, "scratch") == 0)
+		return 0;
+	r = imageref_parse(s->base_name, &ref, err);
+	imageref_release(&ref);
+	if (r < 0)
+		(void)error_wrap(err, r, "failed to parse stage name \"%s\"", s->base_name);
+	return r < 0 ? error_at(err, r, c->file->name, s->span) : 0;
+}
+
 static int resolve_round(struct compiler *c, bool *again, struct error **err)
 {
 	struct round round = {0};
@@ -368,6 +384,8 @@ static int resolve_round(struct compiler *c, bool *again, struct error **err)
 	for (size_t i = 0; i < c->stages.n && r == 0; i++) {
 		struct stage *s = c->stages.v[i];
 
+		if (!s->reachable)
+			r = check_base_name(c, s, err);
 		if (!s->reachable || s->base || s->resolved)
 			continue;
 		r = prepare(c, &round, s, err);

@@ -170,8 +170,6 @@ int stages_build(struct compiler *c, struct error **err)
 			return r;
 	}
 	c->n_file_stages = c->stages.n;
-	if (c->n_file_stages == 1)
-		c->stages.v[0]->shown = "";
 	return 0;
 }
 
@@ -304,8 +302,25 @@ static int link_command(struct compiler *c, struct stage *s, struct command *cmd
 	return 0;
 }
 
+/* The only stage of a file goes unnamed in steps. As in BuildKit, what a COPY or a mount names
+ * besides counts as a stage, and so does a mount that names nothing. */
+static void hide_only_stage(struct compiler *c)
+{
+	struct stage *s = c->stages.v[0];
+
+	if (c->stages.n > 1)
+		return;
+	for (size_t i = 0; i < s->commands.n; i++)
+		for (size_t j = 0; j < s->commands.v[i].n_sources; j++)
+			if (!s->commands.v[i].sources[j])
+				return;
+	s->shown = "";
+}
+
 int stages_link(struct compiler *c, struct error **err)
 {
+	int r;
+
 	for (size_t i = 0; i < c->n_file_stages; i++) {
 		struct stage *s = c->stages.v[i];
 
@@ -313,14 +328,17 @@ int stages_link(struct compiler *c, struct error **err)
 			continue;
 		for (size_t j = 0; j < s->ast->n; j++) {
 			struct command cmd = {.instruction = s->ast->commands[j]};
-			int r = link_command(c, s, &cmd, err);
 
+			r = link_command(c, s, &cmd, err);
 			if (r < 0)
 				return r;
 			vec_push(&s->commands, cmd);
 		}
 	}
-	return stages_check_cycles(c, err);
+	r = stages_check_cycles(c, err);
+	if (r == 0)
+		hide_only_stage(c);
+	return r;
 }
 
 int stages_add_trigger(struct compiler *c, struct stage *s, const char *expression,

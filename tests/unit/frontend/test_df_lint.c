@@ -124,7 +124,8 @@ static void descriptions_are_checked_only_on_request(void **state)
 	check("# hello\nFROM a AS b\n", "");
 	check("# check=experimental=all\n# hello\nFROM a AS b\n# no\nARG C\n# D d\nARG C D\n# x\n\n"
 	      "ARG E\n",
-	      "InvalidDefinitionDescription:3 InvalidDefinitionDescription:5 ");
+	      "InvalidDefinitionDescription:3 InvalidDefinitionDescription:5 "
+	      "InvalidDefinitionDescription:10 ");
 	check("# check=experimental=InvalidDefinitionDescription;skip=all\n#\n# x\nFROM a AS B\n",
 	      "InvalidDefinitionDescription:4 ");
 }
@@ -138,6 +139,13 @@ static void rules_can_be_skipped_for_a_file_or_an_instruction(void **state)
 	      "JSONArgsRecommended:4 ");
 	check("FROM a\n# check=skip=MaintainerDeprecated\nMAINTAINER x\nMAINTAINER y\n",
 	      "MaintainerDeprecated:4 ");
+	/* Rules of the whole file take their configuration from the file alone. */
+	check("FROM a\n# check=skip=ConsistentInstructionCasing\nrun x\nRUN y\n",
+	      "ConsistentInstructionCasing:3 ");
+	/* The third option takes what follows; a later list replaces an earlier one. */
+	check("# check=skip=StageNameCasing;skip=MaintainerDeprecated;experimental=a;error=x\n"
+	      "FROM a AS B\nMAINTAINER x\n",
+	      "StageNameCasing:2 ");
 }
 
 static void check_options_are_parsed_strictly(void **state)
@@ -146,6 +154,7 @@ static void check_options_are_parsed_strictly(void **state)
 		{"skip", "invalid check option \"skip\""},
 		{"skpi=all", "invalid check option \"skpi\""},
 		{"error=maybe", "failed to parse check option \"error=maybe\": not a boolean"},
+		{"skip=all;", "invalid check option \"\""},
 	};
 	struct df_lint_config c;
 

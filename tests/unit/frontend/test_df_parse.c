@@ -25,10 +25,9 @@ static struct df_file *parse(const char *text)
 static void refuse_n(const char *text, size_t n, unsigned line, const char *want)
 {
 	_cleanup_(error_freep) struct error *err = NULL;
-	struct df_file *f = NULL;
+	_cleanup_(df_file_freep) struct df_file *f = NULL;
 
 	assert_int_equal(df_parse("Dockerfile", text, n, &f, &err), -ERR_INVALID);
-	assert_null(f);
 	assert_string_equal(error_text(err), want);
 	assert_int_equal(error_span(err).line, line);
 	if (line > 0)
@@ -147,9 +146,9 @@ static void syntax_is_found_in_several_forms(void **state)
 
 static void comments_right_above_describe_stages_and_arguments(void **state)
 {
-	_cleanup_(df_file_freep) struct df_file *f =
-		parse("# far away\n\n# A the letter\nARG A\n# x\n#\n# app is it\nFROM a AS App\n"
-		      "# check=skip=all\n# B bee\nARG C B=1\n");
+	_cleanup_(df_file_freep) struct df_file *f = parse(
+		"# far away\n#\n\n# A the letter\n\nARG A\n# x\n#\n# app is it\nFROM a AS App\n"
+		"# check=skip=all\n# B bee\n  # C sea\nARG C B=1\n");
 
 	(void)state;
 	assert_int_equal(f->n_meta_args, 1);
@@ -161,6 +160,68 @@ static void comments_right_above_describe_stages_and_arguments(void **state)
 	assert_null(f->instructions[2]->pairs.v[0].doc);
 	assert_null(f->instructions[2]->pairs.v[0].value);
 	assert_string_equal(f->instructions[2]->pairs.v[1].doc, "bee");
+}
+
+static void what_stands_before_a_mistake_is_kept(void **state)
+{
+	static const char text[] = "FROM scratch AS Bad\nMAINTAINER me\nBADCMD\nRUN x\n";
+	_cleanup_(df_file_freep) struct df_file *f = NULL;
+
+	(void)state;
+	assert_int_equal(df_parse("Dockerfile", text, strlen(text), &f, NULL), -ERR_INVALID);
+	assert_int_equal(f->n, 2);
+	assert_int_equal(f->instructions[1]->kind, DF_MAINTAINER);
+	assert_int_equal(f->n_lines, 4);
+	assert_int_equal(f->n_stages, 0);
+}
+
+/* BuildKit does not look at them, so files with mistakes in them build. */
+static void some_instructions_ignore_their_flags(void **state)
+{
+	_cleanup_(df_file_freep) struct df_file *f =
+		parse("FROM a\nARG --x A\nSTOPSIGNAL --x 9\nHEALTHCHECK --x NONE\n");
+
+	(void)state;
+	assert_string_equal(f->instructions[1]->pairs.v[0].key, "A");
+	assert_string_equal(f->instructions[2]->word, "9");
+	assert_true(f->instructions[3]->healthcheck.none);
+}
+
+static void null_bytes_are_refused_outside_comments(void **state)
+{
+	static const char comment[] = "# a\0b\nFROM a\n", run[] = "FROM a\nRUN a\0b\n",
+			  body[] = "FROM a\nCOPY <<E /\na\0b\nE\n";
+	_cleanup_(df_file_freep) struct df_file *f = NULL;
+
+	(void)state;
+	assert_int_equal(df_parse("Dockerfile", comment, sizeof(comment) - 1, &f, NULL), 0);
+	refuse_n(run, sizeof(run) - 1, 2,
+		 "dockerfile parse error on line 2: invalid null byte (is this a text file?)");
+	refuse_n(body, sizeof(body) - 1, 2,
+		 "dockerfile parse error on line 2: invalid null byte (is this a text file?)");
+}
+
+static void check_is_found_behind_a_shebang_but_not_indented(void **state)
+{
+	static const char *const rows[][2] = {
+		{"# check=skip=all\n", "skip=all"},
+		{"#!/usr/bin/env docker\n# syntax=x\n#check = a;b \nFROM a\n", "a;b"},
+		{" # check=skip=all\n", NULL},
+		{"\n# check=skip=all\n", NULL},
+		{"// check=skip=all\n", NULL},
+	};
+	struct arena a = ARENA_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const char *got = df_detect_check(&a, rows[i][0], strlen(rows[i][0]));
+
+		if (rows[i][1])
+			assert_string_equal(got, rows[i][1]);
+		else
+			assert_null(got);
+	}
+	arena_release(&a);
 }
 
 static void stages_hold_their_commands(void **state)
@@ -493,6 +554,10 @@ int main(void)
 		cmocka_unit_test(directives_are_read_at_the_top_only),
 		cmocka_unit_test(syntax_is_found_in_several_forms),
 		cmocka_unit_test(comments_right_above_describe_stages_and_arguments),
+		cmocka_unit_test(what_stands_before_a_mistake_is_kept),
+		cmocka_unit_test(some_instructions_ignore_their_flags),
+		cmocka_unit_test(null_bytes_are_refused_outside_comments),
+		cmocka_unit_test(check_is_found_behind_a_shebang_but_not_indented),
 		cmocka_unit_test(stages_hold_their_commands),
 		cmocka_unit_test(from_is_checked),
 		cmocka_unit_test(unknown_instructions_get_a_suggestion_in_their_case),
