@@ -243,6 +243,7 @@ static int parse(const char *text, struct giturl *u, struct error **err)
 	const char *query = memchr(text, '?', n);
 	size_t base = query ? (size_t)(query - text) : n;
 	size_t scheme = scheme_length(text);
+	_cleanup_free_ char *shown = giturl_display(text);
 	int r = 0;
 
 	u->keep_git_dir = u->submodules = -1;
@@ -255,7 +256,7 @@ static int parse(const char *text, struct giturl *u, struct error **err)
 	if (r == 0 && query)
 		r = take_query(query + 1, n - base - 1, u, err);
 	if (r < 0)
-		return error_wrap(err, r, "parse git URL \"%s\"", text);
+		return error_wrap(err, r, "parse git URL \"%s\"", shown);
 	if (!u->ref)
 		u->ref = xstrdup("");
 	if (!u->subdir)
@@ -300,6 +301,16 @@ void giturl_release(struct giturl *u)
 	free(u->subdir);
 	free(u->checksum);
 	*u = (struct giturl){0};
+}
+
+char *giturl_display(const char *url)
+{
+	const char *scheme = strstr(url, "://"), *at = scheme ? scheme + 3 : url;
+	const char *user = memrchr(at, '@', strcspn(at, "/?#"));
+
+	if (!scheme || !user)
+		return xstrdup(url);
+	return xasprintf("%.*s%s", (int)(at - url), url, user + 1);
 }
 
 char *giturl_identifier(const struct giturl *u)

@@ -25,6 +25,8 @@ struct giturl {
 int giturl_parse(const char *text, struct giturl *ret, struct error **err);
 int giturl_parse_context(const char *text, struct giturl *ret, struct error **err);
 void giturl_release(struct giturl *u);
+/* `url` (also scp-like) without user and password where it has a scheme, for messages. Heap. */
+char *giturl_display(const char *url);
 /* "host/path#ref:subdir": the same for every protocol. Heap. */
 char *giturl_identifier(const struct giturl *u);
 

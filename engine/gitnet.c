@@ -39,21 +39,10 @@ char *gitnet_host(const char *url)
 	return xstrndup(user, n - (size_t)(user - at));
 }
 
-char *gitnet_display(const char *url)
-{
-	const char *scheme = strstr(url, "://"), *at = scheme ? scheme + 3 : url;
-	size_t n = strcspn(at, "/?#");
-	const char *user = memrchr(at, '@', n);
-
-	if (!scheme || !user)
-		return xstrdup(url);
-	return xasprintf("%.*s%s", (int)(at - url), url, user + 1);
-}
-
 int gitnet_check_url(const char *url, struct error **err)
 {
 	const char *allowed = getenv("KILN_ALLOW_FILE_GIT");
-	_cleanup_free_ char *shown = gitnet_display(url), *host = NULL;
+	_cleanup_free_ char *shown = giturl_display(url), *host = NULL;
 
 	for (const char *p = url; *p; p++)
 		if (iscntrl((unsigned char)*p))
@@ -155,7 +144,7 @@ static void set_callbacks(git_remote_callbacks *c, struct gitnet_call *call)
 /* What libgit2 says in `r`, or better what a callback of ours said. */
 static int report(struct gitnet_call *call, int r, struct error **err)
 {
-	_cleanup_free_ char *shown = gitnet_display(call->net->url);
+	_cleanup_free_ char *shown = giturl_display(call->net->url);
 	const git_error *last = git_error_last();
 	enum err_code code;
 
@@ -277,7 +266,7 @@ int gitnet_fetch(const struct gitnet *n, git_repository *repo, const struct gitr
 {
 	_cleanup_(call_release) struct gitnet_call call = {.net = n};
 	_cleanup_free_ char *refspec = ref->name ? xasprintf("+%s:%s", ref->name, ref->name) : NULL;
-	_cleanup_free_ char *shown = gitnet_display(n->url);
+	_cleanup_free_ char *shown = giturl_display(n->url);
 	int r = gitnet_check_url(n->url, err);
 
 	if (r < 0)

@@ -8,6 +8,7 @@
 #ifndef KILN_ENGINE_GITNET_H
 #define KILN_ENGINE_GITNET_H
 
+#include "base/giturl.h"
 #include "engine/config.h"
 #include "engine/gitlib.h"
 #include "engine/gitref.h"
@@ -29,8 +30,6 @@ struct gitnet {
 /* Is the URL one that may be asked? ERR_INVALID for what could be taken for an option,
  * ERR_UNSUPPORTED for other schemes, ERR_DENIED for files. */
 int gitnet_check_url(const char *url, struct error **err);
-/* The URL without user and password, for messages. Heap. */
-char *gitnet_display(const char *url);
 /* "host:port" as written in the URL. Heap. */
 char *gitnet_host(const char *url);
 

@@ -57,7 +57,7 @@ static int get(const struct gitnet *n, const char *name, size_t max, bool *ret_f
 
 static int get_text(const struct gitnet *n, const char *name, struct buf *ret, struct error **err)
 {
-	_cleanup_free_ char *shown = gitnet_display(n->url);
+	_cleanup_free_ char *shown = giturl_display(n->url);
 	bool found;
 	int r = get(n, name, LIST_MAX, &found, ret, err);
 
@@ -94,7 +94,7 @@ static int add_line(const char *line, size_t n, struct gitref_list *ret)
 int gitnet_dumb_list(const struct gitnet *n, struct gitref_list *ret, struct error **err)
 {
 	_cleanup_buf_ struct buf refs = BUF_INIT, head = BUF_INIT;
-	_cleanup_free_ char *shown = gitnet_display(n->url), *target = NULL;
+	_cleanup_free_ char *shown = giturl_display(n->url), *target = NULL;
 	int r = get_text(n, "info/refs", &refs, err);
 
 	if (r < 0)
@@ -148,7 +148,7 @@ static int inflate_all(const struct buf *packed, struct buf *ret)
 
 static int damaged(const struct walk *w, const char *what, struct error **err)
 {
-	_cleanup_free_ char *shown = gitnet_display(w->net->url);
+	_cleanup_free_ char *shown = giturl_display(w->net->url);
 
 	return error_new(err, ERR_CORRUPT, 0, "%s: object %s is damaged", shown, what);
 }
@@ -256,7 +256,7 @@ static int fetch_packs(struct walk *w, struct error **err)
 static int need(struct walk *w, const git_oid *oid, const char *hex, struct error **err)
 {
 	_cleanup_buf_ struct buf packed = BUF_INIT;
-	_cleanup_free_ char *name = NULL, *shown = gitnet_display(w->net->url);
+	_cleanup_free_ char *name = NULL, *shown = giturl_display(w->net->url);
 	bool found = false;
 	int r = 0;
 

@@ -46,7 +46,7 @@ void gitnet_http_request(const struct gitnet *n, const char *url, struct http_re
 
 int gitnet_http_check(const struct gitnet *n, const struct http_response *resp, struct error **err)
 {
-	_cleanup_free_ char *shown = gitnet_display(n->url), *host = gitnet_host(n->url);
+	_cleanup_free_ char *shown = giturl_display(n->url), *host = gitnet_host(n->url);
 	int r;
 
 	if (resp->status == 200)
@@ -109,7 +109,7 @@ static int check_type(struct stream *s, const struct http_response *resp, struct
 	const char *type = http_header(resp, "content-type");
 	const char *want = s->is_list ? "application/x-git-upload-pack-advertisement"
 				      : "application/x-git-upload-pack-result";
-	_cleanup_free_ char *shown = gitnet_display(s->transport->call->net->url);
+	_cleanup_free_ char *shown = giturl_display(s->transport->call->net->url);
 
 	if (type && strncmp(type, want, strlen(want)) == 0)
 		return 0;

@@ -304,7 +304,7 @@ static const char *last_line(struct buf *b)
 static int ssh_failure(struct stream *s, struct error **err)
 {
 	_cleanup_buf_ struct buf text = BUF_INIT_MAX(ERROR_MAX);
-	_cleanup_free_ char *shown = gitnet_display(s->transport->call->net->url);
+	_cleanup_free_ char *shown = giturl_display(s->transport->call->net->url);
 	const char *why;
 	int r;
 
@@ -396,7 +396,7 @@ static void stream_free(git_smart_subtransport_stream *base)
 
 static int open_stream(struct stream *s, const char *url, struct error **err)
 {
-	_cleanup_free_ char *shown = gitnet_display(url);
+	_cleanup_free_ char *shown = giturl_display(url);
 	int r;
 
 	if (strncasecmp(url, "git://", 6) != 0)

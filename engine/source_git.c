@@ -380,7 +380,7 @@ static int read_modules(struct level *l, struct error **err)
 
 static int find_module(struct level *l, const char *path, char **ret_url, struct error **err)
 {
-	_cleanup_free_ char *shown = gitnet_display(l->url);
+	_cleanup_free_ char *shown = giturl_display(l->url);
 	const char *url;
 	int r = read_modules(l, err);
 
@@ -418,7 +418,7 @@ static int with_cache(struct level *l, const struct gitref *ref, const char *sub
 	l->commit = wanted.commit;
 	r = checkout(l, subdir, dest, err);
 	if (r == 0 && l->depth == 0 && l->request->keep_git_dir && !*subdir) {
-		_cleanup_free_ char *shown = gitnet_display(l->url);
+		_cleanup_free_ char *shown = giturl_display(l->url);
 
 		r = gitdir_write(l->tree, l->sources->store, repo, &wanted, shown, err);
 	}
@@ -442,7 +442,7 @@ static int on_submodule(void *data, const char *path, const char *oid, const cha
 
 	if (r < 0)
 		return r;
-	shown = gitnet_display(url);
+	shown = giturl_display(url);
 	if (l.depth > SUBMODULE_DEPTH_MAX)
 		return error_new(err, ERR_INVALID, 0,
 				 "submodule %s (%s): submodules are nested more than %d deep", path,

@@ -9,6 +9,7 @@
 
 #define IGNORE_FILE ".dockerignore"
 #define LOCAL_PREFIX "local://"
+#define GIT_CONTEXT_NAME "[internal] load git source %s"
 
 static bool has_prefix(const char *s, const char *prefix)
 {
@@ -170,20 +171,42 @@ static struct draft *local_source(struct compiler *c, struct context_source *sou
 	return d;
 }
 
-static int git_source(struct compiler *c, const char *url, const struct vertex_meta *meta,
-		      struct draft **ret, struct error **err)
+static bool keeps_git_dir(const struct giturl *git, const struct strv *build_args)
 {
-	const char *keep = scope_option(&c->build_args, "BUILDKIT_CONTEXT_KEEP_GIT_DIR");
+	const char *keep = scope_option(build_args, "BUILDKIT_CONTEXT_KEEP_GIT_DIR");
+
+	if (git->keep_git_dir >= 0)
+		return git->keep_git_dir == 1;
+	return keep && (strcmp(keep, "1") == 0 || df_equal_fold(keep, "true"));
+}
+
+int frontend_git_context(const char *url, const struct strv *build_args, struct graph *g,
+			 struct edge *ret, struct error **err)
+{
 	struct giturl git = {0};
 	int r = giturl_parse_context(url, &git, err);
 
 	if (r > 0) {
-		bool keep_dir = git.keep_git_dir == 1 ||
-				(git.keep_git_dir < 0 && keep &&
-				 (strcmp(keep, "1") == 0 || df_equal_fold(keep, "true")));
+		struct op op = lower_git_op(&g->arena, &git, keeps_git_dir(&git, build_args),
+					    git.checksum);
+		_cleanup_free_ char *shown = giturl_display(url);
+		struct vertex_meta meta = {
+			.name = arena_printf(&g->arena, GIT_CONTEXT_NAME, shown)};
 
-		*ret = lower_git(c, &git, keep_dir, git.checksum, meta);
+		*ret = (struct edge){graph_add(g, &op, NULL, 0, &meta), 0};
 	}
+	giturl_release(&git);
+	return r;
+}
+
+static int git_source(struct compiler *c, const char *url, const struct vertex_meta *meta,
+		      struct draft **ret, struct error **err)
+{
+	struct giturl git = {0};
+	int r = giturl_parse_context(url, &git, err);
+
+	if (r > 0)
+		*ret = lower_git(c, &git, keeps_git_dir(&git, &c->build_args), git.checksum, meta);
 	giturl_release(&git);
 	return r;
 }
@@ -197,10 +220,12 @@ static int make_source(struct compiler *c, struct context_source *source, struct
 	int r;
 
 	if (value && frontend_context_is_remote(value)) {
+		_cleanup_free_ char *shown = giturl_display(value);
+
 		if (n)
-			meta.name = arena_printf(c->arena, "[context %s] %s", n->name, value);
+			meta.name = arena_printf(c->arena, "[context %s] %s", n->name, shown);
 		else
-			meta.name = arena_printf(c->arena, "[internal] load git source %s", value);
+			meta.name = arena_printf(c->arena, GIT_CONTEXT_NAME, shown);
 		r = git_source(c, value, &meta, &source->draft, err);
 		if (r != 0)
 			return r < 0 ? r : 0;

@@ -132,6 +132,12 @@ int frontend_compile(const struct frontend_opts *opts, struct graph *g, struct f
 		     struct error **err);
 void frontend_result_release(struct frontend_result *r);
 
+/* The source of a main context that is a git URL, to read the Dockerfile from before it can be
+ * compiled: frontend_compile with `url` as the context uses the same vertex. 1: *ret is set. 0: it
+ * is no git URL. */
+int frontend_git_context(const char *url, const struct strv *build_args, struct graph *g,
+			 struct edge *ret, struct error **err);
+
 /* Is `value` a URL (git or http) rather than a local path? For the context argument of `build`. */
 bool frontend_context_is_remote(const char *value);
 

@@ -196,6 +196,8 @@ int lower_source_kind(const char *source, enum copy_source_kind *ret, struct git
 		      struct error **err);
 struct draft *lower_http(struct compiler *c, const char *url, const char *filename,
 			 const char *checksum, const struct vertex_meta *meta);
+struct op lower_git_op(struct arena *a, const struct giturl *git, bool keep_git_dir,
+		       const char *checksum);
 struct draft *lower_git(struct compiler *c, const struct giturl *git, bool keep_git_dir,
 			const char *checksum, const struct vertex_meta *meta);
 

@@ -36,14 +36,14 @@ struct draft *lower_http(struct compiler *c, const char *url, const char *filena
 	return draft_new(&c->drafts, &op, NULL, meta);
 }
 
-struct draft *lower_git(struct compiler *c, const struct giturl *git, bool keep_git_dir,
-			const char *checksum, const struct vertex_meta *meta)
+struct op lower_git_op(struct arena *a, const struct giturl *git, bool keep_git_dir,
+		       const char *checksum)
 {
 	_cleanup_free_ char *id = giturl_identifier(git);
-	struct op_pair *attrs = arena_alloc(c->arena, 9 * sizeof(*attrs));
+	struct op_pair *attrs = arena_alloc(a, 9 * sizeof(*attrs));
 	struct op op = {
 		.kind = OP_SOURCE,
-		.source.identifier = arena_printf(c->arena, "git://%s", id),
+		.source.identifier = arena_printf(a, "git://%s", id),
 	};
 	size_t n = 0;
 
@@ -51,10 +51,10 @@ struct draft *lower_git(struct compiler *c, const struct giturl *git, bool keep_
 	attrs[n++] = (struct op_pair){"git.authheadersecret", "GIT_AUTH_HEADER"};
 	attrs[n++] = (struct op_pair){"git.authtokensecret", "GIT_AUTH_TOKEN"};
 	if (checksum && *checksum)
-		attrs[n++] = (struct op_pair){"git.checksum", arena_strdup(c->arena, checksum)};
+		attrs[n++] = (struct op_pair){"git.checksum", arena_strdup(a, checksum)};
 	if (git->fetch_by_commit)
 		attrs[n++] = (struct op_pair){"git.fetchbycommit", "true"};
-	attrs[n++] = (struct op_pair){"git.fullurl", arena_strdup(c->arena, git->remote)};
+	attrs[n++] = (struct op_pair){"git.fullurl", arena_strdup(a, git->remote)};
 	if (keep_git_dir)
 		attrs[n++] = (struct op_pair){"git.keepgitdir", "true"};
 	if (git->ssh)
@@ -64,5 +64,13 @@ struct draft *lower_git(struct compiler *c, const struct giturl *git, bool keep_
 	if (git->submodules == 0)
 		attrs[n++] = (struct op_pair){"git.skipsubmodules", "true"};
 	op.source.attrs = (struct op_pairs){attrs, n};
+	return op;
+}
+
+struct draft *lower_git(struct compiler *c, const struct giturl *git, bool keep_git_dir,
+			const char *checksum, const struct vertex_meta *meta)
+{
+	struct op op = lower_git_op(c->arena, git, keep_git_dir, checksum);
+
 	return draft_new(&c->drafts, &op, NULL, meta);
 }
