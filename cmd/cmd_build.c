@@ -90,6 +90,7 @@ static void frontend_opts_fill(struct build *b, struct frontend_opts *f)
 		.build_platform = platform_host(),
 		.implicit_platform = o->platform_list.n == 0,
 		.multi_platform = o->platform_list.n > 1,
+		.context = b->input.context_is_git ? o->context : NULL,
 		.ignore = b->input.ignore,
 		.contexts = o->contexts.v,
 		.n_contexts = o->contexts.n,
@@ -215,7 +216,8 @@ static int run(struct build *b, struct error **err)
 	int r = open_engine(b, err);
 
 	if (r == 0)
-		r = build_input_load(&b->input, &b->options, b->engine, b->progress, err);
+		r = build_input_load(&b->input, &b->options, b->engine, &b->graph, b->progress,
+				     err);
 	if (r == 0)
 		r = compile(b, err);
 	if (r == 0 && b->call.method == CALL_BUILD)
