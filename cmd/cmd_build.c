@@ -9,6 +9,8 @@
 #include "cmd/commands.h"
 #include "cmd/session.h"
 #include "engine/engine.h"
+#include "engine/upkeep.h"
+#include "store/space.h"
 
 /* One build: everything that lives from the parsed command line to the exit status. */
 struct build {
@@ -177,6 +179,33 @@ static int export(struct build *b, struct error **err)
 	return r;
 }
 
+/* Where what was reused turned out damaged when it was read at last, it is made again, once. */
+static int solve_and_export(struct build *b, struct error **err)
+{
+	bool found = false;
+	int again, r = solve(b, err);
+
+	if (r == 0)
+		r = export(b, err);
+	if (r != -ERR_CORRUPT && r != -ERR_NOTFOUND)
+		return r;
+	again = upkeep_forget_damaged(b->store, b->results, b->n_platforms, &found, NULL);
+	if (again < 0 || !found)
+		return r;
+	error_free(*err);
+	*err = NULL;
+	for (size_t i = 0; i < b->n_platforms; i++) {
+		result_unref(b->results[i]);
+		b->results[i] = NULL;
+	}
+	for (size_t i = 0; i < b->n_exported; i++)
+		export_result_release(&b->exported[i]);
+	free(TAKE_PTR(b->exported));
+	b->n_exported = 0;
+	r = solve(b, err);
+	return r < 0 ? r : export(b, err);
+}
+
 static int add_allowed(struct build *b, struct error **err)
 {
 	for (size_t i = 0; i < b->options.allow.n; i++) {
@@ -202,6 +231,7 @@ static int open_engine(struct build *b, struct error **err)
 
 	if (r < 0)
 		return r;
+	upkeep_set_policy(b->store, &b->engine->config.gc);
 	b->engine->max_parallelism = (unsigned)o->max_parallelism;
 	for (size_t i = 0; i < o->contexts.n; i++)
 		engine_add_context(b->engine, o->contexts.v[i].name, o->contexts.v[i].value);
@@ -221,9 +251,7 @@ static int run(struct build *b, struct error **err)
 	if (r == 0)
 		r = compile(b, err);
 	if (r == 0 && b->call.method == CALL_BUILD)
-		r = solve(b, err);
-	if (r == 0 && b->call.method == CALL_BUILD)
-		r = export(b, err);
+		r = solve_and_export(b, err);
 	return r;
 }
 
@@ -232,6 +260,8 @@ static int finish(struct build *b, int r, struct error **err)
 	const struct df_file *file = b->n_platforms ? b->compiled[0].file : NULL;
 
 	display_close(b->display, r < 0);
+	if (b->options.display != DISPLAY_QUIET)
+		build_report_damage(b->store);
 	if (b->call.method != CALL_BUILD && b->n_platforms) {
 		r = build_call_answer(&b->call, &b->compiled[0], r, err);
 		return r < 0 ? build_report_error(file, r, err) : r;
@@ -259,7 +289,10 @@ static int build(struct build *b, struct error **err)
 		return session_usage("build", err);
 	b->progress = display_progress(b->display);
 	r = run(b, err);
-	return finish(b, r, err);
+	r = finish(b, r, err);
+	/* The build is done; what the store could not tidy now it tidies after the next. */
+	(void)space_maintain(b->store, NULL);
+	return r;
 }
 
 int cmd_build(const struct command *self, int argc, char **argv)

@@ -15,7 +15,9 @@
 
 enum { CONFIG_MAX = 1 << 20 };
 
-static const char *const top_keys[] = {"registries", "limits"};
+static const char *const top_keys[] = {"registries", "limits", "gc"};
+static const char *const gc_keys[] = {"enabled", "max-used-space", "min-free-space",
+				      "keep-duration"};
 static const char *const limit_keys[] = {"archive-size", "archive-entries"};
 static const char *const registry_keys[] = {"mirrors", "insecure", "ca"};
 
@@ -170,9 +172,42 @@ static int parse_limits(struct config *c, json_t *object, struct error **err)
 	return 0;
 }
 
+static int parse_gc(struct gc_config *gc, json_t *object, struct error **err)
+{
+	const char *max_used = NULL, *min_free = NULL, *keep = NULL;
+	bool enabled = !gc->disabled;
+	int r = check_keys(object, " of \"gc\"", gc_keys, ARRAY_SIZE(gc_keys), err);
+
+	if (r == 0)
+		r = js_bool(object, "enabled", &enabled, err);
+	if (r == 0)
+		r = js_string(object, "max-used-space", &max_used, err);
+	if (r == 0)
+		r = js_string(object, "min-free-space", &min_free, err);
+	if (r == 0)
+		r = js_string(object, "keep-duration", &keep, err);
+	if (r < 0)
+		return r;
+	gc->disabled = !enabled;
+	if (max_used && (times_parse_size(max_used, &gc->max_used) < 0 || gc->max_used == 0))
+		return error_new(err, ERR_INVALID, 0,
+				 "\"max-used-space\": \"%s\" is no size such as \"100GB\"",
+				 max_used);
+	if (min_free && times_parse_size(min_free, &gc->min_free) < 0)
+		return error_new(err, ERR_INVALID, 0,
+				 "\"min-free-space\": \"%s\" is no size such as \"10GB\"",
+				 min_free);
+	if (keep && (times_parse_duration(keep, &gc->keep_ns) < 0 || gc->keep_ns < 0))
+		return error_new(err, ERR_INVALID, 0,
+				 "\"keep-duration\": \"%s\" is no duration such as \"48h\"", keep);
+	gc->has_min_free = gc->has_min_free || min_free;
+	gc->has_keep = gc->has_keep || keep;
+	return 0;
+}
+
 static int merge(struct config *c, const char *file, json_t *doc, struct error **err)
 {
-	json_t *registries = NULL, *limits = NULL, *value;
+	json_t *registries = NULL, *limits = NULL, *gc = NULL, *value;
 	const char *host;
 	int r;
 
@@ -185,6 +220,10 @@ static int merge(struct config *c, const char *file, json_t *doc, struct error *
 		r = js_object(doc, "limits", &limits, err);
 	if (r == 0 && limits)
 		r = parse_limits(c, limits, err);
+	if (r == 0)
+		r = js_object(doc, "gc", &gc, err);
+	if (r == 0 && gc)
+		r = parse_gc(&c->gc, gc, err);
 	if (r < 0 || !registries)
 		return r;
 	json_object_foreach(registries, host, value)

@@ -7,6 +7,11 @@
  *
  * what an archive that serves as build context may unpack to (engine/unpack_archive.h).
  *
+ *	{"gc": {"enabled": true, "max-used-space": "100GB", "min-free-space": "10GB",
+ *	        "keep-duration": "48h"}}
+ *
+ * what the build cache may take (docs/cache.md).
+ *
  * Read from $KILN_CONFIG alone if that is set, else from /etc/kiln/config.json and
  * ~/.config/kiln/config.json ($XDG_CONFIG_HOME), where the later file replaces an entry of the same
  * registry as a whole. A missing default file is no error; an unknown key is, and the error names
@@ -33,7 +38,18 @@ struct registry_config {
 	char *ca; /* path of a PEM file, or NULL */
 };
 
+/* What the store keeps of the cache; unset values have defaults that fit the disk. */
+struct gc_config {
+	bool disabled;
+	uint64_t max_used; /* bytes; 0: unset */
+	bool has_min_free;
+	uint64_t min_free; /* bytes */
+	bool has_keep;
+	int64_t keep_ns;
+};
+
 struct config {
+	struct gc_config gc;
 	uint64_t archive_size, archive_entries; /* 0: the defaults */
 	VEC(struct registry_config) registries;
 };

@@ -23,13 +23,15 @@ const char *sandbox_env_shares_network(const struct sandbox_env *e);
 /* --secret: the value is a file's content or an environment variable. */
 struct exec_secret {
 	char *id, *file, *env; /* owned; one of file and env is set */
+	bool in_key;	       /* a step that uses it is found only for this value of it */
 };
 /* --ssh: an agent's socket. */
 struct exec_ssh {
 	char *id, *socket; /* owned */
 };
 
-/* What one build hands to its steps beside the graph; never part of a key. */
+/* What one build hands to its steps beside the graph; no part of a key but for secrets that are
+ * marked so. */
 struct exec_session {
 	VEC(struct exec_secret) secrets;
 	VEC(struct exec_ssh) ssh;
@@ -39,6 +41,8 @@ void exec_session_release(struct exec_session *s);
 /* Copies; NULL for what is not set. */
 void exec_session_add_secret(struct exec_session *s, const char *id, const char *file,
 			     const char *env);
+/* Marks the secret. */
+void exec_session_key_secret(struct exec_session *s, const char *id);
 void exec_session_add_ssh(struct exec_session *s, const char *id, const char *socket);
 
 /* Appends the value to `ret`, whose max bounds it. *ret_found = false if there is no such secret.
@@ -50,6 +54,7 @@ struct exec_options {
 	struct store *store;
 	struct sandbox_env *env;
 	const struct exec_session *session;
+	const char *step; /* what people call it, for what outlives it; may be NULL */
 	/* Makes sure that layers have their dirs (layers_require of engine/pull.h). */
 	int (*require)(void *data, struct job *job, const int64_t *layers, size_t n,
 		       struct error **err);

@@ -242,6 +242,12 @@ static int acquire_cache(const struct mounting *m, const struct op_mount *mount,
 
 	if (r < 0)
 		return r;
+	if (m->o->step && mounts_is_new(use))
+		r = mounts_note_step(use, m->o->step, err);
+	if (r < 0) {
+		mounts_release(use);
+		return r;
+	}
 	if (mount->input != OP_INPUT_NONE && mounts_is_new(use)) {
 		r = seed_cache(m, mount, use, err);
 		if (r < 0) {

@@ -11,6 +11,7 @@
 #include "engine/op_exec.h"
 #include "engine/op_file.h"
 #include "engine/op_merge.h"
+#include "engine/secret_salt.h"
 #include "engine/tree_rootfs.h"
 #include "solver/op_key.h"
 #include "store/rootfs.h"
@@ -219,6 +220,7 @@ static int ops_content(void *data, struct job *job, const struct vertex *v, size
 		       struct result *in, struct digest *ret, bool *ret_available,
 		       struct error **err)
 {
+	_cleanup_(error_freep) struct error *why = NULL;
 	struct vertex_ops *o = data;
 	struct store *s = o->engine->store;
 	int r;
@@ -228,11 +230,17 @@ static int ops_content(void *data, struct job *job, const struct vertex *v, size
 	if (r < 0 || !*ret_available)
 		return r;
 	if (v->op.kind == OP_FILE)
-		return file_op_content(s, &v->op.file, v->n_inputs, input, in, ret, err);
-	if (v->op.kind == OP_EXEC)
-		return exec_content(s, &v->op, input, in, ret, err);
-	*ret_available = false;
-	return 0;
+		r = file_op_content(s, &v->op.file, v->n_inputs, input, in, ret, &why);
+	else if (v->op.kind == OP_EXEC)
+		r = exec_content(s, &v->op, input, in, ret, &why);
+	else
+		*ret_available = false;
+	/* A layer that is found damaged here counts as not unpacked from now on. */
+	if (r == -ERR_CORRUPT && has_indexes(s, in, ret_available, NULL) == 0 && !*ret_available)
+		return 0;
+	if (r < 0 && err)
+		*err = TAKE_PTR(why);
+	return r;
 }
 
 /* --- run ----------------------------------------------------------------------------------------
@@ -300,9 +308,12 @@ static int run_local(struct vertex_ops *o, struct job *job, const struct vertex 
 	if (r == 0)
 		r = context_open(o->engine->store, context->dir, has_excludes ? &excludes : NULL,
 				 has_follow ? &follow : NULL, job, &tree, err);
-	if (r == 0)
-		*ret = result_new_tree(tree);
-	return r;
+	if (r < 0)
+		return r;
+	if (o->engine->cache_policy.normalize_modes)
+		context_normalize_modes(tree);
+	*ret = result_new_tree(tree);
+	return 0;
 }
 
 static int run_http(struct vertex_ops *o, struct job *job, const struct vertex *v,
@@ -362,6 +373,7 @@ static int run_exec(struct vertex_ops *o, struct job *job, const struct vertex *
 		.store = o->engine->store,
 		.env = o->engine->sandbox,
 		.session = &o->engine->session,
+		.step = v->meta.name,
 		.require = require_layers,
 		.require_data = o->engine,
 	};
@@ -388,11 +400,10 @@ static int require_inputs(struct vertex_ops *o, struct job *job, const struct ve
 	return 0;
 }
 
-static int ops_run(void *data, struct job *job, const struct vertex *v,
-		   struct result *const *inputs, struct result **ret, size_t n_outputs,
-		   size_t *ret_hollow, struct error **err)
+static int run_once(struct vertex_ops *o, struct job *job, const struct vertex *v,
+		    struct result *const *inputs, struct result **ret, size_t n_outputs,
+		    size_t *ret_hollow, struct error **err)
 {
-	struct vertex_ops *o = data;
 	struct store *s = o->engine->store;
 	int r = 0;
 
@@ -419,7 +430,61 @@ static int ops_run(void *data, struct job *job, const struct vertex *v,
 	return error_new(err, ERR_UNSUPPORTED, 0, "nested builds are not supported");
 }
 
+/* The input that has a layer which was found damaged and which nothing but its step can make again.
+ */
+static bool find_lost(struct store *s, const struct vertex *v, struct result *const *inputs,
+		      size_t *ret)
+{
+	for (size_t i = 0; i < v->n_inputs; i++) {
+		for (size_t k = 0; inputs[i] && k < inputs[i]->n_layers; k++) {
+			bool lost = false;
+
+			if (layer_is_lost(s, inputs[i]->layers[k], &lost, NULL) < 0 || !lost)
+				continue;
+			*ret = i;
+			return true;
+		}
+	}
+	return false;
+}
+
+static int ops_run(void *data, struct job *job, const struct vertex *v,
+		   struct result *const *inputs, struct result **ret, size_t n_outputs,
+		   size_t *ret_hollow, struct error **err)
+{
+	_cleanup_(error_freep) struct error *why = NULL;
+	struct vertex_ops *o = data;
+	int r = run_once(o, job, v, inputs, ret, n_outputs, ret_hollow, &why);
+
+	/* Damage shows when a layer is first read, and from then on it counts as not unpacked:
+	 * where its blob can be had a second try unpacks it again. */
+	if (r == -ERR_CORRUPT && *ret_hollow == SOLVER_NOT_HOLLOW &&
+	    !find_lost(o->engine->store, v, inputs, ret_hollow)) {
+		error_free(TAKE_PTR(why));
+		r = run_once(o, job, v, inputs, ret, n_outputs, ret_hollow, &why);
+	}
+	if (r < 0 && err)
+		*err = TAKE_PTR(why);
+	return r;
+}
+
+/* --- keys --------------------------------------------------------------------------------------
+ */
+
+static bool ops_salt(void *data, const struct vertex *v, struct digest *ret)
+{
+	struct vertex_ops *o = data;
+	bool salted = false;
+
+	/* A secret that cannot be read fails the step that reads it. */
+	return v->op.kind == OP_EXEC &&
+	       secret_salt(o->engine->store, &o->engine->session, &v->op.exec, &salted, ret,
+			   NULL) == 0 &&
+	       salted;
+}
+
 const struct solver_ops vertex_solver_ops = {
+	.salt = ops_salt,
 	.pin = ops_pin,
 	.content = ops_content,
 	.run = ops_run,

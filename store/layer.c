@@ -278,6 +278,20 @@ static int set_dir_state(struct store *s, int64_t id, bool usable, struct error 
 	return r < 0 ? r : db_commit(&tx, err);
 }
 
+/* The next layer_index opens the file anew. */
+static void forget_index(struct store *s, int64_t id)
+{
+	struct index *i;
+	void **slot;
+
+	pthread_mutex_lock(&s->mutex);
+	slot = map_put(&s->indexes, &id, sizeof(id));
+	i = *slot;
+	*slot = NULL;
+	pthread_mutex_unlock(&s->mutex);
+	index_unref(i);
+}
+
 /* Maps the index and, with `check`, compares the dir with it. A layer that fails has no dir from
  * then on: it is fetched or built again. */
 static int open_index(struct store *s, int64_t id, bool check, struct index **ret,
@@ -294,6 +308,7 @@ static int open_index(struct store *s, int64_t id, bool check, struct index **re
 	}
 	if (r == -ERR_CORRUPT || r == -ERR_NOTFOUND) {
 		(void)set_dir_state(s, id, false, NULL);
+		forget_index(s, id);
 		store_notice(s, "layer %lld in the store is damaged: it is made or fetched again",
 			     (long long)id);
 	}
@@ -369,5 +384,25 @@ int layer_is_lost(struct store *s, int64_t id, bool *ret, struct error **err)
 			       "i", id);
 	if (r == 0)
 		*ret = lost != 0;
+	return r;
+}
+
+int layer_recheck(struct store *s, int64_t id, bool *ret_whole, struct error **err)
+{
+	_cleanup_(error_freep) struct error *why = NULL;
+	struct index *i = NULL;
+	bool has_dir, trusted;
+	int r = dir_state(s, id, &has_dir, &trusted, err);
+
+	*ret_whole = true;
+	if (r < 0 || !has_dir)
+		return r;
+	r = open_index(s, id, true, &i, &why);
+	index_unref(i);
+	*ret_whole = r == 0;
+	if (r == 0 || r == -ERR_CORRUPT || r == -ERR_NOTFOUND)
+		return 0;
+	if (err)
+		*err = TAKE_PTR(why);
 	return r;
 }

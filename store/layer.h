@@ -41,6 +41,9 @@ void layer_info_release(struct layer_info *info);
 int layer_get(struct store *s, int64_t id, struct layer_info *ret, struct error **err);
 /* Has the layer no dir (any more), and nothing that one can be made of? */
 int layer_is_lost(struct store *s, int64_t id, bool *ret, struct error **err);
+/* Compares the dir, if there is one, with the index, past all caches. What is damaged has no dir
+ * from then on. */
+int layer_recheck(struct store *s, int64_t id, bool *ret_whole, struct error **err);
 /* Finds a received or exported layer by diff id; *ret_id = 0 if there is none. */
 int layer_find_diff_id(struct store *s, const struct digest *diff_id, int64_t *ret_id,
 		       struct error **err);

@@ -188,4 +188,5 @@ void lease_release(struct store *s)
 	(void)unlinkat(s->dirfd, path, 0);
 	cleanup_closep(&s->lease.fd);
 	s->lease.name[0] = '\0';
+	map_release(&s->held, NULL);
 }

@@ -248,6 +248,7 @@ int space_maintain(struct store *s, struct error **err)
 
 	if (!s->limited)
 		return 0;
+	lease_release(s);
 	r = space_reserve(s, 0, NULL);
 	if (r == -ERR_NOSPACE)
 		r = 0; /* in use; the next write says so */

@@ -1,0 +1,18 @@
+/* Keeping the store in order around a build: its size, and what turned out damaged. */
+#ifndef KILN_ENGINE_UPKEEP_H
+#define KILN_ENGINE_UPKEEP_H
+
+#include "engine/config.h"
+#include "engine/result.h"
+#include "store/store.h"
+
+/* Limits the store as configured, before anything is written to it. */
+void upkeep_set_policy(struct store *s, const struct gc_config *gc);
+
+/* After a failure with ERR_CORRUPT or ERR_NOTFOUND while results were exported: looks through their
+ * layers and forgets what is damaged. *ret = true if that found something, so that another try,
+ * from solving on, can mend it. */
+int upkeep_forget_damaged(struct store *s, struct result *const *results, size_t n, bool *ret,
+			  struct error **err);
+
+#endif
