@@ -486,3 +486,26 @@ int mp_finish(const struct mp_reader *r, struct error **err)
 {
 	return left(r) == 0 ? 0 : bad(r, err, "unexpected bytes");
 }
+
+enum mp_type mp_peek(const struct mp_reader *r)
+{
+	uint8_t b = r->p < r->end ? *r->p : 0;
+
+	if (r->p >= r->end)
+		return MP_END;
+	if (b < 0x80 || (b >= 0xcc && b <= 0xcf))
+		return MP_UINT;
+	if (b < 0x90 || b == 0xde || b == 0xdf)
+		return MP_MAP;
+	if (b < 0xa0 || b == 0xdc || b == 0xdd)
+		return MP_ARRAY;
+	if (b < 0xc0 || (b >= 0xd9 && b <= 0xdb))
+		return MP_STR;
+	if (b >= 0xe0 || (b >= 0xd0 && b <= 0xd3))
+		return MP_INT;
+	if (b >= 0xc4 && b <= 0xc6)
+		return MP_BIN;
+	if (b == 0xc0)
+		return MP_NIL;
+	return b == 0xc2 || b == 0xc3 ? MP_BOOL : MP_OTHER;
+}

@@ -63,6 +63,22 @@ struct mp_map {
 };
 
 struct mp_reader mp_reader(const char *what, const void *p, size_t n);
+
+enum mp_type {
+	MP_END,
+	MP_NIL,
+	MP_BOOL,
+	MP_UINT,
+	MP_INT,
+	MP_STR,
+	MP_BIN,
+	MP_ARRAY,
+	MP_MAP,
+	MP_OTHER
+};
+/* What comes next; MP_END where nothing does, MP_OTHER for what no reader here accepts. */
+enum mp_type mp_peek(const struct mp_reader *r);
+
 int mp_get_nil(struct mp_reader *r, bool *ret_nil,
 	       struct error **err); /* takes a nil if one is next */
 int mp_get_bool(struct mp_reader *r, bool *ret, struct error **err);

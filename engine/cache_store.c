@@ -1,18 +1,23 @@
 #include "engine/cache_store.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
 
 #include "base/times.h"
 #include "engine/layer_twin.h"
 #include "engine/result.h"
+#include "engine/step_trace.h"
+#include "solver/op_key.h"
 #include "store/lock.h"
 #include "store/record.h"
+#include "store/trace.h"
 
 /* record.data: a version, for every output how many of the record's layers are its and how many of
  * those the step added, and for every input which layers it was (docs/formats-store.md, "Cache
  * record"). */
 enum { DATA_VERSION = 2, HEADER_SIZE = 8, OUTPUT_SIZE = 8, INPUT_SIZE = 8 };
+#define NS_PER_SECOND 1000000000
 #define OWN_ALL UINT32_MAX /* of an output that is not on top of an input */
 
 static void put_u32(struct buf *b, uint32_t v)
@@ -30,9 +35,18 @@ static uint32_t get_u32(const char *p)
 	return v;
 }
 
-void cache_store_init(struct cache_store *c, struct store *s)
+void cache_policy_release(struct cache_policy *p)
 {
-	*c = (struct cache_store){.store = s};
+	for (size_t i = 0; i < p->ttls.n; i++)
+		free(p->ttls.v[i].steps);
+	vec_release(&p->ttls);
+	strv_release(&p->reasons);
+}
+
+void cache_store_init(struct cache_store *c, struct store *s, const struct cache_policy *policy)
+{
+	*c = (struct cache_store){.store = s, .policy = policy};
+	miss_log_init(&c->misses, s);
 	pthread_mutex_init(&c->lock, NULL);
 }
 
@@ -43,6 +57,7 @@ int cache_store_finish(struct cache_store *c, struct error **err)
 
 void cache_store_release(struct cache_store *c)
 {
+	miss_log_release(&c->misses);
 	vec_release(&c->used);
 	vec_release(&c->refused);
 	pthread_mutex_destroy(&c->lock);
@@ -158,17 +173,22 @@ static bool fill_outputs(const struct record *rec, const struct cache_query *q)
 	return true;
 }
 
-static bool is_expired(const struct cache_store *c, const struct record *rec,
-		       const struct vertex *v)
+static bool is_expired(struct cache_store *c, const struct record *rec, const struct vertex *v)
 {
 	int64_t age = times_now_ns() - rec->created;
 
 	if (v->op.kind == OP_SOURCE)
 		return false;
-	for (size_t i = 0; i < c->n_ttls; i++)
-		if (age > c->ttls[i].ns &&
-		    (!c->ttls[i].steps || vertex_matches(v, c->ttls[i].steps)))
-			return true;
+	for (size_t i = 0; i < c->policy->ttls.n; i++) {
+		const struct cache_ttl *ttl = &c->policy->ttls.v[i];
+
+		if (age <= ttl->ns || (ttl->steps && !vertex_matches(v, ttl->steps)))
+			continue;
+		miss_log_note(&c->misses, v, "its result is %lld s old, --cache-ttl allows %lld s",
+			      (long long)(age / NS_PER_SECOND),
+			      (long long)(ttl->ns / NS_PER_SECOND));
+		return true;
+	}
 	return false;
 }
 
@@ -229,6 +249,25 @@ static void describe_output(struct record *rec, const struct result *out, const 
 	put_u32(&rec->data, out && extends(out, base) ? (uint32_t)(n - below) : OWN_ALL);
 }
 
+static bool starts_with(const char *text, const char *start)
+{
+	return strncmp(text, start, strlen(start)) == 0;
+}
+
+/* For people (store/du.h). */
+static const char *type_of(const struct op *op)
+{
+	const char *identifier = op->kind == OP_SOURCE ? op->source.identifier : "";
+
+	if (op->kind != OP_SOURCE)
+		return "regular";
+	if (starts_with(identifier, "http://") || starts_with(identifier, "https://"))
+		return "source.http";
+	if (starts_with(identifier, "git://"))
+		return "source.git.checkout";
+	return starts_with(identifier, "local://") ? "source.local" : "source.image";
+}
+
 static void describe(struct record *rec, const struct cache_entry *e)
 {
 	size_t total = 0;
@@ -247,6 +286,7 @@ static void describe(struct record *rec, const struct cache_entry *e)
 		put_u32(&rec->data, (uint32_t)(id >> 32));
 	}
 	rec->description = xstrdup(e->v->meta.name ? e->v->meta.name : "");
+	rec->type = type_of(&e->v->op);
 }
 
 static bool is_storable(const struct cache_entry *e)
@@ -255,6 +295,55 @@ static bool is_storable(const struct cache_entry *e)
 		if (e->outputs[i] && e->outputs[i]->tree)
 			return false; /* a plain tree lives outside the store */
 	return true;
+}
+
+/* A trace is a service to people: that there is none is no failure. */
+static void make_trace(struct cache_store *c, const struct cache_entry *e, char **ret_place,
+		       struct buf *ret)
+{
+	const char *project = c->policy->project ? c->policy->project : "";
+
+	*ret_place = step_trace_place(project, e->v);
+	if (step_trace_encode(c->store, e, e->salt, ret, NULL) < 0)
+		buf_clear(ret);
+}
+
+static bool is_traced(const struct vertex *v)
+{
+	return v->op.kind == OP_EXEC || v->op.kind == OP_FILE;
+}
+
+static void cache_failed(void *data, const struct cache_entry *e)
+{
+	_cleanup_buf_ struct buf trace = BUF_INIT;
+	_cleanup_free_ char *place = NULL;
+	struct cache_store *c = data;
+
+	if (!c->policy->explain || !is_traced(e->v))
+		return;
+	make_trace(c, e, &place, &trace);
+	miss_log_ran(&c->misses, e->v, place, &trace);
+}
+
+static int add_record(struct cache_store *c, const struct cache_entry *e, struct record *rec,
+		      const struct digest *keys, size_t n_keys, struct error **err)
+{
+	struct digest op = op_key(&e->v->op, e->v->n_inputs);
+	_cleanup_buf_ struct buf trace = BUF_INIT;
+	_cleanup_free_ char *place = NULL;
+	int r;
+
+	describe(rec, e);
+	if (!is_traced(e->v))
+		return record_add(c->store, rec, keys, n_keys, err);
+	make_trace(c, e, &place, &trace);
+	if (c->policy->explain)
+		miss_log_ran(&c->misses, e->v, place, &trace);
+	r = record_add(c->store, rec, keys, n_keys, err);
+	if (r == 0 && trace.n > 0)
+		(void)trace_put(c->store, rec->id, &op, (int)e->v->op.kind, place, trace.p, trace.n,
+				NULL);
+	return r;
 }
 
 static int cache_add(void *data, const struct cache_entry *e, struct error **err)
@@ -273,8 +362,7 @@ static int cache_add(void *data, const struct cache_entry *e, struct error **err
 	r = layer_twin_settle(c, e, &keys[n], &has_twin, err);
 	if (r < 0)
 		return r;
-	describe(&rec, e);
-	return record_add(c->store, &rec, keys, n + has_twin, err);
+	return add_record(c, e, &rec, keys, n + has_twin, err);
 }
 
 /* The definition stands for the chain as it is now, which may differ from the one the content key
@@ -306,7 +394,7 @@ static void cache_forget(void *data, const struct digest *keys, size_t n_keys,
 {
 	struct cache_store *c = data;
 
-	(void)v;
+	miss_log_note(&c->misses, v, "its result could not be had any more");
 	for (size_t i = 0; i < n_keys; i++) {
 		_cleanup_(record_release) struct record rec = {0};
 		bool found = false;
@@ -343,10 +431,36 @@ static void cache_unlock(void *data, void *lock)
 	lock_release(lock);
 }
 
+/* Only a plain copy tells what it copied: an archive that is unpacked is not read as a file. */
+static bool is_plain_copy(const struct op *op)
+{
+	if (op->kind != OP_FILE)
+		return false;
+	for (size_t i = 0; i < op->file.n; i++)
+		if (op->file.actions[i].kind == FILE_COPY &&
+		    op->file.actions[i].copy.attempt_unpack)
+			return false;
+	return true;
+}
+
+static bool cache_knows(void *data, const struct vertex *v)
+{
+	struct cache_store *c = data;
+	struct digest op;
+	bool ret = true;
+
+	if (!is_plain_copy(&v->op))
+		return true;
+	op = op_key(&v->op, v->n_inputs);
+	return trace_has_op(c->store, &op, &ret, NULL) < 0 || ret;
+}
+
 const struct cache_backend cache_store_backend = {
 	.find = cache_find,
 	.add = cache_add,
 	.link = cache_link,
+	.failed = cache_failed,
+	.knows = cache_knows,
 	.forget = cache_forget,
 	.lock = cache_lock,
 	.unlock = cache_unlock,

@@ -11,25 +11,22 @@
 #include <pthread.h>
 
 #include "base/vec.h"
+#include "engine/cache_policy.h"
+#include "engine/miss_log.h"
 #include "solver/solver.h"
 #include "store/store.h"
 
-/* --cache-ttl: records of these steps are not used when older. */
-struct cache_ttl {
-	int64_t ns;
-	char *steps; /* as vertex_matches takes it; NULL: all. Owned by who filled the list */
-};
-
 struct cache_store {
 	struct store *store;
-	const struct cache_ttl *ttls; /* borrowed */
-	size_t n_ttls;
+	const struct cache_policy *policy;
+	struct miss_log misses;
 	pthread_mutex_t lock; /* protects what follows */
 	VEC(int64_t) used;    /* records hit, for one batched last-used update */
 	VEC(int64_t) refused; /* layers of records that turned out hollow */
 };
 
-void cache_store_init(struct cache_store *c, struct store *s);
+/* `policy` is borrowed. */
+void cache_store_init(struct cache_store *c, struct store *s, const struct cache_policy *policy);
 /* Writes the last-used times of what was hit. */
 int cache_store_finish(struct cache_store *c, struct error **err);
 void cache_store_release(struct cache_store *c);

@@ -45,7 +45,8 @@ struct context {
 	int64_t scanned;      /* when the scan began, ns */
 	/* Protects the states' content and known, the nodes' stat data and dirty. */
 	pthread_mutex_t lock;
-	bool dirty; /* something became known that the stat index does not have */
+	bool dirty;	/* something became known that the stat index does not have */
+	bool normalize; /* modes, see context_normalize_modes */
 };
 
 static struct context *context_of(struct tree *t)
@@ -89,6 +90,8 @@ static void node_entry(struct context *c, size_t i, struct entry *ret)
 			      .type = entry_type_of(n->mode),
 			      .mode = n->mode & 07777,
 			      .link = n->link};
+	if (c->normalize && ret->type != ENTRY_SYMLINK)
+		ret->mode = ret->type == ENTRY_DIR || (n->mode & 0111) ? 0755 : 0644;
 	if (ret->type == ENTRY_CHAR || ret->type == ENTRY_BLOCK) {
 		ret->dev_major = n->dev_major;
 		ret->dev_minor = n->dev_minor;
@@ -518,4 +521,9 @@ int context_open(struct store *s, const char *dir, const struct strv *excludes,
 		job_status(job, "transferring context:", bytes, 0, true);
 	*ret = TAKE_PTR(tree);
 	return 0;
+}
+
+void context_normalize_modes(struct tree *t)
+{
+	context_of(t)->normalize = true;
 }

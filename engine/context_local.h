@@ -21,4 +21,8 @@
 int context_open(struct store *s, const char *dir, const struct strv *excludes,
 		 const struct strv *follow, struct job *job, struct tree **ret, struct error **err);
 
+/* Files read as 0644, or 0755 where anybody may execute them, directories as 0755: what a checkout
+ * under any umask gives. To be called before the tree is used. */
+void context_normalize_modes(struct tree *t);
+
 #endif

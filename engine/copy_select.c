@@ -394,6 +394,32 @@ static int hash_one(void *data, size_t i, struct error **err)
 	return tree_content(u->tree, &e, &digest, err);
 }
 
+int copy_item_digest(struct tree *t, const struct op_file_copy *copy, const struct copy_item *item,
+		     struct hasher *h, struct error **err)
+{
+	const struct entry *e = item->entry;
+	/* What the action overrides cannot show, but a directory on the way to what is selected may
+	 * give its mode to one that exists. */
+	bool overridden = copy->mode >= 0 && item->included && e->type != ENTRY_SYMLINK;
+	struct digest content;
+	int r;
+
+	hasher_add_u64(h, overridden ? 0 : e->mode);
+	hasher_add_u64(h, copy->owner.set ? 0 : e->uid);
+	hasher_add_u64(h, copy->owner.set ? 0 : e->gid);
+	hasher_add_string(h, e->type == ENTRY_SYMLINK ? e->link : NULL);
+	hasher_add_u64(h, ((uint64_t)e->dev_major << 32) | e->dev_minor);
+	hasher_add_u64(h, e->capability_size);
+	hasher_add(h, e->capability, e->capability_size);
+	if (e->type != ENTRY_FILE)
+		return 0;
+	r = tree_content(t, e, &content, err);
+	if (r < 0)
+		return r;
+	hasher_add(h, content.b, sizeof(content.b));
+	return 0;
+}
+
 struct digest_walk {
 	struct tree *tree;
 	const struct op_file_copy *copy;
@@ -403,33 +429,13 @@ struct digest_walk {
 static int digest_visit(void *data, const struct copy_item *item, struct error **err)
 {
 	struct digest_walk *d = data;
-	const struct entry *e = item->entry;
-	struct digest content;
-	bool overridden;
-	int r;
 
 	hasher_add_string(d->h, item->rel);
-	hasher_add_u64(d->h, e->type);
+	hasher_add_u64(d->h, item->entry->type);
 	/* Of a directory whose contents are copied nothing shows but what is in it. */
-	if (*item->rel == '\0' && e->type == ENTRY_DIR && d->copy->dir_copy_contents)
+	if (*item->rel == '\0' && item->entry->type == ENTRY_DIR && d->copy->dir_copy_contents)
 		return 0;
-	/* What the action overrides cannot show either, but a directory on the way to what is
-	 * selected may give its mode to one that exists. */
-	overridden = d->copy->mode >= 0 && item->included && e->type != ENTRY_SYMLINK;
-	hasher_add_u64(d->h, overridden ? 0 : e->mode);
-	hasher_add_u64(d->h, d->copy->owner.set ? 0 : e->uid);
-	hasher_add_u64(d->h, d->copy->owner.set ? 0 : e->gid);
-	hasher_add_string(d->h, e->type == ENTRY_SYMLINK ? e->link : NULL);
-	hasher_add_u64(d->h, ((uint64_t)e->dev_major << 32) | e->dev_minor);
-	hasher_add_u64(d->h, e->capability_size);
-	hasher_add(d->h, e->capability, e->capability_size);
-	if (e->type != ENTRY_FILE)
-		return 0;
-	r = tree_content(d->tree, e, &content, err);
-	if (r < 0)
-		return r;
-	hasher_add(d->h, content.b, sizeof(content.b));
-	return 0;
+	return copy_item_digest(d->tree, d->copy, item, d->h, err);
 }
 
 static int digest_copy(struct tree *t, const struct op_file_copy *copy, struct hasher *h,

@@ -8,6 +8,7 @@
 #ifndef KILN_ENGINE_COPY_SELECT_H
 #define KILN_ENGINE_COPY_SELECT_H
 
+#include "base/digest.h"
 #include "base/vec.h"
 #include "engine/tree.h"
 #include "solver/op.h"
@@ -43,6 +44,11 @@ typedef int (*copy_visit_fn)(void *data, const struct copy_item *item, struct er
  * directory is one item. */
 int copy_select_walk(struct tree *t, const struct op_file_copy *copy, const struct copy_root *root,
 		     copy_visit_fn visit, void *data, struct error **err);
+
+/* Adds what counts of one selected path to `h`, less its name and type and what the copy overrides.
+ */
+int copy_item_digest(struct tree *t, const struct op_file_copy *copy, const struct copy_item *item,
+		     struct hasher *h, struct error **err);
 
 /* Content digest of what the copies select from one tree: relative paths, types, modes, owners,
  * link targets, devices, capabilities and bytes, never times or hard links. The name of a root

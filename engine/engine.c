@@ -52,6 +52,7 @@ void engine_close(struct engine *e)
 		return;
 	sandbox_env_free(e->sandbox);
 	exec_session_release(&e->session);
+	cache_policy_release(&e->cache_policy);
 	map_release(&e->contexts, context_free);
 	map_release(&e->images, image_source_free);
 	http_files_free(e->http);
@@ -252,12 +253,13 @@ int engine_solve(struct engine *e, const struct graph *g, const struct edge *tar
 	};
 	int r;
 
-	cache_store_init(&cache, e->store);
+	cache_store_init(&cache, e->store, &e->cache_policy);
 	vertex_ops_init(&ops, e, g);
 	r = solver_solve(&o, g, targets, n, ret, err);
 	vertex_ops_release(&ops);
 	/* Failing to note what was used must not hide how the build ended. */
 	(void)cache_store_finish(&cache, NULL);
+	miss_log_lines(&cache.misses, &e->cache_policy.reasons);
 	cache_store_release(&cache);
 	return r;
 }

@@ -16,6 +16,7 @@
 #include "base/map.h"
 #include "base/platform.h"
 #include "base/strv.h"
+#include "engine/cache_policy.h"
 #include "engine/config.h"
 #include "engine/layer_blob.h"
 #include "engine/op_exec.h"
@@ -46,7 +47,8 @@ struct engine {
 				      * to fill before engine_solve */
 	pthread_mutex_t lock;	     /* protects images */
 	struct map images; /* "digest platform" -> struct image_source *, what was resolved */
-	unsigned max_parallelism; /* 0: the default */
+	unsigned max_parallelism;	  /* 0: the default */
+	struct cache_policy cache_policy; /* the caller's to fill */
 };
 
 int engine_open(struct store *s, struct cancel *cancel, struct engine **ret, struct error **err);

@@ -61,9 +61,16 @@ void exec_session_release(struct exec_session *s)
 void exec_session_add_secret(struct exec_session *s, const char *id, const char *file,
 			     const char *env)
 {
-	struct exec_secret secret = {xstrdup(id), xstrdup(file), xstrdup(env)};
+	struct exec_secret secret = {.id = xstrdup(id), .file = xstrdup(file), .env = xstrdup(env)};
 
 	vec_push(&s->secrets, secret);
+}
+
+void exec_session_key_secret(struct exec_session *s, const char *id)
+{
+	for (size_t i = 0; i < s->secrets.n; i++)
+		if (strcmp(s->secrets.v[i].id, id) == 0)
+			s->secrets.v[i].in_key = true;
 }
 
 void exec_session_add_ssh(struct exec_session *s, const char *id, const char *socket)

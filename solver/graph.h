@@ -27,7 +27,8 @@ struct vertex_meta {
 	const char *name; /* as shown: "[2/5] WORKDIR /app" */
 	const char *file; /* Dockerfile name, NULL if the vertex has no source line */
 	struct source_span span;
-	bool ignore_cache; /* run even if a record exists (--no-cache) */
+	bool ignore_cache;	   /* run even if a record exists (--no-cache) */
+	const char *ignore_reason; /* why, as shown: "--no-cache"; may be NULL */
 	const char *progress_group, *progress_group_name; /* NULL: none */
 	bool progress_group_weak;
 	const char *stage; /* stage name, for --no-cache-filter; NULL: none */

@@ -103,8 +103,10 @@ struct cache_entry {
 	size_t n_keys;
 	struct result *const *inputs; /* one a vertex input */
 	const struct key_part *parts; /* one a vertex input: their content; kind
-				       * KEY_PART_DEFINITION where it could not be told */
-	struct result **outputs;
+				       * KEY_PART_DEFINITION where it could not be told; NULL:
+				       * nothing was asked */
+	const struct digest *salt;    /* what solver_ops.salt gave; NULL: nothing */
+	struct result **outputs;      /* NULL in `failed` */
 	size_t n_outputs;
 	int64_t duration_ns;
 };
@@ -122,6 +124,8 @@ struct cache_backend {
 	 * on. On a worker. */
 	int (*link)(void *data, const struct digest *content, const struct cache_entry *e,
 		    struct error **err);
+	/* Optional. A run failed, which leaves nothing to keep. On a worker. */
+	void (*failed)(void *data, const struct cache_entry *e);
 	/* Optional. Could any result be found for v's op, whatever its inputs are? If not, the
 	 * files that it copies are digested as they are copied and not before. A wrong yes costs
 	 * time, a wrong no a run. On the solver's thread. */

@@ -47,6 +47,7 @@ static struct cache_entry entry_of(const struct task *t)
 		.v = t->v,
 		.inputs = t->inputs,
 		.parts = t->contents,
+		.salt = t->has_salt ? &t->salt : NULL,
 		.outputs = t->outputs,
 		.n_outputs = t->n_outputs,
 	};
@@ -145,6 +146,9 @@ static int run_and_add(struct task *t)
 			   &t->hollow, &t->err);
 	if (r < 0) {
 		free(outputs);
+		e = entry_of(t);
+		if (t->o->cache && t->o->cache->failed && r != -ERR_CANCELED)
+			t->o->cache->failed(t->o->cache_data, &e);
 		return r;
 	}
 	t->outputs = outputs;

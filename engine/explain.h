@@ -1,0 +1,13 @@
+/* Why a step was not found, in words: what differs between its trace and the nearest earlier one
+ * (engine/step_trace.h). */
+#ifndef KILN_ENGINE_EXPLAIN_H
+#define KILN_ENGINE_EXPLAIN_H
+
+#include "base/json.h"
+
+/* Appends the reasons, separated by "; ", nothing if the traces are equal. */
+void explain_difference(const json_t *now, const json_t *then, struct buf *ret);
+/* How alike two traces are; greater is nearer. */
+unsigned explain_likeness(const json_t *a, const json_t *b);
+
+#endif
