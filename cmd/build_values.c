@@ -25,21 +25,29 @@ static int compare_hosts(const void *a, const void *b)
 	return strcmp(((const struct op_pair *)a)->key, ((const struct op_pair *)b)->key);
 }
 
+int build_value_host(const char *text, char **ret_name, char **ret_address, struct error **err)
+{
+	size_t n = strcspn(text, "=:"), length;
+	const char *ip = text + n + (text[n] != '\0');
+
+	if (n == 0 || !*ip)
+		return error_new(err, ERR_INVALID, 0, "--add-host: \"%s\" is not HOST:IP", text);
+	length = strlen(ip);
+	*ret_name = xstrndup(text, n);
+	*ret_address =
+		ip[0] == '[' && ip[length - 1] == ']' ? xstrndup(ip + 1, length - 2) : xstrdup(ip);
+	return 0;
+}
+
 int build_values_hosts(struct build_options *o, struct error **err)
 {
 	for (size_t i = 0; i < o->add_hosts.n; i++) {
-		const char *text = o->add_hosts.v[i];
-		size_t n = strcspn(text, "=:");
-		const char *ip = text + n + (text[n] != '\0');
-		_cleanup_free_ char *bare = NULL;
+		char *name, *address;
+		int r = build_value_host(o->add_hosts.v[i], &name, &address, err);
 
-		if (n == 0 || !*ip)
-			return error_new(err, ERR_INVALID, 0, "--add-host: \"%s\" is not HOST:IP",
-					 text);
-		if (ip[0] == '[' && ip[strlen(ip) - 1] == ']')
-			bare = xstrndup(ip + 1, strlen(ip) - 2);
-		vec_push(&o->hosts, (struct op_pair){.key = xstrndup(text, n),
-						     .value = xstrdup(bare ? bare : ip)});
+		if (r < 0)
+			return r;
+		vec_push(&o->hosts, (struct op_pair){.key = name, .value = address});
 	}
 	if (o->hosts.n > 1)
 		qsort(o->hosts.v, o->hosts.n, sizeof(*o->hosts.v), compare_hosts);

@@ -7,7 +7,9 @@
 
 int build_values_contexts(struct build_options *o, struct error **err); /* NAME=VALUE */
 int build_values_hosts(struct build_options *o, struct error **err);	/* HOST:IP, HOST=IP */
-int build_values_ulimits(struct build_options *o, struct error **err);	/* NAME=SOFT[:HARD] */
+/* One HOST:IP; the address without brackets. */
+int build_value_host(const char *text, char **ret_name, char **ret_address, struct error **err);
+int build_values_ulimits(struct build_options *o, struct error **err); /* NAME=SOFT[:HARD] */
 int build_values_secrets(struct build_options *o, struct error **err);
 /* NAME without a value takes it from the environment, or is dropped; SOURCE_DATE_EPOCH is passed on
  * by itself. */

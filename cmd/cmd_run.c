@@ -1,10 +1,13 @@
+#include <stdio.h>
 #include <string.h>
 
+#include "cmd/build_values.h"
 #include "cmd/commands.h"
 #include "cmd/display.h"
 #include "cmd/session.h"
 #include "engine/container.h"
 #include "engine/engine.h"
+#include "engine/userns.h"
 #include "store/blob.h"
 
 enum {
@@ -14,6 +17,7 @@ enum {
 
 struct run_options {
 	struct container_options container;
+	struct strv add_hosts;
 	const char *image, *network, *name, *platform;
 	bool remove;
 };
@@ -38,6 +42,19 @@ static int parse_network(struct run_options *o, struct error **err)
 				 o->container.network == NETWORK_HOST
 					 ? "the process's ports are the host's already"
 					 : "there is nothing to publish");
+	return 0;
+}
+
+static int parse_hosts(struct run_options *o, struct error **err)
+{
+	for (size_t i = 0; i < o->add_hosts.n; i++) {
+		_cleanup_free_ char *name = NULL, *address = NULL;
+		int r = build_value_host(o->add_hosts.v[i], &name, &address, err);
+
+		if (r < 0)
+			return r;
+		strv_pushf(&o->container.hosts, "%s=%s", name, address);
+	}
 	return 0;
 }
 
@@ -79,6 +96,18 @@ static int find(struct engine *e, const struct run_options *o, struct image *ima
 	return pull_missing(e, o, image, err);
 }
 
+/* What the container has not, though it looks as if it had. */
+static void notice(const struct run_options *o, const struct engine *e)
+{
+	const char *shared = sandbox_env_shares_network(e->sandbox);
+
+	if (shared && o->container.network == NETWORK_DEFAULT)
+		(void)fprintf(stderr, "WARNING: the container shares this machine's network: %s\n",
+			      shared);
+	if (userns_single())
+		(void)fprintf(stderr, "WARNING: %s\n", USERNS_SINGLE_NOTICE);
+}
+
 static int run(struct run_options *o, struct store *s, int *ret_status, struct error **err)
 {
 	_cleanup_(engine_closep) struct engine *e = NULL;
@@ -102,6 +131,7 @@ static int run(struct run_options *o, struct store *s, int *ret_status, struct e
 	o->container.config = &config;
 	o->container.layers = image.layers;
 	o->container.n_layers = image.n_layers;
+	notice(o, e);
 	r = container_run(&o->container, ret_status, err);
 	image_config_release(&config);
 	return r;
@@ -131,6 +161,8 @@ static void release(struct run_options *o)
 	strv_release(&o->container.environment);
 	strv_release(&o->container.volumes);
 	strv_release(&o->container.publish);
+	strv_release(&o->container.hosts);
+	strv_release(&o->add_hosts);
 }
 
 int cmd_run(const struct command *self, int argc, char **argv)
@@ -138,6 +170,7 @@ int cmd_run(const struct command *self, int argc, char **argv)
 	struct run_options o = {0};
 	struct container_options *c = &o.container;
 	const struct opt table[] = {
+		{"add-host", 0, OPT_LIST, &o.add_hosts, "HOST:IP", "Add a line to /etc/hosts"},
 		{"entrypoint", 0, OPT_STRING, &c->entrypoint, "PROGRAM",
 		 "Run this instead of the image's entrypoint"},
 		{"env", 'e', OPT_LIST, &c->environment, "NAME[=VALUE]",
@@ -173,6 +206,8 @@ int cmd_run(const struct command *self, int argc, char **argv)
 		r = error_new(&err, ERR_INVALID, 0, "needs an image");
 	if (r == 0)
 		r = parse_network(&o, &err);
+	if (r == 0)
+		r = parse_hosts(&o, &err);
 	if (r < 0) {
 		(void)session_usage(self->name, &err);
 		release(&o);

@@ -132,6 +132,20 @@ static int add_volume(const char *text, struct sandbox_plan *p, struct error **e
 	return 0;
 }
 
+/* What the image calls a volume is a directory in any case. It goes with the container. */
+static void add_image_volumes(const struct container_options *o, struct sandbox_plan *p)
+{
+	for (size_t i = 0; i < o->config->volumes.n; i++) {
+		_cleanup_free_ char *path = path_resolve("/", o->config->volumes.v[i]);
+		bool covered = false;
+
+		for (size_t k = 0; k < p->mounts.n && !covered; k++)
+			covered = strcmp(p->mounts.v[k].dest, path) == 0;
+		if (!covered)
+			strv_push(&p->dirs, path);
+	}
+}
+
 /* --- the plan --- */
 
 static int make_plan(const struct container_options *o, const char *dir, struct sandbox_plan *p,
@@ -163,6 +177,8 @@ static int make_plan(const struct container_options *o, const char *dir, struct 
 		r = exec_plan_defaults(p, SECURITY_SANDBOX, 0, err);
 	for (size_t i = 0; i < o->volumes.n && r == 0; i++)
 		r = add_volume(o->volumes.v[i], p, err);
+	if (r == 0)
+		add_image_volumes(o, p);
 	return r;
 }
 
@@ -210,7 +226,6 @@ int container_run(const struct container_options *o, int *ret_status, struct err
 	_cleanup_free_ char *name = NULL, *dir = NULL;
 	_cleanup_close_ int fd = -1;
 	struct exec_network network = {0};
-	struct strv none = {0};
 	struct sandbox_plan p;
 	int r;
 
@@ -223,7 +238,7 @@ int container_run(const struct container_options *o, int *ret_status, struct err
 	sandbox_plan_init(&p);
 	r = make_plan(o, dir, &p, err);
 	if (r == 0)
-		r = exec_network_join(o->env, o->network, &o->publish, p.hostname, &none, false,
+		r = exec_network_join(o->env, o->network, &o->publish, p.hostname, &o->hosts, false,
 				      NULL, &p, &network, err);
 	if (r == 0)
 		r = run(o, &p, ret_status, err);

@@ -23,6 +23,7 @@ struct container_options {
 	struct strv environment;	       /* "KEY=value", or "KEY" to pass ours on */
 	struct strv volumes;		       /* "HOST:CONTAINER[:ro]" */
 	struct strv publish;		       /* see network_open */
+	struct strv hosts;		       /* lines of /etc/hosts, "name=address" */
 	const char *workdir, *user, *hostname; /* NULL: the image's, or made up */
 	enum op_network network;
 	bool tty, interactive;

@@ -16,6 +16,7 @@ struct sandbox_env {
 	bool have_pasta;
 	const char *why_not;
 	atomic_flag noticed; /* the notice about a missing pasta was given */
+	atomic_flag noticed_single;
 };
 
 struct sandbox_env *sandbox_env_new(void)
@@ -25,6 +26,7 @@ struct sandbox_env *sandbox_env_new(void)
 	e->networks = network_pool_new();
 	e->have_pasta = network_available(&e->why_not);
 	atomic_flag_clear(&e->noticed);
+	atomic_flag_clear(&e->noticed_single);
 	return e;
 }
 
@@ -83,16 +85,25 @@ void exec_session_add_ssh(struct exec_session *s, const char *id, const char *so
 /* --- networks --- */
 
 /* Once for all steps: they all fare alike. */
+static void notice_once(atomic_flag *flag, struct job *job, const char *text)
+{
+	struct event_warning warning = {.level = 1, .short_text = text};
+
+	if (job && !atomic_flag_test_and_set(flag))
+		job_warn(job, &warning);
+}
+
 static void notice(struct sandbox_env *e, struct job *job, const char *what, const char *why)
 {
-	_cleanup_free_ char *text = NULL;
-	struct event_warning warning = {.level = 1};
+	_cleanup_free_ char *text = xasprintf("%s: %s", what, why);
 
-	if (!job || atomic_flag_test_and_set(&e->noticed))
-		return;
-	text = xasprintf("%s: %s", what, why);
-	warning.short_text = text;
-	job_warn(job, &warning);
+	notice_once(&e->noticed, job, text);
+}
+
+void exec_notice_single(struct sandbox_env *e, struct job *job)
+{
+	if (userns_single())
+		notice_once(&e->noticed_single, job, USERNS_SINGLE_NOTICE);
 }
 
 static int join(struct sandbox_env *e, const struct strv *publish, struct sandbox_plan *p,

@@ -6,6 +6,7 @@
 
 #include "base/times.h"
 #include "engine/log_limit.h"
+#include "engine/op_file.h"
 #include "engine/sandbox.h"
 #include "engine/step_mounts.h"
 #include "engine/users.h"
@@ -34,10 +35,14 @@ static int check_op(const struct exec_options *o, const struct op_exec *op, stru
 		(void)error_new(err, ERR_DENIED, 0, "security.insecure is not allowed");
 		return error_hint(err, -ERR_DENIED, "give --allow security.insecure");
 	}
-	for (size_t i = 0; i < op->n_devices; i++)
-		if (!op->devices[i].optional)
-			return error_new(err, ERR_UNSUPPORTED, 0, "the device '%s'",
-					 op->devices[i].name);
+	for (size_t i = 0; i < op->n_devices; i++) {
+		if (op->devices[i].optional)
+			continue;
+		(void)error_new(err, ERR_DENIED, 0,
+				"device %s is requested by the build but not allowed",
+				op->devices[i].name);
+		return error_hint(err, -ERR_DENIED, "steps get no devices of this machine");
+	}
 	if (op->cgroup_parent && op->cgroup_parent[0])
 		return error_new(err, ERR_UNSUPPORTED, 0, "the cgroup parent '%s'",
 				 op->cgroup_parent);
@@ -194,13 +199,13 @@ static int leave_mount_points(const struct exec_options *o, const struct result 
 	return r;
 }
 
-/* The root mount's result, and the layers that it needs. */
+/* A reference to the root mount's result, whose layers are there. A context becomes a layer. */
 static int get_root(const struct exec_options *o, const struct op_exec *op,
 		    struct result *const *inputs, size_t n_inputs, struct job *job,
 		    struct result **ret, size_t *ret_hollow, struct error **err)
 {
 	const struct op_mount *mount = root_mount(op);
-	struct result *root;
+	struct result *root, *made = NULL;
 	int r = 0;
 
 	if (!mount || (mount->input != OP_INPUT_NONE &&
@@ -208,12 +213,12 @@ static int get_root(const struct exec_options *o, const struct op_exec *op,
 		return error_new(err, ERR_INTERNAL, 0, "an exec op without a root");
 	root = mount->input == OP_INPUT_NONE ? NULL : inputs[mount->input];
 	if (root && root->tree)
-		return error_new(err, ERR_INTERNAL, 0, "an exec op whose root is no image");
-	if (root && o->require)
+		r = file_op_materialise(o->store, root->tree, job, &made, err);
+	else if (root && o->require)
 		r = o->require(o->require_data, job, root->layers, root->n_layers, err);
 	if (r < 0 && ret_hollow)
 		*ret_hollow = (size_t)mount->input;
-	*ret = root;
+	*ret = made ? made : result_ref(root);
 	return r;
 }
 
@@ -224,13 +229,14 @@ int exec_op_run(const struct exec_options *o, const struct op_exec *op,
 {
 	_cleanup_(layer_writer_freep) struct layer_writer *w = NULL;
 	const struct op_mount *mount = root_mount(op);
+	_cleanup_(result_unrefp) struct result *root = NULL;
 	struct sandbox_plan plan;
-	struct result *root = NULL;
 	int64_t layer = 0;
 	int r = check_op(o, op, err);
 
 	if (r == 0)
 		r = get_root(o, op, inputs, n_inputs, job, &root, ret_hollow, err);
+	exec_notice_single(o->env, job);
 	if (r == 0)
 		r = layer_writer_open(o->store, &w, err);
 	if (r < 0)

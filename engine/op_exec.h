@@ -81,6 +81,8 @@ int exec_network_join(struct sandbox_env *e, enum op_network mode, const struct 
 		      struct job *job, struct sandbox_plan *p, struct exec_network *ret,
 		      struct error **err);
 void exec_network_leave(struct sandbox_env *e, struct exec_network *n);
+/* Warns once of a user namespace with a single id. */
+void exec_notice_single(struct sandbox_env *e, struct job *job);
 /* /proc, /dev and so on, masks, capabilities and seccomp as the mode asks for. */
 int exec_plan_defaults(struct sandbox_plan *p, enum op_security security, uint64_t shm_size,
 		       struct error **err);

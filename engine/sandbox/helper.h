@@ -39,6 +39,8 @@ struct plan {
 	size_t n_mounts;
 	const char **masked, **readonly;
 	size_t n_masked, n_readonly;
+	const char **dirs; /* to make where they are missing */
+	size_t n_dirs;
 	char **args, **env; /* NULL-terminated */
 	size_t n_args, n_env;
 	const char *cwd, *hostname;

@@ -225,6 +225,8 @@ static void set_up(struct plan *p, int *ret_root)
 	root = rootfs_open(p);
 	root_enter(p, root);
 	mounts_attach(p, root);
+	for (size_t i = 0; i < p->n_dirs; i++)
+		make_parents(root, p->dirs[i], 0, 0);
 	make_parents(root, p->cwd, p->ids.uid, p->ids.gid);
 	*ret_root = root;
 }
