@@ -24,10 +24,13 @@ class Bench:
             json.dump({"registries": {"docker.io": {"mirrors": ["http://" + options.registry]}}}, f)
 
     def env(self, store):
-        return dict(os.environ, KILN_CONFIG=self.config, KILN_ROOT=os.path.join(self.work, store))
+        return dict(os.environ, KILN_CONFIG=self.config, KILN_ROOT=self.store(store))
 
-    def drop(self, store):
-        shutil.rmtree(os.path.join(self.work, store), ignore_errors=True)
+    def store(self, name):
+        return os.path.join(self.work, "store-" + name)
+
+    def drop(self, name):
+        shutil.rmtree(self.store(name), ignore_errors=True)
 
     def kiln(self, store, *args, cwd=None):
         return lambda: self.run([self.options.kiln] + list(args), env=self.env(store), cwd=cwd)
