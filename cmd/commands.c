@@ -14,6 +14,8 @@ static const struct command commands[] = {
 	{"import", cmd_import, "[OPTIONS] FILE|- [REPOSITORY[:TAG]]",
 	 "Make an image of one layer from a root file system in a tar file"},
 	{"load", cmd_load, "[OPTIONS]", "Load images from a tar archive or stdin"},
+	{"login", cmd_login, "[OPTIONS] [SERVER]", "Log in to a registry"},
+	{"logout", cmd_logout, "[SERVER]", "Forget the credentials for a registry"},
 	{"mounts", cmd_mounts, "ls | inspect ID | prune | reset ID",
 	 "Manage the directories of RUN --mount=type=cache"},
 	{"prune", cmd_prune, "[OPTIONS]", "Remove build cache and what nothing uses"},

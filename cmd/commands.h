@@ -11,6 +11,8 @@ int cmd_du(const struct command *self, int argc, char **argv);
 int cmd_images(const struct command *self, int argc, char **argv);
 int cmd_import(const struct command *self, int argc, char **argv);
 int cmd_load(const struct command *self, int argc, char **argv);
+int cmd_login(const struct command *self, int argc, char **argv);
+int cmd_logout(const struct command *self, int argc, char **argv);
 int cmd_mounts(const struct command *self, int argc, char **argv);
 int cmd_prune(const struct command *self, int argc, char **argv);
 int cmd_pull(const struct command *self, int argc, char **argv);

@@ -125,7 +125,7 @@ static int from_entry(const json_t *entry, bool *ret_found, struct credentials *
 	return 0;
 }
 
-static int parse_helper_output(const char *program, const struct buf *out, bool *ret_found,
+static int parse_helper_output(const char *name, const struct buf *out, bool *ret_found,
 			       struct credentials *ret, struct error **err)
 {
 	const char *user = NULL, *secret = NULL;
@@ -145,63 +145,101 @@ static int parse_helper_output(const char *program, const struct buf *out, bool 
 		*ret_found = true;
 	}
 	json_decref(doc);
-	return r < 0 ? error_wrap(err, r, "credential helper '%s'", program) : 0;
+	return r < 0 ? error_wrap(err, r, "credential helper 'docker-credential-%s'", name) : 0;
 }
 
-static int run_helper(const char *name, const char *server, struct cancel *cancel, bool *ret_found,
-		      struct credentials *ret, struct error **err)
+/* *ret_found = false: it knows nothing of the server. `out` gets what it prints. */
+static int run_helper(const char *name, const char *verb, const struct buf *in, const char *server,
+		      struct cancel *cancel, bool *ret_found, struct buf *out, struct error **err)
 {
-	_cleanup_buf_ struct buf in = BUF_INIT, out = BUF_INIT_MAX(HELPER_OUTPUT_MAX),
-				 errout = BUF_INIT_MAX(HELPER_OUTPUT_MAX);
+	_cleanup_buf_ struct buf errout = BUF_INIT_MAX(HELPER_OUTPUT_MAX);
 	_cleanup_(error_freep) struct error *failure = NULL;
 	_cleanup_free_ char *program = xasprintf("docker-credential-%s", name);
-	const char *argv[] = {program, "get", NULL};
+	const char *argv[] = {program, verb, NULL};
 	int r;
 
+	*ret_found = false;
 	if (strchr(name, '/'))
 		return error_new(err, ERR_INVALID, 0, "credential helper name '%s' holds a slash",
 				 name);
-	buf_adds(&in, server);
-	r = spawn_run(argv, &in, &out, &errout, cancel, &failure);
+	r = spawn_run(argv, in, out, &errout, cancel, &failure);
 	/* The protocol reports "nothing stored" as a failure with this text on stdout. */
-	if (r == -ERR_PROCESS && strstr(out.p, "credentials not found"))
+	if (r == -ERR_PROCESS && strstr(out->p, "credentials not found"))
 		return 0;
 	if (r == -ERR_CANCELED)
 		return error_new(err, ERR_CANCELED, 0, "canceled");
 	if (r < 0)
 		return error_new(err, ERR_DENIED, 0, "credential helper '%s' failed for %s: %s",
 				 program, server,
-				 out.n > 0 && out.n < 512 ? out.p : error_text(failure));
-	r = parse_helper_output(program, &out, ret_found, ret, err);
+				 out->n > 0 && out->n < 512 ? out->p : error_text(failure));
+	*ret_found = true;
+	return 0;
+}
+
+static int ask_helper(const char *name, const char *server, struct cancel *cancel, bool *ret_found,
+		      struct credentials *ret, struct error **err)
+{
+	_cleanup_buf_ struct buf in = BUF_INIT, out = BUF_INIT_MAX(HELPER_OUTPUT_MAX);
+	bool found;
+	int r;
+
+	buf_adds(&in, server);
+	r = run_helper(name, "get", &in, server, cancel, &found, &out, err);
+	if (r < 0 || !found)
+		return r;
+	r = parse_helper_output(name, &out, ret_found, ret, err);
 	explicit_bzero(out.p, out.n);
 	return r;
+}
+
+/* The sections of the config file that matter here; NULL where it lacks one. */
+struct sections {
+	json_t *auths, *helpers;
+	const char *store;
+};
+
+static int find_sections(const json_t *doc, const char *host, struct sections *ret,
+			 struct error **err)
+{
+	json_t *entry;
+	int r = 0;
+
+	*ret = (struct sections){0};
+	if (!json_is_object(doc))
+		return error_new(err, ERR_INVALID, 0, "not a JSON object");
+	r = js_object(doc, "auths", &ret->auths, err);
+	if (r == 0)
+		r = js_object(doc, "credHelpers", &ret->helpers, err);
+	if (r == 0)
+		r = js_string(doc, "credsStore", &ret->store, err);
+	entry = r == 0 ? find_key(ret->helpers, host) : NULL;
+	if (json_is_string(entry))
+		ret->store = json_string_value(entry);
+	if (ret->store && !*ret->store)
+		ret->store = NULL;
+	return r;
+}
+
+static const char *server_key(const char *host)
+{
+	return is_hub(host) ? hub_key : host;
 }
 
 static int lookup(json_t *doc, const char *host, struct cancel *cancel, bool *ret_found,
 		  struct credentials *ret, struct error **err)
 {
-	json_t *auths = NULL, *helpers = NULL, *entry;
-	const char *store = NULL;
-	int r;
+	struct sections in;
+	json_t *entry;
+	int r = find_sections(doc, host, &in, err);
 
-	if (!json_is_object(doc))
-		return error_new(err, ERR_INVALID, 0, "not a JSON object");
-	r = js_object(doc, "auths", &auths, err);
-	if (r == 0)
-		r = js_object(doc, "credHelpers", &helpers, err);
-	if (r == 0)
-		r = js_string(doc, "credsStore", &store, err);
 	if (r < 0)
 		return r;
-	entry = find_key(helpers, host);
-	if (json_is_string(entry))
-		store = json_string_value(entry);
-	if (store && *store) {
-		r = run_helper(store, is_hub(host) ? hub_key : host, cancel, ret_found, ret, err);
+	if (in.store) {
+		r = ask_helper(in.store, server_key(host), cancel, ret_found, ret, err);
 		if (r < 0 || *ret_found)
 			return r;
 	}
-	entry = find_key(auths, host);
+	entry = find_key(in.auths, host);
 	if (!entry)
 		return 0;
 	r = from_entry(entry, ret_found, ret, err);
@@ -217,28 +255,37 @@ static char *config_path(void)
 	return home && *home ? xasprintf("%s/.docker/config.json", home) : NULL;
 }
 
+/* *ret_doc = NULL: there is no such file. */
+static int read_config(const char *file, json_t **ret_doc, struct error **err)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT_MAX(AUTH_FILE_MAX);
+	int r = fs_read_file(AT_FDCWD, file, &b);
+
+	*ret_doc = NULL;
+	if (r == -ENOENT || r == -ENOTDIR)
+		return 0;
+	if (r < 0)
+		return error_new(err, ERR_IO, -r, "read credentials file '%s'", file);
+	r = js_parse("credentials", b.p, b.n, ret_doc, err);
+	explicit_bzero(b.p, b.n);
+	return r < 0 ? error_wrap(err, r, "credentials file '%s'", file) : 0;
+}
+
 int docker_auth_lookup(const char *host, struct cancel *cancel, bool *ret_found,
 		       struct credentials *ret, struct error **err)
 {
-	_cleanup_buf_ struct buf b = BUF_INIT_MAX(AUTH_FILE_MAX);
 	_cleanup_free_ char *file = config_path();
 	struct credentials found = {0};
-	json_t *doc = NULL;
+	_cleanup_json_ json_t *doc = NULL;
 	int r;
 
 	*ret_found = false;
 	if (!file)
 		return 0;
-	r = fs_read_file(AT_FDCWD, file, &b);
-	if (r == -ENOENT || r == -ENOTDIR)
-		return 0;
-	if (r < 0)
-		return error_new(err, ERR_IO, -r, "read credentials file '%s'", file);
-	r = js_parse("credentials", b.p, b.n, &doc, err);
-	if (r == 0)
-		r = lookup(doc, host, cancel, ret_found, &found, err);
-	json_decref(doc);
-	explicit_bzero(b.p, b.n);
+	r = read_config(file, &doc, err);
+	if (r < 0 || !doc)
+		return r;
+	r = lookup(doc, host, cancel, ret_found, &found, err);
 	if (r < 0) {
 		*ret_found = false;
 		credentials_release(&found);
@@ -246,4 +293,157 @@ int docker_auth_lookup(const char *host, struct cancel *cancel, bool *ret_found,
 	}
 	*ret = found;
 	return 0;
+}
+
+/* --- login and logout ---------------------------------------------------------------------------
+ */
+
+static int open_config(char **ret_file, json_t **ret_doc, struct error **err)
+{
+	_cleanup_free_ char *file = config_path();
+	char *real;
+	int r;
+
+	if (!file)
+		return error_new(err, ERR_NOTFOUND, 0,
+				 "neither DOCKER_CONFIG nor HOME says where credentials are kept");
+	/* People link this file from elsewhere; the link stays. */
+	real = realpath(file, NULL);
+	if (real) {
+		free(file);
+		file = real;
+	}
+	r = read_config(file, ret_doc, err);
+	if (r < 0)
+		return r;
+	*ret_file = TAKE_PTR(file);
+	return 0;
+}
+
+static int write_config(const char *file, const json_t *doc, struct error **err)
+{
+	_cleanup_free_ char *dir = xstrndup(file, (size_t)(strrchr(file, '/') - file));
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	int r = *dir ? fs_mkdir_p(AT_FDCWD, dir, 0700) : 0;
+
+	js_dump_go(doc, 8, false, &b);
+	buf_addc(&b, '\n');
+	if (r == 0)
+		r = fs_write_file_atomic(AT_FDCWD, file, b.p, b.n, 0600);
+	explicit_bzero(b.p, b.n);
+	return r < 0 ? error_new(err, ERR_IO, -r, "write '%s'", file) : 0;
+}
+
+static char *encode_auth(const struct credentials *c)
+{
+	_cleanup_free_ char *plain = xasprintf("%s:%s", c->username, c->secret);
+	size_t n = strlen(plain);
+	char *coded = xmalloc(4 * ((n + 2) / 3) + 1);
+
+	EVP_EncodeBlock((unsigned char *)coded, (const unsigned char *)plain, (int)n);
+	explicit_bzero(plain, n);
+	return coded;
+}
+
+static int store_with_helper(const char *name, const char *server, const struct credentials *c,
+			     struct cancel *cancel, struct error **err)
+{
+	_cleanup_buf_ struct buf in = BUF_INIT, out = BUF_INIT_MAX(HELPER_OUTPUT_MAX);
+	_cleanup_json_ json_t *o = json_object();
+	bool found;
+	int r;
+
+	json_object_set_new(o, "ServerURL", json_string(server));
+	json_object_set_new(o, "Username", json_string(c->username));
+	json_object_set_new(o, "Secret", json_string(c->secret));
+	js_dump(o, false, &in);
+	r = run_helper(name, "store", &in, server, cancel, &found, &out, err);
+	explicit_bzero(in.p, in.n);
+	return r;
+}
+
+/* The object `key` of the document, made if it is not there. */
+static json_t *section(json_t *doc, const char *key)
+{
+	json_t *o = json_object_get(doc, key);
+
+	if (!o) {
+		o = json_object();
+		json_object_set_new(doc, key, o);
+	}
+	return o;
+}
+
+int docker_auth_store(const char *host, const struct credentials *c, struct cancel *cancel,
+		      char **ret_where, bool *ret_plain, struct error **err)
+{
+	_cleanup_free_ char *file = NULL;
+	_cleanup_json_ json_t *doc = NULL;
+	const char *server = server_key(host);
+	json_t *entry = NULL;
+	struct sections in;
+	int r = open_config(&file, &doc, err);
+
+	if (r < 0)
+		return r;
+	doc = doc ? doc : json_object();
+	r = find_sections(doc, host, &in, err);
+	if (r < 0)
+		return error_wrap(err, r, "credentials file '%s'", file);
+	/* With a helper the file only says that there is something. */
+	entry = json_object();
+	if (in.store) {
+		r = store_with_helper(in.store, server, c, cancel, err);
+	} else {
+		_cleanup_free_ char *auth = encode_auth(c);
+
+		json_object_set_new(entry, "auth", json_string(auth));
+		explicit_bzero(auth, strlen(auth));
+	}
+	json_object_set_new(section(doc, "auths"), server, entry);
+	if (r == 0)
+		r = write_config(file, doc, err);
+	if (r < 0)
+		return r;
+	*ret_plain = !in.store;
+	*ret_where = in.store ? xasprintf("docker-credential-%s", in.store) : TAKE_PTR(file);
+	return 0;
+}
+
+static int erase_with_helper(const char *name, const char *server, struct cancel *cancel,
+			     bool *ret_found, struct error **err)
+{
+	_cleanup_buf_ struct buf in = BUF_INIT, out = BUF_INIT_MAX(HELPER_OUTPUT_MAX);
+
+	buf_adds(&in, server);
+	return run_helper(name, "erase", &in, server, cancel, ret_found, &out, err);
+}
+
+int docker_auth_erase(const char *host, struct cancel *cancel, bool *ret_found, struct error **err)
+{
+	_cleanup_free_ char *file = NULL;
+	_cleanup_json_ json_t *doc = NULL;
+	struct sections in;
+	const char *key;
+	json_t *entry;
+	void *next;
+	int r = open_config(&file, &doc, err);
+
+	*ret_found = false;
+	if (r < 0 || !doc)
+		return r;
+	r = find_sections(doc, host, &in, err);
+	if (r < 0)
+		return error_wrap(err, r, "credentials file '%s'", file);
+	if (in.store) {
+		r = erase_with_helper(in.store, server_key(host), cancel, ret_found, err);
+		if (r < 0)
+			return r;
+	}
+	if (!find_key(in.auths, host))
+		return 0;
+	*ret_found = true;
+	json_object_foreach_safe(in.auths, next, key, entry) if (key_matches(key, host))
+		json_object_del(in.auths, key);
+	return write_config(file, doc, err);
 }

@@ -23,4 +23,13 @@ void credentials_release(struct credentials *c);
 int docker_auth_lookup(const char *host, struct cancel *cancel, bool *ret_found,
 		       struct credentials *ret, struct error **err);
 
+/* `kiln login`: keeps credentials that were found to be good, with the helper program that the
+ * config file names for this registry, else in the file itself (mode 0600), whose other content
+ * stays. *ret_where (heap) says in which of them, for people; *ret_plain whether that is in the
+ * clear. */
+int docker_auth_store(const char *host, const struct credentials *c, struct cancel *cancel,
+		      char **ret_where, bool *ret_plain, struct error **err);
+/* `kiln logout`: *ret_found = false if nothing was stored. */
+int docker_auth_erase(const char *host, struct cancel *cancel, bool *ret_found, struct error **err);
+
 #endif

@@ -22,6 +22,12 @@ DEFINE_FREEP(struct registry, registry_free)
 void registry_set_cancel(struct registry *r, struct cancel *cancel);
 struct cancel *registry_cancel(const struct registry *r); /* NULL if none is set */
 
+/* Does the registry let these credentials in? ERR_DENIED if not. For a registry that serves nothing
+ * else: they replace the stored ones in all calls that follow, and are borrowed. */
+struct credentials;
+int registry_login(struct registry *r, const char *host, const struct credentials *c,
+		   struct cancel *cancel, struct error **err);
+
 struct registry_manifest {
 	struct digest digest; /* of `bytes`, computed here */
 	char *media_type;     /* as the server says; NULL if it does not */

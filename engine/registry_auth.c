@@ -30,6 +30,8 @@ struct registry_auth {
 	struct http *http;
 	pthread_mutex_t lock; /* protects known */
 	struct map known;     /* "url scope" (Bearer) or "url" (Basic) -> struct known */
+	const char *try_host; /* NULL: only stored credentials */
+	const struct credentials *try_credentials;
 };
 
 void auth_challenges_release(struct auth_challenges *c)
@@ -189,6 +191,12 @@ void registry_auth_free(struct registry_auth *a)
 	free(a);
 }
 
+void registry_auth_try(struct registry_auth *a, const char *host, const struct credentials *c)
+{
+	a->try_host = host;
+	a->try_credentials = c;
+}
+
 static char *find_known(struct registry_auth *a, const char *key)
 {
 	struct known *k;
@@ -242,10 +250,7 @@ static int denied(const struct auth_server *server, const char *why, struct erro
 {
 	int r = error_new(err, ERR_DENIED, 0, "access denied: %s", why);
 
-	return error_hint(err, r,
-			  "a user and password for %s are taken from ~/.docker/config.json, as "
-			  "'docker login' leaves them",
-			  server->host);
+	return error_hint(err, r, "kiln login %s", server->host);
 }
 
 static void add_param(struct buf *b, const char *name, const char *value)
@@ -423,6 +428,8 @@ int registry_auth_answer(struct registry_auth *a, const struct auth_server *serv
 
 	while ((value = http_header_next(challenge, "www-authenticate", &at)))
 		(void)auth_challenges_parse(value, &challenges);
+	if (a->try_host && strcmp(server->host, a->try_host) == 0)
+		return answer(a, server, scope, &challenges, a->try_credentials, cancel, ret, err);
 	r = docker_auth_lookup(server->host, cancel, &have_creds, &creds, err);
 	if (r < 0)
 		return r;

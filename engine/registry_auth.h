@@ -37,6 +37,11 @@ struct registry_auth *registry_auth_new(struct http *http); /* borrows http; thr
 void registry_auth_free(struct registry_auth *a);
 DEFINE_FREEP(struct registry_auth, registry_auth_free)
 
+/* Credentials that count for the server `host` instead of the stored ones: those of a log-in that
+ * are to be tried. Borrowed; set before the first call. */
+struct credentials;
+void registry_auth_try(struct registry_auth *a, const char *host, const struct credentials *c);
+
 /* The Authorization value that is known to serve `scope` ("repository:x:pull", several separated by
  * a space), or NULL: then ask without. Heap. */
 char *registry_auth_known(struct registry_auth *a, const struct auth_server *server,

@@ -165,17 +165,13 @@ static int status_error(const struct server *s, const struct registry_call *call
 		r = error_new(err, ERR_DENIED, 0,
 			      "%s: registry %s denies access, or it does not exist (%d%s%s)",
 			      call->what, s->host, resp->status, comma, b.p);
-		return error_hint(err, r,
-				  "check the name; a user and password for %s are taken from "
-				  "~/.docker/config.json, as 'docker login' leaves them",
-				  s->host);
+		return error_hint(err, r, "check the name, or log in: kiln login %s", s->host);
 	case 429:
 		r = error_new(err, ERR_UNAVAILABLE, 0,
 			      "%s: registry %s allows no more requests%s%s", call->what, s->host,
 			      comma, b.p);
-		return error_hint(err, r,
-				  "wait; a registry often allows more to users, whose password is "
-				  "taken from ~/.docker/config.json");
+		return error_hint(err, r, "wait, or log in for a higher limit: kiln login %s",
+				  s->host);
 	default:
 		return error_new(err, resp->status >= 500 ? ERR_UNAVAILABLE : ERR_INVALID, 0,
 				 "%s: registry %s answers %d%s%s", call->what, s->host,
@@ -341,4 +337,27 @@ int registry_call(struct registry *r, const struct registry_call *call, struct h
 	if (err)
 		*err = TAKE_PTR(best);
 	return best_r;
+}
+
+int registry_login(struct registry *r, const char *host, const struct credentials *c,
+		   struct cancel *cancel, struct error **err)
+{
+	_cleanup_(http_response_release) struct http_response resp = HTTP_RESPONSE_INIT;
+	_cleanup_(error_freep) struct error *failed = NULL;
+	struct registry_call call = {.host = host,
+				     .path = "/v2/",
+				     .scope = "",
+				     .what = "the registry",
+				     .origin_only = true,
+				     .http = {.cancel = cancel}};
+	int res;
+
+	registry_auth_try(r->auth, host, c);
+	res = registry_call(r, &call, &resp, NULL, &failed);
+	if (res == -ERR_DENIED)
+		return error_new(err, ERR_DENIED, 0,
+				 "log in to %s: the user name or the password is wrong", host);
+	if (res < 0 && err)
+		*err = TAKE_PTR(failed);
+	return res < 0 ? error_wrap(err, res, "log in to %s", host) : 0;
 }

@@ -28,6 +28,9 @@ struct shop {
 	char head[16]; /* methods seen: one letter a request */
 	struct buf uploaded;
 	char put_type[128];
+	unsigned breaks; /* uploads that break after 5 bytes */
+	bool forgets;	 /* and how far they came */
+	bool moves;	 /* uploads are sent elsewhere by a 307 */
 };
 
 static const char manifest[] = "{\"schemaVersion\":2,\"manifests\":[]}";
@@ -53,6 +56,17 @@ static void answer_upload(struct shop *shop, const struct fake_request *req, int
 			    "Location: /v2/x/blobs/uploads/1\r\n", NULL, 0);
 	} else if (strcmp(req->method, "POST") == 0) {
 		fake_answer(fd, 202, "Location: /v2/x/blobs/uploads/1?state=s\r\n", NULL, 0);
+	} else if (strcmp(req->method, "GET") == 0) {
+		fake_answer(fd, shop->forgets ? 404 : 204,
+			    "Location: /v2/x/blobs/uploads/2?state=t\r\nRange: 0-4\r\n", NULL, 0);
+	} else if (shop->breaks > 0) {
+		shop->breaks--;
+		buf_add(&shop->uploaded, req->body.p, shop->forgets ? 0 : 5);
+	} else if (shop->moves && !strstr(req->target, "moved")) {
+		fake_answer(fd, 307, "Location: /v2/x/blobs/uploads/moved\r\n", NULL, 0);
+	} else if (strcmp(req->method, "PATCH") == 0) {
+		buf_add(&shop->uploaded, req->body.p, req->body.n);
+		fake_answer(fd, 202, "Location: /v2/x/blobs/uploads/3\r\n", NULL, 0);
 	} else {
 		buf_add(&shop->uploaded, req->body.p, req->body.n);
 		snprintf(shop->token_query, sizeof(shop->token_query), "%.500s", req->target);
@@ -233,7 +247,7 @@ static void without_credentials_the_hint_is_to_log_in(void **state)
 	credentials(NULL, NULL);
 	open_fixture(&f);
 	assert_int_equal(registry_manifest_get(f.reg, &f.ref, NULL, &f.m, &f.err), -ERR_DENIED);
-	assert_non_null(strstr(error_hint_text(f.err), "password for 127.0.0.1:"));
+	assert_non_null(strstr(error_hint_text(f.err), "kiln login 127.0.0.1:"));
 	close_fixture(&f);
 }
 
@@ -394,6 +408,52 @@ static void blobs_and_manifests_are_pushed(void **state)
 	close_fixture(&f);
 }
 
+/* Pushes "layer bytes" to such a shop. */
+static void push_to(struct fixture *f)
+{
+	struct registry_upload up = {.digest = digest_of("layer bytes", 11), .size = 11};
+	char path[] = "/tmp/kiln-push-XXXXXX";
+
+	credentials(NULL, NULL);
+	open_fixture(f);
+	up.fd = mkstemp(path);
+	unlink(path);
+	assert_int_equal(write(up.fd, "layer bytes", 11), 11);
+	assert_int_equal(registry_push_blob(f->reg, &f->ref, &up, NULL, &f->err), 0);
+	close(up.fd);
+	assert_string_equal(f->shop.uploaded.p, "layer bytes");
+}
+
+static void a_broken_upload_goes_on_where_it_stopped(void **state)
+{
+	struct fixture f = {.shop = {.breaks = 1, .uploaded = BUF_INIT}};
+
+	(void)state;
+	push_to(&f);
+	assert_non_null(strstr(f.shop.token_query, "uploads/3?digest=sha256%3A"));
+	close_fixture(&f);
+}
+
+static void an_upload_that_the_registry_forgot_starts_anew(void **state)
+{
+	struct fixture f = {.shop = {.breaks = 2, .forgets = true, .uploaded = BUF_INIT}};
+
+	(void)state;
+	push_to(&f);
+	assert_non_null(strstr(f.shop.token_query, "uploads/1?state=s&digest=sha256%3A"));
+	close_fixture(&f);
+}
+
+static void an_upload_follows_a_redirect_with_its_bytes(void **state)
+{
+	struct fixture f = {.shop = {.moves = true, .uploaded = BUF_INIT}};
+
+	(void)state;
+	push_to(&f);
+	assert_non_null(strstr(f.shop.token_query, "uploads/moved"));
+	close_fixture(&f);
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -426,6 +486,9 @@ int main(void)
 		cmocka_unit_test(a_mirror_that_answered_is_quoted_before_a_registry_that_is_away),
 		cmocka_unit_test(all_servers_that_are_away_are_named),
 		cmocka_unit_test(blobs_and_manifests_are_pushed),
+		cmocka_unit_test(a_broken_upload_goes_on_where_it_stopped),
+		cmocka_unit_test(an_upload_that_the_registry_forgot_starts_anew),
+		cmocka_unit_test(an_upload_follows_a_redirect_with_its_bytes),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
