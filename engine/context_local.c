@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -469,8 +470,15 @@ static int scan_context(struct context *c, const struct strv *excludes, const st
 {
 	_cleanup_(pattern_list_freep) struct pattern_list *patterns = NULL;
 	struct scan_options o = {.cancel = cancel};
+	struct stat st;
 	bool all = true;
 	int r;
+
+	/* A store below the context would grow with every build of itself. */
+	if (fstat(store_dirfd(c->store), &st) == 0) {
+		o.skip_dev = (uint64_t)major(st.st_dev) << 32 | minor(st.st_dev);
+		o.skip_ino = st.st_ino;
+	}
 
 	if (excludes && excludes->n > 0) {
 		r = pattern_list_new(excludes, &patterns, err);

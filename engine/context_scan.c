@@ -175,6 +175,9 @@ static int add_name(struct worker *w, struct scan_dir *dir, int dirfd, const str
 		return error_new(err, ERR_IO, -r, "read '%s/%s'", s->name, path);
 	if (gone || (!S_ISDIR(item.node.mode) && (item.excluded || want == WANT_LEADS)))
 		return 0;
+	if (S_ISDIR(item.node.mode) && item.node.ino == s->o->skip_ino &&
+	    item.node.dev == s->o->skip_dev)
+		return 0;
 	if (S_ISDIR(item.node.mode)) {
 		item.dir = arena_alloc(w->arena, sizeof(*item.dir));
 		item.dir->path = item.node.path;

@@ -33,7 +33,9 @@ struct scan {
 struct scan_options {
 	const struct pattern_list *excludes; /* NULL: none */
 	const struct strv *follow;	     /* concrete paths, see context_follow; NULL: all */
-	struct cancel *cancel;		     /* may be NULL */
+	uint64_t skip_dev, skip_ino; /* a directory to pass over: the store, if it lies in its own
+				      * context; 0: none */
+	struct cancel *cancel;	     /* may be NULL */
 };
 
 /* Reads the directory `rootfd`; `dir` is its name for errors. Files that vanish meanwhile are left
