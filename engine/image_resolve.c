@@ -99,6 +99,28 @@ static int find_by_digest(struct resolve *rs, bool *ret_found, struct error **er
 	return image_by_manifest(rs->s, &rs->pin_manifest, ret_found, &rs->local, err);
 }
 
+/* A pulled image whose config turns out damaged or gone is pulled again; one made here has to be
+ * made again by whoever made it. */
+static int check_local(struct resolve *rs, struct error **err)
+{
+	_cleanup_(error_freep) struct error *why = NULL;
+	_cleanup_buf_ struct buf config = BUF_INIT;
+	int r = blob_read(rs->s, &rs->local.config, OCI_DOCUMENT_MAX, &config, &why);
+
+	if (r == 0)
+		return 0;
+	if ((r != -ERR_NOTFOUND && r != -ERR_CORRUPT) ||
+	    (!rs->ref.has_digest && rs->origin == IMAGE_MADE)) {
+		if (err)
+			*err = TAKE_PTR(why);
+		r = error_wrap(err, r, "use the local image '%s'", rs->name ? rs->name : "");
+		return error_hint(err, r, "build or load it again, or remove it with kiln rmi");
+	}
+	rs->has_local = false;
+	image_release(&rs->local);
+	return 0;
+}
+
 static int find_local(struct resolve *rs, struct error **err)
 {
 	bool found = false;
@@ -113,8 +135,9 @@ static int find_local(struct resolve *rs, struct error **err)
 		return r;
 	p = platform_of(&rs->local);
 	rs->has_local = platform_match(&rs->platform, &p) > 0;
-	if (!rs->has_local)
-		image_release(&rs->local);
+	if (rs->has_local)
+		return check_local(rs, err);
+	image_release(&rs->local);
 	return 0;
 }
 

@@ -350,15 +350,30 @@ static int make_received(struct store *s, const struct layer_info *info,
 	return 0;
 }
 
+/* A layer that was exported before has a diff id; files that were changed since show here, before
+ * an image is made of them. */
+static int check_unchanged(const struct layer_info *info, const struct form *f,
+			   const struct layer_body *body, struct error **err)
+{
+	if (f->clamp || !info->has_diff_id || digest_equal(&info->diff_id, &body->diff_id))
+		return 0;
+	return error_new(err, ERR_CORRUPT, 0,
+			 "layer %" PRId64 " is damaged: its files are no longer what they were",
+			 info->id);
+}
+
 /* Whatever form is made, the uncompressed one is known with it. */
 static int make_and_remember(struct store *s, const int64_t *layers, size_t i, const struct form *f,
-			     struct cancel *cancel, struct layer_body *ret, struct error **err)
+			     const struct layer_info *info, struct cancel *cancel,
+			     struct layer_body *ret, struct error **err)
 {
 	struct form plain = *f;
 	struct layer_body body = {0};
 	uint64_t size;
 	int r = run_form(s, layers, i, f, NULL, cancel, ret, &size, err);
 
+	if (r == 0)
+		r = check_unchanged(info, f, ret, err);
 	if (r < 0)
 		return r;
 	if (f->type != COMPRESS_NONE) {
@@ -400,7 +415,7 @@ static int make_one(struct store *s, const int64_t *layers, size_t i, size_t n_k
 	if (r < 0)
 		return r;
 	if (!found) {
-		r = make_and_remember(s, layers, i, &f, cancel, ret, err);
+		r = make_and_remember(s, layers, i, &f, &info, cancel, ret, err);
 		if (r < 0)
 			return r;
 	}
