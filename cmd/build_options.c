@@ -111,6 +111,8 @@ static int parse_values(struct build_options *o, struct error **err)
 	if (r == 0)
 		r = build_values_hosts(o, err);
 	if (r == 0)
+		r = build_values_ssh(o, err);
+	if (r == 0)
 		r = build_values_ulimits(o, err);
 	if (r == 0)
 		r = build_values_secrets(o, err);
@@ -121,8 +123,6 @@ static int parse_values(struct build_options *o, struct error **err)
 	if (r == 0 && (o->cache_from.n > 0 || o->cache_to.n > 0))
 		r = error_new(err, ERR_UNSUPPORTED, 0,
 			      "--cache-from and --cache-to are not supported yet");
-	if (r == 0 && o->ssh_texts.n > 0)
-		r = error_new(err, ERR_UNSUPPORTED, 0, "--ssh is not supported yet");
 	return r;
 }
 
@@ -172,7 +172,8 @@ int build_options_parse(struct build_options *o, const struct command *self, int
 		{"secret", 0, OPT_LIST, &o->secret_texts, "id=ID[,src=FILE|env=NAME]",
 		 "Give RUN --mount=type=secret a value"},
 		{"shm-size", 0, OPT_SIZE, &o->shm_size, "SIZE", "Size of /dev/shm in RUN steps"},
-		{"ssh", 0, OPT_LIST, &o->ssh_texts, "default|ID[=SOCKET]", NULL},
+		{"ssh", 0, OPT_LIST, &o->ssh_texts, "default|ID[=SOCKET|KEY,...]",
+		 "Give RUN --mount=type=ssh an agent or keys"},
 		{"tag", 't', OPT_LIST, &o->tags, "NAME[:TAG]", "Name the image"},
 		{"target", 0, OPT_STRING, &o->target, "STAGE", "Build this stage"},
 		{"ulimit", 0, OPT_LIST, &o->ulimit_texts, "NAME=SOFT[:HARD]", "Limit of RUN steps"},

@@ -8,6 +8,11 @@
 #include "engine/export.h"
 #include "frontend/frontend.h"
 
+struct build_ssh {
+	char *id;
+	struct strv paths; /* one socket, or key files */
+	bool is_socket;
+};
 struct build_secret {
 	char *id;
 	char *file, *env; /* where its value is; one of them */
@@ -31,6 +36,7 @@ struct build_options {
 	VEC(struct named_context) contexts; /* strings are owned */
 	VEC(struct op_pair) hosts;	    /* sorted by name; owned */
 	VEC(struct op_ulimit) ulimits;	    /* names are owned */
+	VEC(struct build_ssh) ssh;
 	VEC(struct build_secret) secrets;
 	VEC(struct export_options) exports; /* at least one */
 };

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 int build_values_contexts(struct build_options *o, struct error **err)
@@ -172,6 +173,52 @@ int build_values_secrets(struct build_options *o, struct error **err)
 	return 0;
 }
 
+static int complete_ssh(struct build_ssh *ssh, struct error **err)
+{
+	const char *agent = getenv("SSH_AUTH_SOCK");
+	struct stat st;
+
+	if (ssh->paths.n == 0 && (!agent || !*agent))
+		return error_new(err, ERR_INVALID, 0,
+				 "invalid empty ssh agent socket: make sure SSH_AUTH_SOCK is set");
+	if (ssh->paths.n == 0)
+		strv_push(&ssh->paths, agent);
+	for (size_t i = 0; i < ssh->paths.n; i++) {
+		if (stat(ssh->paths.v[i], &st) < 0)
+			return error_new(err, ERR_IO, errno, "look at '%s'", ssh->paths.v[i]);
+		ssh->is_socket |= S_ISSOCK(st.st_mode);
+	}
+	if (ssh->is_socket && ssh->paths.n > 1)
+		return error_new(err, ERR_INVALID, 0,
+				 "an agent's socket cannot be combined with other sources");
+	return 0;
+}
+
+int build_values_ssh(struct build_options *o, struct error **err)
+{
+	for (size_t i = 0; i < o->ssh_texts.n; i++) {
+		const char *text = o->ssh_texts.v[i], *equals = strchr(text, '=');
+		struct build_ssh *ssh;
+		int r;
+
+		vec_push(&o->ssh, (struct build_ssh){0});
+		ssh = &vec_last(&o->ssh);
+		ssh->id = xstrndup(text, equals ? (size_t)(equals - text) : strlen(text));
+		for (const char *p = equals ? equals + 1 : ""; *p;) {
+			size_t n = strcspn(p, ",");
+
+			if (n > 0)
+				strv_pushn(&ssh->paths, p, n);
+			p += n + (p[n] == ',');
+		}
+		r = ssh->id[0] ? complete_ssh(ssh, err)
+			       : error_new(err, ERR_INVALID, 0, "needs an id");
+		if (r < 0)
+			return error_wrap(err, r, "--ssh \"%s\"", text);
+	}
+	return 0;
+}
+
 int build_values_args(struct build_options *o, struct error **err)
 {
 	const char *epoch = getenv("SOURCE_DATE_EPOCH");
@@ -223,5 +270,10 @@ void build_values_release(struct build_options *o)
 	vec_release(&o->contexts);
 	vec_release(&o->hosts);
 	vec_release(&o->ulimits);
+	for (size_t i = 0; i < o->ssh.n; i++) {
+		free(o->ssh.v[i].id);
+		strv_release(&o->ssh.v[i].paths);
+	}
+	vec_release(&o->ssh);
 	vec_release(&o->secrets);
 }

@@ -11,6 +11,8 @@ int build_values_hosts(struct build_options *o, struct error **err);	/* HOST:IP,
 int build_value_host(const char *text, char **ret_name, char **ret_address, struct error **err);
 int build_values_ulimits(struct build_options *o, struct error **err); /* NAME=SOFT[:HARD] */
 int build_values_secrets(struct build_options *o, struct error **err);
+/* ID, ID=SOCKET, ID=KEY[,KEY]; without a path the agent is $SSH_AUTH_SOCK. */
+int build_values_ssh(struct build_options *o, struct error **err);
 /* NAME without a value takes it from the environment, or is dropped; SOURCE_DATE_EPOCH is passed on
  * by itself. */
 int build_values_args(struct build_options *o, struct error **err);

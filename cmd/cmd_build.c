@@ -224,11 +224,29 @@ static int add_allowed(struct build *b, struct error **err)
 	return 0;
 }
 
+static int add_agents(struct build *b, struct error **err)
+{
+	struct exec_session *session = &b->engine->session;
+	int r = 0;
+
+	for (size_t i = 0; i < b->options.ssh.n && r == 0; i++) {
+		const struct build_ssh *ssh = &b->options.ssh.v[i];
+
+		if (ssh->is_socket)
+			exec_session_add_ssh(session, ssh->id, ssh->paths.v[0]);
+		else
+			r = exec_session_add_ssh_keys(session, b->store, ssh->id, &ssh->paths, err);
+	}
+	return r;
+}
+
 static int open_engine(struct build *b, struct error **err)
 {
 	const struct build_options *o = &b->options;
 	int r = engine_open(b->store, b->cancel, &b->engine, err);
 
+	if (r == 0)
+		r = add_agents(b, err);
 	if (r < 0)
 		return r;
 	upkeep_set_policy(b->store, &b->engine->config.gc);

@@ -6,6 +6,7 @@
 #include "engine/network.h"
 #include "engine/op_exec.h"
 #include "engine/seccomp_profile.h"
+#include "engine/ssh_agent.h"
 #include "engine/userns.h"
 #include "store/layer.h"
 
@@ -55,6 +56,7 @@ void exec_session_release(struct exec_session *s)
 	for (size_t i = 0; i < s->ssh.n; i++) {
 		free(s->ssh.v[i].id);
 		free(s->ssh.v[i].socket);
+		ssh_agent_stop(s->ssh.v[i].agent);
 	}
 	vec_release(&s->secrets);
 	vec_release(&s->ssh);
@@ -77,9 +79,22 @@ void exec_session_key_secret(struct exec_session *s, const char *id)
 
 void exec_session_add_ssh(struct exec_session *s, const char *id, const char *socket)
 {
-	struct exec_ssh ssh = {xstrdup(id), xstrdup(socket)};
+	struct exec_ssh ssh = {xstrdup(id), xstrdup(socket), NULL};
 
 	vec_push(&s->ssh, ssh);
+}
+
+int exec_session_add_ssh_keys(struct exec_session *s, struct store *store, const char *id,
+			      const struct strv *files, struct error **err)
+{
+	struct ssh_agent *agent;
+	int r = ssh_agent_start(store, files, &agent, err);
+
+	if (r < 0)
+		return error_wrap(err, r, "--ssh %s", id);
+	exec_session_add_ssh(s, id, ssh_agent_socket(agent));
+	vec_last(&s->ssh).agent = agent;
+	return 0;
 }
 
 /* --- networks --- */

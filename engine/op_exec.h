@@ -26,8 +26,10 @@ struct exec_secret {
 	bool in_key;	       /* a step that uses it is found only for this value of it */
 };
 /* --ssh: an agent's socket. */
+struct ssh_agent;
 struct exec_ssh {
-	char *id, *socket; /* owned */
+	char *id, *socket;	 /* owned */
+	struct ssh_agent *agent; /* one of our own with key files, owned; or NULL */
 };
 
 /* What one build hands to its steps beside the graph; no part of a key but for secrets that are
@@ -44,6 +46,9 @@ void exec_session_add_secret(struct exec_session *s, const char *id, const char 
 /* Marks the secret. */
 void exec_session_key_secret(struct exec_session *s, const char *id);
 void exec_session_add_ssh(struct exec_session *s, const char *id, const char *socket);
+/* Starts an agent for these key files. */
+int exec_session_add_ssh_keys(struct exec_session *s, struct store *store, const char *id,
+			      const struct strv *files, struct error **err);
 
 /* Appends the value to `ret`, whose max bounds it. *ret_found = false if there is no such secret.
  */

@@ -9,6 +9,7 @@
 
 #include "base/fs.h"
 #include "base/path.h"
+#include "engine/ssh_forward.h"
 #include "engine/tree.h"
 #include "engine/tree_copy.h"
 #include "engine/tree_rootfs.h"
@@ -173,20 +174,38 @@ static int add_secret_env(const struct mounting *m, const struct op_secret_env *
 	return r;
 }
 
+/* In a directory of its own, which no step sees: only the socket is mounted. */
+static int forward_agent(const struct mounting *m, const struct op_mount *mount,
+			 const struct exec_ssh *ssh, struct error **err)
+{
+	_cleanup_free_ char *dir = xasprintf("%s/ssh%zu", m->p->scratch, m->held->agents.n);
+	_cleanup_free_ char *path = xasprintf("%s/agent", dir);
+	struct ssh_forward *forward;
+	int r;
+
+	if (mkdir(dir, 0700) < 0)
+		return error_new(err, ERR_IO, errno, "make '%s'", dir);
+	vec_push(&m->held->dirs, xstrdup(dir));
+	r = ssh_forward_start(ssh->socket, dir, "agent", mount->uid, mount->gid, mount->mode,
+			      &forward, err);
+	if (r < 0)
+		return r;
+	vec_push(&m->held->agents, forward);
+	sandbox_plan_mount(m->p, WIRE_BIND, path, mount->dest,
+			   WIRE_MOUNT_NOSUID | WIRE_MOUNT_NOEXEC);
+	if (!env_get(&m->p->env, "SSH_AUTH_SOCK"))
+		env_set(&m->p->env, "SSH_AUTH_SOCK", mount->dest);
+	return 0;
+}
+
 static int add_ssh(const struct mounting *m, const struct op_mount *mount, struct error **err)
 {
 	const struct exec_session *s = m->o->session;
 	const char *id = mount->id && mount->id[0] ? mount->id : "default";
 
-	for (size_t i = 0; s && i < s->ssh.n; i++) {
-		if (strcmp(s->ssh.v[i].id, id) != 0)
-			continue;
-		sandbox_plan_mount(m->p, WIRE_BIND, s->ssh.v[i].socket, mount->dest,
-				   WIRE_MOUNT_NOSUID | WIRE_MOUNT_NOEXEC);
-		if (!env_get(&m->p->env, "SSH_AUTH_SOCK"))
-			env_set(&m->p->env, "SSH_AUTH_SOCK", mount->dest);
-		return 0;
-	}
+	for (size_t i = 0; s && i < s->ssh.n; i++)
+		if (strcmp(s->ssh.v[i].id, id) == 0)
+			return forward_agent(m, mount, &s->ssh.v[i], err);
 	if (mount->optional)
 		return 0;
 	(void)error_new(err, ERR_NOTFOUND, 0, "no SSH key \"%s\" forwarded from the client", id);
@@ -361,6 +380,9 @@ int step_mounts_add(const struct exec_options *o, const struct op_exec *op,
 
 void step_mounts_release(struct step_mounts *m)
 {
+	for (size_t i = 0; i < m->agents.n; i++)
+		ssh_forward_stop(m->agents.v[i]);
+	vec_release(&m->agents);
 	for (size_t i = 0; i < m->dirs.n; i++) {
 		(void)fs_remove_tree(AT_FDCWD, m->dirs.v[i]);
 		free(m->dirs.v[i]);
