@@ -69,7 +69,11 @@ static int load(struct db_tx *tx, const struct digest *manifest, bool *ret_found
 	struct sqlite3_stmt *q = NULL;
 	int r = db_query(
 		tx, &q, err,
-		"SELECT config, created, size, os, arch, variant FROM image WHERE manifest = ?",
+		/* A layer that was still in its registry when the image was made had no size. */
+		"SELECT config, created,"
+		" max(size, (SELECT coalesce(sum(l.size), 0) FROM image_layer il"
+		" JOIN layer l ON l.id = il.layer WHERE il.manifest = ?1)),"
+		" os, arch, variant FROM image WHERE manifest = ?1",
 		"d", manifest);
 
 	if (r < 0)
