@@ -35,6 +35,19 @@ static int corrupt(const char *server, const char *what, const struct digest *ex
 			 digest_format(expect, a), digest_format(got, b));
 }
 
+/* What logs people in on a network, or stands for a registry that is gone, answers with pages. */
+static int check_page(const struct http_response *resp, const char *server, const char *what,
+		      struct error **err)
+{
+	const char *type = http_header(resp, "content-type");
+
+	if (!type || strncmp(type, "text/html", strlen("text/html")) != 0)
+		return 0;
+	return error_new(err, ERR_UNAVAILABLE, 0,
+			 "registry %s sent a page (text/html) in place of the manifest of %s",
+			 server, what);
+}
+
 /* The media type without its parameters; NULL if the server names none that we know. */
 static char *content_type(const struct http_response *resp)
 {
@@ -64,6 +77,9 @@ int registry_manifest_get(struct registry *r, const struct imageref *ref, struct
 	call.http = (struct http_request){
 		.headers = &headers, .max = OCI_DOCUMENT_MAX, .cancel = cancel};
 	res = registry_call(r, &call, &resp, &server, err);
+	if (res < 0)
+		return res;
+	res = check_page(&resp, server, what, err);
 	if (res < 0)
 		return res;
 	digest = digest_of(resp.body.p, resp.body.n);
