@@ -1,0 +1,535 @@
+#include "cmd/template.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/vec.h"
+#include "cmd/template_functions.h"
+
+enum { DEPTH_MAX = 32 };
+
+/* --- what a template is -------------------------------------------------------------------------
+ */
+
+enum operand_kind { OPERAND_FIELD = 1, OPERAND_LITERAL, OPERAND_FUNCTION, OPERAND_PIPELINE };
+
+struct pipeline;
+
+struct operand {
+	enum operand_kind kind;
+	bool of_root;	    /* "$.Name" */
+	struct strv fields; /* FIELD: empty is the dot */
+	char *function;
+	json_t *literal;
+	struct pipeline *pipeline;
+};
+
+struct command_node {
+	VEC(struct operand) operands;
+};
+
+struct pipeline {
+	VEC(struct command_node) commands;
+};
+
+enum node_kind { NODE_TEXT = 1, NODE_VALUE, NODE_RANGE, NODE_IF };
+
+struct nodes {
+	struct node *v;
+	size_t n, cap;
+};
+
+struct node {
+	enum node_kind kind;
+	char *text;
+	struct pipeline pipeline;
+	struct nodes body, otherwise;
+};
+
+struct template
+{
+	struct nodes nodes;
+};
+
+static void pipeline_release(struct pipeline *p);
+
+static void operand_release(struct operand *o)
+{
+	strv_release(&o->fields);
+	free(o->function);
+	json_decref(o->literal);
+	if (o->pipeline)
+		pipeline_release(o->pipeline);
+	free(o->pipeline);
+}
+
+static void pipeline_release(struct pipeline *p)
+{
+	for (size_t i = 0; i < p->commands.n; i++) {
+		struct command_node *c = &p->commands.v[i];
+
+		for (size_t k = 0; k < c->operands.n; k++)
+			operand_release(&c->operands.v[k]);
+		vec_release(&c->operands);
+	}
+	vec_release(&p->commands);
+}
+
+static void nodes_release(struct nodes *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		free(l->v[i].text);
+		pipeline_release(&l->v[i].pipeline);
+		nodes_release(&l->v[i].body);
+		nodes_release(&l->v[i].otherwise);
+	}
+	vec_release(l);
+}
+
+void template_free(struct template *t)
+{
+	if (!t)
+		return;
+	nodes_release(&t->nodes);
+	free(t);
+}
+
+/* --- parsing ------------------------------------------------------------------------------------
+ */
+
+struct parser {
+	const char *p;
+	unsigned depth;
+};
+
+static int bad(const struct parser *in, const char *what, struct error **err)
+{
+	return error_new(err, ERR_INVALID, 0, "template: %s at \"%.20s\"", what, in->p);
+}
+
+static void skip_blank(struct parser *in)
+{
+	while (isspace((unsigned char)*in->p))
+		in->p++;
+}
+
+static bool is_name(char c)
+{
+	return isalnum((unsigned char)c) || c == '_';
+}
+
+/* The end of an action: "}}", perhaps with a minus that trims what follows. */
+static bool at_end(const struct parser *in)
+{
+	return strncmp(in->p, "}}", 2) == 0 || strncmp(in->p, "-}}", 3) == 0;
+}
+
+static int parse_string(struct parser *in, struct operand *o, struct error **err)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	char quote = *in->p++;
+
+	for (; *in->p && *in->p != quote; in->p++) {
+		char c = *in->p;
+
+		if (c == '\\' && quote == '"' && in->p[1]) {
+			c = *++in->p;
+			c = c == 'n' ? '\n' : c == 't' ? '\t' : c;
+		}
+		buf_addc(&b, c);
+	}
+	if (*in->p != quote)
+		return bad(in, "unterminated string", err);
+	in->p++;
+	o->kind = OPERAND_LITERAL;
+	o->literal = json_stringn(b.p, b.n);
+	return o->literal ? 0 : bad(in, "a string that is not UTF-8", err);
+}
+
+static int parse_fields(struct parser *in, struct operand *o, struct error **err)
+{
+	o->kind = OPERAND_FIELD;
+	if (*in->p == '$') {
+		o->of_root = true;
+		in->p++;
+	}
+	while (*in->p == '.') {
+		size_t n = 0;
+
+		in->p++;
+		while (is_name(in->p[n]))
+			n++;
+		if (n > 0)
+			strv_pushn(&o->fields, in->p, n);
+		else if (*in->p == '.' || o->fields.n > 0)
+			return bad(in, "a field without a name", err);
+		in->p += n;
+	}
+	return 0;
+}
+
+static int parse_pipeline(struct parser *in, struct pipeline *ret, struct error **err);
+
+static int parse_word(struct parser *in, struct operand *o, struct error **err)
+{
+	size_t n = 0;
+
+	while (is_name(in->p[n]))
+		n++;
+	if (n == 0)
+		return bad(in, "unexpected text", err);
+	if ((n == 4 && strncmp(in->p, "true", n) == 0) ||
+	    (n == 5 && strncmp(in->p, "false", n) == 0)) {
+		o->kind = OPERAND_LITERAL;
+		o->literal = json_boolean(n == 4);
+	} else {
+		o->kind = OPERAND_FUNCTION;
+		o->function = xstrndup(in->p, n);
+		if (!template_function_exists(o->function))
+			return bad(in, "a function that is not supported", err);
+	}
+	in->p += n;
+	return 0;
+}
+
+static int parse_operand(struct parser *in, struct operand *o, struct error **err)
+{
+	int r;
+
+	if (*in->p == '.' || *in->p == '$')
+		return parse_fields(in, o, err);
+	if (*in->p == '"' || *in->p == '`')
+		return parse_string(in, o, err);
+	if (isdigit((unsigned char)*in->p)) {
+		char *end;
+
+		o->kind = OPERAND_LITERAL;
+		o->literal = json_integer((json_int_t)strtoll(in->p, &end, 10));
+		in->p = end;
+		return 0;
+	}
+	if (*in->p != '(')
+		return parse_word(in, o, err);
+	in->p++;
+	if (++in->depth > DEPTH_MAX)
+		return bad(in, "too many parentheses", err);
+	o->kind = OPERAND_PIPELINE;
+	o->pipeline = NEW(struct pipeline);
+	r = parse_pipeline(in, o->pipeline, err);
+	if (r < 0)
+		return r;
+	in->depth--;
+	if (*in->p != ')')
+		return bad(in, "missing ')'", err);
+	in->p++;
+	return 0;
+}
+
+static int parse_command(struct parser *in, struct command_node *c, struct error **err)
+{
+	for (;;) {
+		int r;
+
+		skip_blank(in);
+		if (!*in->p || *in->p == '|' || *in->p == ')' || at_end(in))
+			return c->operands.n > 0 ? 0 : bad(in, "missing value", err);
+		vec_push(&c->operands, (struct operand){0});
+		r = parse_operand(in, &vec_last(&c->operands), err);
+		if (r < 0)
+			return r;
+		if (c->operands.n > 1 && c->operands.v[0].kind != OPERAND_FUNCTION)
+			return bad(in, "arguments of what is no function", err);
+	}
+}
+
+static int parse_pipeline(struct parser *in, struct pipeline *ret, struct error **err)
+{
+	for (;;) {
+		int r;
+
+		vec_push(&ret->commands, (struct command_node){0});
+		r = parse_command(in, &vec_last(&ret->commands), err);
+		if (r < 0 || *in->p != '|')
+			return r;
+		in->p++;
+	}
+}
+
+static void add_text(struct nodes *l, const char *p, size_t n, bool trim_end)
+{
+	while (trim_end && n > 0 && isspace((unsigned char)p[n - 1]))
+		n--;
+	if (n > 0)
+		vec_push(l, (struct node){.kind = NODE_TEXT, .text = xstrndup(p, n)});
+}
+
+/* Is this word next? Then it is passed. */
+static bool keyword(struct parser *in, const char *word)
+{
+	size_t n = strlen(word);
+
+	if (strncmp(in->p, word, n) != 0 || is_name(in->p[n]))
+		return false;
+	in->p += n;
+	skip_blank(in);
+	return true;
+}
+
+static int close_action(struct parser *in, struct error **err)
+{
+	bool trim;
+
+	skip_blank(in);
+	if (!at_end(in))
+		return bad(in, "missing '}}'", err);
+	trim = *in->p == '-';
+	in->p += trim ? 3 : 2;
+	if (trim)
+		skip_blank(in);
+	return 0;
+}
+
+enum stop { STOP_END_OF_TEXT, STOP_END, STOP_ELSE };
+
+static int parse_nodes(struct parser *in, struct nodes *l, enum stop *ret_stop, struct error **err);
+
+static int parse_block(struct parser *in, enum node_kind kind, struct nodes *l, struct error **err)
+{
+	enum stop stop = STOP_END;
+	struct node *node;
+	int r;
+
+	vec_push(l, (struct node){.kind = kind});
+	node = &vec_last(l);
+	if (++in->depth > DEPTH_MAX)
+		return bad(in, "too many blocks", err);
+	r = parse_pipeline(in, &node->pipeline, err);
+	if (r == 0)
+		r = close_action(in, err);
+	if (r == 0)
+		r = parse_nodes(in, &node->body, &stop, err);
+	if (r == 0 && stop == STOP_ELSE)
+		r = parse_nodes(in, &node->otherwise, &stop, err);
+	if (r == 0 && stop != STOP_END)
+		r = bad(in, "missing {{end}}", err);
+	in->depth--;
+	return r;
+}
+
+static int parse_action(struct parser *in, struct nodes *l, enum stop *ret_stop, struct error **err)
+{
+	int r;
+
+	*ret_stop = STOP_END_OF_TEXT;
+	if (keyword(in, "end") || (keyword(in, "else") && (*ret_stop = STOP_ELSE))) {
+		if (*ret_stop == STOP_END_OF_TEXT)
+			*ret_stop = STOP_END;
+		return close_action(in, err);
+	}
+	if (keyword(in, "range"))
+		return parse_block(in, NODE_RANGE, l, err);
+	if (keyword(in, "if"))
+		return parse_block(in, NODE_IF, l, err);
+	vec_push(l, (struct node){.kind = NODE_VALUE});
+	r = parse_pipeline(in, &vec_last(l).pipeline, err);
+	return r < 0 ? r : close_action(in, err);
+}
+
+static int parse_nodes(struct parser *in, struct nodes *l, enum stop *ret_stop, struct error **err)
+{
+	*ret_stop = STOP_END_OF_TEXT;
+	while (*in->p) {
+		const char *open = strstr(in->p, "{{");
+		int r;
+
+		if (!open) {
+			add_text(l, in->p, strlen(in->p), false);
+			in->p += strlen(in->p);
+			return 0;
+		}
+		add_text(l, in->p, (size_t)(open - in->p),
+			 open[2] == '-' && isspace((unsigned char)open[3]));
+		in->p = open + 2 + (open[2] == '-' && isspace((unsigned char)open[3]));
+		skip_blank(in);
+		r = parse_action(in, l, ret_stop, err);
+		if (r < 0 || *ret_stop != STOP_END_OF_TEXT)
+			return r;
+	}
+	return 0;
+}
+
+int template_parse(const char *text, struct template **ret, struct error **err)
+{
+	_cleanup_(template_freep) struct template *t = NEW(struct template);
+	struct parser in = {.p = text};
+	enum stop stop;
+	int r = parse_nodes(&in, &t->nodes, &stop, err);
+
+	if (r == 0 && stop != STOP_END_OF_TEXT)
+		r = bad(&in, "an {{end}} or {{else}} without a block", err);
+	if (r == 0)
+		*ret = TAKE_PTR(t);
+	return r;
+}
+
+/* --- executing ----------------------------------------------------------------------------------
+ */
+
+struct scope {
+	const json_t *root, *dot;
+};
+
+static int evaluate(const struct pipeline *p, const struct scope *in, json_t **ret,
+		    struct error **err);
+
+static int get_field(const struct operand *o, const struct scope *in, json_t **ret,
+		     struct error **err)
+{
+	const json_t *at = o->of_root ? in->root : in->dot;
+
+	for (size_t i = 0; i < o->fields.n; i++) {
+		const json_t *next = json_object_get(at, o->fields.v[i]);
+
+		if (!next)
+			return error_new(err, ERR_INVALID, 0, "template: there is no field \"%s\"",
+					 o->fields.v[i]);
+		at = next;
+	}
+	*ret = json_incref((json_t *)(uintptr_t)at);
+	return 0;
+}
+
+/* A new reference. */
+static int get_operand(const struct operand *o, const struct scope *in, json_t **ret,
+		       struct error **err)
+{
+	switch (o->kind) {
+	case OPERAND_FIELD:
+		return get_field(o, in, ret, err);
+	case OPERAND_PIPELINE:
+		return evaluate(o->pipeline, in, ret, err);
+	case OPERAND_FUNCTION:
+		return template_function_call(o->function, NULL, 0, ret, err);
+	default:
+		*ret = json_incref(o->literal);
+		return 0;
+	}
+}
+
+/* `last` is what came through the pipe; NULL: nothing. It is consumed. */
+static int run_command(const struct command_node *c, const struct scope *in, json_t *last,
+		       json_t **ret, struct error **err)
+{
+	bool is_call = c->operands.v[0].kind == OPERAND_FUNCTION;
+	json_t **args = xcalloc(c->operands.n + 1, sizeof(*args));
+	size_t n = 0;
+	int r = 0;
+
+	for (size_t i = is_call ? 1 : 0; i < c->operands.n && r == 0; i++) {
+		r = get_operand(&c->operands.v[i], in, &args[n], err);
+		n += r == 0;
+	}
+	if (last)
+		args[n++] = last;
+	if (r == 0 && is_call)
+		r = template_function_call(c->operands.v[0].function, args, n, ret, err);
+	else if (r == 0 && n != 1)
+		r = error_new(err, ERR_INVALID, 0, "template: a value cannot take what is piped");
+	else if (r == 0)
+		*ret = json_incref(args[0]);
+	for (size_t i = 0; i < n; i++)
+		json_decref(args[i]);
+	free(args);
+	return r;
+}
+
+static int evaluate(const struct pipeline *p, const struct scope *in, json_t **ret,
+		    struct error **err)
+{
+	json_t *value = NULL;
+
+	for (size_t i = 0; i < p->commands.n; i++) {
+		json_t *next = NULL;
+		int r = run_command(&p->commands.v[i], in, value, &next, err);
+
+		if (r < 0)
+			return r;
+		value = next;
+	}
+	*ret = value;
+	return 0;
+}
+
+static int execute(const struct nodes *l, const struct scope *in, struct buf *out,
+		   struct error **err);
+
+static int execute_range(const struct node *node, const struct scope *in, json_t *over,
+			 struct buf *out, struct error **err)
+{
+	struct scope inner = *in;
+	const char *key;
+	json_t *value;
+	size_t i;
+	int r = 0;
+
+	if (!template_is_true(over))
+		return execute(&node->otherwise, in, out, err);
+	if (json_is_array(over)) {
+		json_array_foreach(over, i, value)
+		{
+			inner.dot = value;
+			if (r == 0)
+				r = execute(&node->body, &inner, out, err);
+		}
+		return r;
+	}
+	if (!json_is_object(over))
+		return error_new(err, ERR_INVALID, 0,
+				 "template: range over what is no list and no map");
+	json_object_foreach(over, key, value)
+	{
+		inner.dot = value;
+		if (r == 0)
+			r = execute(&node->body, &inner, out, err);
+	}
+	return r;
+}
+
+static int execute_node(const struct node *node, const struct scope *in, struct buf *out,
+			struct error **err)
+{
+	_cleanup_json_ json_t *value = NULL;
+	int r;
+
+	if (node->kind == NODE_TEXT) {
+		buf_adds(out, node->text);
+		return 0;
+	}
+	r = evaluate(&node->pipeline, in, &value, err);
+	if (r < 0)
+		return r;
+	if (node->kind == NODE_RANGE)
+		return execute_range(node, in, value, out, err);
+	if (node->kind == NODE_IF)
+		return execute(template_is_true(value) ? &node->body : &node->otherwise, in, out,
+			       err);
+	template_print(value, out);
+	return 0;
+}
+
+static int execute(const struct nodes *l, const struct scope *in, struct buf *out,
+		   struct error **err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < l->n && r == 0; i++)
+		r = execute_node(&l->v[i], in, out, err);
+	return r;
+}
+
+int template_execute(const struct template *t, const json_t *data, struct buf *out,
+		     struct error **err)
+{
+	return execute(&t->nodes, &(struct scope){.root = data, .dot = data}, out, err);
+}
