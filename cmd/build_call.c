@@ -95,6 +95,7 @@ int build_call_answer(const struct call *call, const struct frontend_result *c, 
 			describe(&b);
 		break;
 	case CALL_BUILD:
+	case CALL_GRAPH:
 		break;
 	}
 	(void)fwrite(b.p, 1, b.n, stdout);

@@ -5,7 +5,14 @@
 
 #include "frontend/frontend.h"
 
-enum call_method { CALL_BUILD, CALL_CHECK, CALL_OUTLINE, CALL_TARGETS, CALL_DESCRIBE };
+enum call_method {
+	CALL_BUILD,
+	CALL_CHECK,
+	CALL_OUTLINE,
+	CALL_TARGETS,
+	CALL_DESCRIBE,
+	CALL_GRAPH /* kiln debug graph, see cmd/debug_graph.h */
+};
 
 struct call {
 	enum call_method method;

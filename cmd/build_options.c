@@ -6,6 +6,7 @@
 
 #include "base/imageref.h"
 #include "base/times.h"
+#include "cmd/build_cache.h"
 #include "cmd/build_values.h"
 
 static int check_tags(const struct build_options *o, struct error **err)
@@ -117,6 +118,8 @@ static int parse_values(struct build_options *o, struct error **err)
 	if (r == 0)
 		r = build_values_secrets(o, err);
 	if (r == 0)
+		r = build_cache_check(o, err);
+	if (r == 0)
 		r = build_values_args(o, err);
 	if (r == 0)
 		r = parse_outputs(o, err);
@@ -144,8 +147,13 @@ int build_options_parse(struct build_options *o, const struct command *self, int
 		{"cache-to", 0, OPT_LIST, &o->cache_to, "TARGET", NULL},
 		{"call", 0, OPT_STRING, &o->call, "METHOD",
 		 "build, check, outline or targets; \",format=json\" for JSON"},
+		{"cache-ttl", 0, OPT_LIST, &o->cache_ttls, "AGE[=LINE|GLOB]",
+		 "Run steps whose result is older (24h, 24h=RUN apt-get *)"},
 		{"cgroup-parent", 0, OPT_STRING, &o->cgroup_parent, "PATH", "Cgroup of RUN steps"},
 		{"check", 0, OPT_BOOL, &o->check, NULL, "Only check the Dockerfile"},
+		{"context-modes", 0, OPT_STRING, &o->context_modes, "MODE",
+		 "keep, or normalize: file modes of the context as 0644 or 0755"},
+		{"explain", 0, OPT_BOOL, &o->explain, NULL, "Say why steps were not in the cache"},
 		{"file", 'f', OPT_STRING, &o->dockerfile, "PATH",
 		 "Dockerfile (default: PATH/Dockerfile), - for stdin"},
 		{"iidfile", 0, OPT_STRING, &o->iidfile, "FILE", "Write the image id to a file"},
@@ -158,6 +166,8 @@ int build_options_parse(struct build_options *o, const struct command *self, int
 		{"network", 0, OPT_STRING, &o->network, "MODE",
 		 "Network of RUN steps: default, host or none"},
 		{"no-cache", 0, OPT_BOOL, &o->no_cache, NULL, "Run every step"},
+		{"no-cache-step", 0, OPT_LIST, &o->no_cache_steps, "LINE|GLOB",
+		 "Run the steps on this line, or like this (\"RUN apt-get *\")"},
 		{"no-cache-filter", 0, OPT_CSV, &o->no_cache_filter, "STAGES",
 		 "Run every step of these stages"},
 		{"output", 'o', OPT_LIST, &o->outputs, "SPEC",
@@ -169,7 +179,10 @@ int build_options_parse(struct build_options *o, const struct command *self, int
 		{"pull", 0, OPT_BOOL, &o->pull, NULL, "Always ask for newer base images"},
 		{"push", 0, OPT_BOOL, &o->push, NULL, "Push the image"},
 		{"quiet", 'q', OPT_BOOL, &o->quiet, NULL, "Print only the image id"},
-		{"secret", 0, OPT_LIST, &o->secret_texts, "id=ID[,src=FILE|env=NAME]",
+		{"reset-mounts", 0, OPT_OPTIONAL, &o->reset_mounts, "ID,...",
+		 "Empty these cache mounts first (without a value: all that are used)"},
+		{"secret", 0, OPT_LIST, &o->secret_texts,
+		 "id=ID[,src=FILE|env=NAME][,cachekey=hash]",
 		 "Give RUN --mount=type=secret a value"},
 		{"shm-size", 0, OPT_SIZE, &o->shm_size, "SIZE", "Size of /dev/shm in RUN steps"},
 		{"ssh", 0, OPT_LIST, &o->ssh_texts, "default|ID[=SOCKET|KEY,...]",
@@ -226,6 +239,8 @@ void build_options_release(struct build_options *o)
 		&o->ulimit_texts,
 		&o->allow,
 		&o->no_cache_filter,
+		&o->no_cache_steps,
+		&o->cache_ttls,
 		&o->cache_from,
 		&o->cache_to,
 	};

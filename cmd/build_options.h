@@ -16,6 +16,7 @@ struct build_ssh {
 struct build_secret {
 	char *id;
 	char *file, *env; /* where its value is; one of them */
+	bool in_key;	  /* cachekey=hash */
 };
 
 struct build_options {
@@ -24,6 +25,9 @@ struct build_options {
 	struct strv tags, build_args, labels, platforms, outputs, annotations;
 	struct strv build_contexts, secret_texts, ssh_texts, add_hosts, ulimit_texts, allow;
 	struct strv no_cache_filter, cache_from, cache_to;
+	struct strv no_cache_steps, cache_ttls;	  /* cmd/build_cache.h */
+	const char *context_modes, *reset_mounts; /* NULL: not given; "": all that are used */
+	bool explain;
 	const char *target, *network, *call, *progress, *iidfile, *metadata_file, *cgroup_parent;
 	bool check, no_cache, pull, quiet, load, push;
 	uint64_t shm_size;

@@ -113,6 +113,13 @@ static int set_secret_field(struct build_secret *s, bool *from_env, const char *
 		return error_new(err, ERR_INVALID, 0, "unsupported secret type \"%.*s\"",
 				 (int)value_n, value);
 	}
+	if (n == 8 && memcmp(key, "cachekey", 8) == 0) {
+		s->in_key = value_n == 4 && memcmp(value, "hash", 4) == 0;
+		if (s->in_key || (value_n == 4 && memcmp(value, "none", 4) == 0))
+			return 0;
+		return error_new(err, ERR_INVALID, 0, "cachekey \"%.*s\" is not hash or none",
+				 (int)value_n, value);
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
 		char **field = (char **)(void *)((char *)s + fields[i].offset);
 
@@ -122,8 +129,9 @@ static int set_secret_field(struct build_secret *s, bool *from_env, const char *
 		*field = xstrndup(value, value_n);
 		return 0;
 	}
-	return error_new(err, ERR_INVALID, 0, "unexpected key \"%.*s\": use id, src, env or type",
-			 (int)n, key);
+	return error_new(err, ERR_INVALID, 0,
+			 "unexpected key \"%.*s\": use id, src, env, type or cachekey", (int)n,
+			 key);
 }
 
 /* Without src or env, a secret is the environment variable of its name, else the file of its name.

@@ -2,11 +2,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cmd/build_cache.h"
 #include "cmd/build_call.h"
 #include "cmd/build_input.h"
 #include "cmd/build_options.h"
 #include "cmd/build_report.h"
 #include "cmd/commands.h"
+#include "cmd/debug_graph.h"
 #include "cmd/session.h"
 #include "engine/engine.h"
 #include "engine/upkeep.h"
@@ -256,6 +258,10 @@ static int open_engine(struct build *b, struct error **err)
 	for (size_t i = 0; i < o->secrets.n; i++)
 		exec_session_add_secret(&b->engine->session, o->secrets.v[i].id,
 					o->secrets.v[i].file, o->secrets.v[i].env);
+	for (size_t i = 0; i < o->secrets.n; i++)
+		if (o->secrets.v[i].in_key)
+			exec_session_key_secret(&b->engine->session, o->secrets.v[i].id);
+	build_cache_policy(o, &b->engine->cache_policy);
 	return add_allowed(b, err);
 }
 
@@ -268,7 +274,15 @@ static int run(struct build *b, struct error **err)
 				     err);
 	if (r == 0)
 		r = compile(b, err);
-	if (r == 0 && b->call.method == CALL_BUILD)
+	if (r < 0 || b->call.method != CALL_BUILD)
+		return r;
+	b->engine->cache_policy.project =
+		arena_printf(&b->graph.arena, "%s/%s",
+			     b->input.context_dir ? b->input.context_dir : "", b->input.name);
+	r = build_cache_mark(&b->options, &b->graph, err);
+	if (r == 0)
+		r = build_cache_reset_mounts(&b->options, &b->graph, b->store, err);
+	if (r == 0)
 		r = solve_and_export(b, err);
 	return r;
 }
@@ -280,12 +294,16 @@ static int finish(struct build *b, int r, struct error **err)
 	display_close(b->display, r < 0);
 	if (b->options.display != DISPLAY_QUIET)
 		build_report_damage(b->store);
+	if (b->call.method == CALL_GRAPH && r == 0)
+		return debug_graph_print(&b->graph, b->compiled, b->n_platforms, b->call.json, err);
 	if (b->call.method != CALL_BUILD && b->n_platforms) {
 		r = build_call_answer(&b->call, &b->compiled[0], r, err);
 		return r < 0 ? build_report_error(file, r, err) : r;
 	}
 	if (b->n_platforms && b->options.display != DISPLAY_QUIET)
 		build_report_warnings(&b->compiled[0].lint);
+	if (b->engine && b->options.explain && (r == 0 || b->engine->cache_policy.reasons.n > 0))
+		build_cache_explain(&b->engine->cache_policy.reasons);
 	if (r == 0)
 		r = build_report_result(&b->options, b->exported, b->n_exported, err);
 	return r < 0 ? build_report_error(file, r, err) : 0;
@@ -311,6 +329,21 @@ static int build(struct build *b, struct error **err)
 	/* The build is done; what the store could not tidy now it tidies after the next. */
 	(void)space_maintain(b->store, NULL);
 	return r;
+}
+
+int build_debug_graph(const struct command *self, int argc, char **argv, bool json)
+{
+	struct build b = {.call = {.method = CALL_GRAPH, .json = json}};
+	struct error *err = NULL;
+	int r = build_options_parse(&b.options, self, argc, argv, &err), status;
+
+	graph_init(&b.graph);
+	if (r < 0)
+		status = session_usage(self->name, &err);
+	else
+		status = r > 0 ? 0 : build(&b, &err);
+	build_release(&b);
+	return status;
 }
 
 int cmd_build(const struct command *self, int argc, char **argv)

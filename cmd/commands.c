@@ -9,10 +9,15 @@
 
 static const struct command commands[] = {
 	{"build", cmd_build, "[OPTIONS] PATH | URL | -", "Build an image from a Dockerfile"},
+	{"debug", cmd_debug, "graph [--format json|dot] [BUILD OPTIONS] CONTEXT | key STEP",
+	 "Print the compiled graph, or what the key of a step is made of"},
 	{"du", cmd_du, "[OPTIONS]", "Show what the build cache takes, and what pins it"},
+	{"history", cmd_history, "[OPTIONS] IMAGE", "Show the history of an image"},
 	{"images", cmd_images, "[OPTIONS] [REPOSITORY[:TAG]]", "List images"},
 	{"import", cmd_import, "[OPTIONS] FILE|- [REPOSITORY[:TAG]]",
 	 "Make an image of one layer from a root file system in a tar file"},
+	{"inspect", cmd_inspect, "[OPTIONS] IMAGE [IMAGE...]",
+	 "Show what is known of images, as JSON"},
 	{"load", cmd_load, "[OPTIONS]", "Load images from a tar archive or stdin"},
 	{"login", cmd_login, "[OPTIONS] [SERVER]", "Log in to a registry"},
 	{"logout", cmd_logout, "[SERVER]", "Forget the credentials for a registry"},

@@ -7,9 +7,12 @@
 #include "cmd/opt.h"
 
 int cmd_build(const struct command *self, int argc, char **argv);
+int cmd_debug(const struct command *self, int argc, char **argv);
 int cmd_du(const struct command *self, int argc, char **argv);
+int cmd_history(const struct command *self, int argc, char **argv);
 int cmd_images(const struct command *self, int argc, char **argv);
 int cmd_import(const struct command *self, int argc, char **argv);
+int cmd_inspect(const struct command *self, int argc, char **argv);
 int cmd_load(const struct command *self, int argc, char **argv);
 int cmd_login(const struct command *self, int argc, char **argv);
 int cmd_logout(const struct command *self, int argc, char **argv);

@@ -105,8 +105,6 @@ static const char *field_words(const char *key)
 		{"src", "the source's name"},
 		{"user", "the user"},
 		{"network", "the network mode"},
-		{"mounts", "the number of mounts"},
-		{"actions", "the number of actions"},
 		{"mode", "the mode"},
 		{"owner", "the owner"},
 		{"data", "the text of the file"},
@@ -130,10 +128,16 @@ static void list_differs(struct buf *b, const char *key, const json_t *now, cons
 		env_differs(b, now, then);
 		return;
 	}
-	if (texts || json_array_size(now) != json_array_size(then)) {
+	if (texts) {
 		_cleanup_free_ char *other = xasprintf("field '%s'", key);
 
 		changed(b, field_words(key) ? field_words(key) : other, now, then);
+		return;
+	}
+	if (json_array_size(now) != json_array_size(then)) {
+		reason(b);
+		buf_addf(b, "it has %zu %s, it had %zu", json_array_size(now), key,
+			 json_array_size(then));
 		return;
 	}
 	for (size_t i = 0; i < json_array_size(now); i++)
@@ -271,6 +275,15 @@ void explain_difference(const json_t *now, const json_t *then, struct buf *b)
 		buf_addf(b, "it has %zu inputs, it had %zu", json_array_size(inputs),
 			 json_array_size(before));
 	}
+}
+
+bool explain_is_same_command(const json_t *a, const json_t *b)
+{
+	const json_t *x = json_object_get(json_object_get(a, "op"), "op");
+	const json_t *y = json_object_get(json_object_get(b, "op"), "op");
+	const json_t *args = json_object_get(x, "args");
+
+	return args ? json_equal(args, json_object_get(y, "args")) : json_equal(x, y);
 }
 
 static unsigned equal_fields(const json_t *a, const json_t *b)

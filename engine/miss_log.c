@@ -65,8 +65,7 @@ static void release_traces(struct trace *v, size_t n)
 }
 
 /* The most alike of the traces that can be read, the newest of equals; NULL if there is none. */
-static json_t *nearest(struct miss_log *l, const char *place, int kind, const json_t *now,
-		       int64_t *ret_created)
+static json_t *nearest(struct miss_log *l, const char *place, int kind, const json_t *now)
 {
 	struct trace *list = NULL;
 	json_t *best = NULL;
@@ -90,32 +89,47 @@ static json_t *nearest(struct miss_log *l, const char *place, int kind, const js
 		json_decref(best);
 		best = t;
 		most = likeness;
-		*ret_created = list[i].created;
 	}
 	release_traces(list, n);
 	return best;
+}
+
+/* A step of another place, if it does the same but for its surroundings; names it in `ret`. */
+static json_t *near_elsewhere(struct miss_log *l, int kind, const json_t *now, struct buf *ret)
+{
+	json_t *then = nearest(l, NULL, kind, now);
+
+	if (then && !explain_is_same_command(now, then)) {
+		json_decref(then);
+		return NULL;
+	}
+	if (then)
+		buf_addf(ret,
+			 "compared with '%s': ", json_string_value(json_object_get(then, "name")));
+	return then;
 }
 
 static void compare(struct miss_log *l, const struct vertex *v, const char *place,
 		    const struct buf *trace, struct buf *ret)
 {
 	_cleanup_json_ json_t *now = NULL, *then = NULL;
-	int64_t created = 0;
+	_cleanup_buf_ struct buf differs = BUF_INIT;
 
 	if (trace->n == 0 || step_trace_decode(trace->p, trace->n, &now, NULL) < 0) {
 		buf_adds(ret, "what its key is made of could not be told");
 		return;
 	}
 	if (*place)
-		then = nearest(l, place, 0, now, &created);
+		then = nearest(l, place, 0, now);
 	if (!then)
-		then = nearest(l, NULL, (int)v->op.kind, now, &created);
+		then = near_elsewhere(l, (int)v->op.kind, now, ret);
 	if (!then) {
-		buf_adds(ret, "nothing like it is in the cache");
+		buf_adds(ret, "no step like it is in the cache");
 		return;
 	}
-	explain_difference(now, then, ret);
-	if (ret->n == 0)
+	explain_difference(now, then, &differs);
+	buf_add(ret, differs.p, differs.n);
+	if (differs.n == 0)
 		buf_adds(ret,
 			 "nothing differs from when it ran last, but that result was replaced, "
 			 "removed or built on another run of a step before it");

@@ -320,3 +320,13 @@ int step_trace_decode(const void *data, size_t n, json_t **ret, struct error **e
 	*ret = t;
 	return 0;
 }
+
+int step_trace_op(const struct op *op, size_t n_inputs, json_t **ret, struct error **err)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	struct mp_reader reader;
+
+	op_encode(op, n_inputs, OP_FORM_FULL, &b);
+	reader = mp_reader("op", b.p, b.n);
+	return any_value(&reader, 0, ret, err);
+}

@@ -1,0 +1,22 @@
+/* What `kiln build` can say about the cache beyond docker's flags: --no-cache-step, --cache-ttl,
+ * --context-modes, --reset-mounts and --explain. */
+#ifndef KILN_CMD_BUILD_CACHE_H
+#define KILN_CMD_BUILD_CACHE_H
+
+#include "cmd/build_options.h"
+#include "engine/engine.h"
+
+/* Checks the texts of these options. */
+int build_cache_check(const struct build_options *o, struct error **err);
+/* Hands them to the engine, before the solve. */
+void build_cache_policy(const struct build_options *o, struct cache_policy *p);
+/* Marks the steps of the compiled graph that are to run whatever the cache has. A pattern that
+ * matches no step is an error. */
+int build_cache_mark(const struct build_options *o, struct graph *g, struct error **err);
+/* Empties the cache mounts of --reset-mounts: those named, or all that the graph uses. */
+int build_cache_reset_mounts(const struct build_options *o, const struct graph *g, struct store *s,
+			     struct error **err);
+/* Prints the reasons to stderr. */
+void build_cache_explain(const struct strv *reasons);
+
+#endif
