@@ -42,6 +42,9 @@ static size_t utf8_length(const unsigned char *p, size_t n)
 	return p[0] == 0xc2 && p[1] < 0xa0 ? 0 : length;
 }
 
+/* A longer line is shown in pieces, so that output without newlines takes no more memory. */
+enum { LINE_BYTES_MAX = 64 << 10 };
+
 void progress_sanitise(struct buf *b, const char *p, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -54,7 +57,11 @@ void progress_sanitise(struct buf *b, const char *p, size_t n)
 		} else if (*c == '\t' || (*c >= 0x20 && *c < 0x7f)) {
 			buf_addc(b, (char)*c);
 		} else {
-			buf_addf(b, "\\x%02x", *c);
+			/* By hand: there are programs that print megabytes of NULs. */
+			const char escaped[] = {'\\', 'x', "0123456789abcdef"[*c >> 4],
+						"0123456789abcdef"[*c & 15]};
+
+			buf_add(b, escaped, sizeof(escaped));
 		}
 	}
 }
@@ -156,6 +163,37 @@ static void end_line(struct progress_model *m, struct step *s, double t)
 	s->tail_next = (s->tail_next + 1) % TAIL_LINES;
 }
 
+/* Shows what there is of a line that is too long, but for the first bytes of a character. */
+static void cut_line(struct progress_model *m, struct step *s, double t)
+{
+	struct buf *b = &s->partial;
+	char rest[3];
+	size_t n = 0;
+
+	while (n < sizeof(rest) && ((unsigned char)b->p[b->n - 1 - n] & 0xc0) == 0x80)
+		n++;
+	n = n < sizeof(rest) && (unsigned char)b->p[b->n - 1 - n] >= 0xc0 ? n + 1 : 0;
+	memcpy(rest, b->p + b->n - n, n);
+	buf_truncate(b, b->n - n);
+	end_line(m, s, t);
+	buf_add(b, rest, n);
+}
+
+static void add_to_line(struct progress_model *m, struct step *s, const char *p, size_t n, double t)
+{
+	while (n > 0) {
+		size_t room;
+
+		if (s->partial.n == LINE_BYTES_MAX)
+			cut_line(m, s, t);
+		room = LINE_BYTES_MAX - s->partial.n;
+		room = n < room ? n : room;
+		buf_add(&s->partial, p, room);
+		p += room;
+		n -= room;
+	}
+}
+
 static void apply_log(struct progress_model *m, struct step *s, const struct event_log *e)
 {
 	double t = s->first_started ? (double)(e->time - s->first_started) / 1e9 : 0;
@@ -172,9 +210,8 @@ static void apply_log(struct progress_model *m, struct step *s, const struct eve
 			p = cr + 1;
 		}
 		if (n > 0 && p[n - 1] == '\r')
-			buf_add(&s->partial, p, n - 1);
-		else
-			buf_add(&s->partial, p, n);
+			n--;
+		add_to_line(m, s, p, n, t);
 		if (!nl)
 			return;
 		end_line(m, s, t);

@@ -171,6 +171,28 @@ static void control_bytes_of_a_build_are_shown_not_sent(void **state)
 	stage_release(&s);
 }
 
+static void a_very_long_line_is_shown_in_pieces(void **state)
+{
+	struct stage s;
+	static char line[(64 << 10) + 8];
+	const char *out;
+
+	(void)state;
+	stage_init(&s);
+	vertex(&s, 1, "RUN cat", VERTEX_STARTED, 0, NULL);
+	(void)plain(&s, 0);
+	memset(line, 'a', sizeof(line) - 1);
+	/* A character across the border stays whole. */
+	memcpy(line + (64 << 10) - 1, "\xc3\xa9", 2);
+	text(&s, 1, line, 0);
+	out = plain(&s, 0);
+	assert_int_equal(strlen(out), strlen("#1 0.000 \n") + (64 << 10) - 1);
+	text(&s, 1, "\n", 0);
+	assert_string_equal(plain(&s, 0), "#1 0.000 \xc3\xa9"
+					  "aaaaaa\n");
+	stage_release(&s);
+}
+
 static void a_failure_is_reported_with_its_last_lines(void **state)
 {
 	struct stage s;
@@ -255,6 +277,7 @@ int main(void)
 		cmocka_unit_test(failures_and_cancellations_end_their_blocks),
 		cmocka_unit_test(progress_lines_are_throttled_but_never_lost),
 		cmocka_unit_test(control_bytes_of_a_build_are_shown_not_sent),
+		cmocka_unit_test(a_very_long_line_is_shown_in_pieces),
 		cmocka_unit_test(a_failure_is_reported_with_its_last_lines),
 		cmocka_unit_test(the_live_view_rewrites_only_changed_lines),
 		cmocka_unit_test(the_live_view_never_exceeds_the_screen),
