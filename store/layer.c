@@ -44,15 +44,18 @@ static int no_such_layer(int64_t id, struct error **err)
 	return error_new(err, ERR_NOTFOUND, 0, "layer %lld is not in the store", (long long)id);
 }
 
-int layer_get(struct store *s, int64_t id, struct layer_info *ret, struct error **err)
+static int get_row(struct store *s, int64_t id, struct layer_info *ret, bool *ret_suspect,
+		   struct error **err)
 {
 	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
+	_cleanup_free_ char *boot = NULL;
 	struct sqlite3_stmt *q = NULL;
 	int r = db_begin(s->db, DB_READ, &tx, err);
 
 	if (r < 0)
 		return r;
-	r = db_query(&tx, &q, err, "SELECT " LAYER_COLUMNS " FROM layer WHERE id = ?", "i", id);
+	r = db_query(&tx, &q, err, "SELECT " LAYER_COLUMNS ", boot FROM layer WHERE id = ?", "i",
+		     id);
 	if (r < 0)
 		return r;
 	r = db_step(&tx, q, err);
@@ -61,7 +64,22 @@ int layer_get(struct store *s, int64_t id, struct layer_info *ret, struct error 
 	if (r == 0)
 		return no_such_layer(id, err);
 	read_info(q, ret);
+	boot = db_col_text(q, 9);
+	*ret_suspect = ret->has_dir && !durable_trusted(boot);
 	return 0;
+}
+
+int layer_get(struct store *s, int64_t id, struct layer_info *ret, struct error **err)
+{
+	bool suspect;
+	int r = get_row(s, id, ret, &suspect, err);
+
+	if (r < 0 || !suspect)
+		return r;
+	/* Whoever asks is about to use the dir. */
+	layer_info_release(ret);
+	layer_settle(s, id);
+	return get_row(s, id, ret, &suspect, err);
 }
 
 /* A crash in the middle of gc can leave the row of an unused layer without its dir. */

@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -45,6 +47,29 @@ static bool type_matches(const struct entry *e, mode_t mode)
 	return false;
 }
 
+/* Of a symlink its target, of what has a mode that and the owner. */
+static int check_attributes(int fd, const struct entry *e, const struct stat *st,
+			    struct error **err)
+{
+	char target[PATH_MAX];
+	ssize_t n;
+
+	if (e->type == ENTRY_SYMLINK) {
+		n = readlinkat(fd, "", target, sizeof(target));
+		if (n < 0 || (size_t)n != strlen(e->link) ||
+		    memcmp(target, e->link, (size_t)n) != 0)
+			return error_new(err, ERR_CORRUPT, 0, "'%s' has changed its target",
+					 e->path);
+		return 0;
+	}
+	if (e->type != ENTRY_FILE && e->type != ENTRY_DIR)
+		return 0;
+	if ((st->st_mode & 07777) != e->mode || st->st_uid != e->uid || st->st_gid != e->gid)
+		return error_new(err, ERR_CORRUPT, 0, "'%s' has changed its mode or owner",
+				 e->path);
+	return 0;
+}
+
 static int check_entry(int dirfd, const struct entry *e, struct error **err)
 {
 	_cleanup_close_ int fd = fs_open_no_symlinks(dirfd, e->path, O_PATH | O_NOFOLLOW, 0);
@@ -60,8 +85,9 @@ static int check_entry(int dirfd, const struct entry *e, struct error **err)
 		return error_new(err, ERR_CORRUPT, fd < 0 ? -fd : errno, "'%s' is gone", e->path);
 	if (!type_matches(e, st.st_mode))
 		return error_new(err, ERR_CORRUPT, 0, "'%s' has changed its type", e->path);
-	if (e->type != ENTRY_FILE)
-		return 0;
+	r = check_attributes(fd, e, &st, err);
+	if (r < 0 || e->type != ENTRY_FILE)
+		return r;
 	if ((uint64_t)st.st_size != e->size)
 		return error_new(err, ERR_CORRUPT, 0, "'%s' has changed its size", e->path);
 	data = fs_open_no_symlinks(dirfd, e->path, O_RDONLY, 0);
