@@ -1,0 +1,87 @@
+#include <stdio.h>
+
+#include "cmd/commands.h"
+#include "cmd/image_json.h"
+#include "cmd/session.h"
+#include "cmd/template.h"
+
+static int inspect_one(struct store *s, const char *name, const struct template *format,
+		       json_t *list, struct buf *out, struct error **err)
+{
+	_cleanup_(image_release) struct image image = {0};
+	_cleanup_json_ json_t *o = NULL;
+	int r = session_find_image(s, name, &image, NULL, err);
+
+	if (r == 0)
+		r = image_json(s, &image, &o, err);
+	if (r == 0 && format) {
+		r = template_execute(format, o, out, err);
+		buf_addc(out, '\n');
+	}
+	if (r == 0)
+		json_array_append(list, o);
+	return r;
+}
+
+/* What was found is shown even if something else was not. */
+static int inspect(const struct strv *names, const char *format_text, struct error **err)
+{
+	_cleanup_(template_freep) struct template *format = NULL;
+	_cleanup_(store_closep) struct store *s = NULL;
+	_cleanup_json_ json_t *list = json_array();
+	_cleanup_buf_ struct buf out = BUF_INIT;
+	int r = 0, failed = 0;
+
+	if (format_text)
+		r = template_parse(format_text, &format, err);
+	if (r == 0)
+		r = session_open_store(&s, err);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < names->n; i++) {
+		struct error *why = NULL;
+
+		r = inspect_one(s, names->v[i], format, list, &out, &why);
+		if (r < 0 && failed == 0) {
+			failed = r;
+			*err = why;
+		} else {
+			error_free(why);
+		}
+	}
+	if (!format) {
+		js_dump_go(list, 4, false, &out);
+		buf_addc(&out, '\n');
+	}
+	(void)fwrite(out.p, 1, out.n, stdout);
+	return failed;
+}
+
+int cmd_inspect(const struct command *self, int argc, char **argv)
+{
+	const char *format = NULL, *type = NULL;
+	const struct opt table[] = {
+		{"format", 'f', OPT_STRING, &format, "TEMPLATE",
+		 "Print with a Go template, as in {{.Config.Env}} or {{json .}}"},
+		{"platform", 0, OPT_IGNORED, NULL, "PLATFORM", NULL},
+		{"size", 's', OPT_IGNORED_BOOL, NULL, NULL, NULL},
+		{"type", 0, OPT_STRING, &type, "TYPE", NULL},
+		{0},
+	};
+	_cleanup_strv_ struct strv args = {0};
+	struct error *err = NULL;
+	bool help;
+	int r;
+
+	r = opt_parse(table, argc, argv, 0, &args, &help, &err);
+	if (help) {
+		opt_help(self, table);
+		return 0;
+	}
+	if (r == 0 && args.n == 0)
+		r = error_new(&err, ERR_INVALID, 0, "needs at least one image");
+	if (r < 0)
+		return session_usage(self->name, &err);
+	r = inspect(&args, format, &err);
+	return r < 0 ? session_fail(r, &err) : 0;
+}
