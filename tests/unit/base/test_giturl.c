@@ -27,6 +27,7 @@ static void urls_and_scp_addresses_are_split(void **state)
 	assert_git("https://me:pw@h.x:8/a.git#v1", "https://me:pw@h.x:8/a.git", "h.x:8/a.git#v1");
 	assert_git("git://h.x/a#:sub/../dir/", "git://h.x/a", "h.x/a#:dir");
 	assert_git("ssh://git@h.x/a?ref=main", "ssh://git@h.x/a", "h.x/a#main");
+	assert_git("file:///srv/a.git#r", "file:///srv/a.git", "/srv/a.git#r");
 	assert_git("git@h.x:a/b.git#r:s", "git@h.x:a/b.git", "h.x/a/b.git#r:s");
 	assert_git("http://h.x/a.git?tag=v1&subdir=d", "http://h.x/a.git",
 		   "h.x/a.git#refs/tags/v1:d");
@@ -96,6 +97,8 @@ static void contradictions_are_refused(void **state)
 	} bad[] = {
 		{"?ref=a#b", "ref conflicts: \"b\" vs \"a\""},
 		{"?tag=a&branch=b", "branch conflicts with tag"},
+		{"#:../b", "leads out of the repository"},
+		{"?subdir=a/../../b", "leads out of the repository"},
 		{"?subdir=a#:b", "subdir conflicts"},
 		{"?nope=1", "unexpected query \"nope\""},
 		{"?ref", "query \"ref\" has no value"},
