@@ -6,15 +6,18 @@
 #include "base/times.h"
 #include "base/vec.h"
 #include "cmd/commands.h"
+#include "cmd/image_filter.h"
 #include "cmd/session.h"
 #include "cmd/table.h"
+#include "cmd/template.h"
 
 enum { SHORT_ID = 12 };
 
 struct images_options {
 	bool all, quiet, no_trunc, digests;
 	const char *format;
-	struct strv filters;
+	const struct template *template;
+	struct image_filter filter;
 	const char *only; /* REPOSITORY[:TAG] */
 };
 
@@ -61,26 +64,14 @@ static int row_matches_name(const struct row *row, const char *pattern, struct e
 
 static int row_wanted(const struct row *row, const struct images_options *o, struct error **err)
 {
+	bool dangling = strcmp(row->repository, "<none>") == 0;
 	int r = 1;
 
 	if (o->only)
 		r = row_matches_name(row, o->only, err);
-	for (size_t i = 0; r > 0 && i < o->filters.n; i++) {
-		const char *filter = o->filters.v[i];
-
-		if (strncmp(filter, "reference=", 10) == 0)
-			r = row_matches_name(row, filter + 10, err);
-		else if (strcmp(filter, "dangling=true") == 0)
-			r = strcmp(row->repository, "<none>") == 0;
-		else if (strcmp(filter, "dangling=false") == 0)
-			r = strcmp(row->repository, "<none>") != 0;
-		else
-			return error_new(err, ERR_INVALID, 0,
-					 "invalid filter '%s': use reference=PATTERN or "
-					 "dangling=true|false",
-					 filter);
-	}
-	return r;
+	for (size_t i = 0; r > 0 && i < o->filter.references.n; i++)
+		r = row_matches_name(row, o->filter.references.v[i], err);
+	return r > 0 && o->filter.has_dangling ? o->filter.dangling == dangling : r;
 }
 
 static char *image_id(const struct image *image, bool no_trunc)
@@ -98,15 +89,32 @@ static char *image_age(const struct image *image)
 	return times_human_age((times_now_ns() - image->created) / 1000000000);
 }
 
-static void print_json(const struct row *row)
+static int print_formatted(const struct row *row, const struct images_options *o,
+			   struct error **err)
 {
-	_cleanup_free_ char *id = image_id(row->image, true), *age = image_age(row->image);
+	_cleanup_free_ char *id = image_id(row->image, o->no_trunc), *age = image_age(row->image);
 	_cleanup_free_ char *size = times_human_size(row->image->size);
 	_cleanup_free_ char *created = times_rfc3339(row->image->created);
+	_cleanup_json_ json_t *fields = json_object();
+	_cleanup_buf_ struct buf out = BUF_INIT;
+	char digest[DIGEST_TEXT];
+	int r = 0;
 
-	printf("{\"CreatedAt\":\"%s\",\"CreatedSince\":\"%s\",\"ID\":\"%s\",\"Repository\":\"%s\","
-	       "\"Size\":\"%s\",\"Tag\":\"%s\"}\n",
-	       created, age, id, row->repository, size, row->tag);
+	json_object_set_new(fields, "CreatedAt", json_string(created));
+	json_object_set_new(fields, "CreatedSince", json_string(age));
+	json_object_set_new(fields, "Digest",
+			    json_string(digest_format(&row->image->manifest, digest)));
+	json_object_set_new(fields, "ID", json_string(id));
+	json_object_set_new(fields, "Repository", json_string(row->repository));
+	json_object_set_new(fields, "Size", json_string(size));
+	json_object_set_new(fields, "Tag", json_string(row->tag));
+	if (o->template)
+		r = template_execute(o->template, fields, &out, err);
+	else
+		js_dump_go(fields, 0, false, &out);
+	if (r == 0)
+		printf("%s\n", out.p);
+	return r;
 }
 
 static void add_row(struct table *t, const struct row *row, const struct images_options *o)
@@ -150,13 +158,16 @@ static void print_ids(const struct row *rows, size_t n, const struct images_opti
 	}
 }
 
-static int list(const struct images_options *o, const struct image *images, size_t n,
-		struct error **err)
+static int list(struct store *s, const struct images_options *o, const struct image *images,
+		size_t n, struct error **err)
 {
 	VEC(struct row) rows = {0};
 	int r = 0;
 
 	for (size_t i = 0; i < n && r >= 0; i++) {
+		r = image_filter_match(s, &o->filter, &images[i], err);
+		if (r <= 0)
+			continue;
 		size_t names = images[i].n_tags ? images[i].n_tags : 1;
 
 		for (size_t k = 0; k < names && r >= 0; k++) {
@@ -174,9 +185,9 @@ static int list(const struct images_options *o, const struct image *images, size
 	}
 	if (r >= 0 && o->quiet)
 		print_ids(rows.v, rows.n, o);
-	else if (r >= 0 && o->format && strcmp(o->format, "json") == 0)
-		for (size_t i = 0; i < rows.n; i++)
-			print_json(&rows.v[i]);
+	else if (o->template || (o->format && strcmp(o->format, "json") == 0))
+		for (size_t i = 0; i < rows.n && r >= 0; i++)
+			r = print_formatted(&rows.v[i], o, err);
 	else if (r >= 0)
 		print_rows(rows.v, rows.n, o);
 	for (size_t i = 0; i < rows.n; i++)
@@ -188,12 +199,16 @@ static int list(const struct images_options *o, const struct image *images, size
 int cmd_images(const struct command *self, int argc, char **argv)
 {
 	struct images_options o = {0};
+	_cleanup_(template_freep) struct template *template = NULL;
+	_cleanup_strv_ struct strv filters = {0};
 	const struct opt table[] = {
 		{"all", 'a', OPT_BOOL, &o.all, NULL, "Show all images (kiln hides none)"},
 		{"digests", 0, OPT_BOOL, &o.digests, NULL, "Show manifest digests"},
-		{"filter", 'f', OPT_LIST, &o.filters, "FILTER",
-		 "reference=PATTERN or dangling=true|false"},
-		{"format", 0, OPT_STRING, &o.format, "FORMAT", "table (default) or json"},
+		{"filter", 'f', OPT_LIST, &filters, "FILTER",
+		 "reference=PATTERN, dangling=true|false, label=KEY[=VALUE], before=IMAGE, "
+		 "since=IMAGE or until=24h"},
+		{"format", 0, OPT_STRING, &o.format, "FORMAT",
+		 "table (default), json or a Go template such as {{.Repository}}:{{.Tag}}"},
 		{"no-trunc", 0, OPT_BOOL, &o.no_trunc, NULL, "Show whole ids"},
 		{"quiet", 'q', OPT_BOOL, &o.quiet, NULL, "Show ids only"},
 		{0},
@@ -214,19 +229,21 @@ int cmd_images(const struct command *self, int argc, char **argv)
 	if (r == 0 && args.n > 1)
 		r = error_new(&err, ERR_INVALID, 0, "takes at most one REPOSITORY[:TAG]");
 	if (r == 0 && o.format && strcmp(o.format, "json") != 0 && strcmp(o.format, "table") != 0)
-		r = error_new(&err, ERR_INVALID, 0, "invalid --format '%s': use table or json",
-			      o.format);
+		r = template_parse(o.format, &template, &err);
 	if (r < 0)
 		return session_usage(self->name, &err);
 	o.only = args.n ? args.v[0] : NULL;
+	o.template = template;
 	r = session_open_store(&s, &err);
+	if (r == 0)
+		r = image_filter_parse(s, &filters, &o.filter, &err);
 	if (r == 0)
 		r = image_list(s, &images, &n, &err);
 	if (r == 0)
-		r = list(&o, images, n, &err);
+		r = list(s, &o, images, n, &err);
 	for (size_t i = 0; i < n; i++)
 		image_release(&images[i]);
 	free(images);
-	strv_release(&o.filters);
+	image_filter_release(&o.filter);
 	return r < 0 ? session_fail(r, &err) : 0;
 }

@@ -46,6 +46,10 @@ int cmd_version(const struct command *self, int argc, char **argv)
 	return 0;
 }
 
+/* `prune` alone is about the build cache. */
+static const struct command image_prune = {"image prune", cmd_image_prune, "[OPTIONS]",
+					   "Remove images without a name"};
+
 static void usage(FILE *out)
 {
 	fprintf(out, "Usage: kiln COMMAND\n\n"
@@ -81,7 +85,7 @@ int kiln_main(int argc, char **argv)
 {
 	static char images[] = "images", rmi[] = "rmi";
 	const struct command *command;
-	bool group;
+	bool group, is_image;
 
 	/* A reader that goes away shows as a write error, handled where it happens. */
 	signal(SIGPIPE, SIG_IGN);
@@ -95,6 +99,7 @@ int kiln_main(int argc, char **argv)
 	/* docker's grouped spellings: `buildx build`, `image ls`, `image rm`. */
 	group = argc > 2 && (strcmp(argv[1], "buildx") == 0 || strcmp(argv[1], "image") == 0 ||
 			     strcmp(argv[1], "builder") == 0);
+	is_image = group && strcmp(argv[1], "image") == 0;
 	if (group) {
 		argc--;
 		argv++;
@@ -103,6 +108,8 @@ int kiln_main(int argc, char **argv)
 		else if (strcmp(argv[1], "rm") == 0)
 			argv[1] = rmi;
 	}
+	if (group && is_image && strcmp(argv[1], "prune") == 0)
+		return cmd_image_prune(&image_prune, argc - 1, argv + 1);
 	command = find(argv[1]);
 	if (!command)
 		return unknown_command(argv[1]);
