@@ -7,6 +7,7 @@
 #include "base/times.h"
 #include "cmd/commands.h"
 #include "cmd/session.h"
+#include "engine/gitcache.h"
 #include "store/gc.h"
 
 struct prune_command {
@@ -92,6 +93,8 @@ static int prune(const struct prune_options *o, struct error **err)
 
 	if (r == 0)
 		r = store_prune(s, o, &result, err);
+	if (r == 0 && o->all)
+		r = gitcache_prune(s, INT64_MAX, o->dry_run, &result.bytes, err);
 	if (r < 0)
 		return r;
 	if (result.n_records > 0)

@@ -1,23 +1,17 @@
 #include "engine/source_git.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <sys/stat.h>
 #include <time.h>
 
-#include "base/fs.h"
 #include "base/map.h"
-#include "base/path.h"
 #include "engine/gitauth.h"
+#include "engine/gitcache.h"
 #include "engine/gitdir.h"
 #include "engine/gitmodules.h"
 #include "engine/gitnet.h"
 #include "engine/unpack_archive.h"
-#include "store/lock.h"
 
 enum { SUBMODULE_DEPTH_MAX = 10 };
 
@@ -261,60 +255,7 @@ int git_sources_pin(struct git_sources *g, const struct op_source *op, struct jo
 	return 0;
 }
 
-/* --- The cache of objects --- */
-
-/* git/<hash of the URL> */
-static char *cache_name(const char *url)
-{
-	struct digest d = digest_of(url, strlen(url));
-	char hex[DIGEST_TEXT];
-
-	return xasprintf("git/%.32s", digest_hex(&d, hex));
-}
-
-static int open_cache(struct git_sources *g, const char *name, git_repository **ret,
-		      struct error **err)
-{
-	_cleanup_free_ char *path = xasprintf("%s/%s", store_root(g->store), name);
-	git_repository_init_options options;
-	int r = gitlib_start(err);
-
-	if (r < 0)
-		return r;
-	if (git_repository_init_options_init(&options, GIT_REPOSITORY_INIT_OPTIONS_VERSION) < 0)
-		return gitlib_fail(err, ERR_INTERNAL, "start libgit2");
-	options.flags = GIT_REPOSITORY_INIT_BARE | GIT_REPOSITORY_INIT_MKPATH;
-	if (git_repository_init_ext(ret, path, &options) < 0)
-		return gitlib_fail(err, ERR_IO, "open the git cache %s", path);
-	return 0;
-}
-
-/* A ref that says that all of a commit is here: its objects came in several steps, perhaps. */
-static char *complete_name(const char *oid)
-{
-	return xasprintf("refs/kiln/complete/%s", oid);
-}
-
-static bool is_complete(git_repository *repo, const char *oid)
-{
-	_cleanup_free_ char *name = complete_name(oid);
-	git_oid id;
-
-	return git_reference_name_to_id(&id, repo, name) == 0;
-}
-
-static int mark_complete(git_repository *repo, const char *oid, struct error **err)
-{
-	_cleanup_free_ char *name = complete_name(oid);
-	git_reference *ref = NULL;
-	git_oid id;
-	int r = git_oid_fromstr(&id, oid);
-
-	if (r == 0)
-		r = git_reference_create(&ref, repo, name, &id, 1, NULL);
-	git_reference_free(ref);
-	return r < 0 ? gitlib_fail(err, ERR_IO, "note commit %s in the git cache", oid) : 0;
-}
+/* --- Checking out --- */
 
 /* Makes sure that the cache has the commit; the tag is followed where the server did not. */
 static int require(struct git_sources *g, const struct request *q, const char *url,
@@ -326,12 +267,12 @@ static int require(struct git_sources *g, const struct request *q, const char *u
 	git_oid id;
 	int r = 0;
 
-	if (!is_complete(repo, ref->oid)) {
+	if (!gitcache_has(repo, ref->oid)) {
 		r = open_net(g, q, url, job, &authorization, &net, err);
 		if (r == 0)
 			r = gitnet_fetch(&net, repo, ref, err);
 		if (r == 0)
-			r = mark_complete(repo, ref->oid, err);
+			r = gitcache_set_complete(repo, ref->oid, err);
 	}
 	if (r < 0)
 		return r;
@@ -344,8 +285,6 @@ static int require(struct git_sources *g, const struct request *q, const char *u
 	git_oid_tostr(ref->commit, sizeof(ref->commit), git_object_id(commit));
 	return 0;
 }
-
-/* --- Checking out --- */
 
 /* One repository on the way into the layer: the one asked for, or a submodule of it. */
 struct level {
@@ -399,18 +338,14 @@ static int find_module(struct level *l, const char *path, char **ret_url, struct
 static int with_cache(struct level *l, const struct gitref *ref, const char *subdir,
 		      const char *dest, struct error **err)
 {
-	_cleanup_free_ char *name = cache_name(l->url);
 	_cleanup_(gitlib_repository_freep) git_repository *repo = NULL;
 	_cleanup_(lock_releasep) struct lock *lock = NULL;
 	struct gitref wanted = *ref;
-	int r = lock_name(l->sources->store, "git", name, LOCK_EXCLUSIVE, false,
-			  l->job ? job_cancel(l->job) : NULL, &lock, err);
+	int r = gitcache_open(l->sources->store, l->url, l->job ? job_cancel(l->job) : NULL, &lock,
+			      &repo, err);
 
 	if (r == 0)
-		r = open_cache(l->sources, name, &repo, err);
-	if (r == 0)
 		r = require(l->sources, l->request, l->url, repo, &wanted, l->job, err);
-	/* Objects only ever come, so that reading needs no lock. */
 	lock_release(TAKE_PTR(lock));
 	if (r < 0)
 		return r;
@@ -514,13 +449,19 @@ static int make_layer(struct git_sources *g, const struct request *q, const stru
 	_cleanup_(gittree_release) struct gittree tree = {.writer = NULL};
 	struct level top = {
 		.sources = g, .request = q, .job = job, .tree = &tree, .url = q->remote};
-	int r = layer_writer_open(g->store, &w, err);
+	_cleanup_(lock_releasep) struct lock *use = NULL;
+	int r = gitcache_use(g->store, job ? job_cancel(job) : NULL, &use, err);
 
+	if (r == 0)
+		r = layer_writer_open(g->store, &w, err);
 	if (r < 0)
 		return r;
 	tree_init(&tree, g, q, w, job);
 	r = with_cache(&top, ref, q->subdir, "", err);
 	gitmodules_release(&top.modules);
+	lock_release(TAKE_PTR(use));
+	/* Tidying up must not fail a build. */
+	(void)gitcache_prune(g->store, time(NULL) - GITCACHE_AGE_MAX_S, false, NULL, NULL);
 	if (r == 0)
 		warn_pointers(job, &tree);
 	return r < 0 ? r : layer_writer_commit(w, ret_layer, err);

@@ -136,4 +136,7 @@ done
 kill -INT $build
 wait $build
 test $? = 130; ok "Ctrl-C ends a fetch" $?
+test -n "$(ls "$KILN_ROOT/git")"; ok "what was fetched is kept" $?
+check "prune" kiln prune --force
+test -z "$(ls "$KILN_ROOT/git")"; ok "removes it" $?
 finish
