@@ -14,8 +14,8 @@
 #include "store/trace.h"
 
 /* record.data: a version, for every output how many of the record's layers are its and how many of
- * those the step added, and for every input which layers it was (docs/formats-store.md, "Cache
- * record"). */
+ * those the step added, and for every input which layers it was (docs/formats.md, "Cache
+ * record data"). */
 enum { DATA_VERSION = 2, HEADER_SIZE = 8, OUTPUT_SIZE = 8, INPUT_SIZE = 8 };
 #define NS_PER_SECOND 1000000000
 #define OWN_ALL UINT32_MAX /* of an output that is not on top of an input */
