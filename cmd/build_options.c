@@ -114,6 +114,8 @@ static int parse_values(struct build_options *o, struct error **err)
 	if (r == 0)
 		r = build_values_ssh(o, err);
 	if (r == 0)
+		r = build_limits_parse(&o->limit_texts, &o->limits, err);
+	if (r == 0)
 		r = build_values_ulimits(o, err);
 	if (r == 0)
 		r = build_values_secrets(o, err);
@@ -190,6 +192,15 @@ int build_options_parse(struct build_options *o, const struct command *self, int
 		{"tag", 't', OPT_LIST, &o->tags, "NAME[:TAG]", "Name the image"},
 		{"target", 0, OPT_STRING, &o->target, "STAGE", "Build this stage"},
 		{"ulimit", 0, OPT_LIST, &o->ulimit_texts, "NAME=SOFT[:HARD]", "Limit of RUN steps"},
+		{"resource", 0, OPT_CSV, &o->limit_texts.resources, "KEY=VALUE,...",
+		 "Limit RUN steps: memory, cpu-shares, cpu-quota, pids..."},
+		{"memory", 'm', OPT_STRING, &o->limit_texts.memory, "SIZE", NULL},
+		{"memory-swap", 0, OPT_STRING, &o->limit_texts.memory_swap, "SIZE", NULL},
+		{"cpu-shares", 'c', OPT_STRING, &o->limit_texts.cpu_shares, "N", NULL},
+		{"cpu-period", 0, OPT_STRING, &o->limit_texts.cpu_period, "N", NULL},
+		{"cpu-quota", 0, OPT_STRING, &o->limit_texts.cpu_quota, "N", NULL},
+		{"cpuset-cpus", 0, OPT_STRING, &o->limit_texts.cpuset_cpus, "LIST", NULL},
+		{"cpuset-mems", 0, OPT_STRING, &o->limit_texts.cpuset_mems, "LIST", NULL},
 		{"builder", 0, OPT_IGNORED, NULL, "NAME", NULL},
 		{"compress", 0, OPT_IGNORED_BOOL, NULL, NULL, NULL},
 		{"debug", 'D', OPT_IGNORED_BOOL, NULL, NULL, NULL},
@@ -226,23 +237,15 @@ int build_options_parse(struct build_options *o, const struct command *self, int
 void build_options_release(struct build_options *o)
 {
 	struct strv *const lists[] = {
-		&o->tags,
-		&o->build_args,
-		&o->labels,
-		&o->platforms,
-		&o->outputs,
-		&o->annotations,
-		&o->build_contexts,
-		&o->secret_texts,
-		&o->ssh_texts,
-		&o->add_hosts,
-		&o->ulimit_texts,
-		&o->allow,
-		&o->no_cache_filter,
-		&o->no_cache_steps,
-		&o->cache_ttls,
-		&o->cache_from,
-		&o->cache_to,
+		&o->tags,	    &o->build_args,
+		&o->labels,	    &o->platforms,
+		&o->outputs,	    &o->annotations,
+		&o->build_contexts, &o->secret_texts,
+		&o->ssh_texts,	    &o->limit_texts.resources,
+		&o->add_hosts,	    &o->ulimit_texts,
+		&o->allow,	    &o->no_cache_filter,
+		&o->no_cache_steps, &o->cache_ttls,
+		&o->cache_from,	    &o->cache_to,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)

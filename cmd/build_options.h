@@ -3,6 +3,7 @@
 #define KILN_CMD_BUILD_OPTIONS_H
 
 #include "base/vec.h"
+#include "cmd/build_limits.h"
 #include "cmd/display.h"
 #include "cmd/opt.h"
 #include "engine/export.h"
@@ -41,6 +42,8 @@ struct build_options {
 	VEC(struct op_pair) hosts;	    /* sorted by name; owned */
 	VEC(struct op_ulimit) ulimits;	    /* names are owned */
 	VEC(struct build_ssh) ssh;
+	struct build_limits limit_texts;
+	struct cgroup_limits limits;
 	VEC(struct build_secret) secrets;
 	VEC(struct export_options) exports; /* at least one */
 };

@@ -248,6 +248,8 @@ static int open_engine(struct build *b, struct error **err)
 	int r = engine_open(b->store, b->cancel, &b->engine, err);
 
 	if (r == 0)
+		b->engine->session.limits = o->limits;
+	if (r == 0)
 		r = add_agents(b, err);
 	if (r < 0)
 		return r;

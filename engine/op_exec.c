@@ -43,9 +43,6 @@ static int check_op(const struct exec_options *o, const struct op_exec *op, stru
 				op->devices[i].name);
 		return error_hint(err, -ERR_DENIED, "steps get no devices of this machine");
 	}
-	if (op->cgroup_parent && op->cgroup_parent[0])
-		return error_new(err, ERR_UNSUPPORTED, 0, "the cgroup parent '%s'",
-				 op->cgroup_parent);
 	return 0;
 }
 
@@ -151,6 +148,22 @@ static int process_failed(const struct op_exec *op, int status, struct error **e
 	return -ERR_PROCESS;
 }
 
+/* A group for the step if it has limits. */
+static int make_group(const struct exec_options *o, const struct op_exec *op,
+		      struct sandbox_plan *p, struct cgroup **ret, struct error **err)
+{
+	static const struct cgroup_limits none;
+	const struct cgroup_limits *limits = o->session ? &o->session->limits : &none;
+	int r;
+
+	if (!cgroup_limits_set(limits) && !(op->cgroup_parent && op->cgroup_parent[0]))
+		return 0;
+	r = cgroup_make(limits, op->cgroup_parent, ret, err);
+	for (size_t i = 0; r == 0 && i < cgroup_files(*ret)->n; i++)
+		strv_push(&p->joins, cgroup_files(*ret)->v[i]);
+	return r;
+}
+
 /* Runs the process of the plan; everything but the layer is gone when it returns. */
 static int run(const struct exec_options *o, const struct op_exec *op, struct result *const *inputs,
 	       size_t n_inputs, struct job *job, struct sandbox_plan *p, size_t *ret_hollow,
@@ -158,6 +171,7 @@ static int run(const struct exec_options *o, const struct op_exec *op, struct re
 {
 	struct step_mounts mounts = STEP_MOUNTS_INIT;
 	struct exec_network network = {0};
+	struct cgroup *group = NULL;
 	struct log_limit log;
 	int status = 0, r = join_network(o, op, job, p, &network, err);
 
@@ -165,10 +179,13 @@ static int run(const struct exec_options *o, const struct op_exec *op, struct re
 	if (r == 0)
 		r = step_mounts_add(o, op, inputs, n_inputs, job, p, &mounts, ret_hollow, err);
 	if (r == 0)
+		r = make_group(o, op, p, &group, err);
+	if (r == 0)
 		r = sandbox_run(p, log_some, &log, job ? job_cancel(job) : NULL, &status, err);
 	if (r == 0 && status != 0)
 		log_limit_flush(&log);
 	log_limit_release(&log);
+	cgroup_remove(group);
 	exec_network_leave(o->env, &network);
 	step_mounts_release(&mounts);
 	return r == 0 && status != 0 ? process_failed(op, status, err) : r;

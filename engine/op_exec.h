@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/strv.h"
 #include "base/vec.h"
+#include "engine/cgroup.h"
 #include "engine/result.h"
 #include "engine/sandbox_plan.h"
 #include "solver/op.h"
@@ -38,6 +39,7 @@ struct exec_session {
 	VEC(struct exec_secret) secrets;
 	VEC(struct exec_ssh) ssh;
 	bool allow_host_network, allow_insecure; /* --allow */
+	struct cgroup_limits limits;		 /* --resource; its texts are borrowed */
 };
 void exec_session_release(struct exec_session *s);
 /* Copies; NULL for what is not set. */

@@ -36,6 +36,7 @@ void sandbox_plan_release(struct sandbox_plan *p)
 	strv_release(&p->masked);
 	strv_release(&p->readonly);
 	strv_release(&p->dirs);
+	strv_release(&p->joins);
 	strv_release(&p->args);
 	strv_release(&p->env);
 	vec_release(&p->groups);
@@ -208,6 +209,7 @@ int sandbox_plan_encode(const struct sandbox_plan *p, struct buf *ret, struct er
 	put_texts(ret, WIRE_MASKED, &p->masked);
 	put_texts(ret, WIRE_READONLY, &p->readonly);
 	put_texts(ret, WIRE_DIR, &p->dirs);
+	put_texts(ret, WIRE_JOIN, &p->joins);
 	put_texts(ret, WIRE_ARG, &p->args);
 	put_texts(ret, WIRE_ENV, &p->env);
 	put_text(ret, WIRE_CWD, p->cwd);
@@ -281,6 +283,7 @@ void sandbox_plan_print(const struct sandbox_plan *p, struct buf *b)
 	print_texts("masked", &p->masked, b);
 	print_texts("readonly", &p->readonly, b);
 	print_texts("dir", &p->dirs, b);
+	print_texts("join", &p->joins, b);
 	print_texts("arg", &p->args, b);
 	print_texts("env", &p->env, b);
 	buf_addf(b, "cwd %s\nhostname %s\nuser %u:%u umask %03o caps %" PRIx64 "\n",

@@ -39,7 +39,8 @@ struct sandbox_plan {
 	char *upper, *scratch;		  /* directories on one file system; scratch starts empty */
 	VEC(struct sandbox_mount) mounts; /* in the order in which they are mounted */
 	struct strv masked, readonly;
-	struct strv dirs; /* made, for root, where they are missing */
+	struct strv joins; /* cgroup.procs of groups that the process enters */
+	struct strv dirs;  /* made, for root, where they are missing */
 	struct strv args, env;
 	char *cwd, *hostname;
 	uint32_t uid, gid, umask;

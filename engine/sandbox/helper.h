@@ -39,6 +39,8 @@ struct plan {
 	size_t n_mounts;
 	const char **masked, **readonly;
 	size_t n_masked, n_readonly;
+	const char **joins; /* cgroup.procs of groups to enter */
+	size_t n_joins;
 	const char **dirs; /* to make where they are missing */
 	size_t n_dirs;
 	char **args, **env; /* NULL-terminated */

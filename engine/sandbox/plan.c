@@ -64,6 +64,7 @@ static void plan_allocate(struct plan *p, size_t n)
 	p->mounts = alloc((n + 1) * sizeof(*p->mounts));
 	p->masked = alloc((n + 1) * sizeof(*p->masked));
 	p->readonly = alloc((n + 1) * sizeof(*p->readonly));
+	p->joins = alloc((n + 1) * sizeof(*p->joins));
 	p->dirs = alloc((n + 1) * sizeof(*p->dirs));
 	p->args = alloc((n + 1) * sizeof(*p->args));
 	p->env = alloc((n + 1) * sizeof(*p->env));
@@ -151,6 +152,9 @@ static void read_record(const struct wire_record *r, struct plan *p, size_t n)
 		break;
 	case WIRE_READONLY:
 		p->readonly[p->n_readonly++] = text(r);
+		break;
+	case WIRE_JOIN:
+		p->joins[p->n_joins++] = text(r);
 		break;
 	case WIRE_DIR:
 		p->dirs[p->n_dirs++] = text(r);

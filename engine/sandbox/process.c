@@ -231,6 +231,20 @@ static void set_up(struct plan *p, int *ret_root)
 	*ret_root = root;
 }
 
+/* Before the cgroup namespace, so that the group is the root that the process sees. */
+static void join_groups(const struct plan *p)
+{
+	for (size_t i = 0; i < p->n_joins; i++) {
+		int fd = open(p->joins[i], O_WRONLY | O_CLOEXEC);
+
+		if (fd < 0 || write(fd, "0", 1) != 1)
+			fail(errno, "enter the control group '%s'", p->joins[i]);
+		(void)close(fd);
+	}
+	if (unshare(CLONE_NEWCGROUP) < 0)
+		fail(errno, "make a cgroup namespace");
+}
+
 int process_run(const struct plan *plan)
 {
 	struct plan p = *plan;
@@ -238,6 +252,7 @@ int process_run(const struct plan *plan)
 	int root, terminal = -1;
 
 	(void)umask(0);
+	join_groups(&p);
 	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
 		fail(errno, "read resource limits");
 	set_up(&p, &root);

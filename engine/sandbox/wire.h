@@ -48,6 +48,7 @@ enum wire_tag {
 	WIRE_CAPS,    /* uint64_t, bit per capability */
 	WIRE_SECCOMP, /* struct sock_filter[] */
 	WIRE_RLIMIT,  /* struct wire_rlimit */
+	WIRE_JOIN,    /* text: cgroup.procs of a group that the process enters */
 	WIRE_DIR,     /* text: a directory that is made where the root has none */
 };
 
