@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "base/times.h"
 #include "store/statindex.h"
 
 #define SECOND INT64_C(1000000000)
@@ -129,6 +130,45 @@ static void racy_files_are_left_out(void **state)
 	statindex_free(i);
 }
 
+/* A clock that was set back between a write and the scan leaves change times in the scan's future:
+ * such a file may change again without its times showing it, until the clock has caught up. */
+static void a_clock_that_was_set_back_makes_files_unknown_until_it_has_caught_up(void **state)
+{
+	struct fixture *f = *state;
+	const struct statindex_record r = record("a", SCANNED + 3600 * SECOND + 5);
+	struct statindex *i;
+
+	save(f, &r, 1);
+	i = statindex_open(f->store, "/ctx");
+	assert_int_equal(statindex_count(i), 0);
+	statindex_free(i);
+	assert_int_equal(statindex_save(f->store, "/ctx", &r, 1, SCANNED + 7200 * SECOND, NULL), 0);
+	i = statindex_open(f->store, "/ctx");
+	assert_int_equal(statindex_count(i), 1);
+	statindex_free(i);
+}
+
+static void indexes_not_used_for_long_are_removed(void **state)
+{
+	struct fixture *f = *state;
+	const struct statindex_record r = record("a", 7);
+	struct statindex *i;
+	int64_t before;
+
+	assert_int_equal(statindex_save(f->store, "/old", &r, 1, SCANNED, NULL), 0);
+	assert_int_equal(statindex_save(f->store, "/used", &r, 1, SCANNED, NULL), 0);
+	(void)usleep(60 * 1000);
+	before = times_now_ns() - SECOND / 25;
+	statindex_free(statindex_open(f->store, "/used")); /* a build that changes nothing */
+	statindex_prune(f->store, before);
+	i = statindex_open(f->store, "/old");
+	assert_int_equal(statindex_count(i), 0);
+	statindex_free(i);
+	i = statindex_open(f->store, "/used");
+	assert_int_equal(statindex_count(i), 1);
+	statindex_free(i);
+}
+
 static void directories_do_not_share_an_index(void **state)
 {
 	struct fixture *f = *state;
@@ -214,6 +254,8 @@ int main(void)
 		T(what_was_saved_is_found_by_equal_stat_data_only),
 		T(asking_in_order_finds_the_same),
 		T(racy_files_are_left_out),
+		T(a_clock_that_was_set_back_makes_files_unknown_until_it_has_caught_up),
+		T(indexes_not_used_for_long_are_removed),
 		T(directories_do_not_share_an_index),
 		T(a_damaged_file_is_an_empty_index),
 		T(an_empty_list_replaces_what_was_there),
