@@ -10,7 +10,8 @@ BUILD_PACKAGES="gcc libc6-dev cmake ninja-build pkg-config libssl-dev libjansson
 RUN_PACKAGES="passt uidmap ca-certificates"
 DEMO_PACKAGES="mmdebstrap debian-archive-keyring curl"
 TEST_PACKAGES="libcmocka-dev clang clang-format libclang-rt-14-dev docker-registry busybox-static
-	skopeo umoci python3 zstd xz-utils bzip2 git openssl iproute2 procps util-linux libcap2-bin openssh-client"
+	skopeo umoci python3 zstd xz-utils bzip2 git openssl iproute2 procps util-linux libcap2-bin
+	openssh-client openssh-server"
 
 say() {
 	printf '==> %s\n' "$*"
