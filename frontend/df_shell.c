@@ -543,6 +543,11 @@ static int expand(const struct df_shell *s, struct arena *a, const char *word, s
 	r = expand_until(&x, STOP_NONE, out, w, err);
 	if (r >= 0 && w)
 		words_end(&x, w);
+	if (r >= 0 && s->budget && *s->budget < out->n)
+		r = error_new(err, ERR_INVALID, 0,
+			      "the values of all instructions are too large altogether");
+	else if (r >= 0 && s->budget)
+		*s->budget -= out->n;
 	if (r < 0) {
 		shown = x.n > SHOWN_MAX ? arena_printf(a, "%.*s...", SHOWN_MAX, word) : word;
 		return error_wrap(err, r, "failed to process %s", df_quote(a, shown));

@@ -35,6 +35,8 @@ struct df_shell {
 	/* The value of a variable, NULL if it is not set. NULL: nothing is set. */
 	const char *(*get)(void *data, const char *name);
 	void *data;
+	/* Bytes that results may still have altogether; NULL: no such limit. */
+	size_t *budget;
 };
 
 /* Variables met, each once, in order of first use. In the arena. */

@@ -74,7 +74,10 @@ static int configure_lint(struct compiler *c, struct error **err)
 static int add_global_args(struct compiler *c, struct scope *to, const struct strv *build_args,
 			   bool keep, struct error **err)
 {
-	struct df_shell shell = {.escape = c->file->escape, .get = scope_lookup, .data = to};
+	struct df_shell shell = {.escape = c->file->escape,
+				 .get = scope_lookup,
+				 .data = to,
+				 .budget = &c->values_left};
 
 	for (size_t i = 0; i < c->file->n_meta_args; i++) {
 		const struct df_instruction *in = c->file->meta_args[i];
@@ -408,7 +411,12 @@ int frontend_compile(const struct frontend_opts *opts, struct graph *g, struct f
 		     struct error **err)
 {
 	const char *name = opts->name ? opts->name : "Dockerfile";
-	struct compiler c = {.opts = opts, .result = ret, .arena = &g->arena};
+	struct compiler c = {.opts = opts,
+			     .result = ret,
+			     .arena = &g->arena,
+			     .values_left = LOWER_VALUES_MAX,
+			     .history_left = LOWER_HISTORY_MAX,
+			     .environment_left = LOWER_ENVIRONMENT_MAX};
 	int r, parsed;
 
 	memset(ret, 0, sizeof(*ret));

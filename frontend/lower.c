@@ -17,6 +17,8 @@ void lower_add_history(struct compiler *c, struct stage *s, bool empty_layer, co
 	va_start(ap, fmt);
 	text = xvasprintf(fmt, ap);
 	va_end(ap);
+	/* lower_command looks whether this was too much. */
+	c->history_left -= strlen(text) < c->history_left ? strlen(text) : c->history_left;
 	*row = (struct history_row){
 		.below = s->history,
 		.created_by = arena_strdup(c->arena, text),
@@ -25,9 +27,12 @@ void lower_add_history(struct compiler *c, struct stage *s, bool empty_layer, co
 	s->history = row;
 }
 
-struct df_shell lower_shell(const struct compiler *c, struct stage *s)
+struct df_shell lower_shell(struct compiler *c, struct stage *s)
 {
-	return (struct df_shell){.escape = c->file->escape, .get = scope_lookup, .data = &s->env};
+	return (struct df_shell){.escape = c->file->escape,
+				 .get = scope_lookup,
+				 .data = &s->env,
+				 .budget = &c->values_left};
 }
 
 void lower_report_undefined(struct compiler *c, struct stage *s, const struct df_instruction *at,
@@ -102,10 +107,26 @@ void lower_set_dir(struct compiler *c, struct stage *s, const char *dir)
 	s->config.working_dir = xstrdup(path_is_absolute(dir) ? dir : full);
 }
 
-/* A stage starts as its base ends; the last stage that needs the base's state takes it. */
-static void inherit(struct stage *s)
+int lower_count_environment(struct compiler *c, const struct stage *s, unsigned times,
+			    struct error **err)
 {
+	enum { VARIABLE_COST = 64 };
+	size_t bytes = (s->env.bytes + s->env.index.n * VARIABLE_COST) * times;
+
+	if (bytes > c->environment_left)
+		return error_new(err, ERR_INVALID, 0,
+				 "the environments of all steps are larger than %d bytes",
+				 LOWER_ENVIRONMENT_MAX);
+	c->environment_left -= bytes;
+	return 0;
+}
+
+/* A stage starts as its base ends; the last stage that needs the base's state takes it. */
+static int inherit(struct compiler *c, struct stage *s, struct error **err)
+{
+	enum { COPY_COST = 8 };
 	struct stage *b = s->base;
+	bool last;
 
 	s->state = b->state;
 	s->platform = b->platform;
@@ -115,7 +136,8 @@ static void inherit(struct stage *s)
 	s->use = b->use;
 	s->env_in_order = b->env_in_order;
 	image_config_release(&s->config);
-	if (--b->children == 0) {
+	last = --b->children == 0;
+	if (last) {
 		s->config = b->config;
 		s->env = b->env;
 		memcpy(&s->args, &b->args, sizeof(s->args));
@@ -130,6 +152,7 @@ static void inherit(struct stage *s)
 	}
 	strv_release(&s->config.on_build);
 	s->config_loaded = true;
+	return last ? 0 : lower_count_environment(c, s, COPY_COST, err);
 }
 
 /* The base image's config as the stage's starting point. */
@@ -198,8 +221,12 @@ static int lower_command(struct compiler *c, struct stage *s, const struct comma
 
 static int lower_stage(struct compiler *c, struct stage *s, struct error **err)
 {
-	if (s->base)
-		inherit(s);
+	if (s->base) {
+		int r = inherit(c, s, err);
+
+		if (r < 0)
+			return error_at(err, r, c->file->name, s->span);
+	}
 	s->dispatched = true;
 	start_from_config(c, s);
 	for (size_t i = 0; i < s->commands.n; i++) {
@@ -208,6 +235,10 @@ static int lower_stage(struct compiler *c, struct stage *s, struct error **err)
 
 		df_lint_command(c->lint, &s->lint, cmd->instruction);
 		r = lower_command(c, s, cmd, err);
+		if (r == 0 && c->history_left == 0)
+			r = error_new(err, ERR_INVALID, 0,
+				      "the history of the image is larger than %d bytes",
+				      LOWER_HISTORY_MAX);
 		if (r < 0)
 			return error_at(err, r, c->file->name, cmd->instruction->span);
 	}

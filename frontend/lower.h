@@ -28,6 +28,19 @@ struct stage_dep {
 	struct source_span span;
 };
 
+/* Where in a list a name is, plus 1. Made anew when the list has another length than it. */
+struct name_index {
+	struct map at;
+	size_t n;
+};
+
+/* What one compilation may make out of a small file. */
+enum {
+	LOWER_VALUES_MAX = 64 * 1024 * 1024,	   /* bytes of expanded words */
+	LOWER_HISTORY_MAX = 64 * 1024 * 1024,	   /* bytes of history rows */
+	LOWER_ENVIRONMENT_MAX = 1024 * 1024 * 1024 /* bytes that all RUN steps see */
+};
+
 /* A history row of this build, newest first, so that stages share what they have in common. */
 struct history_row {
 	const struct history_row *below;
@@ -72,7 +85,8 @@ struct stage {
 	struct scope env;
 	/* The variables of config.env are the last ones of `env`, in the same order. */
 	bool env_in_order;
-	VEC(struct stage_arg) args;
+	VEC(struct stage_arg) args; /* each name once, in order of its first declaration */
+	struct name_index env_index, label_index, volume_index, arg_index;
 	const char *dir, *user;
 	bool workdir_set, cmd_set;
 	struct df_lint_stage lint;
@@ -117,6 +131,7 @@ struct compiler {
 	struct op_pairs extra_hosts;
 	const struct op_ulimit *ulimits;
 	struct pattern_list *ignore; /* NULL without patterns */
+	size_t values_left, history_left, environment_left;
 
 	VEC(struct stage *) stages; /* of the file first, then the images copied from */
 	size_t n_file_stages;
@@ -162,7 +177,10 @@ int lower_expand(struct compiler *c, struct stage *s, const struct df_instructio
 		 const char *word, const char **ret, struct error **err);
 void lower_report_undefined(struct compiler *c, struct stage *s, const struct df_instruction *at,
 			    const struct df_vars *vars);
-struct df_shell lower_shell(const struct compiler *c, struct stage *s);
+struct df_shell lower_shell(struct compiler *c, struct stage *s);
+/* Counts the stage's environment, `times` times, towards what one compilation may use. */
+int lower_count_environment(struct compiler *c, const struct stage *s, unsigned times,
+			    struct error **err);
 struct op_platform lower_platform(struct compiler *c, const struct platform *p);
 struct vertex_meta lower_meta(struct compiler *c, struct stage *s, const char *name,
 			      struct source_span span);

@@ -49,6 +49,57 @@ struct df_strings lower_with_shell(struct compiler *c, const struct stage *s,
 	return all;
 }
 
+static void index_pairs(const struct strv *list, struct name_index *x)
+{
+	if (x->n == list->n)
+		return;
+	map_release(&x->at, NULL);
+	x->at = (struct map)MAP_INIT;
+	for (size_t i = 0; i < list->n; i++) {
+		void **slot = map_put(&x->at, list->v[i], strcspn(list->v[i], "="));
+
+		if (!*slot)
+			*slot = (void *)(uintptr_t)(i + 1);
+	}
+	x->n = list->n;
+}
+
+/* As env_set, for lists that hostile files make long. */
+static void set_pair(struct strv *list, struct name_index *x, const char *key, const char *value)
+{
+	char *pair = xasprintf("%s=%s", key, value);
+	void **slot;
+
+	index_pairs(list, x);
+	slot = map_puts(&x->at, key);
+	if (*slot) {
+		free(list->v[(uintptr_t)*slot - 1]);
+		list->v[(uintptr_t)*slot - 1] = pair;
+		return;
+	}
+	strv_push_take(list, pair);
+	x->n = list->n;
+	*slot = (void *)(uintptr_t)list->n;
+}
+
+/* Declares an ARG, or gives one that is declared another value. */
+static void set_arg(struct stage *s, const char *key, const char *value)
+{
+	struct name_index *x = &s->arg_index;
+	void **slot;
+
+	for (; x->n < s->args.n; x->n++)
+		*map_puts(&x->at, s->args.v[x->n].key) = (void *)(uintptr_t)(x->n + 1);
+	slot = map_puts(&x->at, key);
+	if (*slot) {
+		s->args.v[(uintptr_t)*slot - 1].value = value;
+		return;
+	}
+	vec_push(&s->args, (struct stage_arg){key, value});
+	x->n = s->args.n;
+	*slot = (void *)(uintptr_t)s->args.n;
+}
+
 static int lower_env(struct compiler *c, struct stage *s, const struct df_instruction *in,
 		     struct error **err)
 {
@@ -69,7 +120,7 @@ static int lower_env(struct compiler *c, struct stage *s, const struct df_instru
 		if (scope_get(&s->env, pairs[i].key))
 			s->env_in_order = false;
 		scope_set(&s->env, pairs[i].key, pairs[i].value);
-		env_set(&s->config.env, pairs[i].key, pairs[i].value);
+		set_pair(&s->config.env, &s->env_index, pairs[i].key, pairs[i].value);
 	}
 	lower_add_history(c, s, true, "ENV%s", text.p);
 	return 0;
@@ -89,7 +140,7 @@ static int lower_label(struct compiler *c, struct stage *s, const struct df_inst
 		if (r < 0)
 			return r;
 		buf_addf(&text, " %s=%s", key, value);
-		env_set(&s->config.labels, key, value);
+		set_pair(&s->config.labels, &s->label_index, key, value);
 	}
 	lower_add_history(c, s, true, "LABEL%s", text.p);
 	return 0;
@@ -190,6 +241,21 @@ static int lower_user(struct compiler *c, struct stage *s, const struct df_instr
 	return 0;
 }
 
+static void add_volume(struct stage *s, const char *name)
+{
+	struct name_index *x = &s->volume_index;
+	void **slot;
+
+	for (; x->n < s->config.volumes.n; x->n++)
+		*map_puts(&x->at, s->config.volumes.v[x->n]) = x;
+	slot = map_puts(&x->at, name);
+	if (*slot)
+		return;
+	*slot = x;
+	strv_push(&s->config.volumes, name);
+	x->n = s->config.volumes.n;
+}
+
 static int lower_volume(struct compiler *c, struct stage *s, const struct df_instruction *in,
 			struct error **err)
 {
@@ -206,8 +272,7 @@ static int lower_volume(struct compiler *c, struct stage *s, const struct df_ins
 			return error_new(err, ERR_INVALID, 0,
 					 "VOLUME specified can not be an empty string");
 		df_strings_push(c->arena, &names, name);
-		if (!strv_contains(&s->config.volumes, name))
-			strv_push(&s->config.volumes, name);
+		add_volume(s, name);
 	}
 	add_list(&text, names.v, names.n);
 	lower_add_history(c, s, true, "VOLUME %s", text.p);
@@ -336,7 +401,7 @@ int lower_arg(struct compiler *c, struct stage *s, const struct df_instruction *
 			scope_set(&s->env, arg->key, value);
 			s->env_in_order = false;
 		}
-		vec_push(&s->args, (struct stage_arg){arg->key, value});
+		set_arg(s, arg->key, value);
 		vec_push(&s->outline_args,
 			 (struct df_outline_arg){.name = arg->key,
 						 .value = inherited ? NULL : value,

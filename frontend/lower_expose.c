@@ -1,4 +1,5 @@
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +16,9 @@ static bool parse_number(const char *s, unsigned *ret)
 {
 	unsigned long n = 0;
 
+	/* Go's numbers may have a sign. */
+	if (*s == '+')
+		s++;
 	if (!*s)
 		return false;
 	for (; *s; s++) {
@@ -92,8 +96,20 @@ static int check_host(struct arena *a, const struct port_spec *p, unsigned span,
 	return 0;
 }
 
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(a, *(const char *const *)b);
+}
+
+/* Is `name` among the first n elements, which are sorted? */
+static bool is_listed(const struct strv *list, size_t n, const char *name)
+{
+	return n > 0 && bsearch(name, list->v, n, sizeof(*list->v), compare_names);
+}
+
+/* The first n_sorted ports of the stage are sorted. */
 static int add_port(struct compiler *c, struct stage *s, const struct df_instruction *in,
-		    const char *text, struct buf *listed, struct error **err)
+		    const char *text, size_t n_sorted, struct buf *listed, struct error **err)
 {
 	struct port_spec p = split(c->arena, text);
 	const char *proto = *p.proto ? df_lower(c->arena, p.proto) : "tcp";
@@ -113,16 +129,32 @@ static int add_port(struct compiler *c, struct stage *s, const struct df_instruc
 	if (r < 0)
 		return r;
 	for (unsigned port = first; port <= last; port++) {
-		buf_addf(listed, "%s%u/%s", listed->n > 0 ? " " : "", port, proto);
-		strv_pushf(&s->config.exposed_ports, "%u/%s", port, proto);
+		char name[32];
+		int n = snprintf(name, sizeof(name), "%u/%s", port, proto);
+
+		if (listed->n > 0)
+			buf_addc(listed, ' ');
+		buf_add(listed, name, (size_t)n);
+		if (!is_listed(&s->config.exposed_ports, n_sorted, name))
+			strv_push(&s->config.exposed_ports, name);
 	}
 	return 0;
+}
+
+static bool is_sorted(const struct strv *list)
+{
+	for (size_t i = 1; i < list->n; i++)
+		if (strcmp(list->v[i - 1], list->v[i]) >= 0)
+			return false;
+	return true;
 }
 
 static void sort_unique(struct strv *list)
 {
 	size_t n = 0;
 
+	if (is_sorted(list))
+		return;
 	strv_sort(list);
 	for (size_t i = 0; i < list->n; i++) {
 		if (n > 0 && strcmp(list->v[n - 1], list->v[i]) == 0)
@@ -140,13 +172,16 @@ int lower_expose(struct compiler *c, struct stage *s, const struct df_instructio
 {
 	struct df_shell shell = lower_shell(c, s);
 	_cleanup_buf_ struct buf listed = BUF_INIT;
+	size_t n_sorted;
 
+	sort_unique(&s->config.exposed_ports);
+	n_sorted = s->config.exposed_ports.n;
 	for (size_t i = 0; i < in->words.n; i++) {
 		struct df_strings ports = {0};
 		int r = df_expand_words(&shell, c->arena, in->words.v[i], NULL, &ports, err);
 
 		for (size_t j = 0; j < ports.n && r == 0; j++)
-			r = add_port(c, s, in, ports.v[j], &listed, err);
+			r = add_port(c, s, in, ports.v[j], n_sorted, &listed, err);
 		if (r < 0)
 			return r;
 	}

@@ -97,33 +97,21 @@ static void set_arguments(struct running *run)
 static void add_run_history(struct running *run)
 {
 	struct stage *s = run->s;
-	_cleanup_buf_ struct buf args = BUF_INIT, b = BUF_INIT;
-	struct map seen = MAP_INIT;
-	size_t n = 0;
+	_cleanup_buf_ struct buf b = BUF_INIT;
 
-	for (size_t i = 0; i < s->args.n; i++) {
-		void **slot = map_puts(&seen, s->args.v[i].key);
-
-		if (!*slot)
-			n++;
-		*slot = &s->args.v[i]; /* the latest value counts */
-	}
+	buf_adds(&b, "RUN ");
+	if (s->args.n > 0)
+		buf_addf(&b, "|%zu ", s->args.n);
 	for (size_t i = 0; i < s->args.n; i++) {
 		const char *key = s->args.v[i].key, *value = scope_get(&s->env, key);
-		const struct stage_arg *last = map_gets(&seen, key);
-		void **slot = map_puts(&seen, key);
 
-		if (!last)
-			continue;
 		if (!value)
-			value = last->value;
-		buf_addf(&args, "%s=%s ", key, value ? value : "");
-		*slot = NULL;
+			value = s->args.v[i].value;
+		buf_adds(&b, key);
+		buf_addc(&b, '=');
+		buf_adds(&b, value ? value : "");
+		buf_addc(&b, ' ');
 	}
-	map_release(&seen, NULL);
-	buf_adds(&b, "RUN ");
-	if (n > 0)
-		buf_addf(&b, "|%zu %s", n, args.p);
 	for (size_t i = 0; i < run->args.n; i++)
 		buf_addf(&b, "%s%s", i > 0 ? " " : "", run->args.v[i]);
 	lower_add_history(run->c, s, false, "%s # buildkit", b.p);
@@ -233,7 +221,11 @@ static int lower_running(struct running *run, struct error **err)
 	(void)draft_input(&run->mounts.inputs, run->s->state);
 	set_arguments(run);
 	if (run->args.n == 0)
-		return error_new(err, ERR_INVALID, 0, "RUN has no command to run");
+		return error_new(err, ERR_INVALID, 0,
+				 "arguments are required: RUN has no command to run");
+	r = lower_count_environment(run->c, run->s, 1, err);
+	if (r < 0)
+		return r;
 	r = lower_mounts(run->c, run->s, run->cmd, &run->mounts, err);
 	if (r < 0)
 		return r;

@@ -15,6 +15,8 @@ static size_t position(const struct scope *s, const char *key)
 
 static void supersede(struct scope *s, size_t at)
 {
+	if (s->vars.v[at].key)
+		s->bytes -= strlen(s->vars.v[at].key) + strlen(s->vars.v[at].value);
 	free(s->vars.v[at].key);
 	free(s->vars.v[at].value);
 	s->vars.v[at] = (struct scope_var){0};
@@ -44,6 +46,7 @@ void scope_set(struct scope *s, const char *key, const char *value)
 		supersede(s, at - 1);
 	if (s->vars.n > 2 * s->index.n + 16)
 		compact(s);
+	s->bytes += strlen(key) + strlen(copy);
 	vec_push(&s->vars, (struct scope_var){.key = xstrdup(key), .value = copy});
 	*map_puts(&s->index, key) = (void *)(uintptr_t)s->vars.n;
 }

@@ -18,6 +18,7 @@ struct scope_var {
 struct scope {
 	VEC(struct scope_var) vars; /* in order; key NULL: superseded */
 	struct map index;	    /* key -> position + 1 */
+	size_t bytes;		    /* of all keys and values */
 };
 
 void scope_set(struct scope *s, const char *key, const char *value);

@@ -45,12 +45,13 @@ static int hint_variable(struct compiler *c, const struct df_vars *vars, int r, 
 	return r;
 }
 
-static struct df_shell global_shell(const struct compiler *c)
+static struct df_shell global_shell(struct compiler *c)
 {
 	return (struct df_shell){
 		.escape = c->file->escape,
 		.get = scope_lookup,
-		.data = (void *)(uintptr_t)&c->globals,
+		.data = &c->globals,
+		.budget = &c->values_left,
 	};
 }
 
@@ -444,6 +445,10 @@ void stages_release(struct compiler *c)
 		vec_release(&s->secrets);
 		vec_release(&s->ssh);
 		vec_release(&s->caches);
+		map_release(&s->env_index.at, NULL);
+		map_release(&s->label_index.at, NULL);
+		map_release(&s->volume_index.at, NULL);
+		map_release(&s->arg_index.at, NULL);
 		scope_release(&s->env);
 		image_config_release(&s->config);
 	}
