@@ -125,7 +125,10 @@ static int check_out(struct build_input *in, const struct build_options *o, stru
 		return r;
 	in->context_layer = result->layers[0];
 	in->context_is_git = true;
-	return 1;
+	in->has_epoch = strv_contains(&o->build_args, "SOURCE_DATE_EPOCH=context");
+	if (in->has_epoch)
+		r = git_sources_time(e->git, &source.vertex->op.source, NULL, &in->epoch, err);
+	return r < 0 ? r : 1;
 }
 
 static int load_context(struct build_input *in, const struct build_options *o, struct engine *e,

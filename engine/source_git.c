@@ -392,12 +392,12 @@ static int on_submodule(void *data, const char *path, const char *oid, const cha
 	return r < 0 ? error_wrap(err, r, "submodule %s (%s)", path, shown) : 0;
 }
 
-static int64_t commit_time(const struct level *l)
+static int64_t commit_time(git_repository *repo, const char *oid)
 {
 	_cleanup_(gitlib_commit_freep) git_commit *commit = NULL;
 	git_oid id;
 
-	if (git_oid_fromstr(&id, l->commit) < 0 || git_commit_lookup(&commit, l->repo, &id) < 0)
+	if (git_oid_fromstr(&id, oid) < 0 || git_commit_lookup(&commit, repo, &id) < 0)
 		return 0;
 	return git_commit_time(commit);
 }
@@ -405,7 +405,7 @@ static int64_t commit_time(const struct level *l)
 static int checkout(struct level *l, const char *subdir, const char *dest, struct error **err)
 {
 	if (l->depth == 0 && l->request->mtime_commit)
-		l->tree->mtime = commit_time(l);
+		l->tree->mtime = commit_time(l->repo, l->commit);
 	l->tree->link_data = l;
 	return gittree_checkout(l->tree, l->repo, l->commit, subdir, dest, err);
 }
@@ -484,4 +484,27 @@ int git_sources_layer(struct git_sources *g, const struct op_source *op, struct 
 		job_log(job, 2, line, strlen(line));
 	}
 	return make_layer(g, &q, &ref, job, ret_layer, err);
+}
+
+int git_sources_time(struct git_sources *g, const struct op_source *op, struct job *job,
+		     int64_t *ret_time, struct error **err)
+{
+	_cleanup_(request_release) struct request q = {.remote = NULL};
+	_cleanup_(gitref_release) struct gitref ref = {.name = NULL};
+	_cleanup_(gitlib_repository_freep) git_repository *repo = NULL;
+	_cleanup_(lock_releasep) struct lock *use = NULL, *lock = NULL;
+	struct cancel *cancel = job ? job_cancel(job) : NULL;
+	int r = read_request(op, &q, err);
+
+	if (r == 0)
+		r = resolve(g, &q, job, &ref, err);
+	if (r == 0)
+		r = gitcache_use(g->store, cancel, &use, err);
+	if (r == 0)
+		r = gitcache_open(g->store, q.remote, cancel, &lock, &repo, err);
+	if (r == 0)
+		r = require(g, &q, q.remote, repo, &ref, job, err);
+	if (r == 0)
+		*ret_time = commit_time(repo, ref.commit);
+	return r;
 }

@@ -30,5 +30,8 @@ int git_sources_pin(struct git_sources *g, const struct op_source *op, struct jo
 		    struct digest *ret_key, struct error **err);
 int git_sources_layer(struct git_sources *g, const struct op_source *op, struct job *job,
 		      int64_t *ret_layer, struct error **err);
+/* The time of the commit, in seconds. */
+int git_sources_time(struct git_sources *g, const struct op_source *op, struct job *job,
+		     int64_t *ret_time, struct error **err);
 
 #endif
