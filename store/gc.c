@@ -149,7 +149,7 @@ static int sweep_orphan_blobs(struct store *s, struct db_tx *tx, struct strv *tr
 /* A context that was not built for this long has its files hashed again. */
 #define STATINDEX_AGE INT64_C(5184000000000000) /* 60 days */
 
-static int note_collection(struct db_tx *tx, struct error **err)
+int gc_note_collection(struct db_tx *tx, struct error **err)
 {
 	_cleanup_free_ char *now = times_rfc3339(times_now_ns());
 
@@ -182,7 +182,7 @@ static int collect(struct store *s, bool full, struct gc_result *result, struct 
 	if (r == 0 && full)
 		r = sweep_orphan_blobs(s, &tx, &trash, err);
 	if (r == 0 && full)
-		r = note_collection(&tx, err);
+		r = gc_note_collection(&tx, err);
 	if (r == 0)
 		r = db_commit(&tx, err);
 	/* After a failure the rows are back and their files are not: those are misses from now on,

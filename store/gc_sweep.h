@@ -14,6 +14,8 @@ int gc_sweep(struct store *s, struct db_tx *tx, struct gc_result *result, struct
 /* The quick half of store_gc: dead leases, what nothing names, and the trash; no search for
  * orphans. */
 int gc_collect(struct store *s, struct gc_result *result, struct error **err);
+/* Notes that a full collection was done now. */
+int gc_note_collection(struct db_tx *tx, struct error **err);
 /* Makes everything committed so far durable. */
 int gc_barrier(struct store *s, struct error **err);
 /* Removes the files; returns the bytes of it. */

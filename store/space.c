@@ -240,6 +240,17 @@ static int last_collection(struct store *s, int64_t *ret, struct error **err)
 	return r < 0 ? r : 0;
 }
 
+/* In a new store there is nothing to collect: the first build need not wait for the disk. */
+static int put_off_collection(struct store *s, struct error **err)
+{
+	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
+	int r = db_begin(s->db, DB_WRITE, &tx, err);
+
+	if (r == 0)
+		r = gc_note_collection(&tx, err);
+	return r < 0 ? r : db_commit(&tx, err);
+}
+
 int space_maintain(struct store *s, struct error **err)
 {
 	uint64_t size, free, total;
@@ -266,7 +277,9 @@ int space_maintain(struct store *s, struct error **err)
 	if (r == 0)
 		r = last_collection(s, &last, err);
 	/* A clock that was set back must not put it off for ever. */
-	if (r == 0 && (now - last > 24 * HOUR || last > now))
+	if (r == 0 && last == 0)
+		r = put_off_collection(s, err);
+	else if (r == 0 && (now - last > 24 * HOUR || last > now))
 		r = store_gc(s, NULL, err);
 	return r;
 }
