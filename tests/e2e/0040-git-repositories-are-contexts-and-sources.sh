@@ -71,6 +71,11 @@ gives "submodules come along" 123 --target withsub $url/git/repo.git
 gives ".git stays on request" "$latest" --target withgit "$url/git/repo.git?keep-git-dir"
 gives "and by build argument" "$latest" --target withgit \
 	--build-arg BUILDKIT_CONTEXT_KEEP_GIT_DIR=1 $url/git/repo.git
+check "the epoch is the commit's" kiln build --build-arg SOURCE_DATE_EPOCH=context \
+	-o type=oci,dest=epoch.tar "$url/git/repo.git#$v2"
+tar -xOf epoch.tar --wildcards 'blobs/sha256/*' |
+	grep -aq "\"created\":\"$(TZ=UTC git -C srv/repo.git log -1 --date=format-local:%FT%TZ --format=%cd "$v2")\""
+ok "as the image tells" $?
 gives "a server that only serves files" latest $url/dumb/repo.git
 refused "without .git otherwise" '\.git/HEAD": not found' --target withgit $url/git/repo.git
 refused "without submodules if asked" 'submodule/file": not found' \
