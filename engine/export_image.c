@@ -2,8 +2,10 @@
 
 #include "base/times.h"
 #include "engine/export_make.h"
+#include "engine/push.h"
 #include "store/blob.h"
 #include "store/image.h"
+#include "store/record.h"
 
 /* An image in the local store is complete: every received layer is here as a blob or as a dir. */
 static int complete_layers(struct export_job *j, const struct export_image *in, struct error **err)
@@ -47,12 +49,12 @@ static int make(struct export_job *j, struct made_image *ret, struct error **err
 	return r;
 }
 
-static int put_documents(struct export_job *j, const struct made_image *m, struct error **err)
+static int put_documents(struct store *s, const struct made_image *m, struct error **err)
 {
 	struct digest digest;
-	int r = blob_put(j->s, m->config.p, m->config.n, &digest, err);
+	int r = blob_put(s, m->config.p, m->config.n, &digest, err);
 
-	return r < 0 ? r : blob_put(j->s, m->manifest.p, m->manifest.n, &digest, err);
+	return r < 0 ? r : blob_put(s, m->manifest.p, m->manifest.n, &digest, err);
 }
 
 static void fill_image(struct store *s, const struct made_image *m, struct image *ret)
@@ -85,7 +87,7 @@ static int put_image(struct export_job *j, const struct made_image *m, struct er
 	digest_format(&m->config_digest, text);
 	writing = xasprintf("writing image %s", text);
 	job_status(j->job, writing, 0, 0, false);
-	r = put_documents(j, m, err);
+	r = put_documents(j->s, m, err);
 	if (r < 0)
 		return r;
 	fill_image(j->s, m, &image);
@@ -108,18 +110,131 @@ static int put_image(struct export_job *j, const struct made_image *m, struct er
 	return r;
 }
 
+/* --- several platforms --------------------------------------------------------------------------
+ */
+
+struct several {
+	struct made_image *made;
+	size_t n;
+	struct buf index;
+};
+
+static void several_release(struct several *m)
+{
+	for (size_t i = 0; i < m->n; i++)
+		made_image_release(&m->made[i]);
+	free(m->made);
+	buf_release(&m->index);
+}
+
+/* All blobs as they would travel, since the store has no place for layers of images that do not run
+ * here. */
+static int make_several(struct export_job *j, struct several *m, struct error **err)
+{
+	struct layer_blob_options lo = export_layer_options(j->o);
+
+	if (lo.compression.type == COMPRESS_NONE) {
+		lo.compression.type = COMPRESS_GZIP;
+		lo.compression.level = COMPRESS_LEVEL_DEFAULT;
+	}
+	job_status(j->job, "exporting layers", 0, 0, false);
+	m->made = xcalloc(j->n, sizeof(*m->made));
+	for (; m->n < j->n; m->n++) {
+		int r = export_make(j->s, &j->images[m->n], j->o, &lo, j->cancel, &m->made[m->n],
+				    err);
+
+		if (r < 0)
+			return r;
+	}
+	job_status(j->job, "exporting layers", 0, 0, true);
+	return 0;
+}
+
+/* The image that runs here, else the first. */
+static const struct made_image *choose(const struct several *m)
+{
+	const struct platform host = platform_host();
+	const struct made_image *best = NULL;
+	int best_match = 0;
+
+	for (size_t i = 0; i < m->n; i++) {
+		int match = platform_match(&host, &m->made[i].in->platform);
+
+		if (match > best_match) {
+			best = &m->made[i];
+			best_match = match;
+		}
+	}
+	return best ? best : &m->made[0];
+}
+
+/* What the index names stays as long as the image that stands for it. */
+static int keep_blobs(struct store *s, const struct several *m, const struct made_image *image,
+		      struct error **err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < m->n; i++) {
+		const struct made_image *one = &m->made[i];
+
+		r = put_documents(s, one, err);
+		if (r == 0)
+			r = image_keep_blob(s, &image->manifest_digest, &one->manifest_digest, err);
+		if (r == 0)
+			r = image_keep_blob(s, &image->manifest_digest, &one->config_digest, err);
+		for (size_t k = 0; r == 0 && k < one->in->n_layers; k++)
+			r = image_keep_blob(s, &image->manifest_digest, &one->bodies[k].blob.digest,
+					    err);
+	}
+	return r;
+}
+
+static int put_index(struct export_job *j, const struct several *m, const struct made_image *image,
+		     struct error **err)
+{
+	char manifest[DIGEST_TEXT], index[DIGEST_TEXT];
+	_cleanup_free_ char *pin = NULL, *line = NULL;
+	struct digest digest;
+	int r = blob_put(j->s, m->index.p, m->index.n, &digest, err);
+
+	if (r == 0)
+		r = image_keep_blob(j->s, &image->manifest_digest, &digest, err);
+	if (r < 0)
+		return r;
+	pin = xasprintf(PUSH_INDEX_PIN "%s", digest_format(&image->manifest_digest, manifest));
+	r = pin_set(j->s, pin, digest_format(&digest, index), err);
+	line = xasprintf("exporting manifest list %s", index);
+	if (r == 0)
+		job_status(j->job, line, 0, 0, true);
+	return r;
+}
+
+static int export_several(struct export_job *j, struct error **err)
+{
+	_cleanup_(several_release) struct several m = {.index = BUF_INIT};
+	const struct made_image *image;
+	struct export_top top;
+	int r = make_several(j, &m, err);
+
+	if (r < 0)
+		return r;
+	export_find_top(j, m.made, m.n, &m.index, &top);
+	strv_release(&top.annotations);
+	image = choose(&m);
+	r = put_image(j, image, err);
+	if (r == 0)
+		r = keep_blobs(j->s, &m, image, err);
+	return r == 0 ? put_index(j, &m, image, err) : r;
+}
+
 int export_to_store(struct export_job *j, struct error **err)
 {
 	_cleanup_strv_ struct strv annotations = {0};
 	struct made_image m;
 	int r;
 
-	if (j->n != 1)
-		return error_hint(err,
-				  error_new(err, ERR_UNSUPPORTED, 0,
-					    "the local store keeps images of one platform, not %zu",
-					    j->n),
-				  "write them out with --output type=oci,dest=FILE");
+	if (j->n > 1)
+		return export_several(j, err);
 	r = make(j, &m, err);
 	if (r < 0)
 		return r;

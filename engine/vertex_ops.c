@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "engine/context_local.h"
 #include "engine/copy_select.h"
+#include "engine/emulation.h"
 #include "engine/engine.h"
 #include "engine/op_exec.h"
 #include "engine/op_file.h"
@@ -377,9 +378,12 @@ static int run_exec(struct vertex_ops *o, struct job *job, const struct vertex *
 		.require = require_layers,
 		.require_data = o->engine,
 	};
+	struct platform platform;
+	int r = exec_op_run(&options, &v->op.exec, inputs, v->n_inputs, job, ret, n_outputs,
+			    ret_hollow, err);
 
-	return exec_op_run(&options, &v->op.exec, inputs, v->n_inputs, job, ret, n_outputs,
-			   ret_hollow, err);
+	platform_of(&v->op, &platform);
+	return r < 0 && err ? emulation_explain(&platform, r, err) : r;
 }
 
 /* Inputs that came from the cache may be layers of which only the descriptor is here. */
