@@ -43,8 +43,10 @@ cat > Dockerfile <<'END'
 FROM busybox
 RUN --mount=type=cache,target=/cache echo run >> /cache/log && echo "lines: $(wc -l < /cache/log)"
 END
-check "another build shares the cache" kiln build --no-cache .
+check "another build shares the cache" kiln build .
 prints "and finds what the first left" 'lines: 2'
+check "a build without a cache starts with an empty one" kiln build --no-cache .
+prints "as it starts with nothing" 'lines: 1'
 
 printf 'FROM busybox\nRUN --mount=type=secret,id=token,required true\n' > Dockerfile
 fails "a missing secret is an error" 1 kiln build .
