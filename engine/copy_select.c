@@ -400,7 +400,8 @@ int copy_item_digest(struct tree *t, const struct op_file_copy *copy, const stru
 	const struct entry *e = item->entry;
 	/* What the action overrides cannot show, but a directory on the way to what is selected may
 	 * give its mode to one that exists. */
-	bool overridden = copy->mode >= 0 && item->included && e->type != ENTRY_SYMLINK;
+	bool overridden = copy->mode >= 0 && !(copy->mode_text && *copy->mode_text) &&
+			  item->included && e->type != ENTRY_SYMLINK;
 	struct digest content;
 	int r;
 

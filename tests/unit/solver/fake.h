@@ -46,12 +46,14 @@ struct fake {
 	struct graph g;
 	struct cache_memory *cache;
 	const struct cache_backend *backend; /* its data is the cache */
+	const struct solver_ops *ops;	     /* fake_ops */
 	struct strv sources;		     /* "identifier=what it holds now" */
 	struct cancel cancel;
 	unsigned max_parallelism;
 	struct solver_stats stats;
 	unsigned epoch; /* what "now" steps see */
 	bool keep_made;
+	const char *salt; /* of steps whose text begins with "salted"; NULL: none */
 	void (*on_run)(struct fake *f, const struct vertex *v, char *const *selected);
 
 	pthread_mutex_t lock; /* protects what follows */
@@ -265,7 +267,18 @@ static inline int fake_run(void *data, struct job *job, const struct vertex *v,
 	return r;
 }
 
+static inline bool fake_salt(void *data, const struct vertex *v, struct digest *ret)
+{
+	struct fake *f = data;
+
+	if (!f->salt || v->op.kind != OP_EXEC || strncmp(v->op.exec.args.v[0], "salted", 6) != 0)
+		return false;
+	*ret = digest_of(f->salt, strlen(f->salt));
+	return true;
+}
+
 static const struct solver_ops fake_ops = {
+	.salt = fake_salt,
 	.pin = fake_pin,
 	.content = fake_content,
 	.run = fake_run,
@@ -288,7 +301,8 @@ static inline void fake_emit(void *data, const struct event *e)
 
 static inline void fake_init(struct fake *f)
 {
-	*f = (struct fake){.max_parallelism = 4, .backend = &cache_memory_backend};
+	*f = (struct fake){
+		.max_parallelism = 4, .backend = &cache_memory_backend, .ops = &fake_ops};
 	graph_init(&f->g);
 	f->cache = cache_memory_new(&fake_ops);
 	cancel_init(&f->cancel);
@@ -383,7 +397,7 @@ static inline int fake_solve_edges(struct fake *f, const struct edge *targets, s
 {
 	const struct progress progress = {.emit = fake_emit, .data = f};
 	const struct solver_options o = {
-		.ops = &fake_ops,
+		.ops = f->ops,
 		.ops_data = f,
 		.cache = f->backend,
 		.cache_data = f->cache,

@@ -508,6 +508,125 @@ static void the_lock_is_released_when_a_step_fails(void **state)
 	assert_int_equal(other_process.held, 0);
 }
 
+static void a_salt_is_part_of_both_keys(void **state)
+{
+	struct fake *f = *state;
+
+	for (int i = 0; i < 2; i++) {
+		fake_next_build(f);
+		f->salt = NULL;
+		fake_expect(f, fake_exec1(f, "salted", fake_source(f, "image://base")),
+			    "salted(base)", i == 0 ? "image://base salted" : "");
+		fake_next_build(f);
+		f->salt = "pepper";
+		fake_expect(f, fake_exec1(f, "salted", fake_source(f, "image://base")),
+			    "salted(base)", i == 0 ? "salted" : "");
+	}
+}
+
+/* Finds that what step "one" left is too old, while old is set. */
+static bool old;
+
+static int find_old(void *data, const struct cache_query *q, enum cache_answer *ret,
+		    struct error **err)
+{
+	int r = cache_memory_backend.find(data, q, ret, err);
+
+	if (r == 0 && *ret == CACHE_HIT && old && strcmp(q->v->meta.name, "now:one") == 0) {
+		fake_unref(q->outputs[0]);
+		q->outputs[0] = NULL;
+		*ret = CACHE_EXPIRED;
+	}
+	return r;
+}
+
+static void what_is_made_of_an_expired_result_is_not_believed(void **state)
+{
+	struct cache_backend expiring = cache_memory_backend;
+	struct fake *f = *state;
+	_cleanup_free_ char *first = NULL, *second = NULL, *third = NULL;
+
+	expiring.find = find_old;
+	f->backend = &expiring;
+	for (int i = 0; i < 3; i++) {
+		char **text = i == 0 ? &first : i == 1 ? &second : &third;
+		struct vertex *one;
+
+		fake_next_build(f);
+		f->epoch = (unsigned)i;
+		old = i == 1;
+		one = fake_exec1(f, "now:one", fake_source(f, "image://base"));
+		assert_int_equal(fake_solve(f, fake_exec1(f, "two", one), text, NULL), 0);
+		if (i > 0)
+			assert_int_equal(fake_count(&f->ran, "now:one"), i == 1);
+	}
+	assert_string_not_equal(first, second);
+	assert_string_equal(second, third);
+}
+
+/* The inputs that a look-up by definition is given. */
+static struct {
+	unsigned known, unknown;
+} looked;
+
+static int find_and_count(void *data, const struct cache_query *q, enum cache_answer *ret,
+			  struct error **err)
+{
+	if (!q->by_content && strcmp(q->v->meta.name, "two") == 0) {
+		looked.known += q->inputs[0] != NULL;
+		looked.unknown += q->inputs[0] == NULL;
+	}
+	return cache_memory_backend.find(data, q, ret, err);
+}
+
+static void a_look_up_by_definition_knows_which_inputs_were_found(void **state)
+{
+	struct cache_backend counting = cache_memory_backend;
+	struct fake *f = *state;
+
+	counting.find = find_and_count;
+	f->backend = &counting;
+	fake_expect(f, chain(f), "two(one(base))", "image://base one two");
+	assert_int_equal(looked.unknown, 1);
+	fake_next_build(f);
+	fake_expect(f, chain(f), "two(one(base))", "");
+	assert_int_equal(looked.known, 1);
+	assert_int_equal(looked.unknown, 1);
+}
+
+static unsigned digested;
+
+static int count_content(void *data, struct job *job, const struct vertex *v, size_t input,
+			 struct result *in, struct digest *ret, bool *ret_available,
+			 struct error **err)
+{
+	struct fake *f = data;
+
+	if (v->inputs[input].vertex->op.kind == OP_SOURCE && fake_count(&f->ran, "copy") == 0)
+		digested++;
+	return fake_content(data, job, v, input, in, ret, ret_available, err);
+}
+
+static void what_no_record_can_exist_for_is_digested_after_its_run(void **state)
+{
+	struct solver_ops ops = fake_ops;
+	struct fake *f = *state;
+
+	ops.content = count_content;
+	f->ops = &ops;
+	fake_expect(f, fake_exec1(f, "top", copy_a(f)), "top(copy(base,1))",
+		    "local://context image://base copy top");
+	assert_int_equal(digested, 0);
+	fake_next_build(f);
+	fake_expect(f, fake_exec1(f, "top", copy_a(f)), "top(copy(base,1))", "local://context");
+	assert_true(digested > 0);
+	assert_int_equal(f->stats.content_hits, 0);
+	fake_next_build(f);
+	fake_source_set(f, "local://context", "a=2;b=2");
+	fake_expect(f, fake_exec1(f, "top", copy_a(f)), "top(copy(base,2))",
+		    "local://context copy top");
+}
+
 static void no_cache_at_all_runs_everything(void **state)
 {
 	struct fake *f = *state;
@@ -589,6 +708,10 @@ int main(void)
 		T(an_output_that_does_not_exist_is_an_error),
 		T(who_waited_for_another_process_takes_its_result),
 		T(the_lock_is_released_when_a_step_fails),
+		T(a_salt_is_part_of_both_keys),
+		T(what_is_made_of_an_expired_result_is_not_believed),
+		T(a_look_up_by_definition_knows_which_inputs_were_found),
+		T(what_no_record_can_exist_for_is_digested_after_its_run),
 		T(no_cache_at_all_runs_everything),
 		T(ten_thousand_cached_vertices_are_quick),
 	};
