@@ -329,7 +329,8 @@ static int build(struct build *b, struct error **err)
 	r = run(b, err);
 	r = finish(b, r, err);
 	/* The build is done; what the store could not tidy now it tidies after the next. */
-	(void)space_maintain(b->store, NULL);
+	if (!cancel_is_set(b->cancel))
+		(void)space_maintain(b->store, NULL);
 	return r;
 }
 

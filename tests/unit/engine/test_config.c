@@ -50,6 +50,28 @@ static void a_later_file_replaces_a_registry_as_a_whole(void **state)
 	assert_string_equal(config_registry(&c, "a")->ca, "/x.pem");
 }
 
+static void the_cache_is_limited_as_written_and_later_files_add(void **state)
+{
+	static const char one[] = "{\"gc\": {\"max-used-space\": \"2GB\"}}";
+	static const char two[] = "{\"gc\": {\"enabled\": false, \"min-free-space\": \"0\","
+				  " \"keep-duration\": \"1h\"}}";
+	struct config c = {0};
+	struct error *err = NULL;
+
+	(void)state;
+	assert_int_equal(config_merge(&c, "/a", one, strlen(one), &err), 0);
+	assert_false(c.gc.disabled);
+	assert_false(c.gc.has_min_free);
+	assert_int_equal(config_merge(&c, "/b", two, strlen(two), &err), 0);
+	assert_true(c.gc.disabled);
+	assert_int_equal(c.gc.max_used, UINT64_C(2) << 30);
+	assert_true(c.gc.has_min_free);
+	assert_int_equal(c.gc.min_free, 0);
+	assert_true(c.gc.has_keep);
+	assert_int_equal(c.gc.keep_ns, INT64_C(3600000000000));
+	config_release(&c);
+}
+
 static void expect_error(const char *json, const char *text)
 {
 	_cleanup_(config_release) struct config c = {0};
@@ -64,6 +86,9 @@ static void expect_error(const char *json, const char *text)
 static void what_is_wrong_is_named(void **state)
 {
 	(void)state;
+	expect_error("{\"gc\": {\"max-used-space\": \"much\"}}", "is no size");
+	expect_error("{\"gc\": {\"keep-duration\": \"2 days\"}}", "is no duration");
+	expect_error("{\"gc\": {\"keep\": \"48h\"}}", "unknown key \"keep\" of \"gc\"");
 	expect_error("{\"registry\": {}}", "unknown key \"registry\"");
 	expect_error("{\"registries\": {\"a\": {\"insecur\": true}}}", "unknown key \"insecur\"");
 	expect_error("{\"registries\": {\"a\": {\"insecure\": 1}}}", "\"insecure\"");
@@ -113,6 +138,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_registry_has_mirrors_trust_and_a_ca_beside_the_file),
 		cmocka_unit_test(a_later_file_replaces_a_registry_as_a_whole),
+		cmocka_unit_test(the_cache_is_limited_as_written_and_later_files_add),
 		cmocka_unit_test(what_is_wrong_is_named),
 		cmocka_unit_test(kiln_config_names_the_only_file),
 		cmocka_unit_test(loopback_is_told_by_its_address),
