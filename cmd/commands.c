@@ -14,6 +14,8 @@ static const struct command commands[] = {
 	{"du", cmd_du, "[OPTIONS]", "Show what the build cache takes, and what pins it"},
 	{"history", cmd_history, "[OPTIONS] IMAGE", "Show the history of an image"},
 	{"images", cmd_images, "[OPTIONS] [REPOSITORY[:TAG]]", "List images"},
+	{"imagetools", cmd_imagetools, "inspect|create [OPTIONS] ...",
+	 "Look at images in a registry, and combine them"},
 	{"import", cmd_import, "[OPTIONS] FILE|- [REPOSITORY[:TAG]]",
 	 "Make an image of one layer from a root file system in a tar file"},
 	{"inspect", cmd_inspect, "[OPTIONS] IMAGE [IMAGE...]",

@@ -12,6 +12,7 @@ int cmd_du(const struct command *self, int argc, char **argv);
 int cmd_history(const struct command *self, int argc, char **argv);
 int cmd_image_prune(const struct command *self, int argc, char **argv);
 int cmd_images(const struct command *self, int argc, char **argv);
+int cmd_imagetools(const struct command *self, int argc, char **argv);
 int cmd_import(const struct command *self, int argc, char **argv);
 int cmd_inspect(const struct command *self, int argc, char **argv);
 int cmd_load(const struct command *self, int argc, char **argv);
