@@ -47,7 +47,7 @@ prints "tells what would go" '^Would delete build cache objects:$'
 quietly kiln build -t app .
 prints "and removes nothing" 'CACHED'
 check "prune of what is old" kiln prune -f --filter until=24h
-test "$(cat "$WORK/out")" = "Total reclaimed space: 0B"; ok "leaves what is new" $?
+! grep -q '^Deleted' "$WORK/out"; ok "leaves what is new" $?
 check "rmi" kiln rmi app busybox
 check "prune to a size" kiln prune -f --keep-storage 3500kb
 prints "frees some" '^Total reclaimed space: [0-9.]+[kM]B$'
