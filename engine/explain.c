@@ -251,7 +251,10 @@ static void input_differs(struct buf *b, const json_t *now, const json_t *then)
 	if (files_differ(b, json_object_get(now, "files"), json_object_get(then, "files")))
 		return;
 	reason(b);
-	if (strcmp(short_name(now), short_name(then)) != 0)
+	if (json_is_true(json_object_get(now, "cut")))
+		buf_addf(b, "of '%s' a file differs that is beyond the first %zu", short_name(now),
+			 json_object_size(json_object_get(now, "files")));
+	else if (strcmp(short_name(now), short_name(then)) != 0)
 		buf_addf(b, "it follows '%s' and not '%s', which left other files", short_name(now),
 			 short_name(then));
 	else

@@ -9,6 +9,7 @@
 #include "solver/op_encode.h"
 #include "solver/op_key.h"
 
+enum { STOP_WALK = 2 }; /* of a visitor; unlike TREE_SKIP */
 enum { TRACE_VERSION = 1, FILE_DIGEST_SIZE = 8, TEXT_MAX = 1 << 20 };
 
 /* --- Encoding ---------------------------------------------------------------------------------
@@ -34,7 +35,7 @@ static int file_visit(void *data, const struct copy_item *item, struct error **e
 		return 0;
 	if (f->n == TRACE_FILES_MAX) {
 		f->cut = true;
-		return 0;
+		return STOP_WALK;
 	}
 	hasher_init(&h);
 	hasher_add_u64(&h, item->entry->type);
@@ -55,7 +56,7 @@ static int add_files(struct files *f, const struct op_file_copy *copy, struct er
 	int r = copy_roots_resolve(f->tree, copy, &roots, err);
 
 	f->copy = copy;
-	for (size_t i = 0; i < roots.n && r >= 0; i++)
+	for (size_t i = 0; i < roots.n && r == 0; i++)
 		r = copy_select_walk(f->tree, copy, &roots.v[i], file_visit, f, err);
 	return r < 0 ? r : 0;
 }
