@@ -15,7 +15,7 @@
 #include "store/internal.h"
 #include "store/space.h"
 
-enum { HASH_CHUNK = 1 << 17 };
+enum { HASH_CHUNK = 1 << 17, RESERVE_STEP = 64 << 20 };
 
 struct blob_row {
 	bool found;
@@ -266,7 +266,8 @@ struct blob_writer {
 	int fd;
 	struct hasher hasher;
 	uint64_t size;
-	int failed; /* first write error */
+	uint64_t reserved; /* how much room was last made for */
+	int failed;	   /* first write error */
 };
 
 int blob_writer_open(struct store *s, struct blob_writer **ret, struct error **err)
@@ -296,6 +297,13 @@ void blob_writer_write(struct blob_writer *w, const void *p, size_t n)
 {
 	if (w->failed)
 		return;
+	/* A blob of many gigabytes makes its room as it grows. */
+	if (w->size - w->reserved >= RESERVE_STEP) {
+		w->reserved = w->size;
+		w->failed = space_reserve(w->s, w->size, NULL) == -ERR_NOSPACE ? -ENOSPC : 0;
+		if (w->failed)
+			return;
+	}
 	w->failed = fs_write_full(w->fd, p, n);
 	hasher_add(&w->hasher, p, n);
 	w->size += n;
@@ -366,6 +374,12 @@ int blob_writer_commit(struct blob_writer *w, const struct digest *expect, struc
 	struct digest digest;
 	int r;
 
+	/* Where it was the cap that stopped it, that says so. */
+	if (w->failed == -ENOSPC) {
+		r = space_reserve(w->s, w->size, err);
+		if (r < 0)
+			return r;
+	}
 	if (w->failed)
 		return error_new(err, ERR_IO, -w->failed, "write a blob to the store '%s'",
 				 w->s->root);
