@@ -127,6 +127,52 @@ static void what_cannot_be_read_is_an_error_that_names_the_file(void **state)
 	}
 }
 
+static void what_is_stored_is_found_and_erased_and_the_rest_stays(void **state)
+{
+	static char user[] = "ann", secret[] = "pa:ss";
+	const struct credentials c = {.username = user, .secret = secret};
+	_cleanup_(credentials_release) struct credentials got = {0};
+	_cleanup_free_ char *where = NULL, *path = xasprintf("%s/config.json", dir);
+	bool found, plain = false;
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(lookup("{\"auths\":{\"other\":{\"auth\":\"YTpi\"}},\"detachKeys\":\"x\"}",
+				"r:1", &found, &got, NULL),
+			 0);
+	assert_false(found);
+	assert_int_equal(docker_auth_store("r:1", &c, NULL, &where, &plain, NULL), 0);
+	assert_true(plain);
+	assert_string_equal(where, path);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	assert_int_equal(docker_auth_lookup("r:1", NULL, &found, &got, NULL), 0);
+	assert_true(found);
+	assert_string_equal(got.secret, "pa:ss");
+	credentials_release(&got);
+	assert_int_equal(docker_auth_erase("r:1", NULL, &found, NULL), 0);
+	assert_true(found);
+	assert_int_equal(docker_auth_erase("r:1", NULL, &found, NULL), 0);
+	assert_false(found);
+	assert_int_equal(docker_auth_lookup("other", NULL, &found, &got, NULL), 0);
+	assert_true(found);
+}
+
+static void a_config_that_cannot_be_read_is_not_written_over(void **state)
+{
+	static char user[] = "ann", secret[] = "s";
+	const struct credentials c = {.username = user, .secret = secret};
+	_cleanup_(error_freep) struct error *err = NULL;
+	char *where = NULL;
+	bool plain;
+
+	(void)state;
+	write_file("config.json", "{\"auths\": [", 0600);
+	assert_int_equal(docker_auth_store("r", &c, NULL, &where, &plain, &err), -ERR_INVALID);
+	assert_non_null(strstr(error_text(err), "config.json"));
+	assert_null(where);
+}
+
 static int setup(void **state)
 {
 	_cleanup_free_ char *path = NULL;
@@ -159,6 +205,8 @@ int main(void)
 		cmocka_unit_test(a_password_is_decoded_from_auths),
 		cmocka_unit_test(the_hub_has_its_old_name_and_urls_count_as_hosts),
 		cmocka_unit_test(helpers_are_asked_and_may_know_nothing),
+		cmocka_unit_test(what_is_stored_is_found_and_erased_and_the_rest_stays),
+		cmocka_unit_test(a_config_that_cannot_be_read_is_not_written_over),
 		cmocka_unit_test(what_cannot_be_read_is_an_error_that_names_the_file),
 	};
 
