@@ -167,7 +167,9 @@ static void repaint(const struct strv *old, const struct strv *new, struct buf *
 		buf_addf(b, "\033[%zuA", old->n);
 	for (size_t i = 0; i < new->n; i++) {
 		if (i >= old->n || strcmp(old->v[i], new->v[i]) != 0)
-			buf_addf(b, "\r%s\033[K", new->v[i]);
+			/* Erased first: behind a full line some terminals take its last character.
+			 */
+			buf_addf(b, "\r\033[K%s", new->v[i]);
 		buf_adds(b, "\r\n");
 	}
 	if (new->n < old->n)
@@ -177,6 +179,7 @@ static void repaint(const struct strv *old, const struct strv *new, struct buf *
 void tty_render(struct tty_renderer *r, const struct progress_model *m, int64_t now,
 		unsigned columns, unsigned rows, enum tty_end end, struct buf *b)
 {
+	_cleanup_free_ char *heading = NULL;
 	struct strv frame = {0};
 	size_t known = 0;
 
@@ -186,8 +189,9 @@ void tty_render(struct tty_renderer *r, const struct progress_model *m, int64_t 
 		r->started = now;
 	for (size_t i = 0; i < m->steps.n; i++)
 		known += m->steps.v[i]->state != 0;
-	strv_pushf(&frame, "[+] Building %.1fs (%zu/%zu)%s", (double)(now - r->started) / 1e9,
-		   m->completed, known, end == TTY_GOING ? "" : " FINISHED");
+	heading = xasprintf("[+] Building %.1fs (%zu/%zu)%s", (double)(now - r->started) / 1e9,
+			    m->completed, known, end == TTY_GOING ? "" : " FINISHED");
+	strv_pushn(&frame, heading, bytes_of_columns(heading, columns));
 	/* The last frame stays on the screen whole, scrolled if need be. */
 	compose(m, now, columns, end == TTY_GOING && rows > 3 ? rows - 3 : SIZE_MAX, r->color,
 		&frame);

@@ -222,13 +222,13 @@ static void the_live_view_rewrites_only_changed_lines(void **state)
 	vertex(&s, 1, "[1/2] FROM x", VERTEX_CACHED, 0, NULL);
 	vertex(&s, 2, "[2/2] RUN y", VERTEX_STARTED, 0, NULL);
 	tty_render(&s.tty, &s.model, START, 40, 24, TTY_GOING, &s.out);
-	assert_string_equal(s.out.p, "\r[+] Building 0.0s (1/2)\033[K\r\n"
-				     "\r => CACHED [1/2] FROM x            0.0s\033[K\r\n"
-				     "\r => [2/2] RUN y                    0.0s\033[K\r\n");
+	assert_string_equal(s.out.p, "\r\033[K[+] Building 0.0s (1/2)\r\n"
+				     "\r\033[K => CACHED [1/2] FROM x            0.0s\r\n"
+				     "\r\033[K => [2/2] RUN y                    0.0s\r\n");
 	buf_clear(&s.out);
 	tty_render(&s.tty, &s.model, START + 2 * SECOND, 40, 24, TTY_GOING, &s.out);
-	assert_string_equal(s.out.p, "\033[3A\r[+] Building 2.0s (1/2)\033[K\r\n\r\n"
-				     "\r => [2/2] RUN y                    2.0s\033[K\r\n");
+	assert_string_equal(s.out.p, "\033[3A\r\033[K[+] Building 2.0s (1/2)\r\n\r\n"
+				     "\r\033[K => [2/2] RUN y                    2.0s\r\n");
 	vertex(&s, 2, NULL, VERTEX_DONE, 2700, NULL);
 	buf_clear(&s.out);
 	tty_render(&s.tty, &s.model, START + 27 * SECOND / 10, 40, 24, TTY_FINISHED, &s.out);

@@ -1,0 +1,86 @@
+. "$(dirname "$0")/lib.sh"
+
+cat > Dockerfile <<'END'
+FROM busybox
+RUN printf 'red \033[31mink\033[0m and \200\377 and caf\303\251\n50%%\r100%%\nno end'
+RUN sleep 0.3; echo done
+END
+check "plain" kiln build --progress=plain .
+prints "control bytes are shown, not sent" 'red \\x1b\[31mink\\x1b\[0m and \\x80\\xff and café$'
+prints "of a redrawn line the last" '^#[0-9]+ [0-9.]+ 100%$'
+prints "an unfinished line is shown" '^#[0-9]+ [0-9.]+ no end$'
+head -n 1 "$WORK/err" | grep -q '^#0 building with "default" instance'; ok "after a header" $?
+awk '/^$/ || /^#[0-9]+ / {next} {bad = 1; print} END {exit bad}' "$WORK/err" > "$WORK/out"
+ok "every line belongs to a step" $?
+awk '$1 == "#0" || /^$/ {next} !($1 in seen) {n++; seen[$1] = 1; if ($1 != "#" n) exit 1}' "$WORK/err"
+ok "steps are numbered as they appear" $?
+
+check "none" kiln build --progress=none .
+test ! -s "$WORK/err"; ok "prints nothing" $?
+check "quiet" kiln build --progress=quiet --no-cache .
+test ! -s "$WORK/err"; ok "prints nothing" $?
+BUILDKIT_PROGRESS=quiet check "BUILDKIT_PROGRESS sets the mode" kiln build .
+test ! -s "$WORK/err"; ok "for all builds" $?
+BUILDKIT_PROGRESS=quiet check "unless told otherwise" kiln build --progress=plain .
+test -s "$WORK/err"; ok "on the command line" $?
+check "-q prints the image id" kiln build -q .
+grep -Exq 'sha256:[0-9a-f]{64}' "$WORK/out" && test "$(wc -l < "$WORK/out")" = 1 && test ! -s "$WORK/err"
+ok "and nothing else" $?
+check "rawjson" kiln build --progress=rawjson --no-cache .
+python3 - "$WORK/err" <<'END'
+import base64, json, sys
+seen, log = set(), b""
+for line in open(sys.argv[1]):
+    event = json.loads(line)
+    seen |= set(event)
+    for entry in event.get("logs", []):
+        log += base64.b64decode(entry["data"])
+assert {"vertexes", "logs", "statuses"} <= seen, seen
+assert b"red \x1b[31mink" in log
+END
+ok "is one object per line, logs as they were" $?
+fails "an unknown mode is wrong usage" 2 kiln build --progress=fancy .
+prints "that names those there are" 'use auto, plain, tty, rawjson, quiet or none'
+fails "tty wants a terminal" 2 kiln build --progress=tty .
+
+kiln build . 2>&-; ok "a closed standard error does no harm" $?
+kiln build -q . >&-; ok "nor a closed standard output" $?
+kiln build . < /dev/null <&-; ok "nor a closed standard input" $?
+(kiln build --progress=plain --no-cache . 2>&1; echo $? > status) | head -n 1 > "$WORK/out"
+test "$(cat status)" = 0; ok "nor a reader that leaves" $?
+
+if command -v script > /dev/null; then
+	for size in '20 5' '40 10' '80 24' '1 1' '300 80'; do
+		set -- $size
+		script -qec "stty cols $1 rows $2; TERM=xterm '$KILN' build --no-cache ." /dev/null > "$WORK/tty" < /dev/null
+		ok "a terminal of $1 columns" $?
+		[ "$1" -lt 20 ] || python3 - "$WORK/tty" "$1" <<'END'
+import re, sys
+for line in re.split(rb"[\r\n]+", open(sys.argv[1], "rb").read()):
+    text = re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]", b"", line).decode("utf-8", "replace")
+    assert len(text) <= int(sys.argv[2]), text
+END
+		ok "  has no line that is longer" $?
+		grep -q FINISHED "$WORK/tty" || test "$1" -lt 30; ok "  ends with what was done" $?
+	done
+	NO_COLOR=1 script -qec "TERM=xterm '$KILN' build ." /dev/null > "$WORK/tty" < /dev/null
+	! grep -q "$(printf '\033')\[3[0-9]m" "$WORK/tty"; ok "NO_COLOR leaves colours out" $?
+	TERM=dumb script -qec "'$KILN' build ." /dev/null > "$WORK/tty" < /dev/null
+	grep -q '^#1 ' "$WORK/tty"; ok "a dumb terminal gets plain lines" $?
+else
+	skip "the live view fits its terminal" "needs script(1)"
+fi
+
+# Fifty megabytes at once: what is shown is bounded, as is the memory, however slow the reader.
+cat > Dockerfile <<'END'
+FROM busybox
+RUN yes 'a line of the log of a step that says the same over and over' | head -n 1000000; echo the end; exit 3
+END
+(kiln build --progress=plain . 2>&1; echo $? > status) | (sleep 2; cat) > "$WORK/out"
+test "$(cat status)" = 1; ok "a step that prints without end fails as it should" $?
+test "$(wc -c < "$WORK/out")" -lt 6000000; ok "its log is bounded" $?
+grep -aq '\[output clipped, log limit 200KiB/s reached\]$' "$WORK/out"; ok "which is told" $?
+grep -aq '^[0-9.]* the end$' "$WORK/out"; ok "its last line is shown all the same" $?
+BUILDKIT_STEP_LOG_MAX_SIZE=-1 BUILDKIT_STEP_LOG_MAX_SPEED=-1 quietly kiln build --progress=plain .
+test "$(grep -ac 'over and over$' "$WORK/err")" -ge 1000000; ok "limits can be lifted" $?
+finish
