@@ -146,20 +146,47 @@ static int build_globals(struct compiler *c, struct error **err)
 	return add_global_args(c, &c->globals, &c->build_args, true, err);
 }
 
-static bool names_a_stage(const struct compiler *c, const char *name)
+static const struct df_stage *find_stage(const struct compiler *c, const char *name)
 {
 	for (size_t i = 0; i < c->file->n_stages; i++) {
 		const char *own = c->file->stages[i].from->from.name;
 
 		if (own && df_equal_fold(own, name))
-			return true;
+			return &c->file->stages[i];
 	}
-	return false;
+	return NULL;
+}
+
+/* SOURCE_DATE_EPOCH may name a stage that is nothing but one file from elsewhere. */
+static int check_epoch_stage(struct compiler *c, const struct df_stage *stage, struct error **err)
+{
+	const struct source_span span = stage->from->span;
+	int r = 0;
+
+	if (strcmp(stage->from->from.base, "scratch") != 0)
+		r = error_new(err, ERR_INVALID, 0, "SOURCE_DATE_EPOCH stage must use FROM scratch");
+	for (size_t i = 0; i < stage->n && r == 0; i++) {
+		enum df_kind kind = stage->commands[i]->kind;
+
+		if (kind != DF_ARG && kind != DF_ADD)
+			r = error_new(err, ERR_INVALID, 0,
+				      "SOURCE_DATE_EPOCH stage does not meet source-only "
+				      "requirements: unsupported %s instruction",
+				      df_kind_name(kind));
+	}
+	if (r == 0)
+		r = error_new(err, ERR_UNSUPPORTED, 0,
+			      "SOURCE_DATE_EPOCH from the stage \"%s\" is not supported; give "
+			      "seconds or \"context\"",
+			      stage->from->from.name);
+	return error_at(err, r, c->file->name, span);
 }
 
 /* SOURCE_DATE_EPOCH: seconds, or "context" for the time that the main context has. */
 static int parse_epoch(struct compiler *c, const char *value, struct error **err)
 {
+	const struct named_context *named;
+	const struct df_stage *stage;
 	char *end;
 	long long seconds;
 
@@ -179,11 +206,18 @@ static int parse_epoch(struct compiler *c, const char *value, struct error **err
 		c->epoch = c->opts->context_epoch;
 		return 0;
 	}
-	if (context_find(c, value, &c->opts->target_platform) || names_a_stage(c, value))
+	named = context_find(c, value, &c->opts->target_platform);
+	if (named && frontend_context_is_remote(named->value))
 		return error_new(err, ERR_UNSUPPORTED, 0,
-				 "SOURCE_DATE_EPOCH from the stage or context \"%s\" is not "
-				 "supported; give seconds or \"context\"",
+				 "SOURCE_DATE_EPOCH from the context \"%s\" is not supported; give "
+				 "seconds or \"context\"",
 				 value);
+	/* Folders and images have no time. */
+	if (named)
+		return 0;
+	stage = find_stage(c, value);
+	if (stage)
+		return check_epoch_stage(c, stage, err);
 	return error_new(err, ERR_INVALID, 0, "invalid SOURCE_DATE_EPOCH: %s", value);
 }
 
