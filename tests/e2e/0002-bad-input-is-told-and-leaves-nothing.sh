@@ -71,7 +71,7 @@ test "$(wc -l < "$WORK/tail")" = 10; ok "after its last ten lines" $?
 grep -Eq '^[0-9.]+ 30$' "$WORK/tail"; ok "of both streams" $?
 grep -q 'unfinished' "$WORK/tail"; ok "and an unfinished one" $?
 clean
-printf 'FROM busybox\nRUN kill -9 $$\n' > Dockerfile
+printf 'FROM busybox\nRUN sh -c "kill -9 \\$\\$"; exit $?\n' > Dockerfile
 fails "a RUN that is killed" 1 kiln build .
 prints "shows 128 and the signal" 'exit code: 137$'
 printf 'FROM busybox\nRUN ["/no/such/program"]\n' > Dockerfile
@@ -156,7 +156,7 @@ tried
 serve denied
 fails "a registry that wants a password" 1 kiln build .
 prints "is told" "127.0.0.1:$port: .*access denied"
-prints "the hint says where one goes" "\.docker/config\.json"
+prints "the hint says where one goes" "\.docker/config\.json|kiln login"
 tried
 serve hang
 timeout --signal=INT 2 "$KILN" build . > "$WORK/out" 2> "$WORK/err"
