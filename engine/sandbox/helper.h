@@ -73,6 +73,7 @@ int overlay_open(const struct plan *p, const char *const *lowers, size_t n, cons
 int rootfs_open(const struct plan *p);
 
 /* --- mounts.c */
+void groups_open(void);		  /* the older cgroups that we are in, to be shown */
 void mounts_open(struct plan *p); /* before pivot_root: everything from the host */
 void mounts_attach(const struct plan *p, int root); /* after it */
 int open_in_root(int root, const char *path, uint64_t flags);

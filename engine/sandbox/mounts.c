@@ -188,56 +188,47 @@ static int open_devpts(const struct plan *p)
 }
 
 /* The older cgroup hierarchies. A process may look at its own group in each, no more: programs
- * read their limits there. Where they cannot be mounted (no right to in a user namespace, or no
- * controller) they are left out. */
+ * read their limits there. The host's mounts are shown, as each new one would cost a superblock;
+ * those that cannot be shown are left out. */
 static struct hierarchy {
 	char *name; /* "memory", "cpu,cpuacct", "systemd" */
 	int fd;
 } hierarchies[HIERARCHIES_MAX];
 static size_t n_hierarchies;
 
-static int open_hierarchy(char *controllers)
+void groups_open(void)
 {
-	int fs = fsopen("cgroup", FSOPEN_CLOEXEC), fd = -1;
-	bool ok = fs >= 0;
-	char *list = strdup(controllers);
-
-	if (strncmp(list, "name=", 5) == 0)
-		ok = ok && fsconfig(fs, FSCONFIG_SET_STRING, "name", list + 5, 0) == 0;
-	else
-		for (char *c = strtok(list, ","); c && ok; c = strtok(NULL, ","))
-			ok = fsconfig(fs, FSCONFIG_SET_FLAG, c, NULL, 0) == 0;
-	if (ok && fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
-		fd = fsmount(fs, FSMOUNT_CLOEXEC,
-			     MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
-				     MOUNT_ATTR_NOEXEC);
-	if (fs >= 0)
-		(void)close(fs);
-	return fd;
-}
-
-static int open_cgroup1(void)
-{
-	const char *options[] = {"mode", "0755", NULL};
-	char line[4096], *save = NULL;
+	char line[4096];
 	FILE *f = fopen("/proc/self/cgroup", "re");
 
 	/* "7:cpu,cpuacct:/path"; the newer hierarchy has no names. */
 	while (f && fgets(line, sizeof(line), f) && n_hierarchies < HIERARCHIES_MAX) {
 		struct hierarchy *h = &hierarchies[n_hierarchies];
-		char *names;
+		char *names = strchr(line, ':'), *path = names ? strchr(names + 1, ':') : NULL;
 
-		if (!strtok_r(line, ":", &save) || *save == ':')
+		if (!path || path == names + 1)
 			continue;
-		names = strtok_r(NULL, ":", &save);
-		if (!names || *names == '/' || strchr(names, '/'))
+		*path++ = '\0';
+		path[strcspn(path, "\n")] = '\0';
+		names += strncmp(names + 1, "name=", 5) == 0 ? 6 : 1;
+		if (!*names || strchr(names, '/') || strstr(path, ".."))
 			continue;
-		h->fd = open_hierarchy(names);
-		h->name = strdup(strncmp(names, "name=", 5) == 0 ? names + 5 : names);
-		n_hierarchies += h->fd >= 0;
+		h->fd = clone_tree(AT_FDCWD, format("/sys/fs/cgroup/%s%s", names, path), false);
+		h->name = strdup(names);
+		if (h->fd < 0)
+			continue;
+		set_attributes(h->fd, WIRE_MOUNT_READONLY | WIRE_MOUNT_NOSUID | WIRE_MOUNT_NOEXEC,
+			       true, names);
+		n_hierarchies++;
 	}
 	if (f)
 		(void)fclose(f);
+}
+
+static int open_cgroup1(void)
+{
+	const char *options[] = {"mode", "0755", NULL};
+
 	return new_filesystem("tmpfs", MOUNT_ATTR_NOSUID, options);
 }
 

@@ -211,26 +211,6 @@ static void __attribute__((noreturn)) become_process(const struct plan *p, int t
 
 /* --- setting up --- */
 
-static void set_up(struct plan *p, int *ret_root)
-{
-	int root;
-
-	if (p->hostname && sethostname(p->hostname, strlen(p->hostname)) < 0)
-		fail(errno, "set the host name");
-	if (p->flags & WIRE_NET_NEW)
-		loopback_up();
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-		fail(errno, "make mounts private");
-	mounts_open(p);
-	root = rootfs_open(p);
-	root_enter(p, root);
-	mounts_attach(p, root);
-	for (size_t i = 0; i < p->n_dirs; i++)
-		make_parents(root, p->dirs[i], 0, 0);
-	make_parents(root, p->cwd, p->ids.uid, p->ids.gid);
-	*ret_root = root;
-}
-
 /* Before the cgroup namespace, so that the group is the root that the process sees. */
 static void join_groups(const struct plan *p)
 {
@@ -241,8 +221,32 @@ static void join_groups(const struct plan *p)
 			fail(errno, "enter the control group '%s'", p->joins[i]);
 		(void)close(fd);
 	}
+	for (size_t i = 0; i < p->n_mounts; i++)
+		if (p->mounts[i].m.kind == WIRE_CGROUP1)
+			groups_open();
 	if (unshare(CLONE_NEWCGROUP) < 0)
 		fail(errno, "make a cgroup namespace");
+}
+
+static void set_up(struct plan *p, int *ret_root)
+{
+	int root;
+
+	if (p->hostname && sethostname(p->hostname, strlen(p->hostname)) < 0)
+		fail(errno, "set the host name");
+	if (p->flags & WIRE_NET_NEW)
+		loopback_up();
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		fail(errno, "make mounts private");
+	join_groups(p);
+	mounts_open(p);
+	root = rootfs_open(p);
+	root_enter(p, root);
+	mounts_attach(p, root);
+	for (size_t i = 0; i < p->n_dirs; i++)
+		make_parents(root, p->dirs[i], 0, 0);
+	make_parents(root, p->cwd, p->ids.uid, p->ids.gid);
+	*ret_root = root;
 }
 
 int process_run(const struct plan *plan)
@@ -252,7 +256,6 @@ int process_run(const struct plan *plan)
 	int root, terminal = -1;
 
 	(void)umask(0);
-	join_groups(&p);
 	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
 		fail(errno, "read resource limits");
 	set_up(&p, &root);
