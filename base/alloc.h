@@ -14,17 +14,17 @@
 #define _printf_(fmt, args) __attribute__((format(printf, fmt, args)))
 #define _must_check_ __attribute__((warn_unused_result))
 
-#define TAKE_PTR(p)                                                                                \
-	__extension__({                                                                            \
-		__typeof__(p) taken_ = (p);                                                        \
-		(p) = NULL;                                                                        \
-		taken_;                                                                            \
+#define TAKE_PTR(p)                         \
+	__extension__({                     \
+		__typeof__(p) taken_ = (p); \
+		(p) = NULL;                 \
+		taken_;                     \
 	})
-#define TAKE_FD(fd)                                                                                \
-	__extension__({                                                                            \
-		int taken_ = (fd);                                                                 \
-		(fd) = -1;                                                                         \
-		taken_;                                                                            \
+#define TAKE_FD(fd)                \
+	__extension__({            \
+		int taken_ = (fd); \
+		(fd) = -1;         \
+		taken_;            \
 	})
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -41,16 +41,16 @@ char *xvasprintf(const char *fmt, va_list ap) _printf_(1, 0);
 /* Zeroed memory for one T. */
 #define NEW(T) ((T *)xcalloc(1, sizeof(T)))
 
-void cleanup_freep(void *p);   /* p points at a pointer */
-void cleanup_closep(int *fd);  /* keeps errno; ignores -1; sets -1 */
+void cleanup_freep(void *p);  /* p points at a pointer */
+void cleanup_closep(int *fd); /* keeps errno; ignores -1; sets -1 */
 #define _cleanup_free_ _cleanup_(cleanup_freep)
 #define _cleanup_close_ _cleanup_(cleanup_closep)
 
 /* Defines type_freep for use with _cleanup_, from `void type_free(struct type *)`. */
-#define DEFINE_FREEP(type, fn)                                                                     \
-	static inline void fn##p(type **p)                                                         \
-	{                                                                                          \
-		fn(*p);                                                                            \
+#define DEFINE_FREEP(type, fn)             \
+	static inline void fn##p(type **p) \
+	{                                  \
+		fn(*p);                    \
 	}
 
 #endif

@@ -9,7 +9,10 @@ struct arena {
 	struct arena_block *blocks;
 	size_t used, cap;
 };
-#define ARENA_INIT {0}
+#define ARENA_INIT \
+	{          \
+		0  \
+	}
 
 void *arena_alloc(struct arena *a, size_t n); /* zeroed, aligned for any type */
 char *arena_strndup(struct arena *a, const char *s, size_t n);

@@ -21,14 +21,20 @@ struct buf {
 };
 
 extern char buf_slop[1];
-#define BUF_INIT {.p = buf_slop}
-#define BUF_INIT_MAX(limit) {.p = buf_slop, .max = (limit)}
+#define BUF_INIT              \
+	{                     \
+		.p = buf_slop \
+	}
+#define BUF_INIT_MAX(limit)                   \
+	{                                     \
+		.p = buf_slop, .max = (limit) \
+	}
 
 void buf_release(struct buf *b); /* back to BUF_INIT, keeping max */
 void buf_clear(struct buf *b);	 /* empties, keeps the memory */
 void buf_truncate(struct buf *b, size_t n);
-/* Makes room for n more bytes and returns where they go; the caller then adds to b->n and writes the
- * NUL (buf_commit). NULL if it would exceed max. */
+/* Makes room for n more bytes and returns where they go; the caller then adds to b->n and writes
+ * the NUL (buf_commit). NULL if it would exceed max. */
 char *buf_reserve(struct buf *b, size_t n);
 void buf_commit(struct buf *b, size_t n);
 void buf_add(struct buf *b, const void *p, size_t n);

@@ -10,7 +10,7 @@
 #include "base/alloc.h"
 
 #define DIGEST_SIZE 32
-#define DIGEST_HEX 64				/* without NUL */
+#define DIGEST_HEX 64				     /* without NUL */
 #define DIGEST_TEXT (sizeof("sha256:") + DIGEST_HEX) /* with NUL */
 
 struct digest {

@@ -47,8 +47,8 @@ int error_vnew(struct error **err, enum err_code code, int errnum, const char *f
 	e->errnum = errnum;
 	e->text = xvasprintf(fmt, ap);
 	if (errnum) {
-		char *text = xasprintf("%s: %s", e->text,
-				       strerror_r(errnum, reason, sizeof(reason)));
+		char *text =
+			xasprintf("%s: %s", e->text, strerror_r(errnum, reason, sizeof(reason)));
 
 		free(e->text);
 		e->text = text;

@@ -31,7 +31,7 @@ enum err_code {
 	ERR_TIMEOUT,
 	ERR_UNAVAILABLE, /* a server could not be reached or failed for now */
 	ERR_BUSY,
-	ERR_PROCESS,	 /* a process ended with a non-zero status, see error_exit_status */
+	ERR_PROCESS, /* a process ended with a non-zero status, see error_exit_status */
 	ERR_IO,
 	ERR_NOSPACE,
 	ERR_INTERNAL,
@@ -67,8 +67,8 @@ void error_set_exit_status(struct error *e, int status);
 
 enum err_code error_code(const struct error *e);
 int error_errno(const struct error *e);
-const char *error_text(const struct error *e);	/* borrowed; never NULL */
-const char *error_file(const struct error *e);	/* borrowed; NULL if no place is known */
+const char *error_text(const struct error *e); /* borrowed; never NULL */
+const char *error_file(const struct error *e); /* borrowed; NULL if no place is known */
 struct source_span error_span(const struct error *e);
 const char *error_hint_text(const struct error *e); /* borrowed; NULL if none */
 int error_exit_status(const struct error *e);	    /* 0 if no process failed */

@@ -24,7 +24,7 @@ struct healthcheck {
 };
 
 struct image_history {
-	char *created; /* RFC 3339, NULL if unknown */
+	char *created;			     /* RFC 3339, NULL if unknown */
 	char *created_by, *author, *comment; /* NULL if absent */
 	bool empty_layer;
 };
@@ -36,9 +36,9 @@ struct image_config {
 	/* config */
 	char *user, *working_dir, *stop_signal; /* NULL if unset */
 	struct strv env, cmd, entrypoint, on_build, shell;
-	bool cmd_set, entrypoint_set; /* [] differs from null */
+	bool cmd_set, entrypoint_set;	    /* [] differs from null */
 	struct strv exposed_ports, volumes; /* sorted sets */
-	struct strv labels; /* "k=v", sorted by key when written */
+	struct strv labels;		    /* "k=v", sorted by key when written */
 	bool args_escaped;
 	struct healthcheck *healthcheck; /* NULL if unset */
 	/* rootfs */

@@ -1,5 +1,5 @@
-/* Image references: [host[:port]/]path[:tag][@digest], by the grammar of distribution/reference, with
- * docker's familiar forms: "app" is docker.io/library/app:latest. */
+/* Image references: [host[:port]/]path[:tag][@digest], by the grammar of distribution/reference,
+ * with docker's familiar forms: "app" is docker.io/library/app:latest. */
 #ifndef KILN_BASE_IMAGEREF_H
 #define KILN_BASE_IMAGEREF_H
 
@@ -9,13 +9,16 @@
 #include "base/error.h"
 
 struct imageref {
-	char *host;	  /* "docker.io", "127.0.0.1:5000"; never NULL */
-	char *path;	  /* "library/python" */
-	char *tag;	  /* NULL if only a digest was given */
+	char *host; /* "docker.io", "127.0.0.1:5000"; never NULL */
+	char *path; /* "library/python" */
+	char *tag;  /* NULL if only a digest was given */
 	bool has_digest;
 	struct digest digest;
 };
-#define IMAGEREF_INIT {0}
+#define IMAGEREF_INIT \
+	{             \
+		0     \
+	}
 
 /* Normalises: host docker.io and "library/" are filled in, tag "latest" unless there is a tag or a
  * digest. A bad reference is ERR_INVALID with text that says which rule it breaks. */

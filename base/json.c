@@ -87,8 +87,7 @@ static void dump_go_object(const json_t *value, unsigned indent, unsigned depth,
 	const char *key;
 	json_t *member;
 
-	json_object_foreach((json_t *)(uintptr_t)value, key, member)
-		strv_push(&keys, key);
+	json_object_foreach((json_t *)(uintptr_t)value, key, member) strv_push(&keys, key);
 	if (sorted)
 		strv_sort(&keys);
 	buf_addc(b, '{');
@@ -228,7 +227,8 @@ int js_string_map(const json_t *object, const char *key, struct strv *ret, struc
 
 	if (r < 0)
 		return r;
-	json_object_foreach(map, name, value) {
+	json_object_foreach(map, name, value)
+	{
 		if (!json_is_string(value))
 			return wrong_type(key, "an object of strings", err);
 		strv_pushf(ret, "%s=%s", name, json_string_value(value));

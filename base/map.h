@@ -25,7 +25,10 @@ struct map {
 	size_t n, cap;
 };
 
-#define MAP_INIT {0}
+#define MAP_INIT  \
+	{         \
+		0 \
+	}
 
 void map_release(struct map *m, void (*free_value)(void *)); /* free_value may be NULL */
 void *map_get(const struct map *m, const void *key, size_t n);

@@ -23,8 +23,8 @@ void pattern_list_free(struct pattern_list *l);
 DEFINE_FREEP(struct pattern_list, pattern_list_free)
 /* Is `path` (clean, relative) matched, itself or through a parent, after all exceptions? */
 bool pattern_list_matches(const struct pattern_list *l, const char *path);
-/* May something below the directory `path`, itself matched, be re-included by an exception? If not a
- * walk can skip it. */
+/* May something below the directory `path`, itself matched, be re-included by an exception? If not
+ * a walk can skip it. */
 bool pattern_list_may_reinclude(const struct pattern_list *l, const char *path);
 bool pattern_list_has_exceptions(const struct pattern_list *l);
 

@@ -14,19 +14,19 @@ struct spawn_fd {
 };
 
 struct spawn {
-	const char *path;	  /* looked up in PATH if it has no slash */
+	const char *path;		 /* looked up in PATH if it has no slash */
 	char *const *argv, *const *envp; /* envp NULL: ours */
 	const struct spawn_fd *fds;
 	size_t n_fds;
-	bool own_group;		  /* a process group of its own */
+	bool own_group; /* a process group of its own */
 };
 
 /* Starts it; *ret_pidfd is readable when it has ended; reap with spawn_wait. */
 int spawn_start(const struct spawn *s, pid_t *ret_pid, int *ret_pidfd, struct error **err);
 /* Waits and closes pidfd; *ret_status as waitpid gives. */
 int spawn_wait(pid_t pid, int pidfd, int *ret_status);
-/* Runs a helper program to its end with `in` as stdin (may be NULL), collecting stdout and stderr (may
- * be NULL, bounded by their max). ERR_PROCESS with its stderr's last line if it fails. */
+/* Runs a helper program to its end with `in` as stdin (may be NULL), collecting stdout and stderr
+ * (may be NULL, bounded by their max). ERR_PROCESS with its stderr's last line if it fails. */
 int spawn_run(const char *const *argv, const struct buf *in, struct buf *out, struct buf *errout,
 	      struct cancel *cancel, struct error **err);
 

@@ -84,10 +84,9 @@ int times_parse_rfc3339(const char *text, int64_t *ret_ns)
 	const char *p = text;
 	struct tm tm = {0};
 
-	if (!fixed(&p, 4, &year) || !literal(&p, "-") || !fixed(&p, 2, &mon) ||
-	    !literal(&p, "-") || !fixed(&p, 2, &day) || !literal(&p, "Tt ") ||
-	    !fixed(&p, 2, &hour) || !literal(&p, ":") || !fixed(&p, 2, &min) ||
-	    !literal(&p, ":") || !fixed(&p, 2, &sec))
+	if (!fixed(&p, 4, &year) || !literal(&p, "-") || !fixed(&p, 2, &mon) || !literal(&p, "-") ||
+	    !fixed(&p, 2, &day) || !literal(&p, "Tt ") || !fixed(&p, 2, &hour) ||
+	    !literal(&p, ":") || !fixed(&p, 2, &min) || !literal(&p, ":") || !fixed(&p, 2, &sec))
 		return -EINVAL;
 	if (mon < 1 || mon > 12 || day < 1 || day > 31 || hour > 23 || min > 59 || sec > 60)
 		return -EINVAL;
@@ -178,8 +177,8 @@ static int64_t duration_unit(const char **p)
 		const char *name;
 		int64_t ns;
 	} units[] = {
-		{"ns", 1},	    {"us", 1000},     {"\xc2\xb5s", 1000}, {"\xce\xbcs", 1000},
-		{"ms", 1000 * 1000}, {"s", NS},	      {"m", 60 * NS},	   {"h", 3600 * NS},
+		{"ns", 1},	     {"us", 1000}, {"\xc2\xb5s", 1000}, {"\xce\xbcs", 1000},
+		{"ms", 1000 * 1000}, {"s", NS},	   {"m", 60 * NS},	{"h", 3600 * NS},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {

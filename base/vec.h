@@ -14,32 +14,32 @@
 
 #include "base/alloc.h"
 
-#define VEC(T)                                                                                     \
-	struct {                                                                                   \
-		T *v;                                                                              \
-		size_t n, cap;                                                                     \
+#define VEC(T)                 \
+	struct {               \
+		T *v;          \
+		size_t n, cap; \
 	}
 
-#define vec_reserve(vec, extra)                                                                    \
-	do {                                                                                       \
-		if ((vec)->n + (extra) > (vec)->cap) {                                             \
-			(vec)->cap = (vec)->cap * 2 > (vec)->n + (extra) ? (vec)->cap * 2          \
-									 : (vec)->n + (extra);    \
-			(vec)->v = xreallocarray((vec)->v, (vec)->cap, sizeof(*(vec)->v));         \
-		}                                                                                  \
+#define vec_reserve(vec, extra)                                                                \
+	do {                                                                                   \
+		if ((vec)->n + (extra) > (vec)->cap) {                                         \
+			(vec)->cap = (vec)->cap * 2 > (vec)->n + (extra) ? (vec)->cap * 2      \
+									 : (vec)->n + (extra); \
+			(vec)->v = xreallocarray((vec)->v, (vec)->cap, sizeof(*(vec)->v));     \
+		}                                                                              \
 	} while (0)
-#define vec_push(vec, ...)                                                                         \
-	do {                                                                                       \
-		vec_reserve(vec, (size_t)((vec)->cap ? 1 : 4));                                    \
-		(vec)->v[(vec)->n++] = (__VA_ARGS__);                                              \
+#define vec_push(vec, ...)                                      \
+	do {                                                    \
+		vec_reserve(vec, (size_t)((vec)->cap ? 1 : 4)); \
+		(vec)->v[(vec)->n++] = (__VA_ARGS__);           \
 	} while (0)
 #define vec_pop(vec) ((vec)->v[--(vec)->n])
 #define vec_last(vec) ((vec)->v[(vec)->n - 1])
-#define vec_release(vec)                                                                           \
-	do {                                                                                       \
-		free((vec)->v);                                                                    \
-		(vec)->v = NULL;                                                                   \
-		(vec)->n = (vec)->cap = 0;                                                         \
+#define vec_release(vec)                   \
+	do {                               \
+		free((vec)->v);            \
+		(vec)->v = NULL;           \
+		(vec)->n = (vec)->cap = 0; \
 	} while (0)
 
 #endif

@@ -1,5 +1,5 @@
-/* Content-addressed blobs: bytes whose name is their sha256. A name in blobs/ is always complete and
- * verified: the digest was computed from the bytes as they were written. */
+/* Content-addressed blobs: bytes whose name is their sha256. A name in blobs/ is always complete
+ * and verified: the digest was computed from the bytes as they were written. */
 #ifndef KILN_STORE_BLOB_H
 #define KILN_STORE_BLOB_H
 
@@ -25,8 +25,8 @@ struct blob_writer;
 int blob_writer_open(struct store *s, struct blob_writer **ret, struct error **err);
 void blob_writer_write(struct blob_writer *w, const void *p, size_t n);
 uint64_t blob_writer_size(const struct blob_writer *w);
-/* Makes the blob durable and visible. With `expect`, other bytes are ERR_CORRUPT naming both digests,
- * and nothing is kept. */
+/* Makes the blob durable and visible. With `expect`, other bytes are ERR_CORRUPT naming both
+ * digests, and nothing is kept. */
 int blob_writer_commit(struct blob_writer *w, const struct digest *expect, struct digest *ret,
 		       struct error **err);
 void blob_writer_free(struct blob_writer *w);

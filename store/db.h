@@ -11,8 +11,8 @@
  *	r = db_step(&tx, q, err);                   1: a row; 0: no more
  *	return db_commit(&tx, err);                 else db_end rolls back
  *
- * SQL texts must be literals: statements are prepared on first use and cached by address. A query is
- * valid until the transaction ends or the same text is queried again.
+ * SQL texts must be literals: statements are prepared on first use and cached by address. A query
+ *is valid until the transaction ends or the same text is queried again.
  */
 #ifndef KILN_STORE_DB_H
 #define KILN_STORE_DB_H
@@ -28,7 +28,7 @@ struct sqlite3_stmt;
 
 enum db_mode {
 	DB_READ,
-	DB_WRITE, /* takes the database's write lock at once; waits for other processes */
+	DB_WRITE,	  /* takes the database's write lock at once; waits for other processes */
 	DB_WRITE_DURABLE, /* the same, and its commit syncs the write-ahead log */
 };
 
@@ -36,7 +36,10 @@ struct db_tx {
 	struct db *db;
 	enum db_mode mode;
 };
-#define DB_TX_INIT {0}
+#define DB_TX_INIT \
+	{          \
+		0  \
+	}
 
 /* Opens `path`; with `create` the file may be absent and is set up (callers serialise creation). */
 int db_open(const char *path, bool create, struct db **ret, struct error **err);
@@ -48,7 +51,8 @@ int db_commit(struct db_tx *tx, struct error **err);
 void db_end(struct db_tx *tx); /* rolls back what was not committed */
 
 /* `types` has a letter for each `?`: i int64_t, t const char * (NULL: SQL NULL), d const struct
- * digest * (NULL: SQL NULL), b const void * and size_t. Bytes must live until the statement is done. */
+ * digest * (NULL: SQL NULL), b const void * and size_t. Bytes must live until the statement is
+ * done. */
 int db_query(struct db_tx *tx, struct sqlite3_stmt **ret, struct error **err, const char *sql,
 	     const char *types, ...);
 int db_step(struct db_tx *tx, struct sqlite3_stmt *q, struct error **err);
@@ -61,9 +65,10 @@ int64_t db_last_id(const struct db_tx *tx);
 int64_t db_changes(const struct db_tx *tx);
 
 int64_t db_col_i64(struct sqlite3_stmt *q, int column);
-char *db_col_text(struct sqlite3_stmt *q, int column);		/* heap; NULL for SQL NULL */
+char *db_col_text(struct sqlite3_stmt *q, int column); /* heap; NULL for SQL NULL */
 bool db_col_digest(struct sqlite3_stmt *q, int column, struct digest *ret); /* false: NULL */
 bool db_col_is_null(struct sqlite3_stmt *q, int column);
-const void *db_col_bytes(struct sqlite3_stmt *q, int column, size_t *ret_n); /* until the next step */
+const void *db_col_bytes(struct sqlite3_stmt *q, int column,
+			 size_t *ret_n); /* until the next step */
 
 #endif

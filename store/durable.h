@@ -1,12 +1,12 @@
-/* What is synced, and when: the only file of store/ that calls fsync or syncfs, and the only one that
- * renames.
+/* What is synced, and when: the only file of store/ that calls fsync or syncfs, and the only one
+ * that renames.
  *
  * Policy. A commit syncs nothing. The rows of a blob or layer carry the id of the boot they were
  * written in until a sync of the whole file system is known to have passed over them
  * (durable_sync). Within one boot the page cache is as good as the disk. After a power cut the boot
- * id differs: such a blob or layer is then verified against its digests when it is first used, and is
- * a miss if it was torn. The database itself cannot be torn (write-ahead log, synchronous = NORMAL);
- * it may lose its newest transactions, never one before an older one.
+ * id differs: such a blob or layer is then verified against its digests when it is first used, and
+ * is a miss if it was torn. The database itself cannot be torn (write-ahead log, synchronous =
+ * NORMAL); it may lose its newest transactions, never one before an older one.
  *
  * Removal is the reverse: gc first makes the transactions durable that took the last reference
  * away, then renames files into the trash.

@@ -1,5 +1,5 @@
-/* One path of a layer, an index or a tree: what a tar header says, and nothing a layer cannot carry.
- * Times are whole seconds. Of xattrs only `security.capability` (v2 form) is kept. */
+/* One path of a layer, an index or a tree: what a tar header says, and nothing a layer cannot
+ * carry. Times are whole seconds. Of xattrs only `security.capability` (v2 form) is kept. */
 #ifndef KILN_STORE_ENTRY_H
 #define KILN_STORE_ENTRY_H
 
@@ -15,25 +15,26 @@ enum entry_type {
 	ENTRY_CHAR,
 	ENTRY_BLOCK,
 	ENTRY_FIFO,
-	ENTRY_HARDLINK, /* `link` names an earlier path of the same layer; that one carries the rest */
+	ENTRY_HARDLINK, /* `link` names an earlier path of the same layer; that one carries the rest
+			 */
 	ENTRY_WHITEOUT, /* hides this path of the layers below */
 };
 
 #define ENTRY_CAPABILITY_MAX 24 /* bytes of a v3 security.capability; v2 takes 20 */
 
 struct entry {
-	const char *path;	/* clean, no leading slash, "" is the root; borrowed */
+	const char *path; /* clean, no leading slash, "" is the root; borrowed */
 	enum entry_type type;
-	uint32_t mode;		/* permission and set-id bits, 07777 */
+	uint32_t mode; /* permission and set-id bits, 07777 */
 	uint32_t uid, gid;
-	uint64_t size;		/* ENTRY_FILE */
-	int64_t mtime;		/* seconds */
-	const char *link;	/* symlink target or hard link path, else NULL; borrowed */
+	uint64_t size;	  /* ENTRY_FILE */
+	int64_t mtime;	  /* seconds */
+	const char *link; /* symlink target or hard link path, else NULL; borrowed */
 	uint32_t dev_major, dev_minor;
-	struct digest content;	/* sha256 of a file's bytes */
+	struct digest content; /* sha256 of a file's bytes */
 	uint8_t capability[ENTRY_CAPABILITY_MAX];
 	uint8_t capability_size; /* 0: none */
-	bool opaque;		/* a directory that hides what is below it in lower layers */
+	bool opaque;		 /* a directory that hides what is below it in lower layers */
 };
 
 #endif

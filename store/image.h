@@ -1,7 +1,8 @@
 /* Images and tags of the local store.
  *
- * An image is a manifest (or an index) with its config, both blobs, and its layers. Its id, as shown
- * to people, is the digest of the config. Tags are full names: "docker.io/library/app:latest".
+ * An image is a manifest (or an index) with its config, both blobs, and its layers. Its id, as
+ * shown to people, is the digest of the config. Tags are full names:
+ * "docker.io/library/app:latest".
  */
 #ifndef KILN_STORE_IMAGE_H
 #define KILN_STORE_IMAGE_H
@@ -20,8 +21,8 @@ struct image {
 	uint64_t size;	 /* bytes of all layers, as unpacked files */
 	int64_t *layers; /* lowest first; owned */
 	size_t n_layers;
-	char *os, *arch, *variant; /* owned */
-	char **tags;	 /* full names, sorted; owned */
+	char *os, *arch, *variant;  /* owned */
+	char **tags;		    /* full names, sorted; owned */
 	enum image_origin *origins; /* one per tag; owned */
 	size_t n_tags;
 };
@@ -50,8 +51,9 @@ int image_by_id(struct store *s, const char *id, bool *ret_found, struct image *
 int image_list(struct store *s, struct image **ret, size_t *ret_n, struct error **err);
 /* Removes a tag; the image stays. ERR_NOTFOUND if it does not exist. */
 int image_untag(struct store *s, const char *name, struct error **err);
-/* Removes an image and its tags (also if this handle has looked it up: not for a running build), and frees blobs and layers that nothing else uses. The digests of
- * what was freed (image id first, then layers' diff ids) are appended to *ret_deleted if given. */
+/* Removes an image and its tags (also if this handle has looked it up: not for a running build),
+ * and frees blobs and layers that nothing else uses. The digests of what was freed (image id first,
+ * then layers' diff ids) are appended to *ret_deleted if given. */
 int image_remove(struct store *s, const struct digest *manifest, struct digest **ret_deleted,
 		 size_t *ret_n, struct error **err);
 

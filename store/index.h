@@ -1,8 +1,8 @@
 /* The index of a layer: its sorted path table, as a file that is mapped, not parsed.
  *
- * Entries are in path_compare order (a directory's subtree follows it contiguously), each path once.
- * An index answers what a path is and what its content digest is without touching the layer's files.
- * Format: docs/formats-store.md, "Layer index".
+ * Entries are in path_compare order (a directory's subtree follows it contiguously), each path
+ * once. An index answers what a path is and what its content digest is without touching the layer's
+ * files. Format: docs/formats-store.md, "Layer index".
  */
 #ifndef KILN_STORE_INDEX_H
 #define KILN_STORE_INDEX_H
@@ -10,11 +10,11 @@
 #include "base/error.h"
 #include "store/entry.h"
 
-/* Collects entries in any order; a later entry of the same path replaces the earlier one (as the OCI
- * layer spec says for duplicate tar entries). Copies what it keeps. A hard link joins the file that
- * its target is at that moment and stays with it when the target is replaced later; in the written
- * table the first path of such a group is the file and the others are links to it. A link to a path
- * that is not there stands as it is. */
+/* Collects entries in any order; a later entry of the same path replaces the earlier one (as the
+ * OCI layer spec says for duplicate tar entries). Copies what it keeps. A hard link joins the file
+ * that its target is at that moment and stays with it when the target is replaced later; in the
+ * written table the first path of such a group is the file and the others are links to it. A link
+ * to a path that is not there stands as it is. */
 struct index_builder;
 struct index_builder *index_builder_new(void);
 void index_builder_add(struct index_builder *b, const struct entry *e);
@@ -33,7 +33,8 @@ void index_builder_free(struct index_builder *b);
 DEFINE_FREEP(struct index_builder, index_builder_free)
 
 struct index;
-/* Maps an index file; its checksum is verified. ERR_CORRUPT if it is damaged or of another version. */
+/* Maps an index file; its checksum is verified. ERR_CORRUPT if it is damaged or of another version.
+ */
 int index_open(int dirfd, const char *path, struct index **ret, struct error **err);
 /* The same for an open file; `name` is for errors. The descriptor stays the caller's. */
 int index_open_fd(int fd, const char *name, struct index **ret, struct error **err);

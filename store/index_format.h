@@ -1,5 +1,5 @@
-/* Byte layout of an index file; docs/formats-store.md has the table. Private to index*.c and to tests
- * that damage indexes on purpose. All integers are little endian. */
+/* Byte layout of an index file; docs/formats-store.md has the table. Private to index*.c and to
+ * tests that damage indexes on purpose. All integers are little endian. */
 #ifndef KILN_STORE_INDEX_FORMAT_H
 #define KILN_STORE_INDEX_FORMAT_H
 
@@ -38,7 +38,7 @@ enum {
 	INDEX_E_SIZE = 32,
 	INDEX_E_MTIME = 40,
 	INDEX_E_CONTENT = 48,
-	INDEX_E_CAP = 80,  /* offset of the capability in the heap */
+	INDEX_E_CAP = 80,   /* offset of the capability in the heap */
 	INDEX_E_AFTER = 84, /* number of the first entry after this one's subtree */
 
 	INDEX_FLAG_OPAQUE = 1,

@@ -1,8 +1,8 @@
 /* Leases: what a running kiln uses, so that no gc takes it away.
  *
- * A lease is a file lock/lease.<name> under an open-file-description lock for the life of the handle
- * (process ids mean nothing across containers that share a store) and rows that name layers and
- * blobs. Temporaries carry the name of their lease. A lease whose lock can be taken is dead: gc
+ * A lease is a file lock/lease.<name> under an open-file-description lock for the life of the
+ * handle (process ids mean nothing across containers that share a store) and rows that name layers
+ * and blobs. Temporaries carry the name of their lease. A lease whose lock can be taken is dead: gc
  * removes its rows and its leavings. */
 #ifndef KILN_STORE_LEASE_H
 #define KILN_STORE_LEASE_H
@@ -23,7 +23,10 @@ struct lease {
 	char name[LEASE_NAME + 1]; /* "": not taken yet */
 	int fd;
 };
-#define LEASE_INIT {.fd = -1}
+#define LEASE_INIT       \
+	{                \
+		.fd = -1 \
+	}
 
 /* Creates and locks the lease file unless that was done. Call before db_begin: it is file I/O. */
 int lease_take(struct store *s, struct error **err);
@@ -32,8 +35,8 @@ int lease_add_layers(struct store *s, struct db_tx *tx, const int64_t *layers, s
 		     struct error **err);
 int lease_add_blob(struct store *s, struct db_tx *tx, const struct digest *digest,
 		   struct error **err);
-/* What this handle remembers of the blobs it holds, so that a second use spares a write transaction. To
- * be noted after the commit that named the blob; not knowing only costs asking. */
+/* What this handle remembers of the blobs it holds, so that a second use spares a write
+ * transaction. To be noted after the commit that named the blob; not knowing only costs asking. */
 void lease_note_blob(struct store *s, const struct digest *digest);
 bool lease_holds_blob(struct store *s, const struct digest *digest);
 void lease_forget_blob(struct store *s, const struct digest *digest);

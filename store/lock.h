@@ -18,8 +18,9 @@ enum lock_mode {
 	LOCK_EXCLUSIVE,
 };
 
-/* One builds a step key, the others wait: then they look the record up again. Waits until it is free,
- * `cancel` (may be NULL) is set (ERR_CANCELED), or, with try_only, not at all: *ret = NULL. */
+/* One builds a step key, the others wait: then they look the record up again. Waits until it is
+ * free, `cancel` (may be NULL) is set (ERR_CANCELED), or, with try_only, not at all: *ret = NULL.
+ */
 int lock_step(struct store *s, const struct digest *key, bool try_only, struct cancel *cancel,
 	      struct lock **ret, struct error **err);
 /* A lock by any other name, e.g. a git cache or a cache mount; names are hashed. */

@@ -16,8 +16,8 @@ DEFINE_FREEP(struct rootfs, rootfs_free)
 
 /* A path as merged: hard links are resolved to the entry that carries the data. */
 struct rootfs_node {
-	struct entry entry;   /* entry.path is the path asked for, cleaned */
-	size_t layer;	      /* position in the stack of the layer that it comes from */
+	struct entry entry;    /* entry.path is the path asked for, cleaned */
+	size_t layer;	       /* position in the stack of the layer that it comes from */
 	const char *data_path; /* path of the bytes inside that layer's dir */
 };
 
@@ -43,7 +43,8 @@ int rootfs_read(const struct rootfs *r, const char *path, size_t max, struct buf
 		struct error **err);
 
 /* Content digest of the whole merged tree: path, type, mode, uid, gid, bytes, link target,
- * capability, device and hard-link grouping; never mtime. Cached in the store per chain of layers. */
+ * capability, device and hard-link grouping; never mtime. Cached in the store per chain of layers.
+ */
 int rootfs_digest(struct rootfs *r, struct digest *ret, struct error **err);
 
 #endif

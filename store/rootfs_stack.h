@@ -13,8 +13,8 @@ struct rootfs {
 	size_t n;
 };
 
-/* The topmost entry of `path` that is visible, its layer, and for a directory the lowest layer whose
- * entries below it can be seen. */
+/* The topmost entry of `path` that is visible, its layer, and for a directory the lowest layer
+ * whose entries below it can be seen. */
 bool rootfs_locate(const struct rootfs *fs, const char *path, struct entry *ret, size_t *ret_layer,
 		   size_t *ret_floor);
 /* The node of an index entry, hard links resolved. */

@@ -40,7 +40,6 @@ static void expect_refused(struct fixture *f, const struct buf *tar, const char 
 	_cleanup_(context_archive_release) struct context_archive c = CONTEXT_ARCHIVE_INIT;
 	_cleanup_(error_freep) struct error *err = NULL;
 	struct engine *e = open_engine(f);
-	_cleanup_close_ int tmp = -1;
 	_cleanup_free_ char *path = xasprintf("%s/tmp", store_root(f->store));
 
 	assert_int_equal(read_bytes(e, tar->p, tar->n, &c, &err), -ERR_INVALID);

@@ -25,10 +25,10 @@ struct fixture {
 };
 
 /* Fails the test with the error's text. */
-#define assert_ok(r, err)                                                                          \
-	do {                                                                                       \
-		if ((r) < 0)                                                                       \
-			fail_msg("%s", error_text(err));                                           \
+#define assert_ok(r, err)                                \
+	do {                                             \
+		if ((r) < 0)                             \
+			fail_msg("%s", error_text(err)); \
 	} while (0)
 
 static inline int fixture_setup(void **state)
