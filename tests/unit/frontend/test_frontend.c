@@ -524,6 +524,13 @@ static void errors_name_the_thing_and_the_line(void **state)
 		{"FROM busybox\nADD --checksum=md5:1 http://x/a /a\n",
 		 "unsupported digest algorithm", NULL, 2},
 		{"FROM busybox\nCOPY http://x/a /a\n", "can't be a URL for COPY", NULL, 2},
+		{"FROM Bad AS unused\nFROM busybox\n", "failed to parse stage name \"Bad\"", NULL,
+		 1},
+		{"FROM busybox\nRUN []\n", "arguments are required", NULL, 2},
+		{"ARG SOURCE_DATE_EPOCH=s\nFROM busybox AS s\nFROM busybox\n",
+		 "must use FROM scratch", NULL, 2},
+		{"ARG SOURCE_DATE_EPOCH=s\nFROM scratch AS s\nLABEL a=b\nFROM busybox\n",
+		 "does not meet source-only requirements: unsupported LABEL", NULL, 2},
 		{"# syntax=other/frontend\nFROM busybox\n", "other/frontend", "docker/dockerfile",
 		 1},
 	};
@@ -540,6 +547,116 @@ static void errors_name_the_thing_and_the_line(void **state)
 		assert_int_equal(error_span(b.err).line, cases[i].line);
 		if (cases[i].hint)
 			assert_non_null(strstr(error_hint_text(b.err), cases[i].hint));
+		release(&b);
+	}
+}
+
+/* As in BuildKit, where whatever is copied or mounted from is a stage. */
+static void the_only_stage_is_named_if_something_else_counts_as_one(void **state)
+{
+	static const struct {
+		const char *line;
+		bool named;
+	} cases[] = {
+		{"RUN true", false},
+		{"COPY a /a", false},
+		{"COPY --from=tools /a /a", true},
+		{"RUN --mount=type=cache,target=/c true", true},
+		{"RUN --mount=from=tools,target=/c true", true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_free_ char *text = xasprintf("FROM busybox\n%s\n", cases[i].line);
+		struct build b = {0};
+
+		compile_ok(&b, text);
+		if ((find(&b, "[stage-0 2/2]") != NULL) != cases[i].named)
+			fail_msg("%s", cases[i].line);
+		release(&b);
+	}
+}
+
+static void warnings_before_a_mistake_are_kept(void **state)
+{
+	struct build b = {0};
+
+	(void)state;
+	compile(&b, "FROM scratch AS Bad\nMAINTAINER me\nBADCMD\nMAINTAINER you\n");
+	assert_int_equal(b.r, -ERR_INVALID);
+	assert_int_equal(b.result.lint.n, 2);
+	assert_int_equal(b.result.lint.warnings[0].rule, DF_RULE_STAGE_NAME_CASING);
+	assert_int_equal(b.result.lint.warnings[1].rule, DF_RULE_MAINTAINER_DEPRECATED);
+	assert_non_null(b.result.file);
+	release(&b);
+}
+
+static void an_empty_epoch_takes_the_default_away(void **state)
+{
+	struct build b = {0};
+
+	(void)state;
+	strv_push(&b.opts.build_args, "SOURCE_DATE_EPOCH=");
+	compile_ok(&b, "ARG SOURCE_DATE_EPOCH=5\nFROM busybox\nARG SOURCE_DATE_EPOCH\nRUN true\n");
+	assert_false(b.result.has_epoch);
+	for (size_t i = 0; i < find(&b, "RUN true")->op.exec.env.n; i++)
+		assert_null(strstr(find(&b, "RUN true")->op.exec.env.v[i], "EPOCH"));
+	release(&b);
+}
+
+/* A document goes to the shell as it is unless its marker is the whole command. */
+static void only_a_marker_alone_is_replaced_by_its_document(void **state)
+{
+	static const char *const cases[][2] = {
+		{"RUN <<E\nbody\nE\n", "body\n"},
+		{"RUN 3<<E\nbody\nE\n", "body\n"},
+		{"RUN <<'E;'\nbody\nE;\n", "body\n"},
+		{"RUN 3 <<E\nbody\nE\n", "3 <<E\nbody\nE"},
+		{"RUN <<E cat\nbody\nE\n", "<<E cat\nbody\nE"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_free_ char *text = xasprintf("FROM busybox\n%s", cases[i][0]);
+		struct build b = {0};
+
+		compile_ok(&b, text);
+		assert_string_equal(find(&b, "RUN")->op.exec.args.v[2], cases[i][1]);
+		release(&b);
+	}
+}
+
+static void add_lines(struct buf *b, const char *line, unsigned n)
+{
+	while (n-- > 0)
+		buf_adds(b, line);
+}
+
+static void what_a_file_expands_to_is_bounded(void **state)
+{
+	static const struct {
+		const char *twice, *line, *says;
+		unsigned n_twice, n;
+	} cases[] = {
+		{"ENV A=$A$A\n", "ENV B=$A\n", "values of all instructions are too large", 6, 50},
+		{"", "RUN true\n", "history of the image is larger", 0, 1200},
+		{"ENV A=$A$A\n", "RUN true\n", "environments of all steps are larger", 6, 300},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_buf_ struct buf text = BUF_INIT;
+		struct build b = {0};
+
+		buf_addf(&text, "FROM busybox\n%s A=", cases[i].n_twice > 0 ? "ENV" : "ARG");
+		add_lines(&text, "x", 60000);
+		buf_addc(&text, '\n');
+		add_lines(&text, cases[i].twice, cases[i].n_twice);
+		add_lines(&text, cases[i].line, cases[i].n);
+		compile(&b, text.p);
+		assert_int_equal(b.r, -ERR_INVALID);
+		if (!strstr(error_text(b.err), cases[i].says))
+			fail_msg("%s", error_text(b.err));
 		release(&b);
 	}
 }
@@ -653,6 +770,11 @@ int main(void)
 		cmocka_unit_test(a_wrong_target_suggests_a_stage),
 		cmocka_unit_test(semantic_rules_warn),
 		cmocka_unit_test(a_base_of_scratch_is_no_vertex),
+		cmocka_unit_test(the_only_stage_is_named_if_something_else_counts_as_one),
+		cmocka_unit_test(warnings_before_a_mistake_are_kept),
+		cmocka_unit_test(an_empty_epoch_takes_the_default_away),
+		cmocka_unit_test(only_a_marker_alone_is_replaced_by_its_document),
+		cmocka_unit_test(what_a_file_expands_to_is_bounded),
 		cmocka_unit_test(ten_thousand_stages_compile),
 		cmocka_unit_test(thousands_of_variables_and_mistakes_are_no_problem),
 	};
