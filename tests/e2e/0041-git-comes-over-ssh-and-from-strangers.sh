@@ -12,6 +12,7 @@ cleanup() {
 	[ ! -s daemon.pid ] || kill "$(cat daemon.pid)" 2> /dev/null
 	[ ! -s ssh/pid ] || kill "$(cat ssh/pid)" 2> /dev/null
 	[ -z "$agent" ] || kill "$agent" 2> /dev/null
+	agent=
 }
 trap cleanup EXIT
 
@@ -130,5 +131,6 @@ if [ -x /usr/sbin/sshd ] && command -v ssh > /dev/null && [ "$(id -u)" = 0 ]; th
 else
 	skip "repositories over ssh" "needs root and openssh-server"
 fi
+cleanup
 rm -f "$WORK/agent"
 finish
