@@ -14,14 +14,18 @@
 #define FRAME_NS (INT64_C(100) * 1000 * 1000)
 #define TICK_NS (INT64_C(150) * 1000 * 1000)
 
+enum { PENDING_MAX = 1 << 20 }; /* bytes of logs kept for a slow reader */
+
 struct display {
 	enum display_mode mode;
 	struct progress progress;
 	pthread_t thread;
-	pthread_mutex_t lock; /* protects model, raw, dirty, closing */
+	pthread_mutex_t lock; /* protects model, raw, pending, dirty, closing */
 	pthread_cond_t wake;
 	struct progress_model model;
 	struct buf raw; /* rawjson lines not yet written */
+	size_t pending; /* bytes of logs that wait to be written */
+	pthread_cond_t drained;
 	bool dirty, closing, failed;
 	struct plain_renderer plain; /* the thread's, as tty */
 	struct tty_renderer tty;
@@ -58,8 +62,13 @@ static void emit(void *data, const struct event *event)
 	progress_model_apply(&d->model, event);
 	if (d->mode == DISPLAY_RAWJSON)
 		rawjson_render(event, &d->raw);
+	if (event->kind == EVENT_LOG && (d->mode == DISPLAY_PLAIN || d->mode == DISPLAY_RAWJSON))
+		d->pending += event->log.n;
 	d->dirty = true;
 	pthread_cond_signal(&d->wake);
+	/* A step that prints faster than our reader reads waits for it, as with any pipe. */
+	while (event->kind == EVENT_LOG && d->pending > PENDING_MAX && !d->closing)
+		pthread_cond_wait(&d->drained, &d->lock);
 	pthread_mutex_unlock(&d->lock);
 }
 
@@ -132,13 +141,15 @@ static void *display_thread(void *arg)
 		last = d->closing;
 		d->dirty = false;
 		render(d, last, &out);
+		d->pending = 0;
+		pthread_cond_broadcast(&d->drained);
 		pthread_mutex_unlock(&d->lock);
 		/* A reader of our stderr that went away must not stop the build. */
 		(void)fs_write_full(STDERR_FILENO, out.p, out.n);
 		buf_release(&out);
 		frame = times_monotonic_ns() + FRAME_NS;
 		pthread_mutex_lock(&d->lock);
-		while (!d->closing && times_monotonic_ns() < frame)
+		while (!d->closing && d->pending <= PENDING_MAX && times_monotonic_ns() < frame)
 			wait_until(d, frame);
 		pthread_mutex_unlock(&d->lock);
 	}
@@ -173,6 +184,7 @@ int display_open(enum display_mode mode, struct display **ret, struct error **er
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&d->wake, &attr);
+	pthread_cond_init(&d->drained, NULL);
 	pthread_condattr_destroy(&attr);
 	if (mode == DISPLAY_PLAIN) {
 		static const char header[] =
@@ -201,6 +213,7 @@ void display_close(struct display *d, bool failed)
 	d->closing = true;
 	d->failed = failed;
 	pthread_cond_signal(&d->wake);
+	pthread_cond_broadcast(&d->drained);
 	pthread_mutex_unlock(&d->lock);
 	pthread_join(d->thread, NULL);
 	for (size_t i = 0; i < d->model.steps.n; i++)
@@ -212,6 +225,7 @@ void display_close(struct display *d, bool failed)
 	progress_model_release(&d->model);
 	tty_release(&d->tty);
 	pthread_cond_destroy(&d->wake);
+	pthread_cond_destroy(&d->drained);
 	pthread_mutex_destroy(&d->lock);
 	free(d);
 }

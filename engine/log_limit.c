@@ -6,23 +6,22 @@
 
 #include "base/times.h"
 
-#define SIZE_DEFAULT (INT64_C(2) << 20)
-#define SPEED_DEFAULT (INT64_C(200) << 10)
 #define SECOND INT64_C(1000000000)
 
 enum { KEPT_MAX = 256 << 10 };
 
-static int64_t limit_of(const char *name, int64_t otherwise)
+/* Without a limit that can be read there is none: people want their whole log. */
+static int64_t limit_of(const char *name)
 {
 	const char *text = getenv(name);
 	long long value;
 	char *end;
 
 	if (!text || !*text)
-		return otherwise;
+		return -1;
 	errno = 0;
 	value = strtoll(text, &end, 10);
-	return *end || errno || value < -1 ? otherwise : value;
+	return *end || errno || value < -1 ? -1 : value;
 }
 
 void log_limit_init(struct log_limit *l, log_limit_fn fn, void *data)
@@ -30,8 +29,8 @@ void log_limit_init(struct log_limit *l, log_limit_fn fn, void *data)
 	*l = (struct log_limit){.fn = fn, .data = data, .started = times_monotonic_ns()};
 	for (size_t i = 0; i < 2; i++)
 		l->streams[i].kept = (struct buf)BUF_INIT;
-	l->size = limit_of("BUILDKIT_STEP_LOG_MAX_SIZE", SIZE_DEFAULT);
-	l->speed = limit_of("BUILDKIT_STEP_LOG_MAX_SPEED", SPEED_DEFAULT);
+	l->size = limit_of("BUILDKIT_STEP_LOG_MAX_SIZE");
+	l->speed = limit_of("BUILDKIT_STEP_LOG_MAX_SPEED");
 }
 
 static void pass(struct log_limit *l, int stream, const char *p, size_t n)

@@ -1,10 +1,8 @@
-/* Bounds what one step may log, as BuildKit does: a step that prints without end fills neither the
- * memory nor the log of the build.
- *
- * Each of its two streams may print 2 MiB in all, and 200 KiB for every second that has begun. What
- * goes beyond is dropped, with a line that says so in its place; the newest 256 KiB of it are kept,
- * and shown after all if the step fails. BUILDKIT_STEP_LOG_MAX_SIZE and BUILDKIT_STEP_LOG_MAX_SPEED
- * (bytes; -1: no limit) set other bounds.
+/* Bounds what one step may log, where somebody asks for it: BUILDKIT_STEP_LOG_MAX_SIZE bytes in all
+ * for each of its two streams, and BUILDKIT_STEP_LOG_MAX_SPEED for every second that has begun.
+ * Unset or -1 is no limit, which differs from BuildKit on purpose: clipped logs hide what people
+ * look for. What goes beyond is dropped, with a line that says so in its place; the newest 256 KiB
+ * of it are kept, and shown after all if the step fails.
  */
 #ifndef KILN_ENGINE_LOG_LIMIT_H
 #define KILN_ENGINE_LOG_LIMIT_H
