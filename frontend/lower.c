@@ -121,6 +121,13 @@ int lower_count_environment(struct compiler *c, const struct stage *s, unsigned 
 	return 0;
 }
 
+static void move_index(struct name_index *to, struct name_index *from)
+{
+	map_release(&to->at, NULL);
+	*to = *from;
+	*from = (struct name_index){0};
+}
+
 /* A stage starts as its base ends; the last stage that needs the base's state takes it. */
 static int inherit(struct compiler *c, struct stage *s, struct error **err)
 {
@@ -144,6 +151,10 @@ static int inherit(struct compiler *c, struct stage *s, struct error **err)
 		b->config = (struct image_config){0};
 		b->env = (struct scope){0};
 		memset(&b->args, 0, sizeof(b->args));
+		move_index(&s->env_index, &b->env_index);
+		move_index(&s->label_index, &b->label_index);
+		move_index(&s->volume_index, &b->volume_index);
+		move_index(&s->arg_index, &b->arg_index);
 	} else {
 		image_config_copy(&s->config, &b->config);
 		scope_copy(&s->env, &b->env);
