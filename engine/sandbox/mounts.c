@@ -381,7 +381,7 @@ static void fill_cgroup1(int dir)
 			continue;
 		/* Programs know each controller by its own name. */
 		for (char *c = strtok(strdup(h->name), ","); c; c = strtok(NULL, ","))
-			(void)symlinkat(h->name, dir, c);
+			(void)!symlinkat(h->name, dir, c);
 	}
 }
 
