@@ -380,8 +380,14 @@ static void fill_cgroup1(int dir)
 		if (!strchr(h->name, ','))
 			continue;
 		/* Programs know each controller by its own name. */
-		for (char *c = strtok(strdup(h->name), ","); c; c = strtok(NULL, ","))
-			(void)!symlinkat(h->name, dir, c);
+		for (const char *c = h->name; *c;) {
+			size_t n = strcspn(c, ",");
+			char one[64];
+
+			if (snprintf(one, sizeof(one), "%.*s", (int)n, c) < (int)sizeof(one))
+				(void)!symlinkat(h->name, dir, one);
+			c += n + (c[n] == ',');
+		}
 	}
 }
 
