@@ -119,12 +119,8 @@ int build_cache_reset_mounts(const struct build_options *o, const struct graph *
 		for (const char *id; r == 0 && (id = strsep(&next, ","));)
 			r = *id ? reset_mount(s, id, err) : 0;
 	else
-		for (size_t i = 0; i < g->n && r == 0; i++)
-			if (ids)
-				r = reset_used(g->vertices[i], s, err);
-			/* As BuildKit does. One that another build is using stays. */
-			else if (g->vertices[i]->meta.ignore_cache)
-				(void)reset_used(g->vertices[i], s, NULL);
+		for (size_t i = 0; ids && i < g->n && r == 0; i++)
+			r = reset_used(g->vertices[i], s, err);
 	return r < 0 ? error_wrap(err, r, "--reset-mounts") : 0;
 }
 

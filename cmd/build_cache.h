@@ -13,8 +13,8 @@ void build_cache_policy(const struct build_options *o, struct cache_policy *p);
 /* Marks the steps of the compiled graph that are to run whatever the cache has. A pattern that
  * matches no step is an error. */
 int build_cache_mark(const struct build_options *o, struct graph *g, struct error **err);
-/* Empties the cache mounts of --reset-mounts: those named, or all that the graph uses; without it,
- * those of steps that have to run (--no-cache). */
+/* Empties the cache mounts of --reset-mounts: those named, or all that the graph uses. Without it
+ * none, whatever has to run. */
 int build_cache_reset_mounts(const struct build_options *o, const struct graph *g, struct store *s,
 			     struct error **err);
 /* Prints the reasons to stderr. */

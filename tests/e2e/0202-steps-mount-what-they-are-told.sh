@@ -45,8 +45,10 @@ RUN --mount=type=cache,target=/cache echo run >> /cache/log && echo "lines: $(wc
 END
 check "another build shares the cache" kiln build .
 prints "and finds what the first left" 'lines: 2'
-check "a build without a cache starts with an empty one" kiln build --no-cache .
-prints "as it starts with nothing" 'lines: 1'
+check "a build without a cache keeps it" kiln build --no-cache .
+prints "and what is in it" 'lines: 3'
+check "unless its mounts are reset" kiln build --no-cache --reset-mounts .
+prints "and start empty" 'lines: 1'
 
 printf 'FROM busybox\nRUN --mount=type=secret,id=token,required true\n' > Dockerfile
 fails "a missing secret is an error" 1 kiln build .
