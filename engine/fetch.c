@@ -13,6 +13,7 @@
 #include "engine/source_oci_layout.h"
 #include "engine/unpack.h"
 #include "store/blob.h"
+#include "store/rootfs.h"
 
 enum { LOCK_POLL_MS = 50 };
 #define STATUS_INTERVAL_NS (INT64_C(100) * 1000000)
@@ -139,6 +140,37 @@ static void *unpack_main(void *data)
 	return NULL;
 }
 
+static int take_from_below(void *data, struct entry *e, struct error **err)
+{
+	const struct rootfs *below = data;
+	struct rootfs_node node;
+
+	(void)err;
+	if (!rootfs_get(below, e->path, &node) || node.entry.type != ENTRY_DIR)
+		return 0;
+	e->mode = node.entry.mode;
+	e->uid = node.entry.uid;
+	e->gid = node.entry.gid;
+	e->mtime = node.entry.mtime;
+	return 0;
+}
+
+/* A tar may leave out the directories above a file, and then the image shows those of the layers
+ * below. The dir has to look like them, since it hides them. */
+static int complete_parents(struct unpacking *u, struct error **err)
+{
+	_cleanup_(rootfs_freep) struct rootfs *below = NULL;
+	const struct fetch *f = u->fetch;
+	int r;
+
+	if (f->n_below == 0 || !layer_writer_has_implied(u->writer))
+		return 0;
+	r = f->wait_below(f->wait_data, f->n_below, err);
+	if (r == 0)
+		r = rootfs_open(f->store, f->below, f->n_below, &below, err);
+	return r < 0 ? r : layer_writer_imply(u->writer, take_from_below, below, err);
+}
+
 /* The dir becomes visible only if it is what the image's config promises. */
 static int commit(struct unpacking *u, struct error **err)
 {
@@ -157,7 +189,8 @@ static int commit(struct unpacking *u, struct error **err)
 				 "ID %s, got %s",
 				 blob, digest_format(&u->info->diff_id, expect),
 				 digest_format(&u->result.diff_id, got));
-	return layer_writer_commit(u->writer, &id, err);
+	u->r = complete_parents(u, err);
+	return u->r < 0 ? u->r : layer_writer_commit(u->writer, &id, err);
 }
 
 static int unpack_local(const struct fetch *f, const struct layer_info *info, struct error **err)

@@ -13,6 +13,11 @@ struct fetch {
 	struct registry *registry;
 	struct job *job;	 /* may be NULL */
 	const atomic_bool *stop; /* another fetch of the same group failed */
+	const int64_t *below;	 /* the layers that the image has below this one */
+	size_t n_below;
+	/* Waits until all of `below` have their dirs. */
+	int (*wait_below)(void *data, size_t n_below, struct error **err);
+	void *wait_data;
 };
 
 /* The layer has its dir afterwards. */

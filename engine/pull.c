@@ -21,44 +21,71 @@ struct group {
 	size_t n;
 	atomic_bool stop;
 	pthread_mutex_t lock; /* protects what follows */
+	pthread_cond_t changed;
 	size_t next;
+	bool *done; /* per layer */
 	int r;
 	struct error *err;
 };
 
-/* The next layer to fetch; false if there is none or the group stops. */
-static bool take_next(struct group *g, int64_t *ret)
+/* Position of the next layer to fetch; false if there is none or the group stops. */
+static bool take_next(struct group *g, size_t *ret)
 {
 	bool taken = false;
 
 	pthread_mutex_lock(&g->lock);
 	if (g->r == 0 && g->next < g->n) {
-		*ret = g->layers[g->next++];
+		*ret = g->next++;
 		taken = true;
 	}
 	pthread_mutex_unlock(&g->lock);
 	return taken;
 }
 
+/* Layers are taken lowest first, so whoever waits for those below waits for work that goes on. */
+static int wait_below(void *data, size_t n_below, struct error **err)
+{
+	struct group *g = data;
+	int r;
+
+	pthread_mutex_lock(&g->lock);
+	for (size_t i = 0; i < n_below && g->r == 0;) {
+		if (g->done[i])
+			i++;
+		else
+			pthread_cond_wait(&g->changed, &g->lock);
+	}
+	r = g->r;
+	pthread_mutex_unlock(&g->lock);
+	return r < 0 ? error_new(err, ERR_CANCELED, 0, "a layer below could not be had") : 0;
+}
+
 static void *group_main(void *data)
 {
 	struct group *g = data;
-	int64_t id;
+	size_t i;
 
-	while (take_next(g, &id)) {
+	while (take_next(g, &i)) {
+		struct fetch f = g->fetch;
 		struct error *err = NULL;
-		int r = g->one(&g->fetch, id, &err);
+		int r;
 
-		if (r == 0)
-			continue;
+		f.below = g->layers;
+		f.n_below = i;
+		f.wait_below = wait_below;
+		f.wait_data = g;
+		r = g->one(&f, g->layers[i], &err);
 		pthread_mutex_lock(&g->lock);
-		if (g->r == 0) {
+		g->done[i] = r == 0;
+		if (r < 0 && g->r == 0) {
 			g->r = r;
 			g->err = TAKE_PTR(err);
 		}
+		pthread_cond_broadcast(&g->changed);
 		pthread_mutex_unlock(&g->lock);
 		error_free(err);
-		atomic_store(&g->stop, true);
+		if (r < 0)
+			atomic_store(&g->stop, true);
 	}
 	return NULL;
 }
@@ -69,6 +96,8 @@ static int run_group(struct group *g, struct error **err)
 	size_t n = 0;
 
 	pthread_mutex_init(&g->lock, NULL);
+	pthread_cond_init(&g->changed, NULL);
+	g->done = xcalloc(g->n, sizeof(*g->done));
 	g->fetch.stop = &g->stop;
 	/* This thread is one of them. */
 	while (n + 1 < FETCHES_MAX && n + 1 < g->n &&
@@ -77,7 +106,9 @@ static int run_group(struct group *g, struct error **err)
 	group_main(g);
 	while (n > 0)
 		pthread_join(threads[--n], NULL);
+	pthread_cond_destroy(&g->changed);
 	pthread_mutex_destroy(&g->lock);
+	free(g->done);
 	if (g->r < 0 && err)
 		*err = TAKE_PTR(g->err);
 	error_free(g->err);

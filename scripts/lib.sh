@@ -55,5 +55,5 @@ build_preset() {
 	release) dir=$REPO/build ;;
 	*) dir=$REPO/build-$preset ;;
 	esac
-	ninja -C "$dir" --quiet "$@"
+	ninja -C "$dir" -k 0 --quiet "$@"
 }

@@ -90,6 +90,14 @@ int layer_writer_copy_known(struct layer_writer *w, int from, const struct diges
 			    uint64_t size, struct error **err);
 int layer_writer_file_end(struct layer_writer *w, struct digest *ret_content /* or NULL */,
 			  struct error **err);
+/* Directories that nobody put: they were made because something below them was, and a layer says
+ * nothing about them, so that what is below shows. But a dir body hides it, so their metadata must
+ * be that of the layers below. Calls `fill` for each, which fills in e's mode, ids and time (0755
+ * root and the epoch as given) if it knows better. */
+typedef int (*layer_implied_fn)(void *data, struct entry *e, struct error **err);
+bool layer_writer_has_implied(const struct layer_writer *w);
+int layer_writer_imply(struct layer_writer *w, layer_implied_fn fill, void *data,
+		       struct error **err);
 /* What this layer says about `path` so far; NULL if nothing. */
 const struct entry *layer_writer_get(const struct layer_writer *w, const char *path);
 /* Forgets and removes path and what is below it. */

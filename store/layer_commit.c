@@ -64,6 +64,7 @@ void layer_writer_free(struct layer_writer *w)
 	free(w->file_path);
 	hasher_release(&w->hasher);
 	index_builder_free(w->index);
+	map_release(&w->implied, NULL);
 	free(w);
 }
 

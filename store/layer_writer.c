@@ -202,12 +202,40 @@ static int make_parents(struct layer_writer *w, const char *path, struct error *
 				dir.gid = getegid();
 			}
 			r = put_dir(w, &dir, err);
+			if (r == 0)
+				*map_puts(&w->implied, copy) = w;
 		}
 		*slash = '/';
 		if (r < 0)
 			return r;
 	}
 	return 0;
+}
+
+bool layer_writer_has_implied(const struct layer_writer *w)
+{
+	return w->implied.n > 0;
+}
+
+int layer_writer_imply(struct layer_writer *w, layer_implied_fn fill, void *data,
+		       struct error **err)
+{
+	const struct map_entry *m;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && (m = map_next(&w->implied, &i));) {
+		const struct entry *old = index_builder_get(w->index, m->key);
+		struct entry dir;
+
+		if (!m->value || !old || old->type != ENTRY_DIR)
+			continue;
+		dir = *old;
+		dir.path = m->key;
+		r = fill(data, &dir, err);
+		if (r == 0)
+			r = put_dir(w, &dir, err);
+	}
+	return r;
 }
 
 static int put_hardlink(struct layer_writer *w, const struct entry *e, struct error **err)
@@ -335,6 +363,8 @@ int layer_writer_put(struct layer_writer *w, const struct entry *e, struct error
 				 "the root of a layer can only be a directory");
 	switch (e->type) {
 	case ENTRY_DIR:
+		if (w->implied.n > 0 && map_gets(&w->implied, e->path))
+			*map_puts(&w->implied, e->path) = NULL;
 		return put_dir(w, e, err);
 	case ENTRY_HARDLINK:
 		return put_hardlink(w, e, err);

@@ -2,6 +2,7 @@
 #ifndef KILN_STORE_LAYER_WRITER_H
 #define KILN_STORE_LAYER_WRITER_H
 
+#include "base/map.h"
 #include "store/index.h"
 #include "store/layer.h"
 
@@ -11,6 +12,8 @@ struct layer_writer {
 	char *tmp;	/* relative to the store's root; NULL once it was renamed into place */
 	int fs;		/* the dir body */
 	struct index_builder *index;
+	struct map
+		implied; /* paths of directories that were made as parents; value NULL: put since */
 
 	bool scanned; /* modes and times of directories are on disk already */
 

@@ -30,11 +30,12 @@ static inline void tar_item_add(struct buf *b, const struct tar_item *t)
 	unsigned sum = 0;
 
 	snprintf(h, 100, "%s", t->name);
-	snprintf(h + 100, 8, "%07o", t->mode ? t->mode : 0644);
+	snprintf(h + 100, 8, "%07o", (t->mode ? t->mode : 0644) & 07777777u);
 	snprintf(h + 108, 8, "%07o", t->uid);
 	snprintf(h + 116, 8, "%07o", t->uid);
-	snprintf(h + 124, 12, "%011zo", size);
-	snprintf(h + 136, 12, "%011llo", (unsigned long long)(t->mtime ? t->mtime : 1000000000));
+	snprintf(h + 124, 12, "%011llo", (unsigned long long)size & 077777777777u);
+	snprintf(h + 136, 12, "%011llo",
+		 (unsigned long long)(t->mtime ? t->mtime : 1000000000) & 077777777777u);
 	h[156] = t->type;
 	snprintf(h + 157, 100, "%s", t->link ? t->link : "");
 	memcpy(h + 257, "ustar\00000", 8);
