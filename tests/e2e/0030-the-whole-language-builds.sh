@@ -14,10 +14,10 @@ if [ "$(id -u)" -eq 0 ]; then
 	prints "from the cache" '^#[0-9]+ CACHED$'
 	cd ..
 	test "$(cat tree/triggered)" = triggered; ok "triggers of the base stage ran" $?
-	test -s tree/work/where && cmp -s app/src/one.txt tree/work/one.txt; ok "files came from the context and a stage" $?
+	test -s tree/srv/where && cmp -s app/src/one.txt tree/srv/one.txt; ok "files came from the context and a stage" $?
 	test "$(stat -c %a tree/usr/local/bin/run)" = 755; ok "--link and --chmod go together" $?
 	test -s tree/parents/a/b/deep.txt && test ! -e tree/parents/tree; ok "--parents keeps what is behind the pivot" $?
-	test -e tree/work/filtered/one.txt && test ! -e tree/work/filtered/NOTES.md && test ! -e tree/work/filtered/lib
+	test -e tree/srv/filtered/one.txt && test ! -e tree/srv/filtered/NOTES.md && test ! -e tree/srv/filtered/lib
 	ok "--exclude leaves out" $?
 	cmp -s app/ctx/note.txt tree/extra/note.txt; ok "a named context is copied from" $?
 	grep -qx 'expanded: world' tree/here/EOF && grep -qFx 'literal: $NAME' tree/here/RAW
