@@ -77,6 +77,39 @@ static void a_layer_has_a_dir_and_an_index_that_agree(void **state)
 	layer_info_release(&info);
 }
 
+static int like_below(void *data, struct entry *e, struct error **err)
+{
+	unsigned *asked = data;
+
+	(void)err;
+	(*asked)++;
+	if (strcmp(e->path, "tmp") == 0)
+		e->mode = 01777;
+	e->mtime = 7;
+	return 0;
+}
+
+static void parents_that_nobody_put_can_look_like_those_below(void **state)
+{
+	struct fixture *f = *state;
+	struct layer_writer *w = fixture_writer(f->s);
+	struct error *err = NULL;
+	unsigned asked = 0;
+	int64_t id;
+
+	assert_false(layer_writer_has_implied(w));
+	fixture_file(w, "tmp/said/f", "x");
+	fixture_put(w, "tmp/said", ENTRY_DIR, NULL);
+	assert_true(layer_writer_has_implied(w));
+	assert_ok(layer_writer_imply(w, like_below, &asked, &err), err);
+	assert_int_equal(asked, 1);
+	id = fixture_commit(w);
+	assert_int_equal(entry_of(f, id, "tmp").mode, 01777);
+	assert_int_equal(stat_in(f, id, "tmp").st_mode & 07777, 01777);
+	assert_int_equal(stat_in(f, id, "tmp").st_mtim.tv_sec, 7);
+	assert_int_equal(entry_of(f, id, "tmp/said").mtime, 1000000000);
+}
+
 static void a_symlink_in_the_layer_is_never_followed(void **state)
 {
 	struct fixture *f = *state;
@@ -278,6 +311,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 		TEST(a_layer_has_a_dir_and_an_index_that_agree),
+		TEST(parents_that_nobody_put_can_look_like_those_below),
 		TEST(a_symlink_in_the_layer_is_never_followed),
 		TEST(paths_that_leave_the_layer_are_refused),
 		TEST(a_hard_link_needs_an_earlier_file_of_the_layer),
