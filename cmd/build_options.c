@@ -97,6 +97,24 @@ static int parse_progress(struct build_options *o, struct error **err)
 	return text ? display_mode_parse(text, &o->display, err) : 0;
 }
 
+/* CI files turn attestations off by these options, which is how kiln has them. */
+static int check_attestations(const struct build_options *o, struct error **err)
+{
+	const char *const given[] = {o->provenance, o->sbom};
+
+	for (size_t i = 0; i < ARRAY_SIZE(given); i++)
+		if (given[i] && strcmp(given[i], "false") != 0 && strcmp(given[i], "0") != 0)
+			return error_new(err, ERR_UNSUPPORTED, 0,
+					 "--%s: attestations are not supported yet",
+					 i == 0 ? "provenance" : "sbom");
+	for (size_t i = 0; i < o->attest.n; i++)
+		if (!strstr(o->attest.v[i], "disabled=true"))
+			return error_new(err, ERR_UNSUPPORTED, 0,
+					 "--attest %s: attestations are not supported yet",
+					 o->attest.v[i]);
+	return 0;
+}
+
 static int parse_values(struct build_options *o, struct error **err)
 {
 	int r = check_tags(o, err);
@@ -128,7 +146,7 @@ static int parse_values(struct build_options *o, struct error **err)
 	if (r == 0 && (o->cache_from.n > 0 || o->cache_to.n > 0))
 		r = error_new(err, ERR_UNSUPPORTED, 0,
 			      "--cache-from and --cache-to are not supported yet");
-	return r;
+	return r == 0 ? check_attestations(o, err) : r;
 }
 
 int build_options_parse(struct build_options *o, const struct command *self, int argc, char **argv,
@@ -141,6 +159,7 @@ int build_options_parse(struct build_options *o, const struct command *self, int
 		 "Allow network.host or security.insecure"},
 		{"annotation", 0, OPT_LIST, &o->annotations, "KEY=VALUE",
 		 "Add an annotation to the image"},
+		{"attest", 0, OPT_LIST, &o->attest, "SPEC", NULL},
 		{"build-arg", 0, OPT_LIST, &o->build_args, "NAME[=VALUE]",
 		 "Set a build argument (without a value: from the environment)"},
 		{"build-context", 0, OPT_LIST, &o->build_contexts, "NAME=VALUE",
@@ -178,11 +197,13 @@ int build_options_parse(struct build_options *o, const struct command *self, int
 		 "Build for these (linux/amd64,linux/arm64)"},
 		{"progress", 0, OPT_STRING, &o->progress, "MODE",
 		 "auto, plain, tty, rawjson or quiet"},
+		{"provenance", 0, OPT_OPTIONAL, &o->provenance, "false", NULL},
 		{"pull", 0, OPT_BOOL, &o->pull, NULL, "Always ask for newer base images"},
 		{"push", 0, OPT_BOOL, &o->push, NULL, "Push the image"},
 		{"quiet", 'q', OPT_BOOL, &o->quiet, NULL, "Print only the image id"},
 		{"reset-mounts", 0, OPT_OPTIONAL, &o->reset_mounts, "ID,...",
 		 "Empty these cache mounts first (without a value: all that are used)"},
+		{"sbom", 0, OPT_OPTIONAL, &o->sbom, "false", NULL},
 		{"secret", 0, OPT_LIST, &o->secret_texts,
 		 "id=ID[,src=FILE|env=NAME][,cachekey=hash]",
 		 "Give RUN --mount=type=secret a value"},
@@ -246,6 +267,7 @@ void build_options_release(struct build_options *o)
 		&o->allow,	    &o->no_cache_filter,
 		&o->no_cache_steps, &o->cache_ttls,
 		&o->cache_from,	    &o->cache_to,
+		&o->attest,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)

@@ -26,6 +26,8 @@ struct build_options {
 	struct strv tags, build_args, labels, platforms, outputs, annotations;
 	struct strv build_contexts, secret_texts, ssh_texts, add_hosts, ulimit_texts, allow;
 	struct strv no_cache_filter, cache_from, cache_to;
+	const char *provenance, *sbom; /* NULL: not given; "": bare */
+	struct strv attest;
 	struct strv no_cache_steps, cache_ttls;	  /* cmd/build_cache.h */
 	const char *context_modes, *reset_mounts; /* NULL: not given; "": all that are used */
 	bool explain;
