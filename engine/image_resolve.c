@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/suggest.h"
 #include "engine/image_documents.h"
 #include "engine/pull.h"
 #include "store/blob.h"
@@ -282,6 +283,20 @@ static int ask_tag(struct resolve *rs, struct digest *ret, struct error **err)
 	return r;
 }
 
+/* A tag that is not there may be a slip of the pen. That the tags cannot be listed is no news. */
+static void suggest_tag(struct resolve *rs, struct error **failed)
+{
+	_cleanup_strv_ struct strv tags = {0};
+	_cleanup_free_ char *name = imageref_familiar_name(&rs->ref);
+	const char *near;
+
+	if (registry_tags(rs->reg, &rs->ref, rs->cancel, &tags, NULL) < 0)
+		return;
+	near = suggest(rs->ref.tag, (const char *const *)strv_argv(&tags), tags.n, true);
+	if (near)
+		(void)error_hint(failed, -ERR_NOTFOUND, "did you mean %s:%s?", name, near);
+}
+
 static int resolve_tag(struct resolve *rs, struct image_source *ret, struct error **err)
 {
 	_cleanup_(error_freep) struct error *failed = NULL;
@@ -300,6 +315,8 @@ static int resolve_tag(struct resolve *rs, struct image_source *ret, struct erro
 			warn_unreachable(rs, &ret->digest, failed);
 		return r;
 	}
+	if (r == -ERR_NOTFOUND)
+		suggest_tag(rs, &failed);
 	if (r < 0) {
 		if (err)
 			*err = TAKE_PTR(failed);

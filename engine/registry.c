@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "engine/oci.h"
 #include "engine/registry_call.h"
 
@@ -122,6 +123,48 @@ int registry_manifest_head(struct registry *r, const struct imageref *ref, struc
 	if (res == 0)
 		*ret = m.digest;
 	return res;
+}
+
+#define TAGS_MAX 1000
+#define TAG_LENGTH_MAX 128
+
+static bool is_tag(const char *text)
+{
+	size_t n =
+		strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-");
+
+	return n > 0 && n <= TAG_LENGTH_MAX && text[n] == '\0' && *text != '.' && *text != '-';
+}
+
+int registry_tags(struct registry *r, const struct imageref *ref, struct cancel *cancel,
+		  struct strv *ret, struct error **err)
+{
+	_cleanup_free_ char *path = xasprintf("/v2/%s/tags/list?n=%d", ref->path, TAGS_MAX);
+	_cleanup_free_ char *scope = xasprintf("repository:%s:pull", ref->path);
+	_cleanup_free_ char *name = imageref_name(ref), *what = xasprintf("tags of %s", name);
+	_cleanup_(http_response_release) struct http_response resp = HTTP_RESPONSE_INIT;
+	struct registry_call call = {.host = ref->host, .path = path, .scope = scope, .what = what};
+	_cleanup_json_ json_t *doc = NULL;
+	json_t *tags = NULL;
+	int res;
+
+	call.http.cancel = cancel;
+	res = registry_call(r, &call, &resp, NULL, err);
+	if (res == 0)
+		res = js_parse(what, resp.body.p, resp.body.n, &doc, err);
+	if (res == 0 && !json_is_object(doc))
+		res = error_new(err, ERR_INVALID, 0, "%s: not a JSON object", what);
+	if (res == 0)
+		res = js_array(doc, "tags", &tags, err);
+	if (res < 0)
+		return res;
+	for (size_t i = 0; i < json_array_size(tags) && i < TAGS_MAX; i++) {
+		const char *tag = json_string_value(json_array_get(tags, i));
+
+		if (tag && is_tag(tag))
+			strv_push(ret, tag);
+	}
+	return 0;
 }
 
 /* Counts what arrives, so that a server cannot send more than the descriptor promises. */

@@ -9,6 +9,7 @@
 #define KILN_ENGINE_REGISTRY_H
 
 #include "base/imageref.h"
+#include "base/strv.h"
 #include "engine/config.h"
 #include "engine/http.h"
 
@@ -48,6 +49,10 @@ int registry_manifest_get(struct registry *r, const struct imageref *ref, struct
 /* Only its digest, by one HEAD where the server gives it in the answer. */
 int registry_manifest_head(struct registry *r, const struct imageref *ref, struct cancel *cancel,
 			   struct digest *ret, struct error **err);
+/* Adds tags of ref's repository to `ret`: those of the first page that the registry lists, as many
+ * as fit in 1 MiB and 1000 at most. Only names that can be tags. */
+int registry_tags(struct registry *r, const struct imageref *ref, struct cancel *cancel,
+		  struct strv *ret, struct error **err);
 
 /* Streams a blob of exactly `size` bytes to the sink; what a server sends beyond or short of that
  * is ERR_CORRUPT. The digest is for the sink's owner to verify. *ret_server (heap, may be NULL) is
