@@ -151,13 +151,13 @@ int registry_tags(struct registry *r, const struct imageref *ref, struct cancel 
 	call.http.cancel = cancel;
 	res = registry_call(r, &call, &resp, NULL, err);
 	if (res == 0)
-		res = js_parse(what, resp.body.p, resp.body.n, &doc, err);
+		res = js_parse("answer", resp.body.p, resp.body.n, &doc, err);
 	if (res == 0 && !json_is_object(doc))
-		res = error_new(err, ERR_INVALID, 0, "%s: not a JSON object", what);
+		res = error_new(err, ERR_INVALID, 0, "not a JSON object");
 	if (res == 0)
 		res = js_array(doc, "tags", &tags, err);
 	if (res < 0)
-		return res;
+		return error_wrap(err, res, "list the tags of %s", name);
 	for (size_t i = 0; i < json_array_size(tags) && i < TAGS_MAX; i++) {
 		const char *tag = json_string_value(json_array_get(tags, i));
 

@@ -28,9 +28,10 @@ struct shop {
 	char head[16]; /* methods seen: one letter a request */
 	struct buf uploaded;
 	char put_type[128];
-	unsigned breaks; /* uploads that break after 5 bytes */
-	bool forgets;	 /* and how far they came */
-	bool moves;	 /* uploads are sent elsewhere by a 307 */
+	unsigned breaks;  /* uploads that break after 5 bytes */
+	bool forgets;	  /* and how far they came */
+	bool moves;	  /* uploads are sent elsewhere by a 307 */
+	const char *tags; /* what it says when asked to list its tags */
 };
 
 static const char manifest[] = "{\"schemaVersion\":2,\"manifests\":[]}";
@@ -102,6 +103,8 @@ static void serve(struct fake_server *s, const struct fake_request *req, int fd)
 		snprintf(shop->put_type, sizeof(shop->put_type), "%s", type ? type : "");
 		buf_add(&shop->uploaded, req->body.p, req->body.n);
 		fake_answer(fd, 201, "", NULL, 0);
+	} else if (strstr(req->target, "/tags/list")) {
+		fake_answer(fd, 200, "", shop->tags, strlen(shop->tags));
 	} else if (strstr(req->target, "/manifests/")) {
 		headers = xasprintf("Content-Type: %s; charset=utf-8\r\n%s%s%s", OCI_INDEX_TYPE,
 				    shop->claim ? "Docker-Content-Digest: " : "",
@@ -285,6 +288,32 @@ static void a_manifest_that_is_not_what_was_asked_for_is_refused(void **state)
 	assert_int_equal(registry_manifest_get(f.reg, &f.ref, NULL, &f.m, &f.err), -ERR_CORRUPT);
 	f.ref.digest = digest_of(manifest, strlen(manifest));
 	assert_int_equal(registry_manifest_get(f.reg, &f.ref, NULL, &f.m, NULL), 0);
+	close_fixture(&f);
+}
+
+static void a_list_of_tags_holds_only_tags(void **state)
+{
+	static const char *const wrong[] = {"", "[]", "{\"tags\":\"1\"}", "{\"tags\":[\"1\""};
+	struct fixture f = {.shop = {.tags = "{\"tags\":[\"1.0-slim\",7,null,\"\",\"-x\",\"a "
+					     "b\",\"\\u001b[31m\",\"_a\"]}"}};
+	_cleanup_strv_ struct strv tags = {0};
+
+	(void)state;
+	credentials(NULL, NULL);
+	open_fixture(&f);
+	assert_int_equal(registry_tags(f.reg, &f.ref, NULL, &tags, NULL), 0);
+	assert_int_equal(tags.n, 2);
+	assert_string_equal(tags.v[0], "1.0-slim");
+	assert_string_equal(tags.v[1], "_a");
+	f.shop.tags = "{\"name\":\"x\",\"tags\":null}";
+	(void)registry_tags(f.reg, &f.ref, NULL, &tags, NULL);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+		f.shop.tags = wrong[i];
+		assert_true(registry_tags(f.reg, &f.ref, NULL, &tags, &f.err) < 0);
+		expect_text(&f, "tags of ");
+		error_free(TAKE_PTR(f.err));
+	}
+	assert_int_equal(tags.n, 2);
 	close_fixture(&f);
 }
 
@@ -481,6 +510,7 @@ int main(void)
 		cmocka_unit_test(without_credentials_the_hint_is_to_log_in),
 		cmocka_unit_test(a_token_server_in_the_clear_gets_nothing),
 		cmocka_unit_test(a_manifest_that_is_not_what_was_asked_for_is_refused),
+		cmocka_unit_test(a_list_of_tags_holds_only_tags),
 		cmocka_unit_test(statuses_become_errors_that_say_what_to_do),
 		cmocka_unit_test(mirrors_are_asked_in_order_and_then_the_registry),
 		cmocka_unit_test(a_mirror_that_answered_is_quoted_before_a_registry_that_is_away),
