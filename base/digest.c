@@ -85,11 +85,6 @@ bool digest_equal(const struct digest *a, const struct digest *b)
 	return memcmp(a->b, b->b, DIGEST_SIZE) == 0;
 }
 
-int digest_compare(const struct digest *a, const struct digest *b)
-{
-	return memcmp(a->b, b->b, DIGEST_SIZE);
-}
-
 bool digest_is_zero(const struct digest *d)
 {
 	static const struct digest zero;

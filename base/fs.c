@@ -49,24 +49,6 @@ int fs_write_full(int fd, const void *p, size_t n)
 	return 0;
 }
 
-int fs_pread_full(int fd, void *p, size_t n, uint64_t offset)
-{
-	size_t got = 0;
-
-	while (got < n) {
-		ssize_t r = pread(fd, (char *)p + got, n - got, (off_t)(offset + got));
-
-		if (r < 0 && errno == EINTR)
-			continue;
-		if (r < 0)
-			return -errno;
-		if (r == 0)
-			return -EIO;
-		got += (size_t)r;
-	}
-	return 0;
-}
-
 int fs_read_fd(int fd, struct buf *b)
 {
 	struct stat st;
@@ -186,11 +168,6 @@ static int open2(int rootfd, const char *path, uint64_t flags, mode_t mode, uint
 		fd = syscall(SYS_openat2, rootfd, *path ? path : ".", &how, sizeof(how));
 	} while (fd < 0 && (errno == EINTR || errno == EAGAIN));
 	return fd < 0 ? -errno : (int)fd;
-}
-
-int fs_open_in_root(int rootfd, const char *path, uint64_t flags, mode_t mode)
-{
-	return open2(rootfd, path, flags, mode, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
 }
 
 int fs_open_no_symlinks(int rootfd, const char *path, uint64_t flags, mode_t mode)

@@ -1,6 +1,6 @@
 /* Leaf wrappers over file system calls. Unless stated otherwise they return 0 or -errno and carry
  * no error object: the caller knows what it was doing. Every descriptor is O_CLOEXEC. Names that
- * come from a Dockerfile, a tar or an image go through fs_open_in_root. */
+ * come from a Dockerfile, a tar or an image go through fs_open_no_symlinks. */
 #ifndef KILN_BASE_FS_H
 #define KILN_BASE_FS_H
 
@@ -15,7 +15,6 @@
 /* Reads until n bytes or the end; returns the count or -errno. EINTR is retried, as everywhere. */
 ssize_t fs_read_full(int fd, void *p, size_t n);
 int fs_write_full(int fd, const void *p, size_t n);
-int fs_pread_full(int fd, void *p, size_t n, uint64_t offset); /* -EIO at a short end */
 
 /* Appends the whole file to b, at most b->max bytes (-EFBIG beyond it). */
 int fs_read_fd(int fd, struct buf *b);
@@ -27,10 +26,8 @@ int fs_write_file_atomic(int dirfd, const char *path, const void *p, size_t n, m
  * copy_file_range where possible, else read and write. */
 int fs_copy_data(int from, int to, uint64_t n);
 
-/* openat2 with RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS: symlinks, absolute ones too, are resolved
- * below rootfd. Retries rename races. Returns the descriptor or -errno. */
-int fs_open_in_root(int rootfd, const char *path, uint64_t flags, mode_t mode);
-/* The same, but a symlink in any component is refused (-ELOOP). */
+/* openat2 below rootfd: a symlink in any component is refused (-ELOOP), and so is leaving the root.
+ * Retries rename races. Returns the descriptor or -errno. */
 int fs_open_no_symlinks(int rootfd, const char *path, uint64_t flags, mode_t mode);
 
 /* mkdir -p below dirfd (AT_FDCWD allowed); trusted paths only. */

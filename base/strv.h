@@ -19,7 +19,6 @@ void strv_pushf(struct strv *s, const char *fmt, ...) _printf_(2, 3);
 void strv_push_take(struct strv *s, char *str);		  /* takes ownership */
 void strv_copy(struct strv *to, const struct strv *from); /* `to` is released first */
 bool strv_contains(const struct strv *s, const char *str);
-bool strv_equal(const struct strv *a, const struct strv *b);
 void strv_sort(struct strv *s);				/* bytewise */
 char *strv_join(const struct strv *s, const char *sep); /* heap */
 char *const *strv_argv(const struct strv *s);

@@ -75,11 +75,6 @@ const struct named_context *context_find(const struct compiler *c, const char *n
 	return NULL;
 }
 
-bool context_is_image(const struct named_context *n)
-{
-	return has_prefix(n->value, "docker-image://") || has_prefix(n->value, "oci-layout://");
-}
-
 bool frontend_context_is_remote(const char *value)
 {
 	struct giturl git = {0};

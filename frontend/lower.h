@@ -160,7 +160,6 @@ int resolve_stages(struct compiler *c, struct error **err);
 /* The named context for a stage name or image reference on `platform`, or NULL. */
 const struct named_context *context_find(const struct compiler *c, const char *name,
 					 const struct platform *platform);
-bool context_is_image(const struct named_context *n);
 /* The source draft of a context that is no image; NULL named: the main context. *use (may be NULL)
  * is set if what is used of it is to be recorded. */
 int context_source(struct compiler *c, const struct named_context *named, struct draft **ret,

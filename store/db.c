@@ -382,11 +382,6 @@ bool db_col_digest(struct sqlite3_stmt *q, int column, struct digest *ret)
 	return true;
 }
 
-bool db_col_is_null(struct sqlite3_stmt *q, int column)
-{
-	return sqlite3_column_type(q, column) == SQLITE_NULL;
-}
-
 const void *db_col_bytes(struct sqlite3_stmt *q, int column, size_t *ret_n)
 {
 	const void *p = sqlite3_column_blob(q, column);

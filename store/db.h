@@ -67,7 +67,6 @@ int64_t db_changes(const struct db_tx *tx);
 int64_t db_col_i64(struct sqlite3_stmt *q, int column);
 char *db_col_text(struct sqlite3_stmt *q, int column); /* heap; NULL for SQL NULL */
 bool db_col_digest(struct sqlite3_stmt *q, int column, struct digest *ret); /* false: NULL */
-bool db_col_is_null(struct sqlite3_stmt *q, int column);
 const void *db_col_bytes(struct sqlite3_stmt *q, int column,
 			 size_t *ret_n); /* until the next step */
 

@@ -125,33 +125,6 @@ void lease_forget_blob(struct store *s, const struct digest *digest)
 	pthread_mutex_unlock(&s->mutex);
 }
 
-int lease_layers(struct store *s, const int64_t *layers, size_t n, struct error **err)
-{
-	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
-	int r = lease_take(s, err);
-
-	if (r < 0)
-		return r;
-	r = db_begin(s->db, DB_WRITE, &tx, err);
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < n; i++) {
-		int64_t id;
-
-		r = db_get_i64(&tx, &id, 0, err, "SELECT id FROM layer WHERE id = ?", "i",
-			       layers[i]);
-		if (r < 0)
-			return r;
-		if (id == 0)
-			return error_new(err, ERR_NOTFOUND, 0, "layer %lld is not in the store",
-					 (long long)layers[i]);
-	}
-	r = lease_add_layers(s, &tx, layers, n, err);
-	if (r < 0)
-		return r;
-	return db_commit(&tx, err);
-}
-
 bool lease_alive(struct store *s, const char *name)
 {
 	_cleanup_free_ char *path = lease_path(name);

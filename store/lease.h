@@ -41,9 +41,6 @@ void lease_note_blob(struct store *s, const struct digest *digest);
 bool lease_holds_blob(struct store *s, const struct digest *digest);
 void lease_forget_blob(struct store *s, const struct digest *digest);
 
-/* Keeps layers until the handle closes; ERR_NOTFOUND if one is gone. */
-int lease_layers(struct store *s, const int64_t *layers, size_t n, struct error **err);
-
 /* Is the lease `name` held by a living handle (ours counts)? */
 bool lease_alive(struct store *s, const char *name);
 /* Removes the file of a dead lease; a living one is left alone. */
