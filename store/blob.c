@@ -31,9 +31,6 @@ static int get_row(struct db_tx *tx, const struct digest *digest, struct blob_ro
 
 	if (r < 0)
 		return r;
-	r = db_step(tx, q, err);
-	if (r < 0)
-		return r;
 	*ret = (struct blob_row){.found = r > 0};
 	if (r > 0) {
 		_cleanup_free_ char *boot = db_col_text(q, 1);

@@ -32,7 +32,7 @@ static int load_layers(struct db_tx *tx, struct cache_usage *u, struct error **e
 			 " FROM layer",
 			 "");
 
-	while (r == 0 && (r = db_step(tx, q, err)) > 0) {
+	for (; r > 0; r = db_step(tx, q, err)) {
 		struct usage_layer *l = NEW(struct usage_layer);
 
 		l->id = db_col_i64(q, 0);
@@ -41,7 +41,6 @@ static int load_layers(struct db_tx *tx, struct cache_usage *u, struct error **e
 		if (l->image)
 			u->image_bytes += l->bytes;
 		*map_put(&u->layers, &l->id, sizeof(l->id)) = l;
-		r = 0;
 	}
 	return r;
 }
@@ -54,7 +53,7 @@ static int load_records(struct db_tx *tx, struct cache_usage *u, struct error **
 			 " FROM record ORDER BY last_used, id",
 			 "");
 
-	while (r == 0 && (r = db_step(tx, q, err)) > 0) {
+	for (; r > 0; r = db_step(tx, q, err)) {
 		struct usage_record rec = {
 			.id = db_col_i64(q, 0),
 			.description = db_col_text(q, 1),
@@ -66,7 +65,6 @@ static int load_records(struct db_tx *tx, struct cache_usage *u, struct error **
 		};
 
 		vec_push(&u->records, rec);
-		r = 0;
 	}
 	return r;
 }
@@ -80,12 +78,11 @@ static int load_chain(struct db_tx *tx, struct cache_usage *u, struct usage_reco
 			 rec->id);
 
 	rec->at = u->chains.n;
-	while (r == 0 && (r = db_step(tx, q, err)) > 0) {
+	for (; r > 0; r = db_step(tx, q, err)) {
 		struct usage_layer *l = find_layer(u, db_col_i64(q, 0));
 
 		if (l)
 			vec_push(&u->chains, l);
-		r = 0;
 	}
 	rec->n_layers = u->chains.n - rec->at;
 	return r;
@@ -137,10 +134,8 @@ static int mark_in_use(struct store *s, struct db_tx *tx, bool but_ours, struct 
 	pthread_mutex_lock(&s->mutex);
 	memcpy(own, s->lease.name, sizeof(own));
 	pthread_mutex_unlock(&s->mutex);
-	while (r == 0 && (r = db_step(tx, q, err)) > 0) {
+	for (; r > 0; r = db_step(tx, q, err))
 		strv_push_take(&names, db_col_text(q, 0));
-		r = 0;
-	}
 	for (size_t i = 0; i < names.n && r == 0; i++) {
 		bool ours = strcmp(names.v[i], own) == 0;
 
@@ -150,12 +145,11 @@ static int mark_in_use(struct store *s, struct db_tx *tx, bool but_ours, struct 
 			     "SELECT layer FROM lease_layer JOIN lease ON lease.id = lease"
 			     " WHERE name = ?",
 			     "t", names.v[i]);
-		while (r == 0 && (r = db_step(tx, q, err)) > 0) {
+		for (; r > 0; r = db_step(tx, q, err)) {
 			struct usage_layer *l = find_layer(u, db_col_i64(q, 0));
 
 			if (l)
 				l->in_use = true;
-			r = 0;
 		}
 	}
 	return r;

@@ -268,6 +268,15 @@ static int bind_all(sqlite3_stmt *q, const char *types, va_list ap)
 	return rc;
 }
 
+int db_step(struct db_tx *tx, struct sqlite3_stmt *q, struct error **err)
+{
+	int rc = sqlite3_step(q);
+
+	if (rc == SQLITE_ROW)
+		return 1;
+	return rc == SQLITE_DONE ? 0 : db_error(tx->db, rc, err, "query");
+}
+
 static int vquery(struct db_tx *tx, sqlite3_stmt **ret, struct error **err, const char *sql,
 		  const char *types, va_list ap)
 {
@@ -290,7 +299,7 @@ static int vquery(struct db_tx *tx, sqlite3_stmt **ret, struct error **err, cons
 		return db_error(db, rc, err, "query");
 	vec_push(&db->in_use, *slot);
 	*ret = *slot;
-	return 0;
+	return db_step(tx, *slot, err);
 }
 
 int db_query(struct db_tx *tx, struct sqlite3_stmt **ret, struct error **err, const char *sql,
@@ -305,15 +314,6 @@ int db_query(struct db_tx *tx, struct sqlite3_stmt **ret, struct error **err, co
 	return r;
 }
 
-int db_step(struct db_tx *tx, struct sqlite3_stmt *q, struct error **err)
-{
-	int rc = sqlite3_step(q);
-
-	if (rc == SQLITE_ROW)
-		return 1;
-	return rc == SQLITE_DONE ? 0 : db_error(tx->db, rc, err, "query");
-}
-
 int db_run(struct db_tx *tx, struct error **err, const char *sql, const char *types, ...)
 {
 	sqlite3_stmt *q = NULL;
@@ -323,9 +323,6 @@ int db_run(struct db_tx *tx, struct error **err, const char *sql, const char *ty
 	va_start(ap, types);
 	r = vquery(tx, &q, err, sql, types, ap);
 	va_end(ap);
-	if (r < 0)
-		return r;
-	r = db_step(tx, q, err);
 	(void)sqlite3_reset(q);
 	return r < 0 ? r : 0;
 }
@@ -340,9 +337,6 @@ int db_get_i64(struct db_tx *tx, int64_t *ret, int64_t otherwise, struct error *
 	va_start(ap, types);
 	r = vquery(tx, &q, err, sql, types, ap);
 	va_end(ap);
-	if (r < 0)
-		return r;
-	r = db_step(tx, q, err);
 	if (r < 0)
 		return r;
 	*ret = r > 0 ? sqlite3_column_int64(q, 0) : otherwise;

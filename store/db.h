@@ -7,12 +7,13 @@
  *
  *	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
  *	r = db_begin(s->db, DB_WRITE, &tx, err);
- *	r = db_query(&tx, &q, err, "SELECT size FROM blob WHERE digest = ?", "d", digest);
- *	r = db_step(&tx, q, err);                   1: a row; 0: no more
+ *	r = db_query(&tx, &q, err, "SELECT size, boot FROM blob WHERE used < ?", "i", time);
+ *	for (; r > 0; r = db_step(&tx, q, err))     1: a row; 0: no more
+ *		size = db_col_i64(q, 0);
  *	return db_commit(&tx, err);                 else db_end rolls back
  *
  * SQL texts must be literals: statements are prepared on first use and cached by address. A query
- *is valid until the transaction ends or the same text is queried again.
+ * is valid until the transaction ends or the same text is queried again.
  */
 #ifndef KILN_STORE_DB_H
 #define KILN_STORE_DB_H
@@ -50,11 +51,12 @@ int db_begin(struct db *db, enum db_mode mode, struct db_tx *tx, struct error **
 int db_commit(struct db_tx *tx, struct error **err);
 void db_end(struct db_tx *tx); /* rolls back what was not committed */
 
-/* `types` has a letter for each `?`: i int64_t, t const char * (NULL: SQL NULL), d const struct
- * digest * (NULL: SQL NULL), b const void * and size_t. Bytes must live until the statement is
- * done. */
+/* Goes to the first row: 1; 0 if there is none. `types` has a letter for each `?`: i int64_t, t
+ * const char * (NULL: SQL NULL), d const struct digest * (NULL: SQL NULL), b const void * and
+ * size_t. Bytes must live until the statement is done. */
 int db_query(struct db_tx *tx, struct sqlite3_stmt **ret, struct error **err, const char *sql,
 	     const char *types, ...);
+/* Goes to the next row. */
 int db_step(struct db_tx *tx, struct sqlite3_stmt *q, struct error **err);
 /* Runs a statement that returns nothing of interest. */
 int db_run(struct db_tx *tx, struct error **err, const char *sql, const char *types, ...);

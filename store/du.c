@@ -141,10 +141,8 @@ static int add_lines(struct db_tx *tx, struct strv *ret, struct error **err, con
 	struct sqlite3_stmt *q = NULL;
 	int r = db_query(tx, &q, err, sql, "i", id);
 
-	while (r == 0 && (r = db_step(tx, q, err)) > 0) {
+	for (; r > 0; r = db_step(tx, q, err))
 		strv_push_take(ret, db_col_text(q, 0));
-		r = 0;
-	}
 	return r;
 }
 

@@ -142,7 +142,7 @@ static int load_mounts(struct db_tx *tx, struct evict *e, struct error **err)
 			 " AND size > 0",
 			 "i", e->o->unused_before);
 
-	while (r == 0 && (r = db_step(tx, q, err)) > 0) {
+	for (; r > 0; r = db_step(tx, q, err)) {
 		struct evicted_mount m = {
 			.id = db_col_text(q, 0),
 			.instance = db_col_i64(q, 1),
@@ -151,7 +151,6 @@ static int load_mounts(struct db_tx *tx, struct evict *e, struct error **err)
 		};
 
 		vec_push(&e->mounts, m);
-		r = 0;
 	}
 	return r;
 }

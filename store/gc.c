@@ -57,10 +57,8 @@ static int drop_dead_leases(struct store *s, struct db_tx *tx, struct error **er
 	struct sqlite3_stmt *q = NULL;
 	int r = db_query(tx, &q, err, "SELECT name FROM lease", "");
 
-	while (r == 0 && (r = db_step(tx, q, err)) > 0) {
+	for (; r > 0; r = db_step(tx, q, err))
 		strv_push_take(&names, db_col_text(q, 0));
-		r = 0;
-	}
 	for (size_t i = 0; i < names.n && r == 0; i++)
 		if (!lease_alive(s, names.v[i]))
 			r = db_run(tx, err, "DELETE FROM lease WHERE name = ?", "t", names.v[i]);

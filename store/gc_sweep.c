@@ -36,10 +36,8 @@ static int sweep_layers(struct store *s, struct db_tx *tx, struct gc_result *res
 			 " NOT EXISTS (SELECT 1 FROM lease_layer WHERE layer = id)",
 			 "");
 
-	while (r == 0 && (r = db_step(tx, q, err)) > 0) {
+	for (; r > 0; r = db_step(tx, q, err))
 		vec_push(&ids, db_col_i64(q, 0));
-		r = 0;
-	}
 	for (size_t i = 0; i < ids.n && r == 0; i++) {
 		_cleanup_free_ char *path = store_layer_path(ids.v[i]);
 
@@ -71,12 +69,11 @@ static int sweep_blobs(struct store *s, struct db_tx *tx, struct gc_result *resu
 			 " NOT EXISTS (SELECT 1 FROM lease_blob l WHERE l.digest = blob.digest)",
 			 "");
 
-	while (r == 0 && (r = db_step(tx, q, err)) > 0) {
+	for (; r > 0; r = db_step(tx, q, err)) {
 		struct digest d;
 
 		if (db_col_digest(q, 0, &d))
 			vec_push(&blobs, d);
-		r = 0;
 	}
 	for (size_t i = 0; i < blobs.n && r == 0; i++) {
 		_cleanup_free_ char *path = store_blob_path(&blobs.v[i]);

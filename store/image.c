@@ -32,10 +32,8 @@ static int load_layers(struct db_tx *tx, struct image *i, struct error **err)
 			 "SELECT layer FROM image_layer WHERE manifest = ? ORDER BY position", "d",
 			 &i->manifest);
 
-	while (r == 0 && (r = db_step(tx, q, err)) > 0) {
+	for (; r > 0; r = db_step(tx, q, err))
 		vec_push(&layers, db_col_i64(q, 0));
-		r = 0;
-	}
 	i->layers = layers.v;
 	i->n_layers = layers.n;
 	return r;
@@ -50,10 +48,9 @@ static int load_tags(struct db_tx *tx, struct image *i, struct error **err)
 			 "SELECT name, origin FROM tag WHERE manifest = ? ORDER BY name", "d",
 			 &i->manifest);
 
-	while (r == 0 && (r = db_step(tx, q, err)) > 0) {
+	for (; r > 0; r = db_step(tx, q, err)) {
 		vec_push(&tags, db_col_text(q, 0));
 		vec_push(&origins, (enum image_origin)db_col_i64(q, 1));
-		r = 0;
 	}
 	i->tags = tags.v;
 	i->origins = origins.v;
@@ -76,9 +73,6 @@ static int load(struct db_tx *tx, const struct digest *manifest, bool *ret_found
 		" os, arch, variant FROM image WHERE manifest = ?1",
 		"d", manifest);
 
-	if (r < 0)
-		return r;
-	r = db_step(tx, q, err);
 	if (r < 0)
 		return r;
 	*ret_found = r > 0;
@@ -138,9 +132,6 @@ static int set_tag(struct db_tx *tx, const char *name, const struct digest *mani
 	struct digest old;
 	int r = db_query(tx, &q, err, "SELECT manifest FROM tag WHERE name = ?", "t", name);
 
-	if (r < 0)
-		return r;
-	r = db_step(tx, q, err);
 	if (r < 0)
 		return r;
 	if (ret_moved)
@@ -258,9 +249,6 @@ int image_by_name(struct store *s, const char *name, bool *ret_found, struct ima
 	r = db_query(&tx, &q, err, "SELECT manifest, origin FROM tag WHERE name = ?", "t", name);
 	if (r < 0)
 		return r;
-	r = db_step(&tx, q, err);
-	if (r < 0)
-		return r;
 	if (r == 0 || !db_col_digest(q, 0, &manifest)) {
 		*ret_found = false;
 		return 0;
@@ -322,8 +310,7 @@ int image_by_id(struct store *s, const char *id, bool *ret_found, struct image *
 		     "SELECT manifest, config FROM image WHERE lower(hex(config)) GLOB ?"
 		     " ORDER BY added DESC",
 		     "t", pattern);
-	while (r == 0 && (r = db_step(&tx, q, err)) > 0) {
-		r = 0;
+	for (; r > 0; r = db_step(&tx, q, err)) {
 		if (!db_col_digest(q, 1, &config))
 			continue;
 		if (n == 0) {
@@ -352,12 +339,11 @@ int image_list(struct store *s, struct image **ret, size_t *ret_n, struct error 
 		return r;
 	r = db_query(&tx, &q, err, "SELECT manifest FROM image ORDER BY created DESC, added DESC",
 		     "");
-	while (r == 0 && (r = db_step(&tx, q, err)) > 0) {
+	for (; r > 0; r = db_step(&tx, q, err)) {
 		struct digest d;
 
 		if (db_col_digest(q, 0, &d))
 			vec_push(&manifests, d);
-		r = 0;
 	}
 	for (size_t k = 0; k < manifests.n && r == 0; k++) {
 		struct image i;
@@ -422,8 +408,6 @@ static int load_diff_ids(struct db_tx *tx, const struct image *i, struct digest 
 		int r = db_query(tx, &q, err, "SELECT diff_id FROM layer WHERE id = ?", "i",
 				 i->layers[k]);
 
-		if (r == 0)
-			r = db_step(tx, q, err);
 		if (r < 0)
 			return r;
 		if (r == 0 || !db_col_digest(q, 0, &ret[k]))

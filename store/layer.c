@@ -58,9 +58,6 @@ static int get_row(struct store *s, int64_t id, struct layer_info *ret, bool *re
 		     id);
 	if (r < 0)
 		return r;
-	r = db_step(&tx, q, err);
-	if (r < 0)
-		return r;
 	if (r == 0)
 		return no_such_layer(id, err);
 	read_info(q, ret);
@@ -102,9 +99,7 @@ static int find_diff_id(struct store *s, struct db_tx *tx, const struct digest *
 		     "SELECT id, has_dir, blob IS NOT NULL FROM layer WHERE diff_id = ?"
 		     " ORDER BY has_dir DESC, " LAYER_CAN_COME " DESC, blob IS NOT NULL DESC, id",
 		     "d", diff_id);
-	if (r < 0)
-		return r;
-	while (id == 0 && (r = db_step(tx, q, err)) > 0) {
+	for (; r > 0 && id == 0; r = db_step(tx, q, err)) {
 		if (db_col_i64(q, 1) && !dir_is_there(s, db_col_i64(q, 0)))
 			hollow = db_col_i64(q, 0);
 		else if (db_col_i64(q, 1) || db_col_i64(q, 2))
@@ -272,9 +267,6 @@ static int dir_state(struct store *s, int64_t id, bool *ret_dir, bool *ret_trust
 	if (r < 0)
 		return r;
 	r = db_query(&tx, &q, err, "SELECT has_dir, boot FROM layer WHERE id = ?", "i", id);
-	if (r < 0)
-		return r;
-	r = db_step(&tx, q, err);
 	if (r < 0)
 		return r;
 	*ret_dir = r > 0 && db_col_i64(q, 0) != 0;

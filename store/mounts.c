@@ -198,7 +198,7 @@ static int load_infos(struct store *s, mount_infos *ret, struct error **err)
 		     "SELECT id, instance, created, last_used, uses, dir, step FROM mount"
 		     " ORDER BY last_used, id",
 		     "");
-	while (r == 0 && (r = db_step(&tx, q, err)) > 0) {
+	for (; r > 0; r = db_step(&tx, q, err)) {
 		struct mount_info info = {
 			.id = db_col_text(q, 0),
 			.instance = db_col_i64(q, 1),
@@ -210,7 +210,6 @@ static int load_infos(struct store *s, mount_infos *ret, struct error **err)
 		};
 
 		vec_push(ret, info);
-		r = 0;
 	}
 	return r;
 }

@@ -45,10 +45,8 @@ static int drop_matching(struct db_tx *tx, const struct prune_options *o, struct
 			 " ORDER BY id",
 			 "it", age_limit(o), o->type);
 
-	while (r == 0 && (r = db_step(tx, q, err)) > 0) {
+	for (; r > 0; r = db_step(tx, q, err))
 		vec_push(&ids, db_col_i64(q, 0));
-		r = 0;
-	}
 	for (size_t i = 0; i < ids.n && r == 0; i++)
 		r = delete_record(tx, ids.v[i], result, err);
 	vec_release(&ids);
@@ -108,10 +106,9 @@ static int estimate(struct db_tx *tx, struct gc_result *result, struct error **e
 			 " NOT EXISTS (SELECT 1 FROM lease_layer WHERE layer = id)",
 			 "");
 
-	while (r == 0 && (r = db_step(tx, q, err)) > 0) {
+	for (; r > 0; r = db_step(tx, q, err)) {
 		vec_push(&layers, db_col_i64(q, 0));
 		result->bytes += (uint64_t)db_col_i64(q, 1);
-		r = 0;
 	}
 	result->layers = layers.v;
 	result->n_layers = layers.n;
@@ -128,8 +125,6 @@ static int estimate(struct db_tx *tx, struct gc_result *result, struct error **e
 			     " NOT EXISTS (SELECT 1 FROM lease_blob l WHERE l.digest ="
 			     " blob.digest)",
 			     "");
-	if (r == 0)
-		r = db_step(tx, q, err);
 	if (r > 0) {
 		n_blobs = db_col_i64(q, 0);
 		blobs = db_col_i64(q, 1);

@@ -51,7 +51,7 @@ static int load_layers(struct db_tx *tx, struct record *r, struct health *health
 		" JOIN layer ON layer.id = record_layer.layer WHERE record = ? ORDER BY position",
 		"i", r->id);
 
-	while (rc == 0 && (rc = db_step(tx, q, err)) > 0) {
+	for (; rc > 0; rc = db_step(tx, q, err)) {
 		_cleanup_free_ char *boot = db_col_text(q, 3);
 
 		vec_push(&layers, db_col_i64(q, 0));
@@ -59,7 +59,6 @@ static int load_layers(struct db_tx *tx, struct record *r, struct health *health
 			health->sound = false;
 		if (db_col_i64(q, 1) && !durable_trusted(boot))
 			health->suspect = true;
-		rc = 0;
 	}
 	r->layers = layers.v;
 	r->n_layers = layers.n;
@@ -80,9 +79,6 @@ static int load(struct db_tx *tx, const struct digest *key, bool *ret_found, str
 		     "SELECT id, data, description, created, duration, checksum FROM record_key"
 		     " JOIN record ON record.id = record_key.record WHERE key = ?",
 		     "d", key);
-	if (r < 0)
-		return r;
-	r = db_step(tx, q, err);
 	if (r < 0)
 		return r;
 	*ret_found = r > 0;
@@ -297,9 +293,6 @@ int pin_get(struct store *s, const char *name, bool *ret_found, struct buf *ret_
 	r = db_query(&tx, &q, err, "SELECT value, time FROM pin WHERE name = ?", "t", name);
 	if (r < 0)
 		return r;
-	r = db_step(&tx, q, err);
-	if (r < 0)
-		return r;
 	*ret_found = r > 0;
 	if (r == 0)
 		return 0;
@@ -348,8 +341,6 @@ static int is_whole(struct db_tx *tx, int64_t id, bool *ret, struct error **err)
 	int64_t checksum = 0;
 	int r = db_query(tx, &q, err, "SELECT data, checksum FROM record WHERE id = ?", "i", id);
 
-	if (r == 0)
-		r = db_step(tx, q, err);
 	*ret = true;
 	if (r > 0) {
 		size_t n;
@@ -373,10 +364,8 @@ int record_verify_all(struct store *s, struct record_verdict *ret, struct error 
 
 	if (r == 0)
 		r = db_query(&tx, &q, err, "SELECT id FROM record ORDER BY id", "");
-	while (r == 0 && (r = db_step(&tx, q, err)) > 0) {
+	for (; r > 0; r = db_step(&tx, q, err))
 		vec_push(&ids, db_col_i64(q, 0));
-		r = 0;
-	}
 	for (size_t i = 0; i < ids.n && r == 0; i++) {
 		bool whole;
 

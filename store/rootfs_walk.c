@@ -243,9 +243,6 @@ static int cached_digest(struct rootfs *fs, const struct digest *key, bool *ret_
 	r = db_query(&tx, &q, err, "SELECT digest FROM chain WHERE key = ?", "d", key);
 	if (r < 0)
 		return r;
-	r = db_step(&tx, q, err);
-	if (r < 0)
-		return r;
 	*ret_found = r > 0 && db_col_digest(q, 0, ret);
 	return 0;
 }

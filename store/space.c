@@ -231,8 +231,6 @@ static int last_collection(struct store *s, int64_t *ret, struct error **err)
 	if (r == 0)
 		r = db_query(&tx, &q, err, "SELECT value FROM meta WHERE name = 'last_full_gc'",
 			     "");
-	if (r == 0)
-		r = db_step(&tx, q, err);
 	if (r > 0)
 		text = db_col_text(q, 0);
 	if (text && times_parse_rfc3339(text, ret) < 0)

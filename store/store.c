@@ -67,9 +67,6 @@ static int check_id_map(struct store *s, const char *map, struct error **err)
 	r = db_query(&tx, &q, err, "SELECT value FROM meta WHERE name = 'id_map'", "");
 	if (r < 0)
 		return r;
-	r = db_step(&tx, q, err);
-	if (r < 0)
-		return r;
 	kept = r > 0 ? db_col_text(q, 0) : NULL;
 	r = db_commit(&tx, err);
 	if (r < 0)

@@ -64,7 +64,7 @@ int trace_list(struct store *s, const char *place, int kind, size_t max, struct 
 
 	if (r == 0)
 		r = query(&tx, &q, place, kind, max, err);
-	while (r == 0 && (r = db_step(&tx, q, err)) > 0) {
+	for (; r > 0; r = db_step(&tx, q, err)) {
 		struct trace t = {.data = BUF_INIT};
 		const void *data;
 		size_t n;
@@ -74,7 +74,6 @@ int trace_list(struct store *s, const char *place, int kind, size_t max, struct 
 		data = db_col_bytes(q, 2, &n);
 		buf_add(&t.data, data, n);
 		vec_push(&list, t);
-		r = 0;
 	}
 	if (r < 0) {
 		for (size_t i = 0; i < list.n; i++)

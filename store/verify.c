@@ -75,12 +75,11 @@ static int verify_blobs(struct verify *v, struct error **err)
 
 	if (r == 0)
 		r = db_query(&tx, &q, err, "SELECT digest FROM blob", "");
-	while (r == 0 && (r = db_step(&tx, q, err)) > 0) {
+	for (; r > 0; r = db_step(&tx, q, err)) {
 		struct digest d;
 
 		if (db_col_digest(q, 0, &d))
 			vec_push(&digests, d);
-		r = 0;
 	}
 	db_end(&tx);
 	for (size_t i = 0; i < digests.n && r == 0; i++) {
@@ -101,10 +100,8 @@ static int verify_layers(struct verify *v, struct error **err)
 
 	if (r == 0)
 		r = db_query(&tx, &q, err, "SELECT id FROM layer WHERE has_dir <> 0", "");
-	while (r == 0 && (r = db_step(&tx, q, err)) > 0) {
+	for (; r > 0; r = db_step(&tx, q, err))
 		vec_push(&ids, db_col_i64(q, 0));
-		r = 0;
-	}
 	db_end(&tx);
 	for (size_t i = 0; i < ids.n && r == 0; i++) {
 		r = canceled(v, err);
