@@ -69,7 +69,7 @@ static int selected_files(struct store *s, const struct cache_entry *e, size_t i
 
 	for (size_t i = 0; r == 0 && op_use_next(&e->v->op, input, &i, &use);) {
 		const struct op_file_copy path = {
-			.src = use.path, .follow_symlink = true, .mode = -1};
+			.src = use.path ? use.path : "/", .follow_symlink = true, .mode = -1};
 
 		if (use.kind == OP_USE_WHOLE && !e->inputs[input]->tree)
 			continue;

@@ -55,6 +55,16 @@ ok "no value of it is in the database" $?
 
 cat > app/Dockerfile <<'X'
 FROM busybox
+RUN --mount=target=/src cat /src/a /src/b > /both
+X
+echo one > app/a
+echo one > app/b
+why "a mount of the whole context" 'RUN .*no step like it'
+echo two > app/b
+why "names the file that changed" 'RUN .*: b changed$'
+
+cat > app/Dockerfile <<'X'
+FROM busybox
 RUN --mount=type=cache,target=/c date >> /c/log; wc -l < /c/log > /lines
 X
 why "a cache mount" 'RUN'
