@@ -53,6 +53,7 @@ void engine_close(struct engine *e)
 	sandbox_env_free(e->sandbox);
 	exec_session_release(&e->session);
 	cache_policy_release(&e->cache_policy);
+	vec_release(&e->watches);
 	map_release(&e->contexts, context_free);
 	map_release(&e->images, image_source_free);
 	http_files_free(e->http);
@@ -237,6 +238,15 @@ struct blob_fetcher engine_blob_fetcher(struct engine *e)
 	return (struct blob_fetcher){.require = require_blobs, .data = e};
 }
 
+static void tell_watches(void *data, const struct vertex *v, struct result *const *outputs,
+			 size_t n_outputs)
+{
+	const struct engine *e = data;
+
+	for (size_t i = 0; i < e->watches.n; i++)
+		e->watches.v[i].made(e->watches.v[i].data, v, outputs, n_outputs);
+}
+
 int engine_solve(struct engine *e, const struct graph *g, const struct edge *targets, size_t n,
 		 const struct progress *progress, struct result **ret, struct error **err)
 {
@@ -250,6 +260,8 @@ int engine_solve(struct engine *e, const struct graph *g, const struct edge *tar
 		.progress = progress,
 		.cancel = e->cancel,
 		.max_parallelism = e->max_parallelism,
+		.made = tell_watches,
+		.made_data = e,
 	};
 	int r;
 

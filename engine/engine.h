@@ -16,6 +16,7 @@
 #include "base/map.h"
 #include "base/platform.h"
 #include "base/strv.h"
+#include "base/vec.h"
 #include "engine/cache_policy.h"
 #include "engine/config.h"
 #include "engine/layer_blob.h"
@@ -34,6 +35,14 @@ struct engine_context {
 	int64_t layer; /* ... in this layer; 0: nothing, an empty context */
 };
 
+/* Somebody who is told of results as soon as they stand (solver_options.made): to compress and
+ * upload layers while later steps still run. On the solver's thread: must not block. */
+struct engine_watch {
+	void (*made)(void *data, const struct vertex *v, struct result *const *outputs,
+		     size_t n_outputs);
+	void *data;
+};
+
 struct engine {
 	struct store *store; /* borrowed */
 	struct cancel *cancel;
@@ -49,6 +58,7 @@ struct engine {
 	struct map images; /* "digest platform" -> struct image_source *, what was resolved */
 	unsigned max_parallelism;	  /* 0: the default */
 	struct cache_policy cache_policy; /* the caller's to fill */
+	VEC(struct engine_watch) watches; /* the caller's to fill before engine_solve */
 };
 
 int engine_open(struct store *s, struct cancel *cancel, struct engine **ret, struct error **err);

@@ -357,6 +357,8 @@ static void complete(struct solve *s, struct node *n)
 {
 	n->complete = true;
 	n->phase = PHASE_IDLE;
+	if (s->o->made)
+		s->o->made(s->o->made_data, n->v, n->outputs, n->n_outputs);
 	wake_parked(s, n);
 	for (size_t i = 0; i < n->n_consumers; i++)
 		if (--n->consumers[i].node->inputs_missing == 0)

@@ -159,6 +159,12 @@ struct solver_options {
 	unsigned max_parallelism;	 /* OP_EXEC at once; 0: max(16, 4 x cores) */
 	unsigned workers;		 /* threads for everything else; 0: max(8, 2 x cores) */
 	struct solver_stats *stats;	 /* filled at the end, also on failure; may be NULL */
+	/* Optional. Told of the outputs (borrowed) of every vertex that had to be brought about, as
+	 * soon as they stand, while others are still worked on: what goes out can set out then. On
+	 * the solver's thread, where it must not block; may come twice for a hollow hit. */
+	void (*made)(void *data, const struct vertex *v, struct result *const *outputs,
+		     size_t n_outputs);
+	void *made_data;
 };
 
 /* ret[i] = a reference to the result of targets[i], NULL for scratch; untouched on failure.

@@ -51,7 +51,8 @@ struct fake {
 	struct cancel cancel;
 	unsigned max_parallelism;
 	struct solver_stats stats;
-	unsigned epoch; /* what "now" steps see */
+	struct strv told; /* "name=value", of solver_options.made */
+	unsigned epoch;	  /* what "now" steps see */
 	bool keep_made;
 	const char *salt; /* of steps whose text begins with "salted"; NULL: none */
 	void (*on_run)(struct fake *f, const struct vertex *v, char *const *selected);
@@ -316,6 +317,7 @@ static inline void fake_next_build(struct fake *f)
 	graph_release(&f->g);
 	strv_release(&f->ran);
 	strv_release(&f->events);
+	strv_release(&f->told);
 	f->most_running = f->at_gate = 0;
 }
 
@@ -392,6 +394,15 @@ static inline struct vertex *fake_exec2(struct fake *f, const char *text, struct
 			   .text = text, .inputs = {a, b}, .selectors = {NULL, selector}, .n = 2});
 }
 
+static inline void fake_made(void *data, const struct vertex *v, struct result *const *outputs,
+			     size_t n_outputs)
+{
+	struct fake *f = data;
+
+	if (n_outputs > 0 && outputs[0])
+		strv_pushf(&f->told, "%s=%s", v->meta.name, outputs[0]->text);
+}
+
 static inline int fake_solve_edges(struct fake *f, const struct edge *targets, size_t n,
 				   struct result **ret, struct error **err)
 {
@@ -405,6 +416,8 @@ static inline int fake_solve_edges(struct fake *f, const struct edge *targets, s
 		.cancel = &f->cancel,
 		.max_parallelism = f->max_parallelism,
 		.stats = &f->stats,
+		.made = fake_made,
+		.made_data = f,
 	};
 
 	return solver_solve(&o, &f->g, targets, n, ret, err);

@@ -72,6 +72,22 @@ static void another_name_of_an_equal_base_hits(void **state)
 		    "two(one(base))", "");
 }
 
+static void results_are_told_as_soon_as_they_stand(void **state)
+{
+	struct fake *f = *state;
+	_cleanup_free_ char *first = NULL, *second = NULL;
+
+	fake_expect(f, chain(f), "two(one(base))", "image://base one two");
+	first = strv_join(&f->told, "|");
+	assert_string_equal(first, "image://base=base|one=one(base)|two=two(one(base))");
+
+	/* Below what was found nothing has to be brought about. */
+	fake_next_build(f);
+	fake_expect(f, fake_exec1(f, "three", chain(f)), "three(two(one(base)))", "three");
+	second = strv_join(&f->told, "|");
+	assert_string_equal(second, "two=two(one(base))|three=three(two(one(base)))");
+}
+
 static struct vertex *copy_a(struct fake *f)
 {
 	return fake_exec2(f, "copy", fake_source(f, "image://base"),
@@ -682,6 +698,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(a_second_build_runs_nothing),
+		T(results_are_told_as_soon_as_they_stand),
 		T(a_changed_step_runs_and_so_do_those_above),
 		T(a_moved_base_image_runs_all),
 		T(another_name_of_an_equal_base_hits),
