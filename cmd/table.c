@@ -1,9 +1,18 @@
 #include "cmd/table.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 enum { MIN_WIDTH = 10, PADDING = 3 };
+
+/* Columns that UTF-8 text takes, one a character: every byte counts but those that continue one. */
+static size_t text_width(const char *text)
+{
+	size_t n = 0;
+
+	for (; *text; text++)
+		n += ((unsigned char)*text & 0xc0) != 0x80;
+	return n;
+}
 
 void table_cell(struct table *t, const char *text)
 {
@@ -15,7 +24,7 @@ void table_print(const struct table *t, FILE *out)
 	_cleanup_free_ size_t *widths = xcalloc(t->columns, sizeof(*widths));
 
 	for (size_t i = 0; i < t->cells.n; i++) {
-		size_t *width = &widths[i % t->columns], n = strlen(t->cells.v[i]) + PADDING;
+		size_t *width = &widths[i % t->columns], n = text_width(t->cells.v[i]) + PADDING;
 
 		if (*width < n)
 			*width = n;
@@ -23,12 +32,11 @@ void table_print(const struct table *t, FILE *out)
 			*width = MIN_WIDTH;
 	}
 	for (size_t i = 0; i < t->cells.n; i++) {
+		const char *text = t->cells.v[i];
 		bool last = i % t->columns == t->columns - 1;
+		size_t pad = last ? 0 : widths[i % t->columns] - text_width(text);
 
-		if (last)
-			fprintf(out, "%s\n", t->cells.v[i]);
-		else
-			fprintf(out, "%-*s", (int)widths[i % t->columns], t->cells.v[i]);
+		fprintf(out, "%s%*s%s", text, (int)pad, "", last ? "\n" : "");
 	}
 }
 
