@@ -105,6 +105,8 @@ int cmd_debug(const struct command *self, int argc, char **argv)
 {
 	struct error *err = NULL;
 
+	if (opt_first_is_help(self, argc, argv))
+		return 0;
 	if (argc >= 3 && strcmp(argv[1], "graph") == 0)
 		return debug_graph(self, argc - 1, argv + 1);
 	if (argc == 3 && strcmp(argv[1], "key") == 0)

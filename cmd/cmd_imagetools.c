@@ -128,6 +128,8 @@ int cmd_imagetools(const struct command *self, int argc, char **argv)
 	struct error *err = NULL;
 	int r;
 
+	if (opt_first_is_help(self, argc, argv))
+		return 0;
 	if (argc < 2 || (strcmp(argv[1], "inspect") != 0 && strcmp(argv[1], "create") != 0)) {
 		r = error_new(&err, ERR_INVALID, 0, "say inspect or create");
 		return session_usage(self->name, &err);

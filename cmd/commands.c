@@ -41,16 +41,22 @@ static const struct command commands[] = {
 
 int cmd_version(const struct command *self, int argc, char **argv)
 {
-	(void)self;
-	(void)argc;
-	(void)argv;
+	if (self && opt_first_is_help(self, argc, argv))
+		return 0;
 	printf("kiln version %s\n", KILN_VERSION);
 	return 0;
 }
 
-/* `prune` alone is about the build cache. */
+/* docker's grouped spellings. `prune` alone is about the build cache. */
 static const struct command image_prune = {"image prune", cmd_image_prune, "[OPTIONS]",
 					   "Remove images without a name"};
+static const struct {
+	const char *group, *names[12]; /* those that are called the same without the group */
+} groups[] = {
+	{"builder", {"build", "prune"}},
+	{"buildx", {"build", "du", "imagetools", "prune", "version"}},
+	{"image", {"build", "history", "import", "inspect", "load", "pull", "push", "save", "tag"}},
+};
 
 static void usage(FILE *out)
 {
@@ -83,37 +89,77 @@ static int unknown_command(const char *name)
 	return EXIT_USAGE;
 }
 
+static bool is_group(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(groups); i++)
+		if (strcmp(groups[i].group, name) == 0)
+			return true;
+	return false;
+}
+
+/* `buildx build`, `image ls`; NULL if the group has no such command. */
+static const struct command *find_grouped(const char *group, const char *name)
+{
+	if (strcmp(group, "image") == 0) {
+		if (strcmp(name, "ls") == 0 || strcmp(name, "list") == 0)
+			return find("images");
+		if (strcmp(name, "rm") == 0 || strcmp(name, "remove") == 0)
+			return find("rmi");
+		if (strcmp(name, "prune") == 0)
+			return &image_prune;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(groups); i++) {
+		if (strcmp(groups[i].group, group) != 0)
+			continue;
+		for (const char *const *n = groups[i].names; *n; n++)
+			if (strcmp(*n, name) == 0)
+				return find(name);
+	}
+	return NULL;
+}
+
+/* argv begins with the command's name, or with its group. */
+static int run_command(int argc, char **argv)
+{
+	bool grouped = argc > 1 && is_group(argv[0]);
+	const struct command *command = grouped ? find_grouped(argv[0], argv[1]) : find(argv[0]);
+	_cleanup_free_ char *name =
+		grouped ? xasprintf("%s %s", argv[0], argv[1]) : xstrdup(argv[0]);
+
+	if (!command)
+		return unknown_command(name);
+	return command->run(command, argc - grouped, argv + grouped);
+}
+
+/* `help build` is `build --help`. */
+static int help(int argc, char **argv)
+{
+	static char flag[] = "--help";
+	char *args[4] = {NULL};
+
+	if (argc == 0) {
+		usage(stdout);
+		return 0;
+	}
+	for (int i = 0; i < argc && i < 2; i++)
+		args[i] = argv[i];
+	args[argc > 1 && is_group(argv[0]) ? 2 : 1] = flag;
+	return run_command(args[1] == flag ? 2 : 3, args);
+}
+
 int kiln_main(int argc, char **argv)
 {
-	static char images[] = "images", rmi[] = "rmi";
-	const struct command *command;
-	bool group, is_image;
-
 	/* A reader that goes away shows as a write error, handled where it happens. */
 	signal(SIGPIPE, SIG_IGN);
-	if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
-	    strcmp(argv[1], "help") == 0) {
-		usage(argc < 2 ? stderr : stdout);
-		return argc < 2 ? EXIT_USAGE : 0;
+	if (argc < 2) {
+		usage(stderr);
+		return EXIT_USAGE;
 	}
+	if (strcmp(argv[1], "help") == 0)
+		return help(argc - 2, argv + 2);
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+		return help(0, NULL);
 	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-v") == 0)
 		return cmd_version(NULL, 0, NULL);
-	/* docker's grouped spellings: `buildx build`, `image ls`, `image rm`. */
-	group = argc > 2 && (strcmp(argv[1], "buildx") == 0 || strcmp(argv[1], "image") == 0 ||
-			     strcmp(argv[1], "builder") == 0);
-	is_image = group && strcmp(argv[1], "image") == 0;
-	if (group) {
-		argc--;
-		argv++;
-		if (strcmp(argv[1], "ls") == 0)
-			argv[1] = images;
-		else if (strcmp(argv[1], "rm") == 0)
-			argv[1] = rmi;
-	}
-	if (group && is_image && strcmp(argv[1], "prune") == 0)
-		return cmd_image_prune(&image_prune, argc - 1, argv + 1);
-	command = find(argv[1]);
-	if (!command)
-		return unknown_command(argv[1]);
-	return command->run(command, argc - 1, argv + 1);
+	return run_command(argc - 1, argv + 1);
 }

@@ -215,3 +215,13 @@ void opt_help(const struct command *command, const struct opt *table)
 		printf("  %-34s %s\n", left, o->help);
 	}
 }
+
+bool opt_first_is_help(const struct command *command, int argc, char **argv)
+{
+	static const struct opt none[] = {{0}};
+
+	if (argc != 2 || (strcmp(argv[1], "--help") != 0 && strcmp(argv[1], "-h") != 0))
+		return false;
+	opt_help(command, none);
+	return true;
+}

@@ -48,6 +48,9 @@ enum opt_flags {
  * (then nothing else matters). */
 int opt_parse(const struct opt *table, int argc, char **argv, unsigned flags, struct strv *args,
 	      bool *ret_help, struct error **err);
+/* For a command whose first argument says what it does: is that argument --help or -h? Then its
+ * help is printed. */
+bool opt_first_is_help(const struct command *command, int argc, char **argv);
 /* Prints usage, summary and options to stdout. */
 void opt_help(const struct command *command, const struct opt *table);
 
