@@ -27,7 +27,7 @@ void layer_body_release(struct layer_body *b)
 
 bool layer_blob_is_received(const struct layer_info *info)
 {
-	return !info->has_dir || info->source;
+	return info->source != NULL;
 }
 
 /* --- media types ----------------------------------------------------------------------------- */

@@ -169,7 +169,7 @@ static int has_indexes(struct store *s, const struct result *r, bool *ret, struc
 
 		if (k < 0)
 			return k;
-		*ret = info.has_dir;
+		*ret = info.has_index;
 	}
 	return 0;
 }

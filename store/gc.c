@@ -102,12 +102,12 @@ static int sweep_orphan_layers(struct store *s, struct db_tx *tx, struct strv *t
 	for (size_t i = 0; i < names.n && r == 0; i++) {
 		_cleanup_free_ char *path = xasprintf("layers/%s", names.v[i]);
 		char *end = NULL, *name = NULL;
-		int64_t id = strtoll(names.v[i], &end, 10), has_dir = 0;
+		int64_t id = strtoll(names.v[i], &end, 10), has_index = 0;
 
 		if (*end == '\0')
-			r = db_get_i64(tx, &has_dir, 0, err,
-				       "SELECT has_dir FROM layer WHERE id = ?", "i", id);
-		if (r == 0 && !has_dir)
+			r = db_get_i64(tx, &has_index, 0, err,
+				       "SELECT has_index FROM layer WHERE id = ?", "i", id);
+		if (r == 0 && !has_index)
 			r = store_trash(s, path, &name, err);
 		if (name)
 			strv_push_take(trash, name);

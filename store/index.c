@@ -11,16 +11,7 @@
 #include <xxhash.h>
 
 #include "base/path.h"
-#include "store/index_format.h"
-
-struct index {
-	_Atomic unsigned refs;
-	uint8_t *map;
-	size_t map_size;
-	const uint8_t *entries;
-	const char *heap;
-	size_t count, heap_size;
-};
+#include "store/index_map.h"
 
 static const uint8_t *at(const struct index *i, size_t n)
 {
@@ -61,6 +52,14 @@ static const char *check_header(const struct index *i)
 	return NULL;
 }
 
+void index_set_view(struct index *i)
+{
+	i->count = (size_t)index_get64(i->map + INDEX_H_COUNT);
+	i->heap_size = (size_t)index_get64(i->map + INDEX_H_HEAP_SIZE);
+	i->entries = i->map + INDEX_HEADER;
+	i->heap = (const char *)i->entries + i->count * INDEX_ENTRY;
+}
+
 /* Sets up the view of a mapped file; returns what is wrong with it, or NULL. */
 static const char *check(struct index *i)
 {
@@ -71,10 +70,7 @@ static const char *check(struct index *i)
 	if (XXH3_64bits(i->map + INDEX_HEADER, i->map_size - INDEX_HEADER) !=
 	    index_get64(i->map + INDEX_H_BODY_SUM))
 		return "its checksum does not match";
-	i->count = (size_t)index_get64(i->map + INDEX_H_COUNT);
-	i->heap_size = (size_t)index_get64(i->map + INDEX_H_HEAP_SIZE);
-	i->entries = i->map + INDEX_HEADER;
-	i->heap = (const char *)i->entries + i->count * INDEX_ENTRY;
+	index_set_view(i);
 	if (i->heap[0] != '\0' || i->heap[i->heap_size - 1] != '\0')
 		return "its strings are damaged";
 	for (size_t n = 0; n < i->count; n++)
@@ -83,10 +79,9 @@ static const char *check(struct index *i)
 	return NULL;
 }
 
-int index_open_fd(int fd, const char *name, struct index **ret, struct error **err)
+int index_map(int fd, bool writable, const char *name, struct index **ret, struct error **err)
 {
-	_cleanup_(index_unrefp) struct index *i = NULL;
-	const char *why;
+	struct index *i;
 	struct stat st;
 	void *map;
 
@@ -95,13 +90,26 @@ int index_open_fd(int fd, const char *name, struct index **ret, struct error **e
 	if (!S_ISREG(st.st_mode) || st.st_size < INDEX_HEADER)
 		return error_new(err, ERR_CORRUPT, 0, "index '%s' cannot be used: it is too small",
 				 name);
-	map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+	map = mmap(NULL, (size_t)st.st_size, PROT_READ | (writable ? PROT_WRITE : 0), MAP_SHARED,
+		   fd, 0);
 	if (map == MAP_FAILED)
 		return error_new(err, ERR_IO, errno, "map index '%s'", name);
 	i = NEW(struct index);
 	i->refs = 1;
 	i->map = map;
 	i->map_size = (size_t)st.st_size;
+	*ret = i;
+	return 0;
+}
+
+int index_open_fd(int fd, const char *name, struct index **ret, struct error **err)
+{
+	_cleanup_(index_unrefp) struct index *i = NULL;
+	const char *why;
+	int r = index_map(fd, false, name, &i, err);
+
+	if (r < 0)
+		return r;
 	why = check(i);
 	if (why)
 		return error_new(err, ERR_CORRUPT, 0, "index '%s' cannot be used: %s", name, why);

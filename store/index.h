@@ -7,6 +7,8 @@
 #ifndef KILN_STORE_INDEX_H
 #define KILN_STORE_INDEX_H
 
+#include <stdbool.h>
+
 #include "base/error.h"
 #include "store/entry.h"
 
@@ -25,6 +27,10 @@ size_t index_builder_count(const struct index_builder *b);
 /* Fills in what a file's bytes turned out to be; `path` was added as a file. */
 void index_builder_set_content(struct index_builder *b, const char *path,
 			       const struct digest *content, uint64_t size);
+/* A number that the caller attaches to a file (0: none) and that stays with its bytes, whichever of
+ * its hard links carries them. `path` was added as a file. */
+void index_builder_tag(struct index_builder *b, const char *path, uint32_t tag);
+uint32_t index_builder_tag_of(const struct index_builder *b, const char *path);
 /* Visits the directories added so far, in no order: start with *at = 0; NULL at the end. */
 const struct entry *index_builder_next_dir(const struct index_builder *b, size_t *at);
 /* Writes the sorted table to `fd` (an empty file). */

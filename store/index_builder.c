@@ -13,7 +13,7 @@
 #include "base/path.h"
 #include "base/vec.h"
 #include "store/index.h"
-#include "store/index_format.h"
+#include "store/index_map.h"
 
 #define NONE UINT32_MAX
 
@@ -30,6 +30,7 @@ struct item {
 	uint32_t mode, uid, gid, dev_major, dev_minor;
 	uint32_t group; /* hard-link group, or NONE */
 	uint32_t next;	/* next member of the group */
+	uint32_t tag;	/* the user's */
 	uint8_t type, capability_size;
 	bool opaque, dead;
 };
@@ -265,6 +266,23 @@ void index_builder_set_content(struct index_builder *b, const char *path,
 	b->items.v[i].size = size;
 }
 
+void index_builder_tag(struct index_builder *b, const char *path, uint32_t tag)
+{
+	uint32_t i = find(b, path);
+
+	assert(i != NONE && b->items.v[i].type == ENTRY_FILE);
+	b->items.v[i].tag = tag;
+}
+
+uint32_t index_builder_tag_of(const struct index_builder *b, const char *path)
+{
+	uint32_t i = find(b, path);
+
+	if (i != NONE && b->items.v[i].group != NONE)
+		i = b->groups.v[b->items.v[i].group].primary;
+	return i == NONE ? 0 : b->items.v[i].tag;
+}
+
 const struct entry *index_builder_next_dir(const struct index_builder *b, size_t *at)
 {
 	while (*at < b->items.n) {
@@ -335,14 +353,12 @@ struct index_writer {
 	int fd, failed;
 	uint8_t *chunk;
 	size_t n;
-	XXH3_state_t *sum;
 };
 
 static void flush(struct index_writer *w)
 {
 	if (w->failed == 0 && w->n > 0)
 		w->failed = fs_write_full(w->fd, w->chunk, w->n);
-	XXH3_64bits_update(w->sum, w->chunk, w->n);
 	w->n = 0;
 }
 
@@ -382,19 +398,6 @@ static void encode(uint8_t out[INDEX_ENTRY], const struct entry *e)
 	memcpy(out + INDEX_E_CONTENT, e->content.b, DIGEST_SIZE);
 }
 
-/* The tree digest covers what encode() gives, which has neither mtime nor offsets, and the strings.
- */
-static void hash_entry(struct hasher *h, const struct entry *e)
-{
-	uint8_t fixed[INDEX_ENTRY];
-
-	encode(fixed, e);
-	hasher_add(h, fixed, sizeof(fixed));
-	hasher_add_string(h, e->path);
-	hasher_add_string(h, e->link);
-	hasher_add(h, e->capability, e->capability_size);
-}
-
 static void place_subtrees(struct index_builder *b, const uint32_t *order, struct placed *placed)
 {
 	VEC(uint32_t) open = {0};
@@ -412,23 +415,18 @@ static void place_subtrees(struct index_builder *b, const uint32_t *order, struc
 }
 
 static int write_entries(struct index_builder *b, const uint32_t *order, struct placed *placed,
-			 struct index_writer *w, uint8_t *header, struct error **err)
+			 struct index_writer *w, uint64_t *ret_heap, struct error **err)
 {
-	uint64_t heap = 1, total = 0; /* offset 0 is the empty string */
+	uint64_t heap = 1; /* offset 0 is the empty string */
 	struct map links = MAP_INIT;
-	_cleanup_hasher_ struct hasher h;
-	struct digest tree;
 
-	hasher_init(&h);
 	for (size_t n = 0; n < b->live; n++) {
 		uint8_t fixed[INDEX_ENTRY];
 		struct entry e;
 		uint32_t path;
 
 		view_item(b, order[n], &e);
-		hash_entry(&h, &e);
 		encode(fixed, &e);
-		total += e.size;
 		if (e.capability_size > 0) {
 			placed[n].capability = (uint32_t)heap;
 			heap += e.capability_size;
@@ -457,10 +455,7 @@ static int write_entries(struct index_builder *b, const uint32_t *order, struct 
 	map_release(&links, NULL);
 	if (heap >= UINT32_MAX)
 		return error_new(err, ERR_UNSUPPORTED, 0, "the layer's names take more than 4 GiB");
-	hasher_final(&h, &tree);
-	memcpy(header + INDEX_H_TREE, tree.b, DIGEST_SIZE);
-	index_put64(header + INDEX_H_FILE_SIZE, total);
-	index_put64(header + INDEX_H_HEAP_SIZE, heap + 1);
+	*ret_heap = heap + 1;
 	return 0;
 }
 
@@ -482,36 +477,58 @@ static void write_heap(struct index_builder *b, const uint32_t *order, const str
 	flush(w);
 }
 
-int index_builder_write(struct index_builder *b, int fd, struct error **err)
+/* In the order of the entries. */
+static uint32_t *collect_tags(const struct index_builder *b, const uint32_t *order)
+{
+	uint32_t *tags = xreallocarray(NULL, b->live + 1, sizeof(*tags));
+
+	for (size_t n = 0; n < b->live; n++)
+		tags[n] = b->items.v[order[n]].tag;
+	return tags;
+}
+
+int index_builder_layout(struct index_builder *b, int fd, uint32_t **ret_tags, struct error **err)
 {
 	_cleanup_free_ uint32_t *order = sorted_items(b);
 	_cleanup_free_ struct placed *placed = xcalloc(b->live + 1, sizeof(*placed));
 	_cleanup_free_ uint8_t *chunk = xmalloc(WRITE_CHUNK);
-	struct index_writer w = {.fd = fd, .chunk = chunk, .sum = XXH3_createState()};
+	struct index_writer w = {.fd = fd, .chunk = chunk};
 	uint8_t header[INDEX_HEADER] = INDEX_MAGIC;
+	uint64_t heap = 0;
 	int r;
 
 	settle_groups(b, order);
 	place_subtrees(b, order, placed);
 	/* A hole for the header, which is known last. */
-	r = w.sum ? fs_write_full(fd, header, sizeof(header)) : -ENOMEM;
-	if (r == 0) {
-		XXH3_64bits_reset(w.sum);
-		r = write_entries(b, order, placed, &w, header, err);
-		if (r < 0) {
-			XXH3_freeState(w.sum);
-			return r;
-		}
-		write_heap(b, order, placed, &w);
-		r = w.failed;
-		index_put32(header + INDEX_H_VERSION, INDEX_VERSION);
-		index_put32(header + INDEX_H_ENTRY_SIZE, INDEX_ENTRY);
-		index_put64(header + INDEX_H_COUNT, b->live);
-		index_put64(header + INDEX_H_BODY_SUM, XXH3_64bits_digest(w.sum));
-		index_put64(header + INDEX_H_SUM, XXH3_64bits(header, INDEX_H_SUM));
-	}
-	XXH3_freeState(w.sum);
+	put(&w, header, sizeof(header));
+	r = write_entries(b, order, placed, &w, &heap, err);
+	if (r < 0)
+		return r;
+	write_heap(b, order, placed, &w);
+	index_put32(header + INDEX_H_VERSION, INDEX_VERSION);
+	index_put32(header + INDEX_H_ENTRY_SIZE, INDEX_ENTRY);
+	index_put64(header + INDEX_H_COUNT, b->live);
+	index_put64(header + INDEX_H_HEAP_SIZE, heap);
+	r = w.failed;
 	if (r == 0 && pwrite(fd, header, sizeof(header), 0) != (ssize_t)sizeof(header))
 		r = errno ? -errno : -EIO;
-	return r < 0 ? error_new(err, ERR_IO, -r, "write a layer index") : 0;
+	if (r < 0)
+		return error_new(err, ERR_IO, -r, "write a layer index");
+	if (ret_tags)
+		*ret_tags = collect_tags(b, order);
+	return 0;
+}
+
+int index_builder_write(struct index_builder *b, int fd, struct error **err)
+{
+	_cleanup_(index_unrefp) struct index *i = NULL;
+	int r = index_builder_layout(b, fd, NULL, err);
+
+	if (r == 0)
+		r = index_map(fd, true, "index", &i, err);
+	if (r < 0)
+		return r;
+	index_set_view(i);
+	index_seal(i);
+	return 0;
 }

@@ -9,6 +9,7 @@
 
 #include "base/fs.h"
 #include "base/times.h"
+#include "store/blob.h"
 #include "store/db.h"
 #include "store/durable.h"
 #include "store/index.h"
@@ -22,7 +23,9 @@ void layer_info_release(struct layer_info *info)
 	*info = (struct layer_info){0};
 }
 
-#define LAYER_COLUMNS "id, has_dir, diff_id, blob, blob_type, blob_size, size, tree_digest, source"
+#define LAYER_COLUMNS                                                                   \
+	"id, has_dir, diff_id, blob, blob_type, blob_size, size, tree_digest, source, " \
+	"has_index"
 
 static void read_info(struct sqlite3_stmt *q, struct layer_info *ret)
 {
@@ -33,6 +36,7 @@ static void read_info(struct sqlite3_stmt *q, struct layer_info *ret)
 		.blob.size = (uint64_t)db_col_i64(q, 5),
 		.size = (uint64_t)db_col_i64(q, 6),
 		.source = db_col_text(q, 8),
+		.has_index = db_col_i64(q, 9) != 0,
 	};
 	ret->has_diff_id = db_col_digest(q, 2, &ret->diff_id);
 	ret->has_blob = db_col_digest(q, 3, &ret->blob.digest);
@@ -61,7 +65,7 @@ static int get_row(struct store *s, int64_t id, struct layer_info *ret, bool *re
 	if (r == 0)
 		return no_such_layer(id, err);
 	read_info(q, ret);
-	boot = db_col_text(q, 9);
+	boot = db_col_text(q, 10);
 	*ret_suspect = ret->has_dir && !durable_trusted(boot);
 	return 0;
 }
@@ -108,8 +112,10 @@ static int find_diff_id(struct store *s, struct db_tx *tx, const struct digest *
 	if (r < 0)
 		return r;
 	if (hollow) {
-		r = db_run(tx, err, "UPDATE layer SET has_dir = 0, boot = NULL WHERE id = ?", "i",
-			   hollow);
+		r = db_run(tx, err,
+			   "UPDATE layer SET has_dir = 0, has_index = 0, boot = NULL"
+			   " WHERE id = ?",
+			   "i", hollow);
 		if (r < 0)
 			return r;
 	}
@@ -255,37 +261,54 @@ void layer_cache_index(struct store *s, int64_t id, struct index *i)
 	pthread_mutex_unlock(&s->mutex);
 }
 
-/* Is there a dir, and may it be used unseen? */
-static int dir_state(struct store *s, int64_t id, bool *ret_dir, bool *ret_trusted,
-		     struct error **err)
+/* What there is of a layer, and whether its dir may be used unseen. */
+struct layer_state {
+	bool has_index, has_dir, trusted;
+};
+
+static int layer_state(struct store *s, int64_t id, struct layer_state *ret, struct error **err)
 {
 	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
 	_cleanup_free_ char *boot = NULL;
 	struct sqlite3_stmt *q = NULL;
 	int r = db_begin(s->db, DB_READ, &tx, err);
 
+	*ret = (struct layer_state){0};
 	if (r < 0)
 		return r;
-	r = db_query(&tx, &q, err, "SELECT has_dir, boot FROM layer WHERE id = ?", "i", id);
-	if (r < 0)
+	r = db_query(&tx, &q, err, "SELECT has_index, has_dir, boot FROM layer WHERE id = ?", "i",
+		     id);
+	if (r <= 0)
 		return r;
-	*ret_dir = r > 0 && db_col_i64(q, 0) != 0;
-	boot = r > 0 ? db_col_text(q, 1) : NULL;
-	*ret_trusted = durable_trusted(boot);
+	boot = db_col_text(q, 2);
+	*ret = (struct layer_state){.has_index = db_col_i64(q, 0) != 0,
+				    .has_dir = db_col_i64(q, 1) != 0,
+				    .trusted = durable_trusted(boot)};
 	return 0;
 }
 
-/* The verdict of a check: usable from now on in this boot, or a layer without a dir. */
-static int set_dir_state(struct store *s, int64_t id, bool usable, struct error **err)
+/* The verdict of a check: a dir that is usable from now on in this boot. */
+static int trust_dir(struct store *s, int64_t id, struct error **err)
 {
 	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
 	int r = db_begin(s->db, DB_WRITE, &tx, err);
 
 	if (r < 0)
 		return r;
-	r = db_run(&tx, err, "UPDATE layer SET has_dir = ?, boot = ? WHERE id = ?", "iti",
-		   (int64_t)usable, usable ? durable_boot() : NULL, id);
+	r = db_run(&tx, err, "UPDATE layer SET boot = ? WHERE id = ?", "ti", durable_boot(), id);
 	return r < 0 ? r : db_commit(&tx, err);
+}
+
+/* The other verdict: a layer without index and dir. */
+static void give_up(struct store *s, int64_t id)
+{
+	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
+
+	if (db_begin(s->db, DB_WRITE, &tx, NULL) == 0 &&
+	    db_run(&tx, NULL,
+		   "UPDATE layer SET has_index = 0, has_dir = 0, boot = NULL WHERE id = ?", "i",
+		   id) == 0)
+		(void)db_commit(&tx, NULL);
 }
 
 /* The next layer_index opens the file anew. */
@@ -302,7 +325,7 @@ static void forget_index(struct store *s, int64_t id)
 	index_unref(i);
 }
 
-/* Maps the index and, with `check`, compares the dir with it. A layer that fails has no dir from
+/* Maps the index and, with `check`, compares the dir with it. A layer that fails has neither from
  * then on: it is fetched or built again. */
 static int open_index(struct store *s, int64_t id, bool check, struct index **ret,
 		      struct error **err)
@@ -314,10 +337,10 @@ static int open_index(struct store *s, int64_t id, bool check, struct index **re
 	if (r == 0 && check) {
 		r = layer_check_dir(s, id, i, err);
 		if (r == 0)
-			r = set_dir_state(s, id, true, err);
+			r = trust_dir(s, id, err);
 	}
 	if (r == -ERR_CORRUPT || r == -ERR_NOTFOUND) {
-		(void)set_dir_state(s, id, false, NULL);
+		give_up(s, id);
 		forget_index(s, id);
 		store_notice(s, "layer %lld in the store is damaged: it is made or fetched again",
 			     (long long)id);
@@ -330,19 +353,19 @@ static int open_index(struct store *s, int64_t id, bool check, struct index **re
 int layer_index(struct store *s, int64_t id, struct index **ret, struct error **err)
 {
 	struct index *i = cached_index(s, id);
-	bool has_dir, trusted;
+	struct layer_state state;
 	int r;
 
 	if (i) {
 		*ret = i;
 		return 0;
 	}
-	r = dir_state(s, id, &has_dir, &trusted, err);
+	r = layer_state(s, id, &state, err);
 	if (r < 0)
 		return r;
-	if (!has_dir)
+	if (!state.has_index)
 		return error_new(err, ERR_NOTFOUND, 0, "layer %lld is not unpacked", (long long)id);
-	r = open_index(s, id, !trusted, &i, err);
+	r = open_index(s, id, state.has_dir && !state.trusted, &i, err);
 	if (r < 0)
 		return error_wrap(err, r, "use layer %lld", (long long)id);
 	layer_cache_index(s, id, i);
@@ -352,10 +375,10 @@ int layer_index(struct store *s, int64_t id, struct index **ret, struct error **
 
 void layer_settle(struct store *s, int64_t id)
 {
-	bool has_dir, trusted;
+	struct layer_state state;
 	struct index *i = NULL;
 
-	if (dir_state(s, id, &has_dir, &trusted, NULL) == 0 && has_dir && !trusted &&
+	if (layer_state(s, id, &state, NULL) == 0 && state.has_dir && !state.trusted &&
 	    open_index(s, id, true, &i, NULL) == 0)
 		layer_cache_index(s, id, i);
 	index_unref(i);
@@ -363,7 +386,10 @@ void layer_settle(struct store *s, int64_t id)
 
 int layer_verify(struct store *s, int64_t id, struct index **ret, struct error **err)
 {
-	return open_index(s, id, true, ret, err);
+	struct layer_state state;
+	int r = layer_state(s, id, &state, err);
+
+	return r < 0 ? r : open_index(s, id, state.has_dir, ret, err);
 }
 
 char *layer_dir_path(struct store *s, int64_t id)
@@ -397,18 +423,32 @@ int layer_is_lost(struct store *s, int64_t id, bool *ret, struct error **err)
 	return r;
 }
 
+/* The body of a layer made here as a blob. */
+static int recheck_blob(struct store *s, int64_t id, struct error **err)
+{
+	_cleanup_(layer_info_release) struct layer_info info = {0};
+	bool suspect;
+	int r = get_row(s, id, &info, &suspect, err);
+
+	if (r < 0 || info.source || !info.has_blob || !blob_exists(s, &info.blob.digest, NULL))
+		return r;
+	return blob_verify(s, &info.blob.digest, NULL, err);
+}
+
 int layer_recheck(struct store *s, int64_t id, bool *ret_whole, struct error **err)
 {
 	_cleanup_(error_freep) struct error *why = NULL;
+	struct layer_state state;
 	struct index *i = NULL;
-	bool has_dir, trusted;
-	int r = dir_state(s, id, &has_dir, &trusted, err);
+	int r = layer_state(s, id, &state, err);
 
 	*ret_whole = true;
-	if (r < 0 || !has_dir)
+	if (r < 0 || !state.has_index)
 		return r;
-	r = open_index(s, id, true, &i, &why);
+	r = open_index(s, id, state.has_dir, &i, &why);
 	index_unref(i);
+	if (r == 0)
+		r = recheck_blob(s, id, &why);
 	*ret_whole = r == 0;
 	if (r == 0 || r == -ERR_CORRUPT || r == -ERR_NOTFOUND)
 		return 0;

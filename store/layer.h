@@ -3,7 +3,8 @@
  * A layer has an index and one or both of two bodies: a *dir* (layers/<id>/fs, usable as an
  * overlayfs lower layer: whiteouts are 0/0 character devices, opaque directories carry the overlay
  * xattr) and a *blob* (a tar, perhaps compressed, perhaps still at a registry: then only its
- * descriptor is known). A layer that was received and not yet unpacked has neither index nor dir.
+ * descriptor is known). A layer that was received and not yet unpacked has neither index nor dir;
+ * one that was made here as a blob has an index, and gets its dir when something needs one.
  * A layer id is a small integer, unique in one store and never used again.
  */
 #ifndef KILN_STORE_LAYER_H
@@ -26,7 +27,8 @@ struct layer_blob {
 
 struct layer_info {
 	int64_t id;
-	bool has_dir; /* index and fs are there */
+	bool has_index; /* what is in it can be told without its bytes */
+	bool has_dir;	/* index and fs are there */
 	bool has_diff_id;
 	struct digest diff_id; /* sha256 of the uncompressed tar */
 	bool has_blob;	       /* `blob` is known (its bytes may be absent: see blob_exists) */
@@ -41,8 +43,8 @@ void layer_info_release(struct layer_info *info);
 int layer_get(struct store *s, int64_t id, struct layer_info *ret, struct error **err);
 /* Has the layer no dir (any more), and nothing that one can be made of? */
 int layer_is_lost(struct store *s, int64_t id, bool *ret, struct error **err);
-/* Compares the dir, if there is one, with the index, past all caches. What is damaged has no dir
- * from then on. */
+/* Compares the dir, if there is one, with the index, past all caches, and the stored blob of a
+ * layer made here with its digest. What is damaged is not there from then on. */
 int layer_recheck(struct store *s, int64_t id, bool *ret_whole, struct error **err);
 /* Finds a received or exported layer by diff id; *ret_id = 0 if there is none. */
 int layer_find_diff_id(struct store *s, const struct digest *diff_id, int64_t *ret_id,
@@ -55,7 +57,7 @@ int layer_set_diff_id(struct store *s, int64_t id, const struct digest *diff_id,
 		      struct error **err);
 int layer_set_blob(struct store *s, int64_t id, const struct layer_blob *blob, struct error **err);
 
-/* The index, cached in memory (index_unref when done). ERR_NOTFOUND if the layer has no dir. */
+/* The index, cached in memory (index_unref when done). ERR_NOTFOUND if the layer has none. */
 int layer_index(struct store *s, int64_t id, struct index **ret, struct error **err);
 /* Absolute path of the dir body (heap), for mounts. */
 char *layer_dir_path(struct store *s, int64_t id);
@@ -117,5 +119,11 @@ size_t layer_writer_count(const struct layer_writer *w); /* entries so far */
 int layer_writer_commit(struct layer_writer *w, int64_t *ret_id, struct error **err);
 void layer_writer_free(struct layer_writer *w);
 DEFINE_FREEP(struct layer_writer, layer_writer_free)
+
+/* A new layer that is a blob, which is in the store already, and has no dir: its index, sealed
+ * (store/index_draft.h), moves into place. */
+struct index_draft;
+int layer_put_blob(struct store *s, struct index_draft *index, const struct layer_blob *blob,
+		   const struct digest *diff_id, int64_t *ret_id, struct error **err);
 
 #endif

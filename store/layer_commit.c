@@ -8,14 +8,10 @@
 #include <unistd.h>
 
 #include "base/fs.h"
-#include "base/times.h"
-#include "store/db.h"
-#include "store/durable.h"
 #include "store/internal.h"
+#include "store/layer_publish.h"
 #include "store/layer_writer.h"
 #include "store/space.h"
-
-enum { BLOCK = 4096 };
 
 int layer_writer_open_for(struct store *s, int64_t id, struct layer_writer **ret,
 			  struct error **err)
@@ -117,102 +113,11 @@ static int write_index(struct layer_writer *w, struct index **ret, struct error 
 	return r < 0 ? r : index_open(w->s->dirfd, path, ret, err);
 }
 
-/* Gives the layer its name. What is at that name without a row that says so is the leaving of a
- * transaction that was lost, and goes into the trash. */
-static int name_layer(struct layer_writer *w, int64_t id, char **ret_trash, struct error **err)
-{
-	_cleanup_free_ char *path = store_layer_path(id);
-	int r = durable_rename(w->s, w->tmp, path, false);
-
-	if (r == -EEXIST) {
-		r = store_trash(w->s, path, ret_trash, err);
-		if (r < 0)
-			return r;
-		r = durable_rename(w->s, w->tmp, path, false);
-	}
-	if (r < 0)
-		return error_new(err, ERR_IO, -r, "name layer '%s/%s'", w->s->root, path);
-	free(TAKE_PTR(w->tmp));
-	return 0;
-}
-
-/* What the dir takes on disk, as whole blocks: a layer of a million small files is not small. */
-static uint64_t disk_size(const struct index *index)
-{
-	uint64_t bytes = BLOCK;
-
-	for (size_t n = 0; n < index_count(index); n++) {
-		struct entry e;
-
-		index_entry(index, n, &e);
-		if (e.type == ENTRY_FILE)
-			bytes += (e.size + BLOCK - 1) / BLOCK * BLOCK;
-		else if (e.type == ENTRY_DIR)
-			bytes += BLOCK;
-	}
-	return bytes;
-}
-
-static int update_row(struct db_tx *tx, int64_t id, const struct index *index, uint64_t disk,
-		      struct error **err)
-{
-	struct digest tree;
-
-	index_tree_digest(index, &tree);
-	return db_run(tx, err,
-		      "UPDATE layer SET has_dir = 1, boot = ?, size = ?, disk = ?, tree_digest = ?"
-		      " WHERE id = ?",
-		      "tiidi", durable_boot(), (int64_t)index_file_size(index), (int64_t)disk,
-		      &tree, id);
-}
-
-/* The rename is inside the transaction, as for blobs: gc can not come in between. */
-static int publish(struct layer_writer *w, const struct index *index, uint64_t disk,
-		   int64_t *ret_id, char **ret_trash, struct error **err)
-{
-	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
-	int64_t id = w->for_id, has_dir = 0;
-	int r = db_begin(w->s->db, DB_WRITE, &tx, err);
-
-	if (r < 0)
-		return r;
-	if (id != 0) {
-		r = db_get_i64(&tx, &has_dir, -1, err, "SELECT has_dir FROM layer WHERE id = ?",
-			       "i", id);
-		if (r < 0)
-			return r;
-		if (has_dir < 0)
-			return error_new(err, ERR_NOTFOUND, 0, "layer %lld is not in the store",
-					 (long long)id);
-	} else {
-		r = db_run(&tx, err, "INSERT INTO layer (created) VALUES (?)", "i", times_now_ns());
-		if (r < 0)
-			return r;
-		id = db_last_id(&tx);
-	}
-	/* Another process may have unpacked it meanwhile: its dir is as good. */
-	if (!has_dir) {
-		r = name_layer(w, id, ret_trash, err);
-		if (r == 0)
-			r = update_row(&tx, id, index, disk, err);
-		if (r < 0)
-			return r;
-	}
-	r = lease_add_layers(w->s, &tx, &id, 1, err);
-	if (r < 0)
-		return r;
-	r = db_commit(&tx, err);
-	if (r == 0)
-		*ret_id = id;
-	return r;
-}
-
 int layer_writer_commit(struct layer_writer *w, int64_t *ret_id, struct error **err)
 {
 	_cleanup_(index_unrefp) struct index *index = NULL;
 	_cleanup_free_ char *work = xasprintf("%s/work", w->tmp);
-	_cleanup_free_ char *trash = NULL;
-	uint64_t disk;
+	struct layer_birth birth = {.id = w->for_id, .tmp = &w->tmp, .has_dir = true};
 	int r;
 
 	layer_writer_forget_parent(w);
@@ -225,14 +130,6 @@ int layer_writer_commit(struct layer_writer *w, int64_t *ret_id, struct error **
 	r = write_index(w, &index, err);
 	if (r < 0)
 		return r;
-	disk = disk_size(index);
-	r = space_reserve(w->s, disk, err);
-	if (r == 0)
-		r = publish(w, index, disk, ret_id, &trash, err);
-	if (trash)
-		(void)fs_remove_tree(w->s->dirfd, trash);
-	if (r < 0)
-		return error_wrap(err, r, "commit a layer");
-	layer_cache_index(w->s, *ret_id, index);
-	return 0;
+	birth.index = index;
+	return layer_publish(w->s, &birth, ret_id, err);
 }

@@ -168,5 +168,9 @@ static const char version_3[] =
 	"CREATE INDEX trace_op ON trace (op);"
 	"CREATE INDEX trace_place ON trace (place);";
 
-const char *const schema_scripts[] = {version_1, version_2, version_3};
+/* A layer made here may have an index and a blob, but no dir until something needs one. */
+static const char version_4[] = "ALTER TABLE layer ADD COLUMN has_index INTEGER NOT NULL DEFAULT 0;"
+				"UPDATE layer SET has_index = has_dir;";
+
+const char *const schema_scripts[] = {version_1, version_2, version_3, version_4};
 const int schema_version = (int)ARRAY_SIZE(schema_scripts);

@@ -99,7 +99,7 @@ static int verify_layers(struct verify *v, struct error **err)
 	int r = db_begin(v->s->db, DB_READ, &tx, err);
 
 	if (r == 0)
-		r = db_query(&tx, &q, err, "SELECT id FROM layer WHERE has_dir <> 0", "");
+		r = db_query(&tx, &q, err, "SELECT id FROM layer WHERE has_index <> 0", "");
 	for (; r > 0; r = db_step(&tx, q, err))
 		vec_push(&ids, db_col_i64(q, 0));
 	db_end(&tx);

@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <sys/xattr.h>
 
+#include "store/blob.h"
 #include "store/index.h"
+#include "store/index_draft.h"
 #include "store/rootfs.h"
 
 static struct stat stat_in(struct fixture *f, int64_t id, const char *path)
@@ -306,11 +308,128 @@ static void a_received_layer_gets_its_dir_once(void **state)
 	assert_int_equal(id, again);
 }
 
+/* A layer made as a blob whose index lists `path` with `content`. The bytes of the blob do not
+ * count here. */
+static int64_t put_blob_layer(struct fixture *f, const char *path, const char *content)
+{
+	struct entry e = fixture_entry(path, ENTRY_FILE, 0644);
+	struct layer_blob blob = {.media_type = (char *)(uintptr_t) "tar", .size = 3};
+	struct index_builder *b = index_builder_new();
+	struct digest digest = digest_of(content, strlen(content));
+	struct index_draft *draft = NULL;
+	struct error *err = NULL;
+	int64_t id = 0;
+
+	assert_ok(blob_put(f->s, "tar", 3, &blob.digest, &err), err);
+	index_builder_add(b, &e);
+	index_builder_tag(b, path, 7);
+	assert_ok(index_draft_open(f->s, b, &draft, &err), err);
+	index_builder_free(b);
+	assert_int_equal(index_draft_tag(draft, 0), 7);
+	index_draft_set(draft, 0, strlen(content), &digest);
+	index_draft_seal(draft);
+	assert_ok(layer_put_blob(f->s, draft, &blob, &blob.digest, &id, &err), err);
+	index_draft_free(draft);
+	return id;
+}
+
+static int attach_dir(struct fixture *f, int64_t id, const char *path, const char *content)
+{
+	struct layer_writer *w = NULL;
+	struct error *err = NULL;
+	int64_t same;
+	int r;
+
+	assert_ok(layer_writer_open_for(f->s, id, &w, &err), err);
+	fixture_file(w, path, content);
+	r = layer_writer_commit(w, &same, &err);
+	layer_writer_free(w);
+	error_free(err);
+	return r;
+}
+
+static void a_layer_may_be_a_blob_with_an_index(void **state)
+{
+	struct fixture *f = *state;
+	int64_t id = put_blob_layer(f, "file", "hello");
+	struct layer_info info = {0};
+	bool lost = true, whole = false;
+	struct entry e;
+
+	fixture_reopen(f);
+	assert_int_equal(layer_get(f->s, id, &info, NULL), 0);
+	assert_true(info.has_index && !info.has_dir && info.has_blob && info.has_diff_id);
+	assert_int_equal(info.size, 5);
+	layer_info_release(&info);
+	e = entry_of(f, id, "file");
+	assert_int_equal(e.size, 5);
+	assert_int_equal(layer_is_lost(f->s, id, &lost, NULL), 0);
+	assert_false(lost);
+	assert_int_equal(layer_recheck(f->s, id, &whole, NULL), 0);
+	assert_true(whole);
+	assert_false(exists_in(f, id, ""));
+}
+
+static void a_blob_layer_gets_its_dir_later_and_keeps_its_index(void **state)
+{
+	struct fixture *f = *state;
+	int64_t id = put_blob_layer(f, "file", "hello");
+	_cleanup_free_ char *index = xasprintf("%s/layers/%lld/index", f->dir, (long long)id);
+	struct layer_info info = {0};
+	struct stat before, after;
+
+	assert_int_equal(stat(index, &before), 0);
+	assert_int_equal(attach_dir(f, id, "file", "hello"), 0);
+	assert_int_equal(stat(index, &after), 0);
+	assert_int_equal(before.st_ino, after.st_ino);
+	assert_true(exists_in(f, id, "file"));
+	fixture_reopen(f);
+	assert_int_equal(layer_get(f->s, id, &info, NULL), 0);
+	assert_true(info.has_index && info.has_dir && info.has_blob);
+	layer_info_release(&info);
+}
+
+static void a_dir_that_is_not_what_the_index_says_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	int64_t id = put_blob_layer(f, "file", "hello");
+
+	assert_int_equal(attach_dir(f, id, "file", "other"), -ERR_CORRUPT);
+	assert_false(exists_in(f, id, ""));
+}
+
+static void a_blob_layer_without_its_blob_is_lost(void **state)
+{
+	struct fixture *f = *state;
+	int64_t id = put_blob_layer(f, "file", "hello");
+	_cleanup_free_ char *path = NULL;
+	struct layer_info info = {0};
+	char hex[DIGEST_HEX + 1];
+	bool lost = false, whole = true;
+	int fd;
+
+	assert_int_equal(layer_get(f->s, id, &info, NULL), 0);
+	digest_hex(&info.blob.digest, hex);
+	path = xasprintf("%s/blobs/sha256/%.2s/%s", f->dir, hex, hex);
+	fd = open(path, O_WRONLY);
+	assert_int_equal(write(fd, "rat", 3), 3);
+	close(fd);
+	assert_int_equal(layer_recheck(f->s, id, &whole, NULL), 0);
+	assert_false(whole);
+	assert_int_equal(layer_is_lost(f->s, id, &lost, NULL), 0);
+	assert_true(lost);
+	layer_info_release(&info);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 		TEST(a_layer_has_a_dir_and_an_index_that_agree),
+		TEST(a_layer_may_be_a_blob_with_an_index),
+		TEST(a_blob_layer_gets_its_dir_later_and_keeps_its_index),
+		TEST(a_dir_that_is_not_what_the_index_says_is_refused),
+		TEST(a_blob_layer_without_its_blob_is_lost),
 		TEST(parents_that_nobody_put_can_look_like_those_below),
 		TEST(a_symlink_in_the_layer_is_never_followed),
 		TEST(paths_that_leave_the_layer_are_refused),
