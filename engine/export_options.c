@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/buf.h"
+#include "engine/attrs.h"
 
 void export_options_init(struct export_options *o)
 {
@@ -32,39 +32,6 @@ void export_options_release(struct export_options *o)
 /* --- values -------------------------------------------------------------------------------------
  */
 
-/* As Go's strconv.ParseBool; no value is true. */
-static int parse_bool(const char *key, const char *value, bool *ret, struct error **err)
-{
-	static const char *const yes[] = {"", "1", "t", "T", "true", "TRUE", "True"};
-	static const char *const no[] = {"0", "f", "F", "false", "FALSE", "False"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(yes); i++)
-		if (strcmp(value, yes[i]) == 0) {
-			*ret = true;
-			return 0;
-		}
-	for (size_t i = 0; i < ARRAY_SIZE(no); i++)
-		if (strcmp(value, no[i]) == 0) {
-			*ret = false;
-			return 0;
-		}
-	return error_new(err, ERR_INVALID, 0, "non-bool value '%s' specified for %s", value, key);
-}
-
-static int parse_number(const char *key, const char *value, int64_t max, int64_t *ret,
-			struct error **err)
-{
-	int64_t n = 0;
-	const char *p = value;
-
-	for (; *p >= '0' && *p <= '9' && n <= max; p++)
-		n = n * 10 + (*p - '0');
-	if (p == value || *p || n > max)
-		return error_new(err, ERR_INVALID, 0, "invalid value '%s' for %s", value, key);
-	*ret = n;
-	return 0;
-}
-
 static int parse_type(const char *value, struct export_options *o, struct error **err)
 {
 	static const struct {
@@ -88,7 +55,7 @@ static int parse_type(const char *value, struct export_options *o, struct error 
 static int parse_level(const char *value, struct export_options *o, struct error **err)
 {
 	int64_t level = 0;
-	int r = parse_number("compression-level", value, 22, &level, err);
+	int r = attrs_number("compression-level", value, 22, &level, err);
 
 	if (r == 0)
 		o->layers.compression.level = (int)level;
@@ -108,7 +75,7 @@ static int parse_mode(const char *value, struct export_options *o, struct error 
 static int parse_refused(const char *key, const char *value, bool fine, struct error **err)
 {
 	bool set;
-	int r = parse_bool(key, value, &set, err);
+	int r = attrs_bool(key, value, &set, err);
 
 	if (r < 0 || set == fine)
 		return r;
@@ -240,14 +207,14 @@ static int set_layers(struct export_options *o, const char *key, const char *val
 	if (strcmp(key, "compression-level") == 0)
 		return parse_level(value, o, err);
 	if (strcmp(key, "force-compression") == 0)
-		return parse_bool(key, value, &o->layers.force, err);
+		return attrs_bool(key, value, &o->layers.force, err);
 	if (strcmp(key, "oci-mediatypes") == 0)
-		return parse_bool(key, value, &o->oci_mediatypes, err);
+		return attrs_bool(key, value, &o->oci_mediatypes, err);
 	if (strcmp(key, "rewrite-timestamp") == 0)
-		return parse_bool(key, value, &o->rewrite_timestamp, err);
+		return attrs_bool(key, value, &o->rewrite_timestamp, err);
 	if (strcmp(key, "source-date-epoch") == 0) {
 		o->has_epoch = true;
-		return parse_number(key, value, INT64_C(1) << 40, &o->epoch, err);
+		return attrs_number(key, value, INT64_C(1) << 40, &o->epoch, err);
 	}
 	*ret_done = false;
 	return 0;
@@ -297,16 +264,16 @@ int export_options_set(struct export_options *o, const char *key, const char *va
 		return 0;
 	}
 	if (strcmp(key, "tar") == 0)
-		return parse_bool(key, value, &o->tar, err);
+		return attrs_bool(key, value, &o->tar, err);
 	if (strcmp(key, "push") == 0)
-		return parse_bool(key, value, &o->push, err);
+		return attrs_bool(key, value, &o->push, err);
 	if (strcmp(key, "push-by-digest") == 0)
-		return parse_bool(key, value, &o->push_by_digest, err);
+		return attrs_bool(key, value, &o->push_by_digest, err);
 	if (strcmp(key, "mode") == 0)
 		return parse_mode(value, o, err);
 	if (strcmp(key, "platform-split") == 0) {
 		o->platform_split_set = true;
-		return parse_bool(key, value, &o->platform_split, err);
+		return attrs_bool(key, value, &o->platform_split, err);
 	}
 	r = set_layers(o, key, value, &done, err);
 	if (r < 0 || done)
@@ -322,36 +289,6 @@ int export_options_set(struct export_options *o, const char *key, const char *va
 
 /* --- the whole value
  * ----------------------------------------------------------------------------------- */
-
-/* Fields of a CSV record: a field may be quoted, and "" in it is a quote. */
-static int split_csv(const char *text, struct strv *fields, struct error **err)
-{
-	const char *p = text;
-
-	for (;;) {
-		_cleanup_buf_ struct buf field = BUF_INIT;
-
-		if (*p == '"') {
-			for (p++; *p && (*p != '"' || p[1] == '"'); p++) {
-				buf_addc(&field, *p);
-				p += *p == '"';
-			}
-			if (*p != '"' || (p[1] && p[1] != ','))
-				return error_new(err, ERR_INVALID, 0,
-						 "invalid output '%s': bad quotes", text);
-			p++;
-		} else {
-			size_t n = strcspn(p, ",");
-
-			buf_add(&field, p, n);
-			p += n;
-		}
-		strv_push(fields, field.p);
-		if (!*p)
-			return 0;
-		p++;
-	}
-}
 
 static int set_fields(struct export_options *o, const struct strv *fields, struct error **err)
 {
@@ -417,9 +354,10 @@ int export_options_parse(struct export_options *o, const char *text, struct erro
 		o->dest = xstrdup(text);
 		return settle_dest(o, err);
 	}
-	r = split_csv(text, &fields, err);
-	if (r == 0)
-		r = set_fields(o, &fields, err);
+	r = attrs_split(text, &fields, err);
+	if (r < 0)
+		return error_wrap(err, r, "invalid output '%s'", text);
+	r = set_fields(o, &fields, err);
 	if (r == 0)
 		r = settle_dest(o, err);
 	if (r == 0 &&

@@ -87,6 +87,9 @@ struct registry_upload {
 int registry_push_blob(struct registry *r, const struct imageref *ref,
 		       const struct registry_upload *upload, struct cancel *cancel,
 		       struct error **err);
+/* Deletes the manifest of ref's digest, and with it every tag that names it. */
+int registry_push_delete(struct registry *r, const struct imageref *ref, struct cancel *cancel,
+			 struct error **err);
 /* Puts a manifest or index under ref's tag, or under its digest if it has none. */
 int registry_push_manifest(struct registry *r, const struct imageref *ref, const char *media_type,
 			   const void *bytes, size_t n, struct cancel *cancel, struct error **err);

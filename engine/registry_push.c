@@ -249,3 +249,25 @@ int registry_push_manifest(struct registry *r, const struct imageref *ref, const
 			"push manifest: %s: the registry stored other bytes than were sent", what);
 	return 0;
 }
+
+int registry_push_delete(struct registry *r, const struct imageref *ref, struct cancel *cancel,
+			 struct error **err)
+{
+	char text[DIGEST_TEXT];
+	_cleanup_free_ char *path =
+		xasprintf("/v2/%s/manifests/%s", ref->path, digest_format(&ref->digest, text));
+	_cleanup_free_ char *what = imageref_format(ref);
+	_cleanup_free_ char *scope = xasprintf("repository:%s:delete,pull", ref->path);
+	_cleanup_(http_response_release) struct http_response resp = HTTP_RESPONSE_INIT;
+	struct registry_call call = {.host = ref->host,
+				     .path = path,
+				     .scope = scope,
+				     .what = what,
+				     .origin_only = true,
+				     .http = {.method = "DELETE", .cancel = cancel}};
+	int res = registry_call(r, &call, &resp, NULL, err);
+
+	if (resp.status == 405)
+		return error_hint(err, res, "the registry does not allow deletion");
+	return res;
+}

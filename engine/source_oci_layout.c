@@ -10,14 +10,14 @@
 #include "base/json.h"
 #include "base/path.h"
 #include "engine/image_documents.h"
+#include "engine/layout_dir.h"
 #include "engine/load.h"
+#include "engine/oci_archive.h"
 #include "store/blob.h"
 #include "store/layer.h"
 
 #define SOURCE_PREFIX "oci-layout:"
 #define READ_SIZE ((size_t)256 * 1024)
-
-enum { MARKER_MAX = 4096 }; /* bytes of the file oci-layout */
 
 /* What a reference names. */
 struct layout_ref {
@@ -59,82 +59,6 @@ static int parse_ref(const char *text, struct layout_ref *ret, struct error **er
 	*ret = ref;
 	ref = (struct layout_ref){0};
 	return 0;
-}
-
-/* --- The directory --- */
-
-/* A regular file of the layout; symlinks are not followed. Returns the descriptor. */
-static int open_file(int dirfd, const char *name, struct error **err)
-{
-	_cleanup_close_ int fd =
-		fs_open_no_symlinks(dirfd, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC, 0);
-	struct stat st;
-
-	if (fd == -ENOENT || fd == -ENOTDIR)
-		return error_new(err, ERR_NOTFOUND, 0, "the layout lacks '%s'", name);
-	if (fd == -ELOOP)
-		return error_new(err, ERR_INVALID, 0, "'%s' is a symlink, which is not followed",
-				 name);
-	if (fd < 0)
-		return error_new(err, ERR_IO, -fd, "open '%s'", name);
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-		return error_new(err, ERR_INVALID, 0, "'%s' is no regular file", name);
-	return TAKE_FD(fd);
-}
-
-static char *blob_name(const struct digest *digest)
-{
-	char hex[DIGEST_HEX + 1];
-
-	return xasprintf("blobs/sha256/%s", digest_hex(digest, hex));
-}
-
-static int read_file(int dirfd, const char *name, size_t max, struct buf *ret, struct error **err)
-{
-	_cleanup_close_ int fd = open_file(dirfd, name, err);
-	int r;
-
-	if (fd < 0)
-		return fd;
-	ret->max = max;
-	r = fs_read_fd(fd, ret);
-	ret->max = 0;
-	if (r == -EFBIG)
-		return error_new(err, ERR_INVALID, 0, "'%s' has more than %zu bytes", name, max);
-	return r < 0 ? error_new(err, ERR_IO, -r, "read '%s'", name) : 0;
-}
-
-static int read_blob(int dirfd, const struct digest *digest, struct buf *ret, struct error **err)
-{
-	_cleanup_free_ char *name = blob_name(digest);
-	char text[DIGEST_TEXT];
-	struct digest got;
-	int r = read_file(dirfd, name, OCI_DOCUMENT_MAX, ret, err);
-
-	if (r < 0)
-		return r;
-	got = digest_of(ret->p, ret->n);
-	if (digest_equal(&got, digest))
-		return 0;
-	return error_new(err, ERR_CORRUPT, 0, "'%s' is damaged: its bytes are %s", name,
-			 digest_format(&got, text));
-}
-
-static int check_marker(int dirfd, struct error **err)
-{
-	_cleanup_buf_ struct buf b = BUF_INIT;
-	_cleanup_json_ json_t *doc = NULL;
-	const char *version = NULL;
-	int r = read_file(dirfd, "oci-layout", MARKER_MAX, &b, err);
-
-	if (r == 0)
-		r = js_parse("oci-layout", b.p, b.n, &doc, err);
-	if (r == 0)
-		r = js_string(doc, "imageLayoutVersion", &version, err);
-	if (r == 0 && (!version || strncmp(version, "1.", 2) != 0))
-		r = error_new(err, ERR_UNSUPPORTED, 0, "version \"%s\" of the layout is unknown",
-			      version ? version : "");
-	return r;
 }
 
 /* --- Which image --- */
@@ -207,7 +131,7 @@ static int find_digest(int dirfd, const struct layout_ref *ref, const struct pla
 		*ret = ref->digest;
 		return 0;
 	}
-	r = read_file(dirfd, "index.json", OCI_DOCUMENT_MAX, &b, err);
+	r = layout_dir_read(dirfd, "index.json", OCI_DOCUMENT_MAX, &b, err);
 	if (r == 0)
 		r = oci_document_parse(OCI_INDEX_TYPE, b.p, b.n, &index, err);
 	if (r < 0)
@@ -221,13 +145,13 @@ static int take_manifest(void *data, const struct digest *digest, struct buf *re
 			 struct error **err)
 {
 	(void)ret_type;
-	return read_blob(*(int *)data, digest, ret, err);
+	return layout_dir_read_blob(*(int *)data, digest, OCI_DOCUMENT_MAX, ret, err);
 }
 
 static int take_config(void *data, const struct oci_descriptor *d, struct buf *ret,
 		       struct error **err)
 {
-	return read_blob(*(int *)data, &d->digest, ret, err);
+	return layout_dir_read_blob(*(int *)data, &d->digest, OCI_DOCUMENT_MAX, ret, err);
 }
 
 /* A layer that is known from elsewhere may be out of reach there: what the layout has of it is
@@ -246,7 +170,7 @@ static int take_known_layers(struct store *s, int dirfd, const char *source,
 		if (info.has_dir || !info.has_blob || !info.source ||
 		    oci_layout_is_source(info.source) || blob_exists(s, &info.blob.digest, NULL))
 			continue;
-		name = blob_name(&info.blob.digest);
+		name = oci_archive_blob_name(&info.blob.digest);
 		if (faccessat(dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
 			r = oci_layout_copy_blob(s, source, &info.blob, cancel, err);
 		if (r < 0)
@@ -259,7 +183,7 @@ static int resolve_dir(struct store *s, int dirfd, const char *dir, const struct
 		       const struct platform *platform, struct cancel *cancel,
 		       struct image_source *ret, struct error **err)
 {
-	_cleanup_free_ char *source = xasprintf(SOURCE_PREFIX "%s", dir);
+	_cleanup_free_ char *source = oci_layout_source(dir);
 	const struct document_origin from = {
 		.manifest = take_manifest,
 		.config = take_config,
@@ -268,7 +192,7 @@ static int resolve_dir(struct store *s, int dirfd, const char *dir, const struct
 		.layer_source = source,
 	};
 	struct digest digest;
-	int r = check_marker(dirfd, err);
+	int r = layout_dir_check(dirfd, err);
 
 	if (r == 0)
 		r = find_digest(dirfd, ref, platform, &digest, err);
@@ -322,6 +246,11 @@ int oci_layout_resolve(struct store *s, const char *text, const struct platform 
 
 /* --- Layers --- */
 
+char *oci_layout_source(const char *dir)
+{
+	return xasprintf(SOURCE_PREFIX "%s", dir);
+}
+
 bool oci_layout_is_source(const char *source)
 {
 	return source && strncmp(source, SOURCE_PREFIX, strlen(SOURCE_PREFIX)) == 0;
@@ -354,12 +283,12 @@ int oci_layout_copy_blob(struct store *s, const char *source, const struct layer
 	const char *dir = source + strlen(SOURCE_PREFIX);
 	_cleanup_(blob_writer_freep) struct blob_writer *w = NULL;
 	_cleanup_close_ int dirfd = fs_open_dir(AT_FDCWD, dir), fd = -1;
-	_cleanup_free_ char *name = blob_name(&blob->digest);
+	_cleanup_free_ char *name = oci_archive_blob_name(&blob->digest);
 	int r;
 
 	if (dirfd < 0)
 		return error_new(err, ERR_NOTFOUND, -dirfd, "open the OCI layout '%s'", dir);
-	fd = open_file(dirfd, name, err);
+	fd = layout_dir_open(dirfd, name, err);
 	r = fd < 0 ? fd : blob_writer_open(s, &w, err);
 	if (r == 0)
 		r = copy(fd, w, blob->size, cancel, err);
