@@ -174,6 +174,8 @@ int build_options_parse(struct build_options *o, const struct command *self, int
 		{"check", 0, OPT_BOOL, &o->check, NULL, "Only check the Dockerfile"},
 		{"context-modes", 0, OPT_STRING, &o->context_modes, "MODE",
 		 "keep, or normalize: file modes of the context as 0644 or 0755"},
+		{"debug-shell", 0, OPT_BOOL, &o->debug_shell, NULL,
+		 "Offer a shell in a RUN step that fails"},
 		{"explain", 0, OPT_BOOL, &o->explain, NULL, "Say why steps were not in the cache"},
 		{"file", 'f', OPT_STRING, &o->dockerfile, "PATH",
 		 "Dockerfile (default: PATH/Dockerfile), - for stdin"},

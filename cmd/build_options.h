@@ -32,7 +32,7 @@ struct build_options {
 	const char *context_modes, *reset_mounts; /* NULL: not given; "": all that are used */
 	bool explain;
 	const char *target, *network, *call, *progress, *iidfile, *metadata_file, *cgroup_parent;
-	bool check, no_cache, pull, quiet, load, push;
+	bool check, debug_shell, no_cache, pull, quiet, load, push;
 	uint64_t shm_size;
 	int64_t max_parallelism;
 

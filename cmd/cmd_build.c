@@ -9,6 +9,7 @@
 #include "cmd/build_report.h"
 #include "cmd/commands.h"
 #include "cmd/debug_graph.h"
+#include "cmd/debug_shell.h"
 #include "cmd/session.h"
 #include "engine/engine.h"
 #include "engine/upkeep.h"
@@ -22,6 +23,8 @@ struct build {
 	struct store *store;
 	struct cancel *cancel;
 	struct display *display;
+	struct debug_shell shell;
+	const char *shell_step; /* `kiln debug shell`: open one there and build no more; NULL: no */
 	const struct progress *progress;
 	struct engine *engine;
 	struct graph graph;
@@ -264,7 +267,23 @@ static int open_engine(struct build *b, struct error **err)
 		if (o->secrets.v[i].in_key)
 			exec_session_key_secret(&b->engine->session, o->secrets.v[i].id);
 	build_cache_policy(o, &b->engine->cache_policy);
+	if (o->debug_shell)
+		debug_shell_on_failure(&b->shell, &b->engine->session.debugger);
 	return add_allowed(b, err);
+}
+
+/* Builds what the step needs; its shell ends the build. */
+static int open_shell(struct build *b, struct error **err)
+{
+	struct vertex *step = NULL;
+	struct edge target = {0};
+	int r = debug_shell_before(&b->shell, &b->graph, b->shell_step,
+				   &b->engine->session.debugger, &step, err);
+
+	target.vertex = step;
+	if (r == 0)
+		r = engine_solve(b->engine, &b->graph, &target, 1, b->progress, b->results, err);
+	return r;
 }
 
 static int run(struct build *b, struct error **err)
@@ -285,7 +304,7 @@ static int run(struct build *b, struct error **err)
 	if (r == 0)
 		r = build_cache_reset_mounts(&b->options, &b->graph, b->store, err);
 	if (r == 0)
-		r = solve_and_export(b, err);
+		r = b->shell_step ? open_shell(b, err) : solve_and_export(b, err);
 	return r;
 }
 
@@ -294,6 +313,10 @@ static int finish(struct build *b, int r, struct error **err)
 	const struct df_file *file = b->n_platforms ? b->compiled[0].file : NULL;
 
 	display_close(b->display, r < 0);
+	if (b->shell_step && b->shell.opened) {
+		error_free(*err);
+		return b->shell.status;
+	}
 	if (b->options.display != DISPLAY_QUIET)
 		build_report_damage(b->store);
 	if (b->call.method == CALL_GRAPH && r == 0)
@@ -326,6 +349,8 @@ static int build(struct build *b, struct error **err)
 	if (r < 0)
 		return session_usage("build", err);
 	b->progress = display_progress(b->display);
+	b->shell.display = b->display;
+	b->shell.cancel = b->cancel;
 	r = run(b, err);
 	r = finish(b, r, err);
 	/* The build is done; what the store could not tidy now it tidies after the next. */
@@ -334,19 +359,33 @@ static int build(struct build *b, struct error **err)
 	return r;
 }
 
-int build_debug_graph(const struct command *self, int argc, char **argv, bool json)
+/* A build for another command. */
+static int build_for(struct build *b, const struct command *self, int argc, char **argv)
 {
-	struct build b = {.call = {.method = CALL_GRAPH, .json = json}};
 	struct error *err = NULL;
-	int r = build_options_parse(&b.options, self, argc, argv, &err), status;
+	int r = build_options_parse(&b->options, self, argc, argv, &err), status;
 
-	graph_init(&b.graph);
+	graph_init(&b->graph);
 	if (r < 0)
 		status = session_usage(self->name, &err);
 	else
-		status = r > 0 ? 0 : build(&b, &err);
-	build_release(&b);
+		status = r > 0 ? 0 : build(b, &err);
+	build_release(b);
 	return status;
+}
+
+int build_debug_graph(const struct command *self, int argc, char **argv, bool json)
+{
+	struct build b = {.call = {.method = CALL_GRAPH, .json = json}};
+
+	return build_for(&b, self, argc, argv);
+}
+
+int build_debug_shell(const struct command *self, int argc, char **argv, const char *step)
+{
+	struct build b = {.shell_step = step};
+
+	return build_for(&b, self, argc, argv);
 }
 
 int cmd_build(const struct command *self, int argc, char **argv)

@@ -2,10 +2,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/times.h"
 #include "cmd/commands.h"
 #include "cmd/debug_graph.h"
+#include "cmd/debug_shell.h"
 #include "cmd/session.h"
 #include "engine/step_trace.h"
 #include "store/trace.h"
@@ -14,9 +16,10 @@ enum { TRACES_MAX = 10000 };
 
 static int usage(struct error **err)
 {
-	return error_new(err, ERR_INVALID, 0,
-			 "expected 'graph [--format json|dot] [BUILD OPTIONS] CONTEXT' or 'key "
-			 "STEP'");
+	return error_new(
+		err, ERR_INVALID, 0,
+		"expected 'graph [--format json|dot] [BUILD OPTIONS] CONTEXT', 'key STEP', "
+		"'shell IMAGE' or 'shell STEP [BUILD OPTIONS] CONTEXT'");
 }
 
 /* Takes --format out of the arguments and leaves the rest to the build's options. */
@@ -101,6 +104,31 @@ static int debug_key(const char *step)
 	return r < 0 ? session_fail(r, &err) : 0;
 }
 
+/* As `kiln run --rm -it --entrypoint /bin/sh IMAGE`, without a terminal where there is none. */
+static int debug_shell_image(const struct command *self, char *image)
+{
+	static char run[] = "run", tty[] = "-it", no_tty[] = "-i", shell[] = "--entrypoint=/bin/sh";
+	char *argv[] = {run, isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) ? tty : no_tty, shell,
+			image, NULL};
+
+	return cmd_run(self, ARRAY_SIZE(argv) - 1, argv);
+}
+
+/* The arguments after STEP are the build's. */
+static int debug_shell_step(const struct command *self, int argc, char **argv)
+{
+	struct error *err = NULL;
+	const char *step = argv[1];
+
+	if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)) {
+		(void)error_new(&err, ERR_INVALID, 0,
+				"shell: standard input or standard error is no terminal");
+		return session_usage(self->name, &err);
+	}
+	argv[1] = argv[0];
+	return build_debug_shell(self, argc - 1, argv + 1, step);
+}
+
 int cmd_debug(const struct command *self, int argc, char **argv)
 {
 	struct error *err = NULL;
@@ -111,6 +139,10 @@ int cmd_debug(const struct command *self, int argc, char **argv)
 		return debug_graph(self, argc - 1, argv + 1);
 	if (argc == 3 && strcmp(argv[1], "key") == 0)
 		return debug_key(argv[2]);
+	if (argc == 3 && strcmp(argv[1], "shell") == 0)
+		return debug_shell_image(self, argv[2]);
+	if (argc > 3 && strcmp(argv[1], "shell") == 0)
+		return debug_shell_step(self, argc - 1, argv + 1);
 	(void)usage(&err);
 	return session_usage(self->name, &err);
 }

@@ -20,7 +20,8 @@ struct display {
 	enum display_mode mode;
 	struct progress progress;
 	pthread_t thread;
-	pthread_mutex_t lock; /* protects model, raw, pending, dirty, closing */
+	pthread_mutex_t screen; /* held by who writes to stderr; taken before lock */
+	pthread_mutex_t lock;	/* protects model, raw, pending, dirty, closing */
 	pthread_cond_t wake;
 	struct progress_model model;
 	struct buf raw; /* rawjson lines not yet written */
@@ -112,6 +113,22 @@ static void render(struct display *d, bool last, struct buf *out)
 	}
 }
 
+/* Called by who holds the screen. */
+static void draw(struct display *d, bool last)
+{
+	struct buf out = BUF_INIT;
+
+	pthread_mutex_lock(&d->lock);
+	d->dirty = false;
+	render(d, last, &out);
+	d->pending = 0;
+	pthread_cond_broadcast(&d->drained);
+	pthread_mutex_unlock(&d->lock);
+	/* A reader of our stderr that went away must not stop the build. */
+	(void)fs_write_full(STDERR_FILENO, out.p, out.n);
+	buf_release(&out);
+}
+
 static void wait_until(struct display *d, int64_t monotonic_ns)
 {
 	struct timespec ts = {.tv_sec = (time_t)(monotonic_ns / 1000000000),
@@ -126,7 +143,6 @@ static void *display_thread(void *arg)
 	bool last = false;
 
 	while (!last) {
-		struct buf out = BUF_INIT;
 		int64_t frame;
 
 		pthread_mutex_lock(&d->lock);
@@ -139,14 +155,10 @@ static void *display_thread(void *arg)
 			pthread_cond_wait(&d->wake, &d->lock);
 		}
 		last = d->closing;
-		d->dirty = false;
-		render(d, last, &out);
-		d->pending = 0;
-		pthread_cond_broadcast(&d->drained);
 		pthread_mutex_unlock(&d->lock);
-		/* A reader of our stderr that went away must not stop the build. */
-		(void)fs_write_full(STDERR_FILENO, out.p, out.n);
-		buf_release(&out);
+		pthread_mutex_lock(&d->screen);
+		draw(d, last);
+		pthread_mutex_unlock(&d->screen);
 		frame = times_monotonic_ns() + FRAME_NS;
 		pthread_mutex_lock(&d->lock);
 		while (!d->closing && d->pending <= PENDING_MAX && times_monotonic_ns() < frame)
@@ -181,6 +193,7 @@ int display_open(enum display_mode mode, struct display **ret, struct error **er
 	d->model.keep_log = mode == DISPLAY_PLAIN;
 	d->tty.color = !getenv("NO_COLOR");
 	pthread_mutex_init(&d->lock, NULL);
+	pthread_mutex_init(&d->screen, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&d->wake, &attr);
@@ -201,6 +214,19 @@ int display_open(enum display_mode mode, struct display **ret, struct error **er
 const struct progress *display_progress(struct display *d)
 {
 	return &d->progress;
+}
+
+void display_pause(struct display *d)
+{
+	pthread_mutex_lock(&d->screen);
+	draw(d, false);
+	/* What others print moves the frame out of reach: the next one starts below it. */
+	strv_release(&d->tty.frame);
+}
+
+void display_resume(struct display *d)
+{
+	pthread_mutex_unlock(&d->screen);
 }
 
 void display_close(struct display *d, bool failed)
@@ -227,5 +253,6 @@ void display_close(struct display *d, bool failed)
 	pthread_cond_destroy(&d->wake);
 	pthread_cond_destroy(&d->drained);
 	pthread_mutex_destroy(&d->lock);
+	pthread_mutex_destroy(&d->screen);
 	free(d);
 }

@@ -25,6 +25,10 @@ int display_mode_parse(const char *text, enum display_mode *ret, struct error **
 /* tty on something that is no terminal is ERR_INVALID. */
 int display_open(enum display_mode mode, struct display **ret, struct error **err);
 const struct progress *display_progress(struct display *d);
+/* Draws what is known and leaves the terminal to the caller until display_resume, on the same
+ * thread; others wait. */
+void display_pause(struct display *d);
+void display_resume(struct display *d);
 /* Ends the stream: draws what is left and, for every failed step, its last log lines. Text of the
  * command that follows may then be printed. Frees d. */
 void display_close(struct display *d, bool failed);

@@ -21,6 +21,7 @@ struct console {
 	int signals[2]; /* pipe from the handler */
 	struct sigaction old[ARRAY_SIZE(forwarded)];
 	int input_fd; /* -1: nothing (more) is typed */
+	int out;      /* where what the process prints on its terminal goes */
 	int master;   /* borrowed from the sandbox; -1: no terminal */
 	bool input, raw;
 	struct termios saved;
@@ -44,7 +45,7 @@ static void copy_window_size(const struct console *c)
 {
 	struct winsize size;
 
-	if (c->master >= 0 && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0)
+	if (c->master >= 0 && ioctl(c->out, TIOCGWINSZ, &size) == 0)
 		(void)ioctl(c->master, TIOCSWINSZ, &size);
 }
 
@@ -85,7 +86,7 @@ static void master_ready(struct sandbox_watch *w, short revents, void *data)
 	if (revents & (POLLIN | POLLHUP | POLLERR)) {
 		n = read(w->fd, chunk, sizeof(chunk));
 		if (n > 0)
-			(void)fs_write_full(STDOUT_FILENO, chunk, (size_t)n);
+			(void)fs_write_full(c->out, chunk, (size_t)n);
 		/* EIO: the other end is closed. */
 		else if (n == 0 || (errno != EAGAIN && errno != EINTR))
 			w->fd = -1;
@@ -140,7 +141,8 @@ static void open_terminal(struct console *c)
 	c->watches[WATCH_INPUT].fd = c->input_fd = STDIN_FILENO;
 }
 
-struct console *console_open(struct sandbox *s, bool tty, bool input)
+/* Takes over signals and, with `tty`, the terminal; console_close gives both back. */
+static struct console *console_open(struct sandbox *s, bool tty, bool input, int out)
 {
 	struct console *c = NEW(struct console);
 	struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
@@ -148,6 +150,7 @@ struct console *console_open(struct sandbox *s, bool tty, bool input)
 	c->sandbox = s;
 	c->master = c->input_fd = -1;
 	c->input = input;
+	c->out = out;
 	c->pending = c->notes = (struct buf)BUF_INIT;
 	c->watches[WATCH_SIGNALS] = (struct sandbox_watch){-1, POLLIN, false, signals_ready};
 	c->watches[WATCH_MASTER] = (struct sandbox_watch){-1, POLLIN, true, master_ready};
@@ -166,10 +169,8 @@ struct console *console_open(struct sandbox *s, bool tty, bool input)
 	return c;
 }
 
-void console_close(struct console *c)
+static void console_close(struct console *c)
 {
-	if (!c)
-		return;
 	if (c->raw)
 		(void)tcsetattr(STDIN_FILENO, TCSADRAIN, &c->saved);
 	if (c->signals[1] >= 0)
@@ -183,25 +184,38 @@ void console_close(struct console *c)
 	free(c);
 }
 
-struct sandbox_watch *console_watches(struct console *c)
+/* With descriptors passed through, only the reason why a program did not start comes this way. */
+static void keep_text(void *data, int stream, const void *p, size_t n)
 {
-	return c->watches;
-}
+	struct console *c = data;
 
-size_t console_n_watches(const struct console *c)
-{
-	(void)c;
-	return N_WATCHES;
-}
-
-void console_note(struct console *c, const void *p, size_t n)
-{
+	(void)stream;
 	buf_add(&c->notes, p, n);
 }
 
-const char *console_notes(struct console *c)
+int console_run(const struct sandbox_plan *p, bool input, int out, int *ret_status,
+		struct error **err)
 {
+	bool tty = p->flags & WIRE_TTY;
+	/* On a terminal the process's streams are the pseudo terminal's. */
+	struct sandbox_io io = {input && !tty ? STDIN_FILENO : -1, out, STDERR_FILENO};
+	struct sandbox *s;
+	struct console *c;
+	int status = 0, r = sandbox_start(p, &io, &s, err);
+
+	if (r < 0)
+		return r;
+	c = console_open(s, tty, input, out);
+	r = sandbox_wait_watching(s, c->watches, N_WATCHES, keep_text, c, NULL, &status, err);
 	while (c->notes.n > 0 && c->notes.p[c->notes.n - 1] == '\n')
 		buf_truncate(&c->notes, c->notes.n - 1);
-	return c->notes.p;
+	if (r == 0 && c->notes.n > 0) {
+		r = error_new(err, ERR_PROCESS, 0, "%s", c->notes.p);
+		if (err)
+			error_set_exit_status(*err, status);
+	}
+	console_close(c);
+	if (r == 0)
+		*ret_status = status;
+	return r;
 }

@@ -7,17 +7,11 @@
 
 #include "engine/sandbox.h"
 
-struct console;
-
-/* Takes over signals and, with `tty`, the terminal; console_close gives both back. */
-struct console *console_open(struct sandbox *s, bool tty, bool input);
-void console_close(struct console *c);
-/* For sandbox_wait_watching, whose data is the console. */
-struct sandbox_watch *console_watches(struct console *c);
-size_t console_n_watches(const struct console *c);
-
-/* Collects text for later. */
-void console_note(struct console *c, const void *p, size_t n);
-const char *console_notes(struct console *c); /* without the last newline; borrowed */
+/* Runs a plan with our stdin (if `input`), `out` and stderr; a plan with WIRE_TTY on a pseudo
+ * terminal between our stdin and `out`, and our terminal is as it was afterwards. *ret_status is
+ * the process's exit status, 128 + n for signal n. A program that cannot be started is ERR_PROCESS
+ * with exit status 126 (not executable) or 127 (not found). */
+int console_run(const struct sandbox_plan *p, bool input, int out, int *ret_status,
+		struct error **err);
 
 #endif

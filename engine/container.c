@@ -11,7 +11,6 @@
 #include "base/fs.h"
 #include "base/path.h"
 #include "engine/console.h"
-#include "engine/sandbox.h"
 #include "engine/users.h"
 
 #define PATH_DEFAULT "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -182,45 +181,6 @@ static int make_plan(const struct container_options *o, const char *dir, struct 
 	return r;
 }
 
-/* --- running --- */
-
-/* With descriptors passed through, only the reason why a program did not start comes this way. */
-static void keep_text(void *data, int stream, const void *p, size_t n)
-{
-	struct console *c = data;
-
-	(void)stream;
-	console_note(c, p, n);
-}
-
-static int run(const struct container_options *o, const struct sandbox_plan *p, int *ret_status,
-	       struct error **err)
-{
-	struct sandbox_io io = {o->interactive ? 0 : -1, 1, 2};
-	struct sandbox *s;
-	struct console *console;
-	int r, status = 0;
-
-	/* On a terminal the process's streams are the pseudo terminal's. */
-	if (o->tty)
-		io.in = -1;
-	r = sandbox_start(p, &io, &s, err);
-	if (r < 0)
-		return r;
-	console = console_open(s, o->tty, o->interactive);
-	r = sandbox_wait_watching(s, console_watches(console), console_n_watches(console),
-				  keep_text, console, NULL, &status, err);
-	if (r == 0 && console_notes(console)[0]) {
-		r = error_new(err, ERR_PROCESS, 0, "%s", console_notes(console));
-		if (err)
-			error_set_exit_status(*err, status);
-	}
-	console_close(console);
-	if (r == 0)
-		*ret_status = status;
-	return r;
-}
-
 int container_run(const struct container_options *o, int *ret_status, struct error **err)
 {
 	_cleanup_free_ char *name = NULL, *dir = NULL;
@@ -241,7 +201,7 @@ int container_run(const struct container_options *o, int *ret_status, struct err
 		r = exec_network_join(o->env, o->network, &o->publish, p.hostname, &o->hosts, false,
 				      NULL, &p, &network, err);
 	if (r == 0)
-		r = run(o, &p, ret_status, err);
+		r = console_run(&p, o->interactive, STDOUT_FILENO, ret_status, err);
 	exec_network_leave(o->env, &network);
 	sandbox_plan_release(&p);
 	store_tmp_remove(o->store, name);

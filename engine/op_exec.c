@@ -164,6 +164,36 @@ static int make_group(const struct exec_options *o, const struct op_exec *op,
 	return r;
 }
 
+static void stop(const struct exec_options *o, struct job *job, struct sandbox_plan *p, int status)
+{
+	const struct exec_debugger *d = &o->session->debugger;
+	const struct exec_stop what = {.name = o->step, .status = status, .plan = p};
+
+	d->stopped(d->data, job, &what);
+}
+
+static int run_process(const struct exec_options *o, const struct op_exec *op, struct job *job,
+		       struct sandbox_plan *p, struct error **err)
+{
+	struct log_limit log;
+	int status = 0, r;
+
+	if (o->stop_before) {
+		stop(o, job, p, -1);
+		return error_new(err, ERR_CANCELED, 0, "the step was only looked at");
+	}
+	log_limit_init(&log, log_to_job, job);
+	r = sandbox_run(p, log_some, &log, job ? job_cancel(job) : NULL, &status, err);
+	if (r == 0 && status != 0)
+		log_limit_flush(&log);
+	log_limit_release(&log);
+	if (r < 0 || status == 0)
+		return r;
+	if (o->session && o->session->debugger.on_failure)
+		stop(o, job, p, status);
+	return process_failed(op, status, err);
+}
+
 /* Runs the process of the plan; everything but the layer is gone when it returns. */
 static int run(const struct exec_options *o, const struct op_exec *op, struct result *const *inputs,
 	       size_t n_inputs, struct job *job, struct sandbox_plan *p, size_t *ret_hollow,
@@ -172,23 +202,18 @@ static int run(const struct exec_options *o, const struct op_exec *op, struct re
 	struct step_mounts mounts = STEP_MOUNTS_INIT;
 	struct exec_network network = {0};
 	struct cgroup *group = NULL;
-	struct log_limit log;
-	int status = 0, r = join_network(o, op, job, p, &network, err);
+	int r = join_network(o, op, job, p, &network, err);
 
-	log_limit_init(&log, log_to_job, job);
 	if (r == 0)
 		r = step_mounts_add(o, op, inputs, n_inputs, job, p, &mounts, ret_hollow, err);
 	if (r == 0)
 		r = make_group(o, op, p, &group, err);
 	if (r == 0)
-		r = sandbox_run(p, log_some, &log, job ? job_cancel(job) : NULL, &status, err);
-	if (r == 0 && status != 0)
-		log_limit_flush(&log);
-	log_limit_release(&log);
+		r = run_process(o, op, job, p, err);
 	cgroup_remove(group);
 	exec_network_leave(o->env, &network);
 	step_mounts_release(&mounts);
-	return r == 0 && status != 0 ? process_failed(op, status, err) : r;
+	return r;
 }
 
 /* What runc leaves in the layer of a step where the image has no such directory. Layers that

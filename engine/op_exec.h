@@ -33,6 +33,23 @@ struct exec_ssh {
 	struct ssh_agent *agent; /* one of our own with key files, owned; or NULL */
 };
 
+/* A step that stands still for somebody to look at it. */
+struct exec_stop {
+	const char *name;	   /* of the step; may be NULL */
+	int status;		   /* of its process, which has failed; -1: it has not run */
+	struct sandbox_plan *plan; /* everything the process has or had; may be run with other
+				    * arguments (engine/shell.h) */
+};
+struct exec_debugger {
+	/* Called on the step's thread, which holds on to mounts, network and directories meanwhile.
+	 * NULL: nobody looks. */
+	void (*stopped)(void *data, struct job *job, const struct exec_stop *stop);
+	void *data;
+	bool on_failure; /* stop where a process has failed */
+	bool has_before; /* stop before this vertex, which is then not run: ERR_CANCELED */
+	struct digest before;
+};
+
 /* What one build hands to its steps beside the graph; no part of a key but for secrets that are
  * marked so. */
 struct exec_session {
@@ -40,6 +57,7 @@ struct exec_session {
 	VEC(struct exec_ssh) ssh;
 	bool allow_host_network, allow_insecure; /* --allow */
 	struct cgroup_limits limits;		 /* --resource; its texts are borrowed */
+	struct exec_debugger debugger;
 };
 void exec_session_release(struct exec_session *s);
 /* Copies; NULL for what is not set. */
@@ -62,6 +80,7 @@ struct exec_options {
 	struct sandbox_env *env;
 	const struct exec_session *session;
 	const char *step; /* what people call it, for what outlives it; may be NULL */
+	bool stop_before; /* the session's debugger wants it not run but shown */
 	/* Makes sure that layers have their dirs (layers_require of engine/pull.h). */
 	int (*require)(void *data, struct job *job, const int64_t *layers, size_t n,
 		       struct error **err);

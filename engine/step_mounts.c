@@ -243,7 +243,11 @@ static int seed_cache(const struct mounting *m, const struct op_mount *mount,
 	fd = fs_open_dir(AT_FDCWD, mounts_path(use));
 	if (fd < 0)
 		return error_new(err, ERR_IO, -fd, "open '%s'", mounts_path(use));
-	return tree_copy(tree, path, fd, "", job_cancel_of(m->job), err);
+	r = tree_copy(tree, path, fd, "", job_cancel_of(m->job), err);
+	/* The mount's uid, gid and mode are those of the directory that it is filled from. */
+	if (r == 0 && (fchown(fd, e.uid, e.gid) < 0 || fchmod(fd, e.mode) < 0))
+		r = error_new(err, ERR_IO, errno, "set the owner of '%s'", mounts_path(use));
+	return r;
 }
 
 static int acquire_cache(const struct mounting *m, const struct op_mount *mount,

@@ -370,11 +370,13 @@ static int run_exec(struct vertex_ops *o, struct job *job, const struct vertex *
 		    struct result *const *inputs, struct result **ret, size_t n_outputs,
 		    size_t *ret_hollow, struct error **err)
 {
+	const struct exec_debugger *debugger = &o->engine->session.debugger;
 	const struct exec_options options = {
 		.store = o->engine->store,
 		.env = o->engine->sandbox,
 		.session = &o->engine->session,
 		.step = v->meta.name,
+		.stop_before = debugger->has_before && digest_equal(&debugger->before, &v->digest),
 		.require = require_layers,
 		.require_data = o->engine,
 	};
