@@ -334,7 +334,7 @@ static int finish(struct build *b, int r, struct error **err)
 	return r < 0 ? build_report_error(file, r, err) : 0;
 }
 
-static int build(struct build *b, struct error **err)
+static int build(const struct command *self, struct build *b, struct error **err)
 {
 	int r = build_input_check(&b->options, err);
 
@@ -347,7 +347,7 @@ static int build(struct build *b, struct error **err)
 	b->cancel = session_cancel();
 	r = display_open(b->options.display, &b->display, err);
 	if (r < 0)
-		return session_usage("build", err);
+		return session_usage(self, err);
 	b->progress = display_progress(b->display);
 	b->shell.display = b->display;
 	b->shell.cancel = b->cancel;
@@ -367,9 +367,9 @@ static int build_for(struct build *b, const struct command *self, int argc, char
 
 	graph_init(&b->graph);
 	if (r < 0)
-		status = session_usage(self->name, &err);
+		status = session_usage(self, &err);
 	else
-		status = r > 0 ? 0 : build(b, &err);
+		status = r > 0 ? 0 : build(self, b, &err);
 	build_release(b);
 	return status;
 }
@@ -398,11 +398,11 @@ int cmd_build(const struct command *self, int argc, char **argv)
 	if (r == 0)
 		r = build_call_parse(b.options.check ? "check" : b.options.call, &b.call, &err);
 	if (r < 0)
-		status = session_usage(self->name, &err);
+		status = session_usage(self, &err);
 	else if (r > 0)
 		status = 0;
 	else
-		status = build(&b, &err);
+		status = build(self, &b, &err);
 	build_release(&b);
 	return status;
 }

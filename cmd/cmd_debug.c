@@ -14,14 +14,6 @@
 
 enum { TRACES_MAX = 10000 };
 
-static int usage(struct error **err)
-{
-	return error_new(
-		err, ERR_INVALID, 0,
-		"expected 'graph [--format json|dot] [BUILD OPTIONS] CONTEXT', 'key STEP', "
-		"'shell IMAGE' or 'shell STEP [BUILD OPTIONS] CONTEXT'");
-}
-
 /* Takes --format out of the arguments and leaves the rest to the build's options. */
 static int debug_graph(const struct command *self, int argc, char **argv)
 {
@@ -41,7 +33,7 @@ static int debug_graph(const struct command *self, int argc, char **argv)
 	if (strcmp(format, "json") != 0 && strcmp(format, "dot") != 0) {
 		(void)error_new(&err, ERR_INVALID, 0, "--format: \"%s\" is not json or dot",
 				format);
-		return session_usage(self->name, &err);
+		return session_usage(self, &err);
 	}
 	return build_debug_graph(self, n, rest, strcmp(format, "json") == 0);
 }
@@ -123,7 +115,7 @@ static int debug_shell_step(const struct command *self, int argc, char **argv)
 	if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)) {
 		(void)error_new(&err, ERR_INVALID, 0,
 				"shell: standard input or standard error is no terminal");
-		return session_usage(self->name, &err);
+		return session_usage(self, &err);
 	}
 	argv[1] = argv[0];
 	return build_debug_shell(self, argc - 1, argv + 1, step);
@@ -131,8 +123,6 @@ static int debug_shell_step(const struct command *self, int argc, char **argv)
 
 int cmd_debug(const struct command *self, int argc, char **argv)
 {
-	struct error *err = NULL;
-
 	if (opt_first_is_help(self, argc, argv))
 		return 0;
 	if (argc >= 3 && strcmp(argv[1], "graph") == 0)
@@ -143,6 +133,7 @@ int cmd_debug(const struct command *self, int argc, char **argv)
 		return debug_shell_image(self, argv[2]);
 	if (argc > 3 && strcmp(argv[1], "shell") == 0)
 		return debug_shell_step(self, argc - 1, argv + 1);
-	(void)usage(&err);
-	return session_usage(self->name, &err);
+	return session_misuse(
+		self, "expected 'graph [--format json|dot] [BUILD OPTIONS] CONTEXT', 'key STEP', "
+		      "'shell IMAGE' or 'shell STEP [BUILD OPTIONS] CONTEXT'");
 }

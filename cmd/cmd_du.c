@@ -17,7 +17,6 @@
 struct du_options {
 	bool verbose, json;
 	const char *format, *why;
-	struct strv filters;
 	/* of the filters */
 	int64_t unused_since; /* 0: any */
 	const char *type, *id;
@@ -46,13 +45,13 @@ static int parse_bool(const char *filter, const char *value, int *ret, struct er
 	return 0;
 }
 
-static int parse_filters(struct du_options *o, struct error **err)
+static int parse_filters(struct du_options *o, const struct strv *filters, struct error **err)
 {
 	int r = 0;
 
 	o->shared = o->in_use = -1;
-	for (size_t i = 0; i < o->filters.n && r == 0; i++) {
-		const char *f = o->filters.v[i];
+	for (size_t i = 0; i < filters->n && r == 0; i++) {
+		const char *f = filters->v[i];
 		int64_t age;
 
 		if (strncmp(f, "type=", 5) == 0) {
@@ -296,7 +295,8 @@ static int show_why(struct store *s, const char *text, struct error **err)
 	return 0;
 }
 
-static int check(struct du_options *o, const struct strv *args, struct error **err)
+static int check(struct du_options *o, const struct strv *filters, const struct strv *args,
+		 struct error **err)
 {
 	if (args->n > 0)
 		return error_new(err, ERR_INVALID, 0, "takes no argument");
@@ -304,14 +304,15 @@ static int check(struct du_options *o, const struct strv *args, struct error **e
 		return error_new(err, ERR_INVALID, 0, "invalid --format '%s': use table or json",
 				 o->format);
 	o->json = o->format && strcmp(o->format, "json") == 0;
-	return parse_filters(o, err);
+	return parse_filters(o, filters, err);
 }
 
 int cmd_du(const struct command *self, int argc, char **argv)
 {
+	_cleanup_strv_ struct strv filters = {0};
 	struct du_options o = {0};
 	const struct opt table[] = {
-		{"filter", 0, OPT_LIST, &o.filters, "FILTER",
+		{"filter", 0, OPT_LIST, &filters, "FILTER",
 		 "until=AGE, type=TYPE, id=ID, shared=BOOL or inuse=BOOL"},
 		{"format", 0, OPT_STRING, &o.format, "FORMAT", "table (default) or json"},
 		{"verbose", 0, OPT_BOOL, &o.verbose, NULL, "Show all that is known of each"},
@@ -321,21 +322,14 @@ int cmd_du(const struct command *self, int argc, char **argv)
 	_cleanup_(store_closep) struct store *s = NULL;
 	_cleanup_strv_ struct strv args = {0};
 	struct error *err = NULL;
-	bool help;
-	int r = opt_parse(table, argc, argv, 0, &args, &help, &err), status = 0;
+	int r, status;
 
-	if (r == 0 && !help)
-		r = check(&o, &args, &err);
-	if (help) {
-		opt_help(self, table);
-	} else if (r < 0) {
-		status = session_usage(self->name, &err);
-	} else {
-		r = session_open_store(&s, &err);
-		if (r == 0)
-			r = o.why ? show_why(s, o.why, &err) : show(s, &o, &err);
-		status = r < 0 ? session_fail(r, &err) : 0;
-	}
-	strv_release(&o.filters);
-	return status;
+	if (!session_begin(self, table, argc, argv, 0, &args, &status))
+		return status;
+	if (check(&o, &filters, &args, &err) < 0)
+		return session_usage(self, &err);
+	r = session_open_store(&s, &err);
+	if (r == 0)
+		r = o.why ? show_why(s, o.why, &err) : show(s, &o, &err);
+	return r < 0 ? session_fail(r, &err) : 0;
 }

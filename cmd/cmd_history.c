@@ -165,18 +165,12 @@ int cmd_history(const struct command *self, int argc, char **argv)
 	};
 	_cleanup_strv_ struct strv args = {0};
 	struct error *err = NULL;
-	bool help;
-	int r;
+	int r, status;
 
-	r = opt_parse(table, argc, argv, 0, &args, &help, &err);
-	if (help) {
-		opt_help(self, table);
-		return 0;
-	}
-	if (r == 0 && args.n != 1)
-		r = error_new(&err, ERR_INVALID, 0, "takes one image");
-	if (r < 0)
-		return session_usage(self->name, &err);
+	if (!session_begin(self, table, argc, argv, 0, &args, &status))
+		return status;
+	if (args.n != 1)
+		return session_misuse(self, "takes one image");
 	r = history(args.v[0], &o, &err);
 	return r < 0 ? session_fail(r, &err) : 0;
 }

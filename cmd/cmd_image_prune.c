@@ -11,7 +11,7 @@
 
 struct prune_images {
 	bool all, force;
-	struct strv filters;
+	const struct strv *filters;
 	uint64_t freed;
 	bool any;
 };
@@ -56,7 +56,7 @@ static int prune(struct store *s, struct prune_images *p, struct error **err)
 	struct image_filter f = {0};
 	struct image *images = NULL;
 	size_t n = 0;
-	int r = image_filter_parse(s, &p->filters, &f, err);
+	int r = image_filter_parse(s, p->filters, &f, err);
 
 	if (r == 0)
 		r = image_list(s, &images, &n, err);
@@ -89,10 +89,11 @@ static bool is_confirmed(const struct prune_images *p)
 
 int cmd_image_prune(const struct command *self, int argc, char **argv)
 {
-	struct prune_images p = {0};
+	_cleanup_strv_ struct strv filters = {0};
+	struct prune_images p = {.filters = &filters};
 	const struct opt table[] = {
 		{"all", 'a', OPT_BOOL, &p.all, NULL, "Remove images that have names too"},
-		{"filter", 0, OPT_LIST, &p.filters, "FILTER", "until=24h, label=KEY[=VALUE]"},
+		{"filter", 0, OPT_LIST, &filters, "FILTER", "until=24h, label=KEY[=VALUE]"},
 		{"force", 'f', OPT_BOOL, &p.force, NULL, "Do not ask"},
 		{0},
 	};
@@ -100,18 +101,12 @@ int cmd_image_prune(const struct command *self, int argc, char **argv)
 	_cleanup_strv_ struct strv args = {0};
 	_cleanup_free_ char *freed = NULL;
 	struct error *err = NULL;
-	bool help;
-	int r;
+	int r = 0, status;
 
-	r = opt_parse(table, argc, argv, 0, &args, &help, &err);
-	if (help) {
-		opt_help(self, table);
-		return 0;
-	}
-	if (r == 0 && args.n > 0)
-		r = error_new(&err, ERR_INVALID, 0, "takes no arguments");
-	if (r < 0)
-		return session_usage("image prune", &err);
+	if (!session_begin(self, table, argc, argv, 0, &args, &status))
+		return status;
+	if (args.n > 0)
+		return session_misuse(self, "takes no arguments");
 	if (is_confirmed(&p)) {
 		r = session_open_store(&s, &err);
 		if (r == 0)
@@ -120,6 +115,5 @@ int cmd_image_prune(const struct command *self, int argc, char **argv)
 		if (r == 0)
 			printf("%sTotal reclaimed space: %s\n", p.any ? "\n" : "", freed);
 	}
-	strv_release(&p.filters);
 	return r < 0 ? session_fail(r, &err) : 0;
 }

@@ -218,20 +218,16 @@ int cmd_images(const struct command *self, int argc, char **argv)
 	struct error *err = NULL;
 	struct image *images = NULL;
 	size_t n = 0;
-	bool help;
-	int r;
+	int r = 0, status;
 
-	r = opt_parse(table, argc, argv, 0, &args, &help, &err);
-	if (help) {
-		opt_help(self, table);
-		return 0;
-	}
-	if (r == 0 && args.n > 1)
-		r = error_new(&err, ERR_INVALID, 0, "takes at most one REPOSITORY[:TAG]");
-	if (r == 0 && o.format && strcmp(o.format, "json") != 0 && strcmp(o.format, "table") != 0)
+	if (!session_begin(self, table, argc, argv, 0, &args, &status))
+		return status;
+	if (args.n > 1)
+		return session_misuse(self, "takes at most one REPOSITORY[:TAG]");
+	if (o.format && strcmp(o.format, "json") != 0 && strcmp(o.format, "table") != 0)
 		r = template_parse(o.format, &template, &err);
 	if (r < 0)
-		return session_usage(self->name, &err);
+		return session_usage(self, &err);
 	o.only = args.n ? args.v[0] : NULL;
 	o.template = template;
 	r = session_open_store(&s, &err);

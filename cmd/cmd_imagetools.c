@@ -81,6 +81,13 @@ struct options {
 	struct strv args;
 };
 
+static void options_release(struct options *o)
+{
+	strv_release(&o->args);
+	strv_release(&o->create.tags);
+	strv_release(&o->create.sources);
+}
+
 static int run(const struct options *o, bool is_create, struct error **err)
 {
 	_cleanup_(config_release) struct config config = {0};
@@ -110,7 +117,7 @@ static int check(struct options *o, bool is_create, struct error **err)
 
 int cmd_imagetools(const struct command *self, int argc, char **argv)
 {
-	struct options o = {0};
+	_cleanup_(options_release) struct options o = {0};
 	const struct opt inspect_table[] = {
 		{"raw", 0, OPT_BOOL, &o.raw, NULL, "Print the manifest or index as it is"},
 		{0},
@@ -124,33 +131,23 @@ int cmd_imagetools(const struct command *self, int argc, char **argv)
 		{0},
 	};
 	struct command sub = {.run = self->run, .synopsis = "[OPTIONS] IMAGE..."};
-	bool is_create, help;
 	struct error *err = NULL;
-	int r;
+	bool is_create;
+	int r, status;
 
 	if (opt_first_is_help(self, argc, argv))
 		return 0;
-	if (argc < 2 || (strcmp(argv[1], "inspect") != 0 && strcmp(argv[1], "create") != 0)) {
-		r = error_new(&err, ERR_INVALID, 0, "say inspect or create");
-		return session_usage(self->name, &err);
-	}
+	if (argc < 2 || (strcmp(argv[1], "inspect") != 0 && strcmp(argv[1], "create") != 0))
+		return session_misuse(self, "say inspect or create");
 	is_create = strcmp(argv[1], "create") == 0;
 	sub.name = is_create ? "imagetools create" : "imagetools inspect";
 	sub.summary = is_create ? "Put a name, or an index, over images of registries"
 				: "Show an image of a registry";
-	r = opt_parse(is_create ? create_table : inspect_table, argc - 1, argv + 1, 0, &o.args,
-		      &help, &err);
-	if (help) {
-		opt_help(&sub, is_create ? create_table : inspect_table);
-		return 0;
-	}
-	if (r == 0)
-		r = check(&o, is_create, &err);
-	if (r < 0)
-		return session_usage(sub.name, &err);
+	if (!session_begin(&sub, is_create ? create_table : inspect_table, argc - 1, argv + 1, 0,
+			   &o.args, &status))
+		return status;
+	if (check(&o, is_create, &err) < 0)
+		return session_usage(&sub, &err);
 	r = run(&o, is_create, &err);
-	strv_release(&o.args);
-	strv_release(&o.create.tags);
-	strv_release(&o.create.sources);
 	return r < 0 ? session_fail(r, &err) : 0;
 }

@@ -13,7 +13,7 @@
 
 struct import_command {
 	const char *file, *name, *message, *platform, *progress;
-	struct strv changes;
+	const struct strv *changes;
 };
 
 /* The instructions that change a config and nothing else. */
@@ -83,7 +83,7 @@ static int import(const struct import_command *c, struct store *s, const struct 
 	int r = c->platform ? platform_parse(c->platform, &platform, err) : 0;
 
 	if (r == 0)
-		r = compile_changes(&c->changes, &platform, &changes, err);
+		r = compile_changes(c->changes, &platform, &changes, err);
 	if (r < 0)
 		return r;
 	o.config = &changes.config;
@@ -115,9 +115,10 @@ static int run(const struct import_command *c, enum display_mode mode, struct er
 
 int cmd_import(const struct command *self, int argc, char **argv)
 {
+	_cleanup_strv_ struct strv changes = {0};
 	struct import_command c = {0};
 	const struct opt table[] = {
-		{"change", 'c', OPT_LIST, &c.changes, "INSTRUCTION",
+		{"change", 'c', OPT_LIST, &changes, "INSTRUCTION",
 		 "Apply a Dockerfile instruction to the image's config"},
 		{"message", 'm', OPT_STRING, &c.message, "TEXT", "Comment of the history entry"},
 		{"platform", 0, OPT_STRING, &c.platform, "PLATFORM", "Platform of the image"},
@@ -127,23 +128,16 @@ int cmd_import(const struct command *self, int argc, char **argv)
 	enum display_mode mode = DISPLAY_QUIET;
 	_cleanup_strv_ struct strv args = {0};
 	struct error *err = NULL;
-	bool help;
-	int r, status = 0;
+	int status;
 
-	r = opt_parse(table, argc, argv, 0, &args, &help, &err);
-	if (r == 0 && !help && (args.n < 1 || args.n > 2))
-		r = error_new(&err, ERR_INVALID, 0, "takes a tar file (or -) and a name");
-	if (r == 0 && c.progress)
-		r = display_mode_parse(c.progress, &mode, &err);
-	if (help) {
-		opt_help(self, table);
-	} else if (r < 0) {
-		status = session_usage(self->name, &err);
-	} else {
-		c.file = args.v[0];
-		c.name = args.n > 1 ? args.v[1] : NULL;
-		status = run(&c, mode, &err);
-	}
-	strv_release(&c.changes);
-	return status;
+	if (!session_begin(self, table, argc, argv, 0, &args, &status))
+		return status;
+	if (args.n < 1 || args.n > 2)
+		return session_misuse(self, "takes a tar file (or -) and a name");
+	if (c.progress && display_mode_parse(c.progress, &mode, &err) < 0)
+		return session_usage(self, &err);
+	c.file = args.v[0];
+	c.name = args.n > 1 ? args.v[1] : NULL;
+	c.changes = &changes;
+	return run(&c, mode, &err);
 }

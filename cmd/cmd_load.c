@@ -39,7 +39,7 @@ static int load(const char *file, const char *platform_text, bool quiet, struct 
 int cmd_load(const struct command *self, int argc, char **argv)
 {
 	const char *file = NULL, *platform = NULL;
-	bool quiet = false, help;
+	bool quiet = false;
 	const struct opt table[] = {
 		{"input", 'i', OPT_STRING, &file, "FILE", "Read from a file instead of stdin"},
 		{"platform", 0, OPT_STRING, &platform, "PLATFORM",
@@ -49,20 +49,15 @@ int cmd_load(const struct command *self, int argc, char **argv)
 	};
 	_cleanup_strv_ struct strv args = {0};
 	struct error *err = NULL;
-	int r;
+	int r, status;
 
-	r = opt_parse(table, argc, argv, 0, &args, &help, &err);
-	if (help) {
-		opt_help(self, table);
-		return 0;
-	}
-	if (r == 0 && args.n > 0)
-		r = error_new(&err, ERR_INVALID, 0, "takes no argument; name the archive with -i");
-	if (r == 0 && !file && isatty(STDIN_FILENO))
-		r = error_new(&err, ERR_INVALID, 0,
-			      "standard input is a terminal: name the archive with -i FILE");
-	if (r < 0)
-		return session_usage(self->name, &err);
+	if (!session_begin(self, table, argc, argv, 0, &args, &status))
+		return status;
+	if (args.n > 0)
+		return session_misuse(self, "takes no argument; name the archive with -i");
+	if (!file && isatty(STDIN_FILENO))
+		return session_misuse(
+			self, "standard input is a terminal: name the archive with -i FILE");
 	r = load(file, platform, quiet, &err);
 	return r < 0 ? session_fail(r, &err) : 0;
 }

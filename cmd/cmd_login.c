@@ -138,23 +138,17 @@ int cmd_login(const struct command *self, int argc, char **argv)
 	_cleanup_strv_ struct strv args = {0};
 	_cleanup_free_ char *server = NULL;
 	struct error *err = NULL;
-	bool help;
-	int r;
+	int r, status;
 
-	r = opt_parse(table, argc, argv, 0, &args, &help, &err);
-	if (help) {
-		opt_help(self, table);
-		return 0;
-	}
-	if (r == 0 && args.n > 1)
-		r = error_new(&err, ERR_INVALID, 0, "takes at most one SERVER");
-	if (r == 0 && o.password && o.password_stdin)
-		r = error_new(&err, ERR_INVALID, 0,
-			      "--password and --password-stdin are mutually exclusive");
-	if (r == 0 && o.password_stdin && !o.username)
-		r = error_new(&err, ERR_INVALID, 0, "--password-stdin needs --username");
-	if (r < 0)
-		return session_usage(self->name, &err);
+	if (!session_begin(self, table, argc, argv, 0, &args, &status))
+		return status;
+	if (args.n > 1)
+		return session_misuse(self, "takes at most one SERVER");
+	if (o.password && o.password_stdin)
+		return session_misuse(self,
+				      "--password and --password-stdin are mutually exclusive");
+	if (o.password_stdin && !o.username)
+		return session_misuse(self, "--password-stdin needs --username");
 	o.server = server = server_name(&args);
 	r = login(&o, &err);
 	return r < 0 ? session_fail(r, &err) : 0;
@@ -166,18 +160,13 @@ int cmd_logout(const struct command *self, int argc, char **argv)
 	_cleanup_strv_ struct strv args = {0};
 	_cleanup_free_ char *server = NULL;
 	struct error *err = NULL;
-	bool help, found;
-	int r;
+	bool found;
+	int r, status;
 
-	r = opt_parse(table, argc, argv, 0, &args, &help, &err);
-	if (help) {
-		opt_help(self, table);
-		return 0;
-	}
-	if (r == 0 && args.n > 1)
-		r = error_new(&err, ERR_INVALID, 0, "takes at most one SERVER");
-	if (r < 0)
-		return session_usage(self->name, &err);
+	if (!session_begin(self, table, argc, argv, 0, &args, &status))
+		return status;
+	if (args.n > 1)
+		return session_misuse(self, "takes at most one SERVER");
 	server = server_name(&args);
 	r = docker_auth_erase(server, session_cancel(), &found, &err);
 	if (r < 0)

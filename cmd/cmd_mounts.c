@@ -13,7 +13,6 @@
 struct mounts_options {
 	bool quiet;
 	const char *format;
-	struct strv filters;
 	bool json;
 	int64_t unused_since; /* of the filters; INT64_MAX: any age */
 };
@@ -151,8 +150,8 @@ static const struct subcommand {
 	{"reset", reset, true},
 };
 
-static int check(struct mounts_options *o, struct strv *args, const struct subcommand **ret,
-		 struct strv *ids, struct error **err)
+static int check(struct mounts_options *o, const struct strv *filters, const struct strv *args,
+		 const struct subcommand **ret, struct strv *ids, struct error **err)
 {
 	*ret = NULL;
 	for (size_t i = 0; i < ARRAY_SIZE(subcommands); i++)
@@ -172,8 +171,8 @@ static int check(struct mounts_options *o, struct strv *args, const struct subco
 				 o->format);
 	o->json = o->format && strcmp(o->format, "json") == 0;
 	o->unused_since = INT64_MAX;
-	for (size_t i = 0; i < o->filters.n; i++) {
-		const char *f = o->filters.v[i];
+	for (size_t i = 0; i < filters->n; i++) {
+		const char *f = filters->v[i];
 		int64_t age;
 
 		if (strncmp(f, "until=", 6) != 0 || times_parse_duration(f + 6, &age) < 0)
@@ -187,9 +186,10 @@ static int check(struct mounts_options *o, struct strv *args, const struct subco
 
 int cmd_mounts(const struct command *self, int argc, char **argv)
 {
+	_cleanup_strv_ struct strv filters = {0};
 	struct mounts_options o = {0};
 	const struct opt table[] = {
-		{"filter", 0, OPT_LIST, &o.filters, "until=AGE",
+		{"filter", 0, OPT_LIST, &filters, "until=AGE",
 		 "prune: only what was not used for AGE"},
 		{"force", 'f', OPT_IGNORED_BOOL, NULL, NULL, NULL},
 		{"format", 0, OPT_STRING, &o.format, "FORMAT", "ls: table (default) or json"},
@@ -200,21 +200,14 @@ int cmd_mounts(const struct command *self, int argc, char **argv)
 	_cleanup_strv_ struct strv args = {0}, ids = {0};
 	const struct subcommand *sub = NULL;
 	struct error *err = NULL;
-	bool help;
-	int r = opt_parse(table, argc, argv, 0, &args, &help, &err), status = 0;
+	int r, status;
 
-	if (r == 0 && !help)
-		r = check(&o, &args, &sub, &ids, &err);
-	if (help) {
-		opt_help(self, table);
-	} else if (r < 0) {
-		status = session_usage(self->name, &err);
-	} else {
-		r = session_open_store(&s, &err);
-		if (r == 0)
-			r = sub->run(s, &o, &ids, &err);
-		status = r < 0 ? session_fail(r, &err) : 0;
-	}
-	strv_release(&o.filters);
-	return status;
+	if (!session_begin(self, table, argc, argv, 0, &args, &status))
+		return status;
+	if (check(&o, &filters, &args, &sub, &ids, &err) < 0)
+		return session_usage(self, &err);
+	r = session_open_store(&s, &err);
+	if (r == 0)
+		r = sub->run(s, &o, &ids, &err);
+	return r < 0 ? session_fail(r, &err) : 0;
 }

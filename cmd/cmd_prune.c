@@ -13,13 +13,12 @@
 struct prune_command {
 	bool all, force, dry_run;
 	const char *keep_storage, *reserved_space, *max_used_space, *min_free_space;
-	struct strv filters;
 };
 
-static int parse_filters(const struct prune_command *c, struct prune_options *o, struct error **err)
+static int parse_filters(const struct strv *filters, struct prune_options *o, struct error **err)
 {
-	for (size_t i = 0; i < c->filters.n; i++) {
-		const char *filter = c->filters.v[i];
+	for (size_t i = 0; i < filters->n; i++) {
+		const char *filter = filters->v[i];
 		int64_t age;
 
 		if (strncmp(filter, "type=", 5) == 0 && filter[5]) {
@@ -44,9 +43,10 @@ static int parse_size(const char *option, const char *text, uint64_t *ret, struc
 	return 0;
 }
 
-static int parse(struct prune_command *c, struct prune_options *o, struct error **err)
+static int parse(struct prune_command *c, const struct strv *filters, struct prune_options *o,
+		 struct error **err)
 {
-	int r = parse_filters(c, o, err);
+	int r = parse_filters(filters, o, err);
 
 	if (!c->keep_storage)
 		c->keep_storage = c->reserved_space;
@@ -114,12 +114,13 @@ static int prune(const struct prune_options *o, struct error **err)
 
 int cmd_prune(const struct command *self, int argc, char **argv)
 {
+	_cleanup_strv_ struct strv filters = {0};
 	struct prune_command c = {0};
 	struct prune_options o = {0};
 	const struct opt table[] = {
 		{"all", 'a', OPT_BOOL, &c.all, NULL, "Cache mounts too"},
 		{"dry-run", 0, OPT_BOOL, &c.dry_run, NULL, "Only show what would be removed"},
-		{"filter", 0, OPT_LIST, &c.filters, "FILTER",
+		{"filter", 0, OPT_LIST, &filters, "FILTER",
 		 "until=AGE (only what was not used for AGE) or type=TYPE"},
 		{"force", 'f', OPT_BOOL, &c.force, NULL, "Do not ask"},
 		{"keep-storage", 0, OPT_STRING, &c.keep_storage, "SIZE",
@@ -133,22 +134,15 @@ int cmd_prune(const struct command *self, int argc, char **argv)
 	};
 	_cleanup_strv_ struct strv args = {0};
 	struct error *err = NULL;
-	int r, status = 0;
-	bool help;
+	int r = 0, status;
 
-	r = opt_parse(table, argc, argv, 0, &args, &help, &err);
-	if (r == 0 && !help && args.n > 0)
-		r = error_new(&err, ERR_INVALID, 0, "takes no argument");
-	if (r == 0)
-		r = parse(&c, &o, &err);
-	if (help)
-		opt_help(self, table);
-	else if (r < 0)
-		status = session_usage(self->name, &err);
-	else if (confirmed(&c, &o)) {
+	if (!session_begin(self, table, argc, argv, 0, &args, &status))
+		return status;
+	if (args.n > 0)
+		return session_misuse(self, "takes no argument");
+	if (parse(&c, &filters, &o, &err) < 0)
+		return session_usage(self, &err);
+	if (confirmed(&c, &o))
 		r = prune(&o, &err);
-		status = r < 0 ? session_fail(r, &err) : 0;
-	}
-	strv_release(&c.filters);
-	return status;
+	return r < 0 ? session_fail(r, &err) : 0;
 }

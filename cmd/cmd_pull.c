@@ -44,20 +44,16 @@ int cmd_pull(const struct command *self, int argc, char **argv)
 	enum display_mode mode = DISPLAY_AUTO;
 	struct display *display = NULL;
 	struct error *err = NULL;
-	bool help;
-	int r;
+	int r = 0, status;
 
-	r = opt_parse(table, argc, argv, 0, &args, &help, &err);
-	if (help) {
-		opt_help(self, table);
-		return 0;
-	}
-	if (r == 0 && args.n != 1)
-		r = error_new(&err, ERR_INVALID, 0, "takes one image name");
-	if (r == 0 && o.progress)
+	if (!session_begin(self, table, argc, argv, 0, &args, &status))
+		return status;
+	if (args.n != 1)
+		return session_misuse(self, "takes one image name");
+	if (o.progress)
 		r = display_mode_parse(o.progress, &mode, &err);
 	if (r < 0)
-		return session_usage(self->name, &err);
+		return session_usage(self, &err);
 	o.ref = args.v[0];
 	r = session_open_store(&s, &err);
 	if (r == 0)

@@ -103,22 +103,18 @@ int cmd_push(const struct command *self, int argc, char **argv)
 	};
 	_cleanup_strv_ struct strv args = {0};
 	struct error *err = NULL;
-	bool help;
-	int r;
+	int r = 0, status;
 
-	r = opt_parse(table, argc, argv, 0, &args, &help, &err);
-	if (help) {
-		opt_help(self, table);
-		return 0;
-	}
-	if (r == 0 && args.n != 1)
-		r = error_new(&err, ERR_INVALID, 0, "takes one image name");
-	if (r == 0 && o.all && strchr(args.v[0] + strcspn(args.v[0], "/"), ':'))
-		r = error_new(&err, ERR_INVALID, 0, "a tag cannot be used with --all-tags");
-	if (r == 0 && progress)
+	if (!session_begin(self, table, argc, argv, 0, &args, &status))
+		return status;
+	if (args.n != 1)
+		return session_misuse(self, "takes one image name");
+	if (o.all && strchr(args.v[0] + strcspn(args.v[0], "/"), ':'))
+		return session_misuse(self, "a tag cannot be used with --all-tags");
+	if (progress)
 		r = display_mode_parse(progress, &o.mode, &err);
 	if (r < 0)
-		return session_usage(self->name, &err);
+		return session_usage(self, &err);
 	r = push(args.v[0], &o, &err);
 	strv_release(&o.names);
 	return r < 0 ? session_fail(r, &err) : 0;

@@ -58,7 +58,7 @@ static int rmi(struct store *s, const char *what, bool force, struct error **err
 
 int cmd_rmi(const struct command *self, int argc, char **argv)
 {
-	bool force = false, no_prune = false, help;
+	bool force = false, no_prune = false;
 	const struct opt table[] = {
 		{"force", 'f', OPT_BOOL, &force, NULL,
 		 "Remove an image that several names refer to"},
@@ -68,17 +68,12 @@ int cmd_rmi(const struct command *self, int argc, char **argv)
 	_cleanup_(store_closep) struct store *s = NULL;
 	_cleanup_strv_ struct strv args = {0};
 	struct error *err = NULL;
-	int r, status = 0;
+	int r, status;
 
-	r = opt_parse(table, argc, argv, 0, &args, &help, &err);
-	if (help) {
-		opt_help(self, table);
-		return 0;
-	}
-	if (r == 0 && args.n == 0)
-		r = error_new(&err, ERR_INVALID, 0, "needs at least one image");
-	if (r < 0)
-		return session_usage(self->name, &err);
+	if (!session_begin(self, table, argc, argv, 0, &args, &status))
+		return status;
+	if (args.n == 0)
+		return session_misuse(self, "needs at least one image");
 	r = session_open_store(&s, &err);
 	if (r < 0)
 		return session_fail(r, &err);

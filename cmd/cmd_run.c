@@ -155,7 +155,7 @@ static int finish(struct run_options *o, struct error **err)
 	return r < 0 ? fail(r, err) : status;
 }
 
-static void release(struct run_options *o)
+static void run_options_release(struct run_options *o)
 {
 	strv_release(&o->container.args);
 	strv_release(&o->container.environment);
@@ -167,7 +167,7 @@ static void release(struct run_options *o)
 
 int cmd_run(const struct command *self, int argc, char **argv)
 {
-	struct run_options o = {0};
+	_cleanup_(run_options_release) struct run_options o = {0};
 	struct container_options *c = &o.container;
 	const struct opt table[] = {
 		{"add-host", 0, OPT_LIST, &o.add_hosts, "HOST:IP", "Add a line to /etc/hosts"},
@@ -193,30 +193,20 @@ int cmd_run(const struct command *self, int argc, char **argv)
 	};
 	_cleanup_strv_ struct strv args = {0};
 	struct error *err = NULL;
-	bool help;
-	int r, status;
+	int status;
 
-	r = opt_parse(table, argc, argv, OPT_STOP_AT_ARGUMENT, &args, &help, &err);
-	if (help) {
-		opt_help(self, table);
-		release(&o);
-		return 0;
+	if (!session_begin(self, table, argc, argv, OPT_STOP_AT_ARGUMENT, &args, &status))
+		return status ? RUN_FAILED : 0;
+	if (args.n == 0) {
+		(void)session_misuse(self, "needs an image");
+		return RUN_FAILED;
 	}
-	if (r == 0 && args.n == 0)
-		r = error_new(&err, ERR_INVALID, 0, "needs an image");
-	if (r == 0)
-		r = parse_network(&o, &err);
-	if (r == 0)
-		r = parse_hosts(&o, &err);
-	if (r < 0) {
-		(void)session_usage(self->name, &err);
-		release(&o);
+	if (parse_network(&o, &err) < 0 || parse_hosts(&o, &err) < 0) {
+		(void)session_usage(self, &err);
 		return RUN_FAILED;
 	}
 	o.image = args.v[0];
 	for (size_t i = 1; i < args.n; i++)
 		strv_push(&c->args, args.v[i]);
-	status = finish(&o, &err);
-	release(&o);
-	return status;
+	return finish(&o, &err);
 }

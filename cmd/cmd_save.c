@@ -29,21 +29,15 @@ int cmd_save(const struct command *self, int argc, char **argv)
 	};
 	_cleanup_strv_ struct strv args = {0};
 	struct error *err = NULL;
-	bool help;
-	int r;
+	int r, status;
 
-	r = opt_parse(table, argc, argv, 0, &args, &help, &err);
-	if (help) {
-		opt_help(self, table);
-		return 0;
-	}
-	if (r == 0 && args.n == 0)
-		r = error_new(&err, ERR_INVALID, 0, "needs at least one image");
-	if (r == 0 && !dest && isatty(STDOUT_FILENO))
-		r = error_new(&err, ERR_INVALID, 0,
-			      "an archive is not for a terminal: use -o FILE or a pipe");
-	if (r < 0)
-		return session_usage(self->name, &err);
+	if (!session_begin(self, table, argc, argv, 0, &args, &status))
+		return status;
+	if (args.n == 0)
+		return session_misuse(self, "needs at least one image");
+	if (!dest && isatty(STDOUT_FILENO))
+		return session_misuse(self,
+				      "an archive is not for a terminal: use -o FILE or a pipe");
 	r = save(&args, dest, &err);
 	return r < 0 ? session_fail(r, &err) : 0;
 }

@@ -38,18 +38,12 @@ int cmd_store(const struct command *self, int argc, char **argv)
 	static const struct opt table[] = {{0}};
 	_cleanup_strv_ struct strv args = {0};
 	struct error *err = NULL;
-	bool help;
-	int r;
+	int r, status;
 
-	r = opt_parse(table, argc, argv, 0, &args, &help, &err);
-	if (help) {
-		opt_help(self, table);
-		return 0;
-	}
-	if (r == 0 && (args.n != 1 || strcmp(args.v[0], "verify") != 0))
-		r = error_new(&err, ERR_INVALID, 0, "takes one subcommand: verify");
-	if (r < 0)
-		return session_usage(self->name, &err);
+	if (!session_begin(self, table, argc, argv, 0, &args, &status))
+		return status;
+	if (args.n != 1 || strcmp(args.v[0], "verify") != 0)
+		return session_misuse(self, "takes one subcommand: verify");
 	r = verify(&err);
 	return r < 0 ? session_fail(r, &err) : 0;
 }

@@ -96,15 +96,36 @@ int session_fail(int r, struct error **err)
 	return status;
 }
 
-int session_usage(const char *command, struct error **err)
+int session_usage(const struct command *command, struct error **err)
 {
 	const char *hint = error_hint_text(*err);
+	_cleanup_free_ char *what =
+		xasprintf("%s%s%s", error_text(*err), hint ? "; " : "", hint ? hint : "");
 
-	fprintf(stderr, "kiln %s: %s%s%s\nSee 'kiln %s --help'.\n", command, error_text(*err),
-		hint ? "; " : "", hint ? hint : "", command);
 	error_free(*err);
 	*err = NULL;
+	return session_misuse(command, what);
+}
+
+int session_misuse(const struct command *command, const char *what)
+{
+	fprintf(stderr, "kiln %s: %s\nSee 'kiln %s --help'.\n", command->name, what, command->name);
 	return EXIT_USAGE;
+}
+
+bool session_begin(const struct command *command, const struct opt *table, int argc, char **argv,
+		   unsigned flags, struct strv *args, int *ret_status)
+{
+	struct error *err = NULL;
+	bool help;
+	int r = opt_parse(table, argc, argv, flags, args, &help, &err);
+
+	*ret_status = 0;
+	if (help)
+		opt_help(command, table);
+	else if (r < 0)
+		*ret_status = session_usage(command, &err);
+	return r == 0 && !help;
 }
 
 static bool looks_like_id(const char *what)

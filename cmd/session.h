@@ -5,6 +5,7 @@
 #include "base/cancel.h"
 #include "base/error.h"
 #include "base/imageref.h"
+#include "cmd/opt.h"
 #include "store/image.h"
 #include "store/store.h"
 
@@ -24,8 +25,14 @@ struct cancel *session_cancel(void);
 const char *session_hint(const struct error *err);
 /* Prints "ERROR: text" and the hint to stderr and returns the exit status for r. Frees *err. */
 int session_fail(int r, struct error **err);
-/* The same for wrong usage: "kiln NAME: text", status 2. */
-int session_usage(const char *command, struct error **err);
+/* The same for wrong usage: "kiln NAME: text", status 2, of an error or of a text. */
+int session_usage(const struct command *command, struct error **err);
+int session_misuse(const struct command *command, const char *what);
+
+/* How a command begins: parses its options into what `table` points to, and its arguments. False:
+ * the command has ended, --help or a bad option, with the exit status *ret_status. */
+bool session_begin(const struct command *command, const struct opt *table, int argc, char **argv,
+		   unsigned flags, struct strv *args, int *ret_status);
 
 /* Finds an image by name or id; ERR_NOTFOUND names what was asked for. *ret_name (heap, may be
  * NULL) is the full name if it was found by name, else NULL. */
