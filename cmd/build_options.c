@@ -83,6 +83,22 @@ static int parse_outputs(struct build_options *o, struct error **err)
 	return 0;
 }
 
+/* Docker's --squash is a boolean. */
+static void parse_squash(struct build_options *o)
+{
+	const char *text = o->squash_text;
+
+	if (!text || strcmp(text, "false") == 0)
+		o->squash = SQUASH_NOT;
+	else if (!*text || strcmp(text, "true") == 0)
+		o->squash = SQUASH_ON_BASE;
+	else if (strcmp(text, "scratch") == 0)
+		o->squash = SQUASH_ALL;
+	else
+		o->squash = SQUASH_ON_STAGE;
+	o->squash_stage = text;
+}
+
 static int parse_progress(struct build_options *o, struct error **err)
 {
 	const char *text = o->progress, *env = getenv("BUILDKIT_PROGRESS");
@@ -119,6 +135,7 @@ static int parse_values(struct build_options *o, struct error **err)
 {
 	int r = check_tags(o, err);
 
+	parse_squash(o);
 	if (r == 0)
 		r = parse_platforms(o, err);
 	if (r == 0)
@@ -210,6 +227,8 @@ int build_options_parse(struct build_options *o, const struct command *self, int
 		 "id=ID[,src=FILE|env=NAME][,cachekey=hash]",
 		 "Give RUN --mount=type=secret a value"},
 		{"shm-size", 0, OPT_SIZE, &o->shm_size, "SIZE", "Size of /dev/shm in RUN steps"},
+		{"squash", 0, OPT_OPTIONAL, &o->squash_text, "STAGE",
+		 "Make one layer of those on top of the base image, or of STAGE"},
 		{"ssh", 0, OPT_LIST, &o->ssh_texts, "default|ID[=SOCKET|KEY,...]",
 		 "Give RUN --mount=type=ssh an agent or keys"},
 		{"tag", 't', OPT_LIST, &o->tags, "NAME[:TAG]", "Name the image"},

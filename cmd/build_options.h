@@ -20,6 +20,14 @@ struct build_secret {
 	bool in_key;	  /* cachekey=hash */
 };
 
+/* Which layers --squash makes into one. */
+enum build_squash {
+	SQUASH_NOT,
+	SQUASH_ON_BASE,	 /* those on top of the base image */
+	SQUASH_ON_STAGE, /* those on top of a stage */
+	SQUASH_ALL,	 /* "scratch": those of the base image too */
+};
+
 struct build_options {
 	const char *context;	/* the positional argument */
 	const char *dockerfile; /* -f; NULL: CONTEXT/Dockerfile */
@@ -30,6 +38,7 @@ struct build_options {
 	struct strv attest;
 	struct strv no_cache_steps, cache_ttls;	  /* cmd/build_cache.h */
 	const char *context_modes, *reset_mounts; /* NULL: not given; "": all that are used */
+	const char *squash_text;		  /* NULL: not given; "": bare */
 	bool explain;
 	const char *target, *network, *call, *progress, *iidfile, *metadata_file, *cgroup_parent;
 	bool check, debug_shell, no_cache, pull, quiet, load, push;
@@ -39,6 +48,8 @@ struct build_options {
 	/* made from the above */
 	enum display_mode display;
 	enum op_network network_mode;
+	enum build_squash squash;
+	const char *squash_stage;	    /* SQUASH_ON_STAGE */
 	VEC(struct platform) platform_list; /* empty: the host's, or what the base has */
 	VEC(struct named_context) contexts; /* strings are owned */
 	VEC(struct op_pair) hosts;	    /* sorted by name; owned */

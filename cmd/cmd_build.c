@@ -6,6 +6,7 @@
 #include "cmd/build_call.h"
 #include "cmd/build_input.h"
 #include "cmd/build_options.h"
+#include "cmd/build_outputs.h"
 #include "cmd/build_report.h"
 #include "cmd/commands.h"
 #include "cmd/debug_graph.h"
@@ -30,22 +31,15 @@ struct build {
 	struct graph graph;
 	struct frontend_result *compiled; /* one per platform */
 	size_t n_platforms;
-	struct result **results; /* one per platform; NULL: scratch */
-	struct export_result *exported;
-	size_t n_exported;
+	struct build_outputs outputs;
 };
 
 static void build_release(struct build *b)
 {
-	for (size_t i = 0; i < b->n_platforms; i++) {
+	build_outputs_release(&b->outputs);
+	for (size_t i = 0; i < b->n_platforms; i++)
 		frontend_result_release(&b->compiled[i]);
-		result_unref(b->results[i]);
-	}
-	for (size_t i = 0; i < b->n_exported; i++)
-		export_result_release(&b->exported[i]);
 	free(b->compiled);
-	free(b->results);
-	free(b->exported);
 	graph_release(&b->graph);
 	engine_close(b->engine);
 	build_input_release(&b->input);
@@ -92,6 +86,7 @@ static void frontend_opts_fill(struct build *b, struct frontend_opts *f)
 		.data = b->input.text.p,
 		.size = b->input.text.n,
 		.target = o->target,
+		.squash_on = o->squash == SQUASH_ON_STAGE ? o->squash_stage : NULL,
 		.build_args = o->build_args,
 		.labels = o->labels,
 		.build_platform = platform_host(),
@@ -127,7 +122,6 @@ static int compile(struct build *b, struct error **err)
 
 	frontend_opts_fill(b, &f);
 	b->compiled = xcalloc(n, sizeof(*b->compiled));
-	b->results = xcalloc(n, sizeof(*b->results));
 	while (b->n_platforms < n && r == 0) {
 		size_t i = b->n_platforms++;
 
@@ -143,72 +137,16 @@ static int compile(struct build *b, struct error **err)
 	return r;
 }
 
-static int solve(struct build *b, struct error **err)
+/* What was compiled, as it is made and exported. */
+static int make(struct build *b, struct error **err)
 {
-	_cleanup_free_ struct edge *targets = xcalloc(b->n_platforms, sizeof(*targets));
-
-	for (size_t i = 0; i < b->n_platforms; i++)
-		targets[i] = b->compiled[i].target;
-	return engine_solve(b->engine, &b->graph, targets, b->n_platforms, b->progress, b->results,
-			    err);
-}
-
-static int export(struct build *b, struct error **err)
-{
-	_cleanup_free_ struct export_image *images = xcalloc(b->n_platforms, sizeof(*images));
-	int r = 0;
-
-	for (size_t i = 0; i < b->n_platforms; i++) {
-		images[i] = (struct export_image){
-			.config = &b->compiled[i].config,
-			.layers = b->results[i] ? b->results[i]->layers : NULL,
-			.n_layers = b->results[i] ? b->results[i]->n_layers : 0,
-			.platform = b->compiled[i].platform,
-		};
-	}
-	b->exported = xcalloc(b->options.exports.n, sizeof(*b->exported));
-	for (size_t i = 0; i < b->options.exports.n && r == 0; i++) {
-		struct export_options *o = &b->options.exports.v[i];
-
-		o->has_epoch = b->compiled[0].has_epoch;
-		o->epoch = b->compiled[0].epoch;
-		o->layers.fetcher = engine_blob_fetcher(b->engine);
-		o->registry = b->engine->registry;
-		r = export_run(b->store, images, b->n_platforms, o, b->progress, b->cancel,
-			       &b->exported[i], err);
-		b->n_exported += r == 0;
-		/* Other outputs leave the local store as it was. */
-		if (r == 0 && o->type == EXPORT_IMAGE)
-			r = engine_keep_images(b->engine, b->progress, err);
-	}
-	return r;
-}
-
-/* Where what was reused turned out damaged when it was read at last, it is made again, once. */
-static int solve_and_export(struct build *b, struct error **err)
-{
-	bool found = false;
-	int again, r = solve(b, err);
-
-	if (r == 0)
-		r = export(b, err);
-	if (r != -ERR_CORRUPT && r != -ERR_NOTFOUND)
-		return r;
-	again = upkeep_forget_damaged(b->store, b->results, b->n_platforms, &found, NULL);
-	if (again < 0 || !found)
-		return r;
-	error_free(*err);
-	*err = NULL;
-	for (size_t i = 0; i < b->n_platforms; i++) {
-		result_unref(b->results[i]);
-		b->results[i] = NULL;
-	}
-	for (size_t i = 0; i < b->n_exported; i++)
-		export_result_release(&b->exported[i]);
-	free(TAKE_PTR(b->exported));
-	b->n_exported = 0;
-	r = solve(b, err);
-	return r < 0 ? r : export(b, err);
+	b->outputs = (struct build_outputs){.options = &b->options,
+					    .engine = b->engine,
+					    .progress = b->progress,
+					    .graph = &b->graph,
+					    .images = b->compiled,
+					    .n_images = b->n_platforms};
+	return build_outputs_make(&b->outputs, err);
 }
 
 static int add_allowed(struct build *b, struct error **err)
@@ -275,6 +213,7 @@ static int open_engine(struct build *b, struct error **err)
 /* Builds what the step needs; its shell ends the build. */
 static int open_shell(struct build *b, struct error **err)
 {
+	_cleanup_(result_unrefp) struct result *result = NULL;
 	struct vertex *step = NULL;
 	struct edge target = {0};
 	int r = debug_shell_before(&b->shell, &b->graph, b->shell_step,
@@ -282,7 +221,7 @@ static int open_shell(struct build *b, struct error **err)
 
 	target.vertex = step;
 	if (r == 0)
-		r = engine_solve(b->engine, &b->graph, &target, 1, b->progress, b->results, err);
+		r = engine_solve(b->engine, &b->graph, &target, 1, b->progress, &result, err);
 	return r;
 }
 
@@ -304,7 +243,7 @@ static int run(struct build *b, struct error **err)
 	if (r == 0)
 		r = build_cache_reset_mounts(&b->options, &b->graph, b->store, err);
 	if (r == 0)
-		r = b->shell_step ? open_shell(b, err) : solve_and_export(b, err);
+		r = b->shell_step ? open_shell(b, err) : make(b, err);
 	return r;
 }
 
@@ -330,7 +269,8 @@ static int finish(struct build *b, int r, struct error **err)
 	if (b->engine && b->options.explain && (r == 0 || b->engine->cache_policy.reasons.n > 0))
 		build_cache_explain(&b->engine->cache_policy.reasons);
 	if (r == 0)
-		r = build_report_result(&b->options, b->exported, b->n_exported, err);
+		r = build_report_result(&b->options, b->outputs.exported, b->outputs.n_exported,
+					err);
 	return r < 0 ? build_report_error(file, r, err) : 0;
 }
 

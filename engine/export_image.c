@@ -30,16 +30,11 @@ static int complete_layers(struct export_job *j, const struct export_image *in, 
 	return j->o->layers.fetcher.require(j->o->layers.fetcher.data, missing, n, err);
 }
 
-/* Layers made here are described as they would be uncompressed; nothing of them is copied. */
 static int make(struct export_job *j, struct made_image *ret, struct error **err)
 {
-	struct layer_blob_options lo = export_layer_options(j->o);
+	struct layer_blob_options lo = export_store_options(j->o, 1);
 	int r;
 
-	lo.compression.type = COMPRESS_NONE;
-	lo.compression.level = COMPRESS_LEVEL_DEFAULT;
-	lo.force = false;
-	lo.lazy = true;
 	job_status(j->job, "exporting layers", 0, 0, false);
 	r = complete_layers(j, j->images, err);
 	if (r == 0)
@@ -127,16 +122,10 @@ static void several_release(struct several *m)
 	buf_release(&m->index);
 }
 
-/* All blobs as they would travel, since the store has no place for layers of images that do not run
- * here. */
 static int make_several(struct export_job *j, struct several *m, struct error **err)
 {
-	struct layer_blob_options lo = export_layer_options(j->o);
+	struct layer_blob_options lo = export_store_options(j->o, j->n);
 
-	if (lo.compression.type == COMPRESS_NONE) {
-		lo.compression.type = COMPRESS_GZIP;
-		lo.compression.level = COMPRESS_LEVEL_DEFAULT;
-	}
 	job_status(j->job, "exporting layers", 0, 0, false);
 	m->made = xcalloc(j->n, sizeof(*m->made));
 	for (; m->n < j->n; m->n++) {

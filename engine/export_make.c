@@ -47,6 +47,35 @@ struct layer_blob_options export_layer_options(const struct export_options *o)
 	return lo;
 }
 
+/* What the registry may have already, or another one on its way, is not fetched for its sake. */
+struct layer_blob_options export_push_options(const struct export_options *o)
+{
+	struct layer_blob_options lo = export_layer_options(o);
+
+	lo.lazy = !lo.force;
+	return lo;
+}
+
+/* Layers made here are described as they would be uncompressed; nothing of them is copied. But
+ * those of several platforms are kept as they would travel, since the store has no place for layers
+ * of images that do not run here. */
+struct layer_blob_options export_store_options(const struct export_options *o, size_t n_images)
+{
+	struct layer_blob_options lo = export_layer_options(o);
+
+	if (n_images == 1) {
+		lo.compression.type = COMPRESS_NONE;
+		lo.force = false;
+		lo.lazy = true;
+	} else if (lo.compression.type == COMPRESS_NONE) {
+		lo.compression.type = COMPRESS_GZIP;
+	} else {
+		return lo;
+	}
+	lo.compression.level = COMPRESS_LEVEL_DEFAULT;
+	return lo;
+}
+
 int export_full_names(const struct export_options *o, struct strv *ret, struct error **err)
 {
 	for (size_t i = 0; i < o->names.n; i++) {

@@ -27,8 +27,12 @@ void made_image_release(struct made_image *m);
 void export_annotations(const struct export_options *o, enum export_annotated on,
 			const struct platform *platform, struct strv *ret);
 
-/* The layer options that the export asks for. */
+/* The layer options that the export asks for: in a layout, */
 struct layer_blob_options export_layer_options(const struct export_options *o);
+/* ... in a registry, */
+struct layer_blob_options export_push_options(const struct export_options *o);
+/* ... and in the store, for an image of so many platforms. */
+struct layer_blob_options export_store_options(const struct export_options *o, size_t n_images);
 
 /* Full names of the options' names. */
 int export_full_names(const struct export_options *o, struct strv *ret, struct error **err);

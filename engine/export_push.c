@@ -19,18 +19,9 @@ static void pushed_release(struct pushed *p)
 	buf_release(&p->index);
 }
 
-/* What the registry may have already, or another one on its way, is not fetched for its sake. */
-static struct layer_blob_options layer_options(const struct export_job *j)
-{
-	struct layer_blob_options lo = export_layer_options(j->o);
-
-	lo.lazy = !lo.force;
-	return lo;
-}
-
 static int make_images(struct export_job *j, struct pushed *p, struct error **err)
 {
-	struct layer_blob_options lo = layer_options(j);
+	struct layer_blob_options lo = export_push_options(j->o);
 
 	job_status(j->job, "exporting layers", 0, 0, false);
 	p->made = xcalloc(j->n, sizeof(*p->made));

@@ -464,6 +464,22 @@ static int fetch_missing(struct store *s, const int64_t *layers, size_t n,
 	return o->fetcher.require(o->fetcher.data, missing, n_missing, err);
 }
 
+int layer_blob_make_one(struct store *s, const int64_t *layers, size_t i, size_t n_keep,
+			const struct layer_blob_options *o, struct cancel *cancel,
+			struct layer_body *ret, struct error **err)
+{
+	int r = 0;
+
+	memset(ret, 0, sizeof(*ret));
+	if (!o->lazy && o->fetcher.require)
+		r = fetch_missing(s, &layers[i], 1, o, err);
+	if (r == 0)
+		r = make_one(s, layers, i, n_keep, o, cancel, ret, err);
+	if (r < 0)
+		layer_body_release(ret);
+	return r;
+}
+
 int layer_blob_make(struct store *s, const int64_t *layers, size_t n, size_t n_keep,
 		    const struct layer_blob_options *o, struct cancel *cancel,
 		    struct layer_body *ret, struct error **err)

@@ -51,6 +51,11 @@ int layer_blob_make(struct store *s, const int64_t *layers, size_t n, size_t n_k
 		    const struct layer_blob_options *o, struct cancel *cancel,
 		    struct layer_body *ret, struct error **err);
 
+/* The same of layer number i alone. Layers below it need not have a blob yet. */
+int layer_blob_make_one(struct store *s, const int64_t *layers, size_t i, size_t n_keep,
+			const struct layer_blob_options *o, struct cancel *cancel,
+			struct layer_body *ret, struct error **err);
+
 /* Streams the bytes of layer number i of the chain, `body` being what layer_blob_make said of it.
  * The bytes are verified: ERR_CORRUPT if they are not what the descriptor says. */
 int layer_blob_send(struct store *s, const int64_t *layers, size_t i, size_t n_keep,

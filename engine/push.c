@@ -224,6 +224,28 @@ static void list_blobs(struct uploads *all)
 	}
 }
 
+int push_layer(struct push_job *p, const char *name, const struct push_image *m, size_t layer,
+	       struct error **err)
+{
+	_cleanup_(imageref_release) struct imageref ref = IMAGEREF_INIT;
+	struct uploads all = {.p = p, .ref = &ref};
+	int r = imageref_parse(name, &ref, err);
+
+	if (r < 0)
+		return r;
+	add_upload(&all, &(struct upload){.image = m,
+					  .layer = layer,
+					  .digest = m->bodies[layer].blob.digest,
+					  .size = m->bodies[layer].blob.size});
+	r = push_blob(&all, 0, err);
+	vec_release(&all.list);
+	if (r == 0) {
+		free(p->last);
+		p->last = imageref_name(&ref);
+	}
+	return r;
+}
+
 static int push_layers(struct push_job *p, const struct imageref *ref, struct error **err)
 {
 	struct uploads all = {.p = p, .ref = ref};

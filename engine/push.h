@@ -45,6 +45,9 @@ struct push_job {
 
 /* `name` in full, "docker.io/library/app:v1". */
 int push_run(struct push_job *p, const char *name, struct error **err);
+/* Only layer number `layer` of the image `m`, of which nothing else needs to be known yet. */
+int push_layer(struct push_job *p, const char *name, const struct push_image *m, size_t layer,
+	       struct error **err);
 void push_job_release(struct push_job *p);
 
 /* `kiln push`: an image of the local store under its full name, as one step on the progress stream.

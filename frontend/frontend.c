@@ -392,6 +392,8 @@ static int finish(struct compiler *c, struct graph *g, struct error **err)
 	ret->has_epoch = c->has_epoch;
 	ret->epoch = c->epoch;
 	ret->target = draft_emit(&c->drafts, g, c->target->state);
+	if (c->squash_on)
+		ret->squash_on = draft_emit(&c->drafts, g, c->squash_on->state);
 	return 0;
 }
 

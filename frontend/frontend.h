@@ -80,7 +80,8 @@ struct frontend_opts {
 	const void *data;
 	size_t size;
 
-	const char *target;	/* --target, NULL: the last stage */
+	const char *target;    /* --target, NULL: the last stage */
+	const char *squash_on; /* a stage that the target is built on, see the result; NULL: none */
 	struct strv build_args; /* "K=V" */
 	struct strv labels;	/* "K=V" */
 	struct platform target_platform, build_platform;
@@ -115,6 +116,7 @@ struct frontend_opts {
 
 struct frontend_result {
 	struct edge target;	    /* vertex NULL: scratch */
+	struct edge squash_on;	    /* what the stage of that option leaves */
 	struct image_config config; /* of the target; new history rows have no `created` */
 	struct platform platform;   /* of the target */
 	bool has_epoch;		    /* SOURCE_DATE_EPOCH was given */

@@ -136,7 +136,7 @@ struct compiler {
 	VEC(struct stage *) stages; /* of the file first, then the images copied from */
 	size_t n_file_stages;
 	struct map by_name;
-	struct stage *target;
+	struct stage *target, *squash_on; /* squash_on: NULL without that option */
 	VEC(struct context_source *) contexts;
 	VEC(struct image_config *) base_configs;
 };

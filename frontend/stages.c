@@ -199,22 +199,39 @@ static struct stage *find_by_name(const struct compiler *c, const char *name)
 	return map_gets(&c->by_name, df_lower(c->arena, name));
 }
 
+static int not_found(struct compiler *c, const char *what, const char *name, struct error **err)
+{
+	struct df_strings names = stages_names(c);
+	const char *near = suggest(name, names.v, names.n, true);
+
+	return error_new(err, ERR_INVALID, 0, "%s stage \"%s\" could not be found%s%s%s", what,
+			 name, near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
+}
+
+/* Only what lies under the target can stay as it is when the rest becomes one layer. */
+static int find_squash_stage(struct compiler *c, struct error **err)
+{
+	const char *name = c->opts->squash_on;
+	const struct stage *s = c->target;
+
+	if (!name)
+		return 0;
+	c->squash_on = find_by_name(c, name);
+	if (!c->squash_on)
+		return not_found(c, "squash", name, err);
+	while (s && s != c->squash_on)
+		s = s->base;
+	return s ? 0
+		 : error_new(err, ERR_INVALID, 0,
+			     "squash stage \"%s\" is not one that the target is built FROM", name);
+}
+
 int stages_find_target(struct compiler *c, struct error **err)
 {
-	const char *name = c->opts->target, *near;
-	struct df_strings names;
+	const char *name = c->opts->target;
 
-	if (!name || !*name) {
-		c->target = c->stages.v[c->n_file_stages - 1];
-		return 0;
-	}
-	c->target = find_by_name(c, name);
-	if (c->target)
-		return 0;
-	names = stages_names(c);
-	near = suggest(name, names.v, names.n, true);
-	return error_new(err, ERR_INVALID, 0, "target stage \"%s\" could not be found%s%s%s", name,
-			 near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
+	c->target = name && *name ? find_by_name(c, name) : c->stages.v[c->n_file_stages - 1];
+	return c->target ? find_squash_stage(c, err) : not_found(c, "target", name, err);
 }
 
 /* The image or context that only a COPY --from or a mount names; one stage for all its uses. */
