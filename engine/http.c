@@ -74,6 +74,11 @@ static bool is_safe(const struct http_request *req)
 	return !req->method || strcmp(req->method, "GET") == 0 || strcmp(req->method, "HEAD") == 0;
 }
 
+static bool may_repeat(const struct http_request *req)
+{
+	return req->repeatable || is_safe(req);
+}
+
 static bool is_redirect(int status)
 {
 	return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
@@ -141,7 +146,9 @@ static bool is_temporary(const struct http_request *req, int status)
 {
 	if (status == 429 || status == 503)
 		return true;
-	return is_safe(req) && (status == 502 || status == 504);
+	if (status == 500)
+		return req->repeatable;
+	return may_repeat(req) && (status == 502 || status == 504);
 }
 
 /* Milliseconds to wait before another try; -1: not worth it. */
@@ -184,6 +191,7 @@ static int wait_ms(const struct http_request *req, int ms, struct error **err)
 int http_perform(struct http *h, const struct http_request *req, struct http_response *ret,
 		 struct error **err)
 {
+	unsigned tries_max = req->tries ? req->tries : TRIES_MAX;
 	uint64_t before = 0;
 
 	for (unsigned tries = 0;; tries++) {
@@ -198,8 +206,8 @@ int http_perform(struct http *h, const struct http_request *req, struct http_res
 		r = try_once(h, req, ret, &failure, &failed);
 		if (r == 0 && !is_temporary(req, ret->status))
 			return 0;
-		ms = tries + 1 < TRIES_MAX ? pause_ms(ret, tries) : -1;
-		if (r < 0 && (failure != HTTP_FAILURE_BROKEN || !is_safe(req)))
+		ms = tries + 1 < tries_max ? pause_ms(ret, tries) : -1;
+		if (r < 0 && (failure != HTTP_FAILURE_BROKEN || !may_repeat(req)))
 			ms = -1;
 		if (ms < 0) {
 			if (r < 0 && err)
