@@ -37,9 +37,9 @@ struct http_request {
 	bool insecure;		    /* certificates are not checked; plain HTTP is allowed */
 	bool plain;		    /* a redirect may lead to plain HTTP on a network */
 	bool keep_redirect;	    /* a 3xx is the answer, do not follow it */
-	bool repeatable;	    /* doing it twice does no harm: it is tried again like a GET, and
-				     * after a 500 too */
-	unsigned tries;		    /* how often at most; 0: 5 */
+	/* Doing it twice does no harm: it is tried again like a GET, and after a 500 too. */
+	bool repeatable;
+	unsigned tries; /* how often at most; 0: 5 */
 
 	/* What is sent: `body_n` bytes of `body`, or of the file `body_fd` from `body_at` on if
 	 * body is NULL. */

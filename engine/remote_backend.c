@@ -6,6 +6,7 @@
 static const struct remote_ops *const backends[] = {
 	&remote_local_ops,
 	&remote_registry_ops,
+	&remote_s3_ops,
 };
 
 const struct remote_ops *remote_backend_find(const char *type)

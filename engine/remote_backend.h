@@ -115,5 +115,6 @@ void remote_backend_release(struct remote_backend *b);
 
 extern const struct remote_ops remote_local_ops;    /* remote_local.c: an OCI layout directory */
 extern const struct remote_ops remote_registry_ops; /* remote_registry.c */
+extern const struct remote_ops remote_s3_ops;	    /* remote_s3.c */
 
 #endif

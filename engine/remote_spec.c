@@ -232,6 +232,21 @@ static bool are_references(const struct strv *fields)
 	return true;
 }
 
+/* How much of an option's text a message may show: nothing from a secret value on. */
+static size_t shown_length(const char *text)
+{
+	static const char *const secrets[] = {"secret_access_key=", "session_token="};
+	size_t n = strlen(text);
+
+	for (size_t i = 0; i < ARRAY_SIZE(secrets); i++) {
+		const char *at = strstr(text, secrets[i]);
+
+		if (at && (size_t)(at - text) + strlen(secrets[i]) < n)
+			n = (size_t)(at - text) + strlen(secrets[i]);
+	}
+	return n;
+}
+
 int remote_spec_parse(const char *text, enum remote_use use, remote_specs *ret, struct error **err)
 {
 	const char *option = use == REMOTE_IMPORT ? "--cache-from" : "--cache-to";
@@ -248,5 +263,11 @@ int remote_spec_parse(const char *text, enum remote_use use, remote_specs *ret, 
 			strv_pushf(&one, "ref=%s", fields.v[i]);
 			r = parse_fields(&one, use, ret, err);
 		}
-	return r < 0 ? error_wrap(err, r, "%s \"%s\"", option, text) : 0;
+	if (r < 0) {
+		size_t n = shown_length(text);
+
+		return error_wrap(err, r, "%s \"%.*s%s\"", option, (int)n, text,
+				  text[n] ? "..." : "");
+	}
+	return 0;
 }

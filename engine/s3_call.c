@@ -80,7 +80,7 @@ static void answer_release(struct answer *a)
 /* Text from outside, with nothing in it that moves a cursor. */
 static char *cleaned(const char *text)
 {
-	char *copy = xstrndup(text, SERVER_MESSAGE_MAX);
+	char *copy = xstrndup(text, strnlen(text, SERVER_MESSAGE_MAX));
 
 	for (char *c = copy; *c; c++)
 		if ((unsigned char)*c < ' ' || *c == 127)
@@ -131,9 +131,11 @@ static int hint_denied(const struct s3 *s, const struct answer *a, int r, struct
 		return error_hint(err, r, "the session token has expired: get a new one");
 	if (is_code(a, "RequestTimeTooSkewed"))
 		return error_hint(err, r, "set this machine's clock");
+	/* The answer to a HEAD says no more than 403. */
 	return error_hint(err, r,
-			  "the access key '%s' needs s3:GetObject and s3:ListBucket, to export "
-			  "s3:PutObject and s3:AbortMultipartUpload, to remove s3:DeleteObject",
+			  "check the access key '%s' and its secret; it needs s3:GetObject and "
+			  "s3:ListBucket, to export s3:PutObject and s3:AbortMultipartUpload, to "
+			  "remove s3:DeleteObject",
 			  s->o.credentials.access_key);
 }
 
