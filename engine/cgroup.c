@@ -15,34 +15,39 @@
 #include "base/fs.h"
 #include "base/path.h"
 
-#define ROOT "/sys/fs/cgroup"
-
+/* One group in every hierarchy that a limit needed. */
 struct cgroup {
+	const struct cgroup_site *site;
 	struct strv dirs;  /* one a hierarchy */
 	struct strv files; /* cgroup.procs of each */
 	bool unified;
-	const char *parent;
+	const char *parent; /* from the root of the hierarchy; while it is made; NULL: kiln's own */
 	char *name;
 };
 
-bool cgroup_limits_set(const struct cgroup_limits *l)
+static int make_dir(const char *path)
 {
-	return l->memory || l->memory_swap || l->cpu_shares || l->cpu_period || l->cpu_quota ||
-	       l->pids || l->cpuset_cpus || l->cpuset_mems;
+	return mkdir(path, 0755) < 0 ? -errno : 0;
 }
+
+const struct cgroup_site cgroup_machine = {"/sys/fs/cgroup", "/proc/self/cgroup", make_dir};
 
 const struct strv *cgroup_files(const struct cgroup *c)
 {
 	return &c->files;
 }
 
-static int refused(const char *what, int errnum, struct error **err)
+static int refused(const struct cgroup *c, const char *what, int errnum, struct error **err)
 {
 	int r = error_new(err, ERR_DENIED, errnum, "limit a step: %s", what);
 
-	return error_hint(err, r,
-			  "groups can be limited by root, or by a user below a group that was "
-			  "delegated to him with its controllers: --cgroup-parent names one");
+	return error_hint(
+		err, r, "%s",
+		c->unified ? "root can limit steps, and a user who runs kiln in a group of "
+			     "its own: systemd-run --scope -p Delegate=yes kiln ... "
+			     "(with --user without root)"
+			   : "groups can be limited by root, or by a user below a group that "
+			     "was delegated to him: --cgroup-parent names one");
 }
 
 static int write_file(const char *path, const char *text)
@@ -52,13 +57,30 @@ static int write_file(const char *path, const char *text)
 	return fd < 0 ? -errno : fs_write_full(fd, text, strlen(text));
 }
 
-/* kiln's own group in the hierarchy of a controller ("" for cgroup2), from /proc/self/cgroup. */
-static char *own_group(const char *controller)
+/* --- kiln's own group --- */
+
+/* The leaf into which kiln moves itself. */
+static char *leaf_name(void)
+{
+	return xasprintf("kiln-self-%d", getpid());
+}
+
+static void strip_leaf(char *path)
+{
+	_cleanup_free_ char *leaf = leaf_name();
+	char *slash = strrchr(path, '/');
+
+	if (slash && strcmp(slash + 1, leaf) == 0)
+		*slash = '\0';
+}
+
+/* In the hierarchy of a controller ("" for cgroup2). */
+static char *own_group(const struct cgroup *c, const char *controller)
 {
 	_cleanup_buf_ struct buf text = BUF_INIT_MAX(1 << 16);
 	char *save = NULL;
 
-	if (fs_read_file(AT_FDCWD, "/proc/self/cgroup", &text) < 0)
+	if (fs_read_file(AT_FDCWD, c->site->own, &text) < 0)
 		return NULL;
 	for (char *line = strtok_r(text.p, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
 		char *names = strchr(line, ':'), *path = names ? strchr(names + 1, ':') : NULL;
@@ -68,6 +90,7 @@ static char *own_group(const char *controller)
 			continue;
 		*path++ = '\0';
 		names++;
+		strip_leaf(path);
 		if (!*names && !*controller)
 			return xstrdup(path);
 		for (char *n = strtok_r(names, ",", &each); n; n = strtok_r(NULL, ",", &each))
@@ -76,6 +99,54 @@ static char *own_group(const char *controller)
 	}
 	return NULL;
 }
+
+/* Is this process kiln, or one that kiln started, or gone? */
+static bool is_ours(long pid)
+{
+	for (int depth = 0; depth < 8; depth++) {
+		_cleanup_free_ char *path = xasprintf("/proc/%ld/stat", pid);
+		_cleanup_buf_ struct buf text = BUF_INIT_MAX(4096);
+		const char *name_end;
+
+		if (pid == getpid() || fs_read_file(AT_FDCWD, path, &text) < 0)
+			return true;
+		name_end = strrchr(text.p, ')');
+		if (!name_end || sscanf(name_end, ") %*c %ld", &pid) != 1 || pid <= 1)
+			return false;
+	}
+	return false;
+}
+
+/* Moves kiln and what it has started out of the group, if nobody else is in it. */
+static int step_aside(const struct cgroup *c, const char *group)
+{
+	_cleanup_free_ char *procs = xasprintf("%s/cgroup.procs", group), *leaf = leaf_name();
+	_cleanup_free_ char *dir = xasprintf("%s/%s", group, leaf);
+	_cleanup_free_ char *target = xasprintf("%s/cgroup.procs", dir);
+	_cleanup_buf_ struct buf list = BUF_INIT_MAX(1 << 16);
+	_cleanup_strv_ struct strv pids = {0};
+	char *save = NULL;
+	int r = fs_read_file(AT_FDCWD, procs, &list);
+
+	if (r < 0)
+		return r;
+	for (char *p = strtok_r(list.p, "\n", &save); p; p = strtok_r(NULL, "\n", &save))
+		strv_push(&pids, p);
+	for (size_t i = 0; i < pids.n; i++)
+		if (!is_ours(strtol(pids.v[i], NULL, 10)))
+			return -EBUSY;
+	r = c->site->make_dir(dir);
+	if (r < 0 && r != -EEXIST)
+		return r;
+	for (size_t i = 0; i < pids.n; i++) {
+		r = write_file(target, pids.v[i]);
+		if (r < 0 && r != -ESRCH)
+			return r;
+	}
+	return 0;
+}
+
+/* --- the group --- */
 
 /* An older cpuset is empty until it is told what it has, and takes no process before. */
 static void inherit_cpuset(const char *parent, const char *dir)
@@ -92,45 +163,73 @@ static void inherit_cpuset(const char *parent, const char *dir)
 	}
 }
 
+/* Lets the groups below `parent` use a controller of cgroup2; all groups above have to, too. Where
+ * it is enabled already we need not be allowed to, and what is not is missed when a limit is set.
+ */
+static void enable(const struct cgroup *c, const char *parent, const char *controller)
+{
+	_cleanup_free_ char *what = xasprintf("+%s", controller);
+	size_t n = strlen(c->site->root);
+
+	for (;;) {
+		_cleanup_free_ char *group = xstrndup(parent, n);
+		_cleanup_free_ char *file = xasprintf("%s/cgroup.subtree_control", group);
+
+		if (write_file(file, what) == -EBUSY && step_aside(c, group) == 0)
+			(void)write_file(file, what);
+		if (!parent[n])
+			return;
+		n += 1 + strcspn(parent + n + 1, "/");
+	}
+}
+
+/* Where the group is, or is to be, in the hierarchy that is mounted on `mount`. */
+static char *find_parent(const struct cgroup *c, const char *mount, const char *controller)
+{
+	_cleanup_free_ char *own = NULL;
+
+	if (c->parent && *c->parent) {
+		_cleanup_free_ char *clean = path_rooted(c->parent);
+
+		own = xasprintf("/%s", clean);
+	} else {
+		own = own_group(c, c->unified ? "" : controller);
+	}
+	if (!own || access(mount, F_OK) < 0)
+		return NULL;
+	return xasprintf("%s%s", mount, strcmp(own, "/") == 0 ? "" : own);
+}
+
 /* The group's directory in a hierarchy; made at first use. */
 static int get_dir(struct cgroup *c, const char *controller, const char **ret, struct error **err)
 {
-	_cleanup_free_ char *mount = c->unified ? xstrdup(ROOT) : xasprintf(ROOT "/%s", controller);
-	_cleanup_free_ char *own = NULL, *parent = NULL, *dir = NULL, *clean = NULL;
+	const char *root = c->site->root;
+	_cleanup_free_ char *mount =
+		c->unified ? xstrdup(root) : xasprintf("%s/%s", root, controller);
+	_cleanup_free_ char *parent = NULL, *dir = NULL;
+	size_t have = 0;
 	int r;
 
-	for (size_t i = 0; i < c->dirs.n; i++) {
-		if (!c->unified && strncmp(c->dirs.v[i], mount, strlen(mount)) != 0)
-			continue;
-		*ret = c->dirs.v[i];
+	while (have < c->dirs.n && strncmp(c->dirs.v[have], mount, strlen(mount)) != 0)
+		have++;
+	parent = find_parent(c, mount, controller);
+	if (!parent)
+		return refused(c, controller, ENOTSUP, err);
+	r = have < c->dirs.n ? 0 : fs_mkdir_p(AT_FDCWD, parent, 0755);
+	if (r < 0)
+		return refused(c, parent, -r, err);
+	if (c->unified)
+		enable(c, parent, controller);
+	if (have < c->dirs.n) {
+		*ret = c->dirs.v[have];
 		return 0;
 	}
-	if (c->parent && *c->parent) {
-		clean = path_rooted(c->parent);
-		own = xasprintf("/%s", clean);
-	} else {
-		own = own_group(c->unified ? "" : controller);
-	}
-	if (!own || access(mount, F_OK) < 0)
-		return refused(controller, ENOTSUP, err);
-	parent = xasprintf("%s%s", mount, strcmp(own, "/") == 0 ? "" : own);
-	r = fs_mkdir_p(AT_FDCWD, parent, 0755);
-	if (r < 0)
-		return refused(parent, -r, err);
 	dir = xasprintf("%s/%s", parent, c->name);
-	if (mkdir(dir, 0755) < 0)
-		return refused(dir, errno, err);
-	if (c->unified) {
-		_cleanup_free_ char *control = xasprintf("%s/cgroup.subtree_control", parent);
-
-		/* One by one; what was not enabled is missed when its limit is set. */
-		(void)write_file(control, "+memory");
-		(void)write_file(control, "+cpu");
-		(void)write_file(control, "+cpuset");
-		(void)write_file(control, "+pids");
-	} else if (strcmp(controller, "cpuset") == 0) {
+	r = c->site->make_dir(dir);
+	if (r < 0)
+		return refused(c, dir, -r, err);
+	if (!c->unified && strcmp(controller, "cpuset") == 0)
 		inherit_cpuset(parent, dir);
-	}
 	strv_pushf(&c->files, "%s/cgroup.procs", dir);
 	strv_push_take(&c->dirs, TAKE_PTR(dir));
 	*ret = c->dirs.v[c->dirs.n - 1];
@@ -147,10 +246,15 @@ static int set(struct cgroup *c, const char *file, const char *value, struct err
 		return r;
 	path = xasprintf("%s/%s", dir, file);
 	r = write_file(path, value);
+	if (r == -ENOENT) {
+		_cleanup_free_ char *what = xasprintf("the group '%s' has no limit %s", dir, file);
+
+		return refused(c, what, 0, err);
+	}
 	if (r < 0) {
 		_cleanup_free_ char *what = xasprintf("write '%s' to '%s'", value, path);
 
-		return refused(what, -r, err);
+		return refused(c, what, -r, err);
 	}
 	return 0;
 }
@@ -201,38 +305,58 @@ static int set_unified(struct cgroup *c, const struct cgroup_limits *l, struct e
 	return r;
 }
 
-int cgroup_make(const struct cgroup_limits *l, const char *parent, struct cgroup **ret,
-		struct error **err)
+static int set_pids(struct cgroup *c, const struct cgroup_limits *l, struct error **err)
+{
+	if (l->pids == 0) {
+		(void)set_number(c, "pids.max", CGROUP_PIDS_DEFAULT, NULL);
+		return 0;
+	}
+	return l->pids < 0 ? set(c, "pids.max", "max", err)
+			   : set_number(c, "pids.max", l->pids, err);
+}
+
+/* A parent counts for what its groups take, limited or not. */
+static int join_parent(struct cgroup *c, struct error **err)
+{
+	static const char *const controllers[] = {"memory", "cpu", "pids"};
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(controllers) && r == 0; i++) {
+		const char *dir;
+
+		r = get_dir(c, controllers[i], &dir, err);
+	}
+	return r;
+}
+
+int cgroup_make(const struct cgroup_site *site, const struct cgroup_limits *l, const char *parent,
+		struct cgroup **ret, struct error **err)
 {
 	static atomic_uint count;
+	_cleanup_free_ char *controllers = xasprintf("%s/cgroup.controllers", site->root);
 	struct cgroup *c = NEW(struct cgroup);
-	const char *dir;
 	int r;
 
-	c->unified = access(ROOT "/cgroup.controllers", F_OK) == 0;
+	c->site = site;
+	c->unified = access(controllers, F_OK) == 0;
 	c->parent = parent;
 	c->name = xasprintf("kiln-%d-%u", getpid(), atomic_fetch_add(&count, 1));
 	r = c->unified ? set_unified(c, l, err) : set_old(c, l, err);
 	if (r == 0)
-		r = set_number(c, "pids.max", l->pids, err);
+		r = set_pids(c, l, err);
 	if (r == 0 && l->cpuset_cpus)
 		r = set(c, "cpuset.cpus", l->cpuset_cpus, err);
 	if (r == 0 && l->cpuset_mems)
 		r = set(c, "cpuset.mems", l->cpuset_mems, err);
-	/* A parent alone counts for what the group takes. */
 	if (r == 0 && parent && *parent)
-		r = get_dir(c, "memory", &dir, err);
-	if (r == 0 && parent && *parent)
-		r = get_dir(c, "cpu", &dir, err);
-	if (r == 0 && parent && *parent)
-		r = get_dir(c, "pids", &dir, err);
+		r = join_parent(c, err);
 	c->parent = NULL;
-	if (r < 0) {
-		cgroup_remove(c);
-		return r;
-	}
 	*ret = c;
-	return 0;
+	if (r == 0 && c->dirs.n > 0)
+		return 0;
+	cgroup_remove(c);
+	*ret = NULL;
+	return r;
 }
 
 void cgroup_remove(struct cgroup *c)

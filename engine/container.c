@@ -185,7 +185,9 @@ int container_run(const struct container_options *o, int *ret_status, struct err
 {
 	_cleanup_free_ char *name = NULL, *dir = NULL;
 	_cleanup_close_ int fd = -1;
+	static const struct cgroup_limits no_limits;
 	struct exec_network network = {0};
+	struct cgroup *group = NULL;
 	struct sandbox_plan p;
 	int r;
 
@@ -201,7 +203,10 @@ int container_run(const struct container_options *o, int *ret_status, struct err
 		r = exec_network_join(o->env, o->network, &o->publish, p.hostname, &o->hosts, false,
 				      NULL, &p, &network, err);
 	if (r == 0)
+		r = exec_plan_group(&p, &no_limits, NULL, &group, err);
+	if (r == 0)
 		r = console_run(&p, o->interactive, STDOUT_FILENO, ret_status, err);
+	cgroup_remove(group);
 	exec_network_leave(o->env, &network);
 	sandbox_plan_release(&p);
 	store_tmp_remove(o->store, name);

@@ -217,6 +217,16 @@ void exec_plan_layers(struct store *s, const int64_t *layers, size_t n, struct s
 	}
 }
 
+int exec_plan_group(struct sandbox_plan *p, const struct cgroup_limits *limits, const char *parent,
+		    struct cgroup **ret, struct error **err)
+{
+	int r = cgroup_make(&cgroup_machine, limits, parent, ret, err);
+
+	for (size_t i = 0; *ret && i < cgroup_files(*ret)->n; i++)
+		strv_push(&p->joins, cgroup_files(*ret)->v[i]);
+	return r;
+}
+
 int exec_plan_ulimit(struct sandbox_plan *p, const char *name, int64_t soft, int64_t hard,
 		     struct error **err)
 {

@@ -148,22 +148,6 @@ static int process_failed(const struct op_exec *op, int status, struct error **e
 	return -ERR_PROCESS;
 }
 
-/* A group for the step if it has limits. */
-static int make_group(const struct exec_options *o, const struct op_exec *op,
-		      struct sandbox_plan *p, struct cgroup **ret, struct error **err)
-{
-	static const struct cgroup_limits none;
-	const struct cgroup_limits *limits = o->session ? &o->session->limits : &none;
-	int r;
-
-	if (!cgroup_limits_set(limits) && !(op->cgroup_parent && op->cgroup_parent[0]))
-		return 0;
-	r = cgroup_make(limits, op->cgroup_parent, ret, err);
-	for (size_t i = 0; r == 0 && i < cgroup_files(*ret)->n; i++)
-		strv_push(&p->joins, cgroup_files(*ret)->v[i]);
-	return r;
-}
-
 static void stop(const struct exec_options *o, struct job *job, struct sandbox_plan *p, int status)
 {
 	const struct exec_debugger *d = &o->session->debugger;
@@ -201,13 +185,15 @@ static int run(const struct exec_options *o, const struct op_exec *op, struct re
 {
 	struct step_mounts mounts = STEP_MOUNTS_INIT;
 	struct exec_network network = {0};
+	static const struct cgroup_limits none;
+	const struct cgroup_limits *limits = o->session ? &o->session->limits : &none;
 	struct cgroup *group = NULL;
 	int r = join_network(o, op, job, p, &network, err);
 
 	if (r == 0)
 		r = step_mounts_add(o, op, inputs, n_inputs, job, p, &mounts, ret_hollow, err);
 	if (r == 0)
-		r = make_group(o, op, p, &group, err);
+		r = exec_plan_group(p, limits, op->cgroup_parent, &group, err);
 	if (r == 0)
 		r = run_process(o, op, job, p, err);
 	cgroup_remove(group);

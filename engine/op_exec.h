@@ -114,6 +114,10 @@ int exec_plan_defaults(struct sandbox_plan *p, enum op_security security, uint64
 		       struct error **err);
 /* The layers' directories, as the plan wants them. */
 void exec_plan_layers(struct store *s, const int64_t *layers, size_t n, struct strv *ret);
+/* The control group of the plan's process, for cgroup_remove when it has ended; NULL where none was
+ * asked for and none can be made. */
+int exec_plan_group(struct sandbox_plan *p, const struct cgroup_limits *limits, const char *parent,
+		    struct cgroup **ret, struct error **err);
 /* --ulimit, as op_ulimit. */
 int exec_plan_ulimit(struct sandbox_plan *p, const char *name, int64_t soft, int64_t hard,
 		     struct error **err);

@@ -33,6 +33,22 @@ END
 fails "a step with too many processes fails" 2 timeout 60 sh -c '"$KILN" build --no-cache --resource pids=8 . || exit 2'
 prints "as it cannot fork" "can't fork"
 check "and works without the limit" kiln build --no-cache .
+quietly timeout 60 "$KILN" build --resource pids=32 - <<'END'
+FROM busybox
+RUN bomb() { bomb & bomb & }; bomb; exec sleep 0.5
+END
+[ $? -ne 124 ]; ok "a fork bomb ends with its step" $?
+prints "and has no more than its share" "can't fork"
+check "which is bounded unasked" kiln build - <<'END'
+FROM busybox
+RUN echo "may have $(cat /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/pids.max 2> /dev/null)"
+END
+prints "so that other steps go on" 'may have 8192'
+check "or none" kiln build --resource pids=-1 - <<'END'
+FROM busybox
+RUN echo "may have $(cat /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/pids.max 2> /dev/null)" # all
+END
+prints "at all" 'may have max'
 
 if [ -e /sys/fs/cgroup/memory/memory.limit_in_bytes ]; then
 	cat > Dockerfile <<'END'

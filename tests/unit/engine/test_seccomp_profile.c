@@ -5,14 +5,18 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
+#include <seccomp.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
+#include "base/fs.h"
 #include "engine/seccomp_profile.h"
 
 #if defined(__x86_64__)
@@ -144,7 +148,44 @@ static void arguments_decide_where_docker_lets_them(void **state)
 	expect_allowed(SYS_personality, 0x20000);
 	expect_errno(SYS_personality, 0x40000, EPERM);
 	expect_allowed(SYS_socket, AF_INET);
+	expect_allowed(SYS_socket, AF_NETLINK);
+	expect_allowed(SYS_socket, AF_NFC);
+	expect_allowed(SYS_socket, AF_XDP);
+	expect_errno(SYS_socket, AF_ALG, EPERM);
 	expect_errno(SYS_socket, AF_VSOCK, EPERM);
+}
+
+/* Names of the table, between newlines. */
+static void read_table(struct buf *ret)
+{
+	buf_addc(ret, '\n');
+	assert_int_equal(fs_read_file(AT_FDCWD, TEST_DATA "/seccomp/moby-profiles-v0.2.3.txt", ret),
+			 0);
+}
+
+static void what_is_allowed_is_what_docker_allows(void **state)
+{
+	static const char by_argument[] = "\nclone\nclone3\npersonality\nsocket\n";
+	_cleanup_buf_ struct buf table = BUF_INIT;
+	size_t known = 0;
+
+	(void)state;
+	read_table(&table);
+	for (int nr = 0; nr < 1024; nr++) {
+		char *name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, nr);
+		_cleanup_free_ char *line = name ? xasprintf("\n%s\n", name) : NULL;
+		bool allowed, wanted;
+
+		free(name);
+		if (!line || strstr(by_argument, line))
+			continue;
+		known++;
+		wanted = strstr(table.p, line) != NULL;
+		allowed = run_filter(NATIVE, nr, 0) == SECCOMP_RET_ALLOW;
+		if (allowed != wanted)
+			fail_msg("call %d is %s%s", nr, allowed ? "allowed:" : "denied:", line);
+	}
+	assert_true(known > 250);
 }
 
 static void calls_that_are_too_new_do_not_exist(void **state)
@@ -172,6 +213,7 @@ int main(void)
 		cmocka_unit_test(what_programs_need_is_allowed),
 		cmocka_unit_test(what_reaches_the_host_is_denied),
 		cmocka_unit_test(arguments_decide_where_docker_lets_them),
+		cmocka_unit_test(what_is_allowed_is_what_docker_allows),
 		cmocka_unit_test(calls_that_are_too_new_do_not_exist),
 #ifdef __x86_64__
 		cmocka_unit_test(the_32_bit_calls_have_the_same_rules),
