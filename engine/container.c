@@ -71,8 +71,7 @@ static void set_env(const struct container_options *o, const char *home, struct 
 		set_pair(&p->env, o->config->env.v[i]);
 	for (size_t i = 0; i < o->environment.n; i++)
 		set_pair(&p->env, o->environment.v[i]);
-	if (!env_get(&p->env, "HOME"))
-		env_set(&p->env, "HOME", home);
+	exec_plan_home(p, home);
 }
 
 static int set_user(const struct container_options *o, struct sandbox_plan *p, struct error **err)

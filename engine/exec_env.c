@@ -222,6 +222,14 @@ void exec_plan_layers(struct store *s, const int64_t *layers, size_t n, struct s
 	}
 }
 
+void exec_plan_home(struct sandbox_plan *p, const char *home)
+{
+	const char *have = env_get(&p->env, "HOME");
+
+	if (!have || !*have)
+		env_set(&p->env, "HOME", home);
+}
+
 int exec_plan_group(struct sandbox_plan *p, const struct cgroup_limits *limits, const char *parent,
 		    struct cgroup **ret, struct error **err)
 {

@@ -67,8 +67,7 @@ static void set_env(struct sandbox_plan *p, const struct op_exec *op, const stru
 	set_proxy(&p->env, "FTP_PROXY", "ftp_proxy", op->proxy.ftp);
 	set_proxy(&p->env, "NO_PROXY", "no_proxy", op->proxy.no);
 	set_proxy(&p->env, "ALL_PROXY", "all_proxy", op->proxy.all);
-	if (!env_get(&p->env, "HOME"))
-		env_set(&p->env, "HOME", user->home);
+	exec_plan_home(p, user->home);
 }
 
 static int set_user(struct exec_options const *o, const struct op_exec *op,

@@ -112,6 +112,8 @@ void exec_notice_single(struct sandbox_env *e, struct job *job);
 /* /proc, /dev and so on, masks, capabilities and seccomp as the mode asks for. */
 int exec_plan_defaults(struct sandbox_plan *p, enum op_security security, uint64_t shm_size,
 		       struct error **err);
+/* HOME, unless the environment has one that is not empty. */
+void exec_plan_home(struct sandbox_plan *p, const char *home);
 /* The layers' directories, as the plan wants them. */
 void exec_plan_layers(struct store *s, const int64_t *layers, size_t n, struct strv *ret);
 /* The control group of the plan's process, for cgroup_remove when it has ended; NULL where none was

@@ -27,6 +27,9 @@ is "--entrypoint replaces the entrypoint and drops the command" \
 	"one two " "$(output kiln run --entrypoint echo app one two)"
 is "-e adds and replaces variables" "red 1 " \
 	"$(output kiln run -e COLOR=red -e N=1 app 'echo $COLOR $N')"
+is "HOME is the user's, also where it is given as nothing" "/home/ada  /home/ada  /x " \
+	"$(output kiln run -u ada app 'echo $HOME') $(output kiln run -u ada -e HOME= app 'echo $HOME') $(
+		output kiln run -u ada -e HOME=/x app 'echo $HOME')"
 is "-e NAME passes ours on" "mine " "$(OURS=mine output kiln run -e OURS app 'echo $OURS')"
 is "-w changes the directory and makes it" "/new/dir " "$(output kiln run -w /new/dir app pwd)"
 is "-u takes a name" "1234 /home/ada " "$(output kiln run -u ada app 'echo $(id -u) $HOME')"
