@@ -205,7 +205,7 @@ static int open_engine(struct build *b, struct error **err)
 		r = add_agents(b, err);
 	if (r < 0)
 		return r;
-	upkeep_set_policy(b->store, &b->engine->config.gc);
+	upkeep_set_policy(b->store, &b->engine->config.gc, false);
 	b->engine->max_parallelism = (unsigned)o->max_parallelism;
 	for (size_t i = 0; i < o->contexts.n; i++)
 		engine_add_context(b->engine, o->contexts.v[i].name, o->contexts.v[i].value);

@@ -10,6 +10,7 @@
 #include "cmd/session.h"
 #include "engine/import.h"
 #include "frontend/frontend.h"
+#include "store/space.h"
 
 struct import_command {
 	const char *file, *name, *message, *platform, *progress;
@@ -100,7 +101,7 @@ static int run(const struct import_command *c, enum display_mode mode, struct er
 	_cleanup_(store_closep) struct store *s = NULL;
 	struct display *display = NULL;
 	char id[DIGEST_TEXT];
-	int r = session_open_store(&s, err);
+	int r = session_open_store_for_image(&s, err);
 
 	if (r == 0)
 		r = display_open(mode, &display, err);
@@ -110,6 +111,7 @@ static int run(const struct import_command *c, enum display_mode mode, struct er
 	if (r < 0)
 		return session_fail(r, err);
 	printf("%s\n", digest_format(&result.config, id));
+	(void)space_maintain(s, NULL);
 	return 0;
 }
 

@@ -6,6 +6,7 @@
 #include "cmd/commands.h"
 #include "cmd/session.h"
 #include "engine/load.h"
+#include "store/space.h"
 
 static int load(const char *file, const char *platform_text, bool quiet, struct error **err)
 {
@@ -21,7 +22,7 @@ static int load(const char *file, const char *platform_text, bool quiet, struct 
 	fd = file ? open(file, O_RDONLY | O_CLOEXEC) : fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
 	if (fd < 0)
 		return error_new(err, ERR_IO, errno, "open '%s'", file ? file : "standard input");
-	r = session_open_store(&s, err);
+	r = session_open_store_for_image(&s, err);
 	if (r == 0)
 		r = load_images(s, fd, file ? file : "standard input", &platform, session_cancel(),
 				&result, err);
@@ -33,6 +34,8 @@ static int load(const char *file, const char *platform_text, bool quiet, struct 
 		else
 			printf("Loaded image ID: %s\n", digest_format(&image->id, id));
 	}
+	if (r == 0)
+		(void)space_maintain(s, NULL);
 	return r;
 }
 

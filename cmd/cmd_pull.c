@@ -5,6 +5,7 @@
 #include "cmd/display.h"
 #include "cmd/session.h"
 #include "engine/pull.h"
+#include "store/space.h"
 
 struct pull_options {
 	bool quiet;
@@ -55,7 +56,7 @@ int cmd_pull(const struct command *self, int argc, char **argv)
 	if (r < 0)
 		return session_usage(self, &err);
 	o.ref = args.v[0];
-	r = session_open_store(&s, &err);
+	r = session_open_store_for_image(&s, &err);
 	if (r == 0)
 		r = display_open(o.quiet ? DISPLAY_QUIET : mode, &display, &err);
 	if (r == 0)
@@ -63,6 +64,7 @@ int cmd_pull(const struct command *self, int argc, char **argv)
 	display_close(display, r < 0);
 	if (r < 0)
 		return session_fail(r, &err);
+	(void)space_maintain(s, NULL);
 	printf("%s\n", image.name ? image.name : image.pinned);
 	return 0;
 }

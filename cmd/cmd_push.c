@@ -68,7 +68,7 @@ static int push(const char *text, struct push_options *o, struct error **err)
 	struct push_result *pushed = NULL;
 	struct display *display = NULL;
 	struct blob_fetcher fetcher;
-	int r = session_open_store(&s, err);
+	int r = session_open_store_for_image(&s, err);
 
 	if (r == 0)
 		r = find_names(s, text, o, err);

@@ -148,7 +148,7 @@ static int fail(int r, struct error **err)
 static int finish(struct run_options *o, struct error **err)
 {
 	_cleanup_(store_closep) struct store *s = NULL;
-	int status = 0, r = session_open_store(&s, err);
+	int status = 0, r = session_open_store_for_image(&s, err);
 
 	if (r == 0)
 		r = run(o, s, &status, err);

@@ -10,7 +10,7 @@ static int save(const struct strv *images, const char *dest, struct error **err)
 	_cleanup_(store_closep) struct store *s = NULL;
 	_cleanup_(engine_closep) struct engine *engine = NULL;
 	struct blob_fetcher fetcher;
-	int r = session_open_store(&s, err);
+	int r = session_open_store_for_image(&s, err);
 
 	if (r == 0)
 		r = engine_open(s, session_cancel(), &engine, err);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "engine/upkeep.h"
 #include "engine/userns.h"
 
 static struct cancel interrupt = {.fd = -1};
@@ -49,6 +50,18 @@ int session_open_store(struct store **ret, struct error **err)
 	if (r < 0)
 		return error_wrap(err, r, "set up rootless mode");
 	return store_open(root, ret, err);
+}
+
+int session_open_store_for_image(struct store **ret, struct error **err)
+{
+	_cleanup_(config_release) struct config config = {0};
+	int r = config_load(&config, err);
+
+	if (r == 0)
+		r = session_open_store(ret, err);
+	if (r == 0)
+		upkeep_set_policy(*ret, &config.gc, true);
+	return r;
 }
 
 static void on_signal(int number)

@@ -17,6 +17,9 @@ char *session_store_root(void);
 /* Opens the store. For a user who is not root it first enters a user namespace (engine/userns.h),
  * so it must be called while the process has one thread. */
 int session_open_store(struct store **ret, struct error **err);
+/* The same for a command that writes an image into the store, which limits the cache meanwhile as
+ * configured; space_maintain when it is done. */
+int session_open_store_for_image(struct store **ret, struct error **err);
 
 /* Ctrl-C, SIGTERM and SIGHUP set the returned switch; a second one ends the process at once. */
 struct cancel *session_cancel(void);

@@ -4,13 +4,14 @@
 #include "store/record.h"
 #include "store/space.h"
 
-void upkeep_set_policy(struct store *s, const struct gc_config *gc)
+void upkeep_set_policy(struct store *s, const struct gc_config *gc, bool makes_image)
 {
 	struct space_policy policy;
 
 	if (gc->disabled)
 		return;
 	space_policy_default(s, &policy);
+	policy.makes_image = makes_image;
 	if (gc->max_used) {
 		policy.max_used = gc->max_used;
 		policy.strict = true;

@@ -6,8 +6,9 @@
 #include "engine/result.h"
 #include "store/store.h"
 
-/* Limits the store as configured, before anything is written to it. */
-void upkeep_set_policy(struct store *s, const struct gc_config *gc);
+/* Limits the store as configured, before anything is written to it. `makes_image`: by a command
+ * that pulls, loads or exports an image, whose bytes the cap of the cache does not count. */
+void upkeep_set_policy(struct store *s, const struct gc_config *gc, bool makes_image);
 
 /* After a failure with ERR_CORRUPT or ERR_NOTFOUND while results were exported: looks through their
  * layers and forgets what is damaged. *ret = true if that found something, so that another try,

@@ -389,6 +389,7 @@ int blob_writer_commit(struct blob_writer *w, const struct digest *expect, struc
 		r = publish(w, &digest, err);
 	if (r < 0)
 		return error_wrap(err, r, "store blob %s", digest_format(&digest, got));
+	space_note(w->s, w->size);
 	if (ret)
 		*ret = digest;
 	return 0;

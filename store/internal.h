@@ -30,6 +30,7 @@ struct store {
 	struct space_policy policy;
 	pthread_mutex_t space_mutex; /* one eviction at a time; protects what follows */
 	uint64_t image_bytes;	     /* what images need, when last counted */
+	uint64_t made_bytes;	     /* written for an image that is not named yet */
 	uint64_t hopeless;	     /* total at which evicting more was tried in vain; 0: none */
 };
 

@@ -173,6 +173,8 @@ int layer_publish(struct store *s, struct layer_birth *b, int64_t *ret_id, struc
 		(void)fs_remove_tree(s->dirfd, trash);
 	if (r < 0)
 		return error_wrap(err, r, "commit a layer");
+	if (b->has_dir)
+		space_note(s, disk_size(b->index));
 	layer_cache_index(s, *ret_id, b->index);
 	return 0;
 }

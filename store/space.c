@@ -81,7 +81,16 @@ static int count_images(struct store *s, struct error **err)
 
 static bool fits(const struct store *s, uint64_t total, uint64_t more)
 {
-	return total + more <= s->policy.max_used + s->image_bytes;
+	return total + more <= s->policy.max_used + s->image_bytes + s->made_bytes;
+}
+
+void space_note(struct store *s, uint64_t bytes)
+{
+	if (!s->limited || !s->policy.makes_image)
+		return;
+	pthread_mutex_lock(&s->space_mutex);
+	s->made_bytes += bytes;
+	pthread_mutex_unlock(&s->space_mutex);
 }
 
 /* The rows of what was chosen. Mounts are removed later, each under its own lock. */
@@ -200,6 +209,8 @@ int space_reserve(struct store *s, uint64_t more, struct error **err)
 
 	if (!s->limited)
 		return 0;
+	if (s->policy.makes_image)
+		more = 0;
 	r = usage(s, &total, err);
 	if (r < 0 || total + more <= s->policy.max_used)
 		return r;
@@ -258,6 +269,7 @@ int space_maintain(struct store *s, struct error **err)
 	if (!s->limited)
 		return 0;
 	lease_release(s);
+	s->made_bytes = 0; /* by now they are an image's, or free to go */
 	r = space_reserve(s, 0, NULL);
 	if (r == -ERR_NOSPACE)
 		r = 0; /* in use; the next write says so */

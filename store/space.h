@@ -20,6 +20,7 @@ struct space_policy {
 			    * running builds need goes over it. */
 	uint64_t min_free; /* bytes of the file system that are to stay free; 0: no matter */
 	int64_t keep_ns;   /* below the cap, what was used this recently stays */
+	bool makes_image;  /* what this handle writes will be an image's and not the cache's */
 };
 
 /* The smaller of 20 % of the store's file system and 100 GB, not strict; 48 hours. */
@@ -30,6 +31,8 @@ void space_set_policy(struct store *s, const struct space_policy *policy);
 /* Makes room for `more` bytes about to be written or committed: evicts if they would go over the
  * cap. ERR_NOSPACE only if the policy is strict and what is in use leaves too little room. */
 int space_reserve(struct store *s, uint64_t more, struct error **err);
+/* So many bytes were committed. */
+void space_note(struct store *s, uint64_t bytes);
 
 /* After a build: evicts by the policy, and once a day collects garbage and syncs. Cheap otherwise.
  */

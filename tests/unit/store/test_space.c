@@ -202,6 +202,29 @@ static void images_do_not_count_and_are_never_evicted(void **state)
 	image_release(&image);
 }
 
+static void an_image_in_the_making_does_not_count_but_the_cache_does(void **state)
+{
+	struct space_policy policy = {
+		.max_used = 250000, .strict = true, .keep_ns = 48 * HOUR, .makes_image = true};
+	struct fixture *f = *state;
+	int64_t a = big_layer(f->s, "a", 200000), b;
+	struct error *err = NULL;
+
+	add_record(f->s, "first", &a, 1, HOUR);
+	fixture_reopen(f);
+	space_set_policy(f->s, &policy);
+	/* Larger than what the cache may take, so with it the total is far over the cap. */
+	b = big_layer(f->s, "b", 600000);
+	assert_ok(space_reserve(f->s, 0, &err), err);
+	assert_true(has_record(f->s, "first"));
+	/* What goes over the cap by itself goes at the next write, whoever writes. */
+	add_record(f->s, "second", &b, 1, HOUR * 2);
+	fixture_reopen(f);
+	space_set_policy(f->s, &policy);
+	(void)big_layer(f->s, "c", 1000);
+	assert_false(has_record(f->s, "second"));
+}
+
 static void below_the_cap_only_what_is_old_goes_for_free_space(void **state)
 {
 	struct fixture *f = *state;
@@ -329,6 +352,7 @@ int main(void)
 		TEST(a_cap_evicts_the_least_worth_and_keeps_what_others_stand_on),
 		TEST(a_build_in_progress_loses_nothing_to_the_cap),
 		TEST(images_do_not_count_and_are_never_evicted),
+		TEST(an_image_in_the_making_does_not_count_but_the_cache_does),
 		TEST(below_the_cap_only_what_is_old_goes_for_free_space),
 		TEST(a_dry_run_tells_and_leaves_all),
 		TEST(prune_by_type_leaves_other_types),
