@@ -71,9 +71,8 @@ static int squash_one(struct build_outputs *b, size_t i, struct job *job, struct
 
 	if (r < 0)
 		return r;
-	return squash_image(b->engine->store, b->engine->registry, &b->images[i].config,
-			    image ? image->layers : NULL, n_layers(image), keep, job,
-			    &b->squashed[i], err);
+	return squash_image(b->engine, &b->images[i].config, image ? image->layers : NULL,
+			    n_layers(image), keep, job, &b->squashed[i], err);
 }
 
 static int squash(struct build_outputs *b, struct error **err)

@@ -12,21 +12,26 @@
 
 #include "base/vec.h"
 #include "engine/cache_policy.h"
+#include "engine/cache_uses.h"
 #include "engine/miss_log.h"
+#include "engine/remote_import.h"
 #include "solver/solver.h"
 #include "store/store.h"
 
 struct cache_store {
 	struct store *store;
 	const struct cache_policy *policy;
+	struct remote_imports *imports; /* looked up where the store has nothing; NULL: none */
+	struct cache_uses *uses;	/* told of every result; NULL: nobody asks */
 	struct miss_log misses;
 	pthread_mutex_t lock; /* protects what follows */
 	VEC(int64_t) used;    /* records hit, for one batched last-used update */
 	VEC(int64_t) refused; /* layers of records that turned out hollow */
 };
 
-/* `policy` is borrowed. */
-void cache_store_init(struct cache_store *c, struct store *s, const struct cache_policy *policy);
+/* `policy`, `imports` and `uses` are borrowed; the latter two may be NULL. */
+void cache_store_init(struct cache_store *c, struct store *s, const struct cache_policy *policy,
+		      struct remote_imports *imports, struct cache_uses *uses);
 /* Writes the last-used times of what was hit. */
 int cache_store_finish(struct cache_store *c, struct error **err);
 void cache_store_release(struct cache_store *c);

@@ -5,6 +5,8 @@
 
 #include "engine/cache_store.h"
 #include "engine/parallel.h"
+#include "engine/remote_import.h"
+#include "engine/require.h"
 #include "engine/source_oci_layout.h"
 #include "engine/vertex_ops.h"
 #include "solver/solver.h"
@@ -50,6 +52,7 @@ void engine_close(struct engine *e)
 {
 	if (!e)
 		return;
+	remote_imports_free(e->imports);
 	sandbox_env_free(e->sandbox);
 	exec_session_release(&e->session);
 	cache_policy_release(&e->cache_policy);
@@ -226,16 +229,14 @@ int engine_keep_images(struct engine *e, const struct progress *progress, struct
 	return r;
 }
 
-static int require_blobs(void *data, const int64_t *layers, size_t n, struct error **err)
+static int fetch_blobs(void *data, const int64_t *layers, size_t n, struct error **err)
 {
-	struct engine *e = data;
-
-	return blobs_require(e->store, e->registry, NULL, layers, n, err);
+	return require_blobs(data, NULL, layers, n, err);
 }
 
 struct blob_fetcher engine_blob_fetcher(struct engine *e)
 {
-	return (struct blob_fetcher){.require = require_blobs, .data = e};
+	return (struct blob_fetcher){.require = fetch_blobs, .data = e};
 }
 
 static void tell_watches(void *data, const struct vertex *v, struct result *const *outputs,
@@ -265,7 +266,7 @@ int engine_solve(struct engine *e, const struct graph *g, const struct edge *tar
 	};
 	int r;
 
-	cache_store_init(&cache, e->store, &e->cache_policy);
+	cache_store_init(&cache, e->store, &e->cache_policy, e->imports, e->uses);
 	vertex_ops_init(&ops, e, g);
 	r = solver_solve(&o, g, targets, n, ret, err);
 	vertex_ops_release(&ops);

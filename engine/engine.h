@@ -29,6 +29,9 @@
 #include "solver/progress.h"
 #include "store/store.h"
 
+struct cache_uses;
+struct remote_imports;
+
 /* What a "local://NAME" source reads. */
 struct engine_context {
 	char *dir;     /* a directory of this machine; NULL: an unpacked archive */
@@ -58,6 +61,8 @@ struct engine {
 	struct map images; /* "digest platform" -> struct image_source *, what was resolved */
 	unsigned max_parallelism;	  /* 0: the default */
 	struct cache_policy cache_policy; /* the caller's to fill */
+	struct remote_imports *imports;	  /* --cache-from, started; NULL: none */
+	struct cache_uses *uses;	  /* to be filled by engine_solve; borrowed; may be NULL */
 	VEC(struct engine_watch) watches; /* the caller's to fill before engine_solve */
 };
 

@@ -256,7 +256,11 @@ static int find_source(const struct layer_info *info, struct imageref *ret, stru
 			"the blob %s is no longer in the store, and it did not come from a "
 			"registry",
 			digest);
-	return imageref_parse(info->source, ret, err);
+	if (imageref_parse(info->source, ret, NULL) == 0)
+		return 0;
+	return error_new(err, ERR_NOTFOUND, 0,
+			 "the blob %s is in the cache %s, which this build does not import", digest,
+			 info->source);
 }
 
 /* Streams the blob into the store and, if a queue is given, to its reader. */

@@ -5,7 +5,7 @@
 
 #include "base/map.h"
 #include "base/times.h"
-#include "engine/pull.h"
+#include "engine/require.h"
 #include "store/record.h"
 #include "store/rootfs.h"
 
@@ -164,9 +164,10 @@ static struct digest squash_key(const int64_t *layers, size_t n, size_t keep)
 
 /* Layer ids are never used twice, so that they name what is squashed. The result is a record like a
  * step's: found again by the next build, and removed with the rest of the cache. */
-static int find_or_make(struct store *s, struct registry *registry, const int64_t *layers, size_t n,
-			size_t keep, struct job *job, struct squashed *q, struct error **err)
+static int find_or_make(struct engine *e, const int64_t *layers, size_t n, size_t keep,
+			struct job *job, struct squashed *q, struct error **err)
 {
+	struct store *s = e->store;
 	static char description[] = "squash";
 	struct digest key = squash_key(layers, n, keep);
 	struct record record = {.data = BUF_INIT};
@@ -184,7 +185,7 @@ static int find_or_make(struct store *s, struct registry *registry, const int64_
 	q->layers = xcalloc(keep + 1, sizeof(*q->layers));
 	for (; q->n_layers < keep; q->n_layers++)
 		q->layers[q->n_layers] = layers[q->n_layers];
-	r = layers_require(s, registry, job, layers, n, err);
+	r = require_dirs(e, job, layers, n, err);
 	if (r == 0)
 		r = make_layer(s, layers, n, keep, job, &q->layers[q->n_layers], err);
 	if (r < 0)
@@ -213,9 +214,8 @@ static void squash_history(struct image_config *c, size_t keep, size_t n_squashe
 		c->diff_ids.n = keep;
 }
 
-int squash_image(struct store *s, struct registry *registry, const struct image_config *config,
-		 const int64_t *layers, size_t n, size_t keep, struct job *job,
-		 struct squashed *ret, struct error **err)
+int squash_image(struct engine *e, const struct image_config *config, const int64_t *layers,
+		 size_t n, size_t keep, struct job *job, struct squashed *ret, struct error **err)
 {
 	struct squashed q = {0};
 	int r;
@@ -228,7 +228,7 @@ int squash_image(struct store *s, struct registry *registry, const struct image_
 		*ret = q;
 		return 0;
 	}
-	r = find_or_make(s, registry, layers, n, keep, job, &q, err);
+	r = find_or_make(e, layers, n, keep, job, &q, err);
 	if (r < 0) {
 		squashed_release(&q);
 		return error_wrap(err, r, "squash %zu layers", n - keep);

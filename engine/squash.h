@@ -10,6 +10,8 @@
 #include "store/store.h"
 
 /* An image with its upper layers made into one. */
+struct engine;
+
 struct squashed {
 	struct image_config config;
 	int64_t *layers; /* lowest first; owned */
@@ -18,10 +20,9 @@ struct squashed {
 void squashed_release(struct squashed *q);
 
 /* Of the image with these layers and this config (as in struct export_image) the lowest `keep`
- * layers stay. The rest is read from the layers' dirs; what is not unpacked is fetched from
- * `registry`. The merged tree, its times and its hard links stay the same. */
-int squash_image(struct store *s, struct registry *registry, const struct image_config *config,
-		 const int64_t *layers, size_t n, size_t keep, struct job *job,
-		 struct squashed *ret, struct error **err);
+ * layers stay. The rest is read from the layers' dirs, which are made present. The merged tree, its
+ * times and its hard links stay the same. */
+int squash_image(struct engine *e, const struct image_config *config, const int64_t *layers,
+		 size_t n, size_t keep, struct job *job, struct squashed *ret, struct error **err);
 
 #endif

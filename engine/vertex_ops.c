@@ -6,16 +6,15 @@
 
 #include "base/json.h"
 #include "engine/context_local.h"
-#include "engine/copy_select.h"
 #include "engine/emulation.h"
 #include "engine/engine.h"
+#include "engine/op_content.h"
 #include "engine/op_exec.h"
 #include "engine/op_file.h"
 #include "engine/op_merge.h"
+#include "engine/require.h"
 #include "engine/secret_salt.h"
-#include "engine/tree_rootfs.h"
 #include "solver/op_key.h"
-#include "store/rootfs.h"
 
 static const char image_scheme[] = "docker-image://";
 static const char layout_scheme[] = "oci-layout://";
@@ -157,91 +156,15 @@ static int ops_pin(void *data, struct job *job, const struct vertex *v, struct p
 	return unsupported_source(identifier, err);
 }
 
-/* --- content ------------------------------------------------------------------------------------
- */
-
-static int has_indexes(struct store *s, const struct result *r, bool *ret, struct error **err)
-{
-	*ret = true;
-	for (size_t i = 0; i < r->n_layers && *ret; i++) {
-		_cleanup_(layer_info_release) struct layer_info info = {0};
-		int k = layer_get(s, r->layers[i], &info, err);
-
-		if (k < 0)
-			return k;
-		*ret = info.has_index;
-	}
-	return 0;
-}
-
-static int path_digest(struct store *s, const struct result *in, const char *path,
-		       struct digest *ret, struct error **err)
-{
-	_cleanup_(tree_unrefp) struct tree *tree = NULL;
-	int r = tree_of_result(s, in, &tree, err);
-
-	return r < 0 ? r : tree_path_digest(tree, path, ret, err);
-}
-
-static int whole_digest(struct store *s, const struct result *in, struct digest *ret,
-			struct error **err)
-{
-	_cleanup_(rootfs_freep) struct rootfs *rootfs = NULL;
-	int r;
-
-	if (in->tree)
-		return path_digest(s, in, "", ret, err);
-	r = rootfs_open(s, in->layers, in->n_layers, &rootfs, err);
-	return r < 0 ? r : rootfs_digest(rootfs, ret, err);
-}
-
-static int exec_content(struct store *s, const struct op *op, size_t input, const struct result *in,
-			struct digest *ret, struct error **err)
-{
-	struct op_use use;
-	struct hasher h;
-	int r = 0;
-
-	hasher_init(&h);
-	for (size_t i = 0; r == 0 && op_use_next(op, input, &i, &use);) {
-		struct digest d;
-
-		r = use.kind == OP_USE_PATH ? path_digest(s, in, use.path, &d, err)
-					    : whole_digest(s, in, &d, err);
-		if (r == 0)
-			hasher_add(&h, d.b, sizeof(d.b));
-	}
-	if (r == 0)
-		hasher_final(&h, ret);
-	hasher_release(&h);
-	return r;
-}
-
 static int ops_content(void *data, struct job *job, const struct vertex *v, size_t input,
 		       struct result *in, struct digest *ret, bool *ret_available,
 		       struct error **err)
 {
-	_cleanup_(error_freep) struct error *why = NULL;
 	struct vertex_ops *o = data;
-	struct store *s = o->engine->store;
-	int r;
 
 	(void)job;
-	r = has_indexes(s, in, ret_available, err);
-	if (r < 0 || !*ret_available)
-		return r;
-	if (v->op.kind == OP_FILE)
-		r = file_op_content(s, &v->op.file, v->n_inputs, input, in, ret, &why);
-	else if (v->op.kind == OP_EXEC)
-		r = exec_content(s, &v->op, input, in, ret, &why);
-	else
-		*ret_available = false;
-	/* A layer that is found damaged here counts as not unpacked from now on. */
-	if (r == -ERR_CORRUPT && has_indexes(s, in, ret_available, NULL) == 0 && !*ret_available)
-		return 0;
-	if (r < 0 && err)
-		*err = TAKE_PTR(why);
-	return r;
+	return op_content(o->engine->store, o->engine->imports, v, input, in, ret, ret_available,
+			  err);
 }
 
 /* --- run ----------------------------------------------------------------------------------------
@@ -256,8 +179,7 @@ static int run_image(struct vertex_ops *o, struct job *job, const struct vertex 
 	/* Fetched here, so that it shows under the FROM it belongs to; an image that no step reads
 	 * stays where it is. */
 	if (r == 0 && o->is_read[v->id])
-		r = layers_require(o->engine->store, o->engine->registry, job, image->layers,
-				   image->n_layers, err);
+		r = require_dirs(o->engine, job, image->layers, image->n_layers, err);
 	if (r == 0)
 		*ret = result_new_rootfs(image->layers, image->n_layers);
 	return r;
@@ -361,9 +283,7 @@ static int run_source(struct vertex_ops *o, struct job *job, const struct vertex
 static int require_layers(void *data, struct job *job, const int64_t *layers, size_t n,
 			  struct error **err)
 {
-	struct engine *e = data;
-
-	return layers_require(e->store, e->registry, job, layers, n, err);
+	return require_dirs(data, job, layers, n, err);
 }
 
 static int run_exec(struct vertex_ops *o, struct job *job, const struct vertex *v,

@@ -159,13 +159,14 @@ static int set_blob(struct db_tx *tx, int64_t id, const struct layer_blob *blob,
 		      "dtii", &blob->digest, blob->media_type, (int64_t)blob->size, id);
 }
 
-/* A received layer whose bytes are not here can be had where it was named last. */
+/* A received layer whose bytes are not here can be had where it was named last, and so can one that
+ * is lost. */
 static int move_source(struct db_tx *tx, int64_t id, const struct layer_blob *blob,
 		       const char *source, struct error **err)
 {
 	return db_run(tx, err,
 		      "UPDATE layer SET source = ?, blob = ?, blob_type = ?, blob_size = ?"
-		      " WHERE id = ? AND source IS NOT NULL"
+		      " WHERE id = ? AND (source IS NOT NULL OR has_dir = 0)"
 		      " AND NOT EXISTS (SELECT 1 FROM blob WHERE digest = layer.blob)",
 		      "tdtii", source, &blob->digest, blob->media_type, (int64_t)blob->size, id);
 }
@@ -206,6 +207,31 @@ int layer_add_remote(struct store *s, const struct digest *diff_id, const struct
 	layer_settle(s, id);
 	*ret_id = id;
 	return 0;
+}
+
+int layer_claim_digest(struct store *s, int64_t id, const struct digest *tree, struct error **err)
+{
+	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
+	int r = db_begin(s->db, DB_WRITE, &tx, err);
+
+	if (r == 0)
+		r = db_run(&tx, err,
+			   "UPDATE layer SET tree_digest = ? WHERE id = ? AND tree_digest IS NULL",
+			   "di", tree, id);
+	return r < 0 ? r : db_commit(&tx, err);
+}
+
+int layer_give_up(struct store *s, int64_t id, struct error **err)
+{
+	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
+	int r = db_begin(s->db, DB_WRITE, &tx, err);
+
+	if (r == 0)
+		r = db_run(
+			&tx, err,
+			"UPDATE layer SET source = NULL, blob = NULL WHERE id = ? AND has_dir = 0",
+			"i", id);
+	return r < 0 ? r : db_commit(&tx, err);
 }
 
 int layer_set_diff_id(struct store *s, int64_t id, const struct digest *diff_id, struct error **err)

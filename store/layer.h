@@ -52,6 +52,12 @@ int layer_find_diff_id(struct store *s, const struct digest *diff_id, int64_t *r
 /* Records a layer known by descriptor only, or returns the one that has this diff id. */
 int layer_add_remote(struct store *s, const struct digest *diff_id, const struct layer_blob *blob,
 		     const char *source, int64_t *ret_id, struct error **err);
+/* What a received layer's index is said to be: its tree digest until the layer is unpacked, which
+ * is then refused (ERR_CORRUPT) if it is another. Nothing happens where there is one. */
+int layer_claim_digest(struct store *s, int64_t id, const struct digest *tree, struct error **err);
+/* What is known of where a received layer comes from turned out useless: without a dir it is lost.
+ */
+int layer_give_up(struct store *s, int64_t id, struct error **err);
 /* Records what export found out about a layer made here. */
 int layer_set_diff_id(struct store *s, int64_t id, const struct digest *diff_id,
 		      struct error **err);
@@ -111,16 +117,7 @@ int layer_writer_remove(struct layer_writer *w, const char *path, struct error *
  * (sockets, overlay xattrs). */
 char *layer_writer_upper(struct layer_writer *w);
 char *layer_writer_work(struct layer_writer *w); /* overlay work dir, on the same file system */
-/* Who ran the step, where files cannot carry their owners (a user namespace with one id): those
- * come from what the step's supervisor has recorded in the work dir, from the layers below and from
- * here. */
-struct rootfs;
-struct layer_step {
-	const struct rootfs *below;
-	uint32_t uid, gid;
-};
-int layer_writer_scan(struct layer_writer *w, const struct layer_step *step /* NULL: they can */,
-		      struct error **err);
+int layer_writer_scan(struct layer_writer *w, struct error **err);
 
 size_t layer_writer_count(const struct layer_writer *w); /* entries so far */
 /* Applies directory times, writes the index, makes both durable, renames them into place and

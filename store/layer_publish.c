@@ -51,6 +51,7 @@ static uint64_t disk_size(const struct index *index)
 /* What the row says before. */
 struct former {
 	bool has_index, has_dir;
+	bool claimed; /* of a received layer: what its index is said to be */
 	struct digest tree;
 };
 
@@ -58,7 +59,9 @@ static int get_former(struct db_tx *tx, int64_t id, struct former *ret, struct e
 {
 	struct sqlite3_stmt *q = NULL;
 	int r = db_query(tx, &q, err,
-			 "SELECT has_index, has_dir, tree_digest FROM layer WHERE id = ?", "i", id);
+			 "SELECT has_index, has_dir, source IS NOT NULL, tree_digest FROM layer"
+			 " WHERE id = ?",
+			 "i", id);
 
 	if (r < 0)
 		return r;
@@ -67,7 +70,7 @@ static int get_former(struct db_tx *tx, int64_t id, struct former *ret, struct e
 				 (long long)id);
 	ret->has_index = db_col_i64(q, 0) != 0;
 	ret->has_dir = db_col_i64(q, 1) != 0;
-	(void)db_col_digest(q, 2, &ret->tree);
+	ret->claimed = db_col_digest(q, 3, &ret->tree) && db_col_i64(q, 2) != 0;
 	return 0;
 }
 
@@ -142,7 +145,7 @@ static int publish(struct store *s, const struct layer_birth *b, int64_t *ret_id
 	if (r < 0)
 		return r;
 	index_tree_digest(b->index, &tree);
-	if (former.has_index && !digest_equal(&former.tree, &tree))
+	if ((former.has_index || former.claimed) && !digest_equal(&former.tree, &tree))
 		return error_new(err, ERR_CORRUPT, 0,
 				 "the blob of layer %lld does not hold what its index says",
 				 (long long)id);

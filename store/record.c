@@ -127,7 +127,7 @@ static int find_and_hold(struct store *s, const struct digest *key, bool *ret_fo
 }
 
 /* Most look-ups of a changed build are misses: they take no write lock. */
-static int is_known(struct store *s, const struct digest *key, bool *ret, struct error **err)
+int record_exists(struct store *s, const struct digest *key, bool *ret, struct error **err)
 {
 	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
 	int64_t record;
@@ -147,7 +147,7 @@ int record_find(struct store *s, const struct digest *key, bool *ret_found, stru
 	_cleanup_(record_release) struct record found = {.data = BUF_INIT};
 	struct health health = {0};
 	bool known;
-	int r = is_known(s, key, &known, err);
+	int r = record_exists(s, key, &known, err);
 
 	if (r == 0 && known)
 		r = find_and_hold(s, key, &known, &health, &found, err);

@@ -46,5 +46,8 @@ int rootfs_read(const struct rootfs *r, const char *path, size_t max, struct buf
  * capability, device and hard-link grouping; never mtime. Cached in the store per chain of layers.
  */
 int rootfs_digest(struct rootfs *r, struct digest *ret, struct error **err);
+/* The same where it was computed before: nothing is opened, and no index is needed. */
+int rootfs_known_digest(struct store *s, const int64_t *layers, size_t n, bool *ret_found,
+			struct digest *ret, struct error **err);
 
 #endif

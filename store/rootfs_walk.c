@@ -218,25 +218,25 @@ static int digest_node(void *data, const struct rootfs_node *node, struct error 
 }
 
 /* The version in it makes old cached digests unreachable when the rule above changes. */
-static struct digest chain_key(const struct rootfs *fs)
+static struct digest chain_key(const int64_t *layers, size_t n)
 {
 	_cleanup_hasher_ struct hasher h;
 	struct digest key;
 
 	hasher_init(&h);
 	hasher_add_string(&h, "chain 1");
-	for (size_t i = 0; i < fs->n; i++)
-		hasher_add_u64(&h, (uint64_t)fs->layers[i]);
+	for (size_t i = 0; i < n; i++)
+		hasher_add_u64(&h, (uint64_t)layers[i]);
 	hasher_final(&h, &key);
 	return key;
 }
 
-static int cached_digest(struct rootfs *fs, const struct digest *key, bool *ret_found,
+static int cached_digest(struct store *s, const struct digest *key, bool *ret_found,
 			 struct digest *ret, struct error **err)
 {
 	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
 	struct sqlite3_stmt *q = NULL;
-	int r = db_begin(fs->s->db, DB_READ, &tx, err);
+	int r = db_begin(s->db, DB_READ, &tx, err);
 
 	if (r < 0)
 		return r;
@@ -258,16 +258,24 @@ static void cache_digest(struct rootfs *fs, const struct digest *key, const stru
 		(void)db_commit(&tx, NULL);
 }
 
+int rootfs_known_digest(struct store *s, const int64_t *layers, size_t n, bool *ret_found,
+			struct digest *ret, struct error **err)
+{
+	struct digest key = chain_key(layers, n);
+
+	return cached_digest(s, &key, ret_found, ret, err);
+}
+
 int rootfs_digest(struct rootfs *fs, struct digest *ret, struct error **err)
 {
 	struct digest_walk w = {.fs = fs};
-	struct digest key = chain_key(fs);
+	struct digest key = chain_key(fs->layers, fs->n);
 	struct digest digest;
 	bool found = false;
 	int r = 0;
 
 	if (fs->n > 0)
-		r = cached_digest(fs, &key, &found, ret, err);
+		r = cached_digest(fs->s, &key, &found, ret, err);
 	if (r < 0 || found)
 		return r;
 	hasher_init(&w.h);

@@ -33,7 +33,7 @@ static int cache_set_up(void **state)
 
 	assert_int_equal(set_up(&f), 0);
 	c->f = f;
-	cache_store_init(&c->cache, c->f->s, &c->policy);
+	cache_store_init(&c->cache, c->f->s, &c->policy, NULL, NULL);
 	c->mount = (struct op_mount){.input = 0, .dest = "/", .output = 0, .selector = ""};
 	c->args[0] = "make";
 	c->base.op.kind = OP_SOURCE;

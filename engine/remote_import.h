@@ -1,0 +1,49 @@
+/* The caches of --cache-from: read once, in the background, then asked beside the local records.
+ *
+ *	im = remote_imports_new(&env);
+ *	remote_imports_add(im, &spec, err);		for each
+ *	remote_imports_start(im, progress);
+ *	... remote_imports_find and the others wait until all are read ...
+ *	remote_imports_free(im);
+ *
+ * What is read is small: manifest and graph. A result that is found consists of layers known by
+ * descriptor, whose bytes stay where they are until something reads them (engine/require.h). A
+ * cache that cannot be read or that is damaged is one that is not there: a warning tells.
+ *
+ * Thread safe from remote_imports_start on.
+ */
+#ifndef KILN_ENGINE_REMOTE_IMPORT_H
+#define KILN_ENGINE_REMOTE_IMPORT_H
+
+#include "engine/remote_backend.h"
+#include "engine/remote_graph.h"
+#include "solver/solver.h"
+
+struct remote_imports;
+struct remote_imports *remote_imports_new(const struct remote_env *env);
+int remote_imports_add(struct remote_imports *im, const struct remote_spec *spec,
+		       struct error **err);
+void remote_imports_start(struct remote_imports *im, const struct progress *progress);
+void remote_imports_free(struct remote_imports *im); /* accepts NULL */
+
+/* Fills q->outputs as cache_backend.find does; *ret = what it was found by, NULL if nothing was.
+ * Borrowed from the imports. */
+int remote_imports_find(struct remote_imports *im, const struct cache_query *q,
+			const struct remote_record **ret, struct error **err);
+/* Is there a record for this op key? */
+bool remote_imports_knows(struct remote_imports *im, const struct digest *op);
+/* The content digest of a merged stack of layers, where it is said. */
+bool remote_imports_tree(struct remote_imports *im, const int64_t *layers, size_t n,
+			 struct digest *ret);
+/* Records of these keys turned out hollow: they are not found again. */
+void remote_imports_refuse(struct remote_imports *im, const struct digest *keys, size_t n);
+
+/* Fetches those blobs of these layers that only a backend of ours can fetch. */
+int remote_imports_fetch(struct remote_imports *im, const int64_t *layers, size_t n,
+			 struct job *job, struct error **err);
+/* The caches that were read, "host/path" where they are registries': a blob may be taken over from
+ * there. Borrowed; in the order of the command line. */
+size_t remote_imports_count(const struct remote_imports *im);
+struct remote_backend *remote_imports_backend(const struct remote_imports *im, size_t i);
+
+#endif

@@ -1,0 +1,104 @@
+#include "engine/require.h"
+
+#include "engine/remote_import.h"
+
+typedef int (*require_fn)(struct store *s, struct registry *reg, struct job *job,
+			  const int64_t *layers, size_t n, struct error **err);
+
+/* Of an image that this build resolved: its registry is the only place that it can come from. */
+static bool is_base_layer(struct engine *e, int64_t layer)
+{
+	const struct map_entry *entry;
+	bool found = false;
+
+	pthread_mutex_lock(&e->lock);
+	for (size_t i = 0; !found && (entry = map_next(&e->images, &i));) {
+		const struct image_source *image = entry->value;
+
+		for (size_t k = 0; k < image->n_layers; k++)
+			found = found || image->layers[k] == layer;
+	}
+	pthread_mutex_unlock(&e->lock);
+	return found;
+}
+
+/* Is this the fault of where the bytes are, and not of this machine? */
+static bool is_elsewhere(int r)
+{
+	return r == -ERR_NOTFOUND || r == -ERR_CORRUPT || r == -ERR_DENIED ||
+	       r == -ERR_UNAVAILABLE || r == -ERR_TIMEOUT || r == -ERR_INVALID;
+}
+
+static void warn(struct job *job, const struct layer_info *info, const struct error *why)
+{
+	char text[DIGEST_TEXT];
+	_cleanup_free_ char *line =
+		xasprintf("the cached layer %s cannot be had, its step runs again: %s",
+			  digest_format(&info->blob.digest, text), error_text(why));
+	struct event_warning w = {.short_text = line};
+
+	if (job)
+		job_warn(job, &w);
+}
+
+/* Looks at one layer by itself, and gives it up if it cannot be had. *ret_reachable = false where
+ * asking for others would only take time. */
+static bool give_up(struct engine *e, struct job *job, int64_t layer, require_fn require,
+		    const int64_t *chain, size_t n, bool *ret_reachable)
+{
+	_cleanup_(layer_info_release) struct layer_info info = {0};
+	_cleanup_(error_freep) struct error *why = NULL;
+	int r;
+
+	if (layer_get(e->store, layer, &info, NULL) < 0 || !info.source || info.has_dir ||
+	    is_base_layer(e, layer))
+		return false;
+	r = require(e->store, e->registry, job, chain, n, &why);
+	if (r >= 0 || !is_elsewhere(r) || layer_give_up(e->store, layer, NULL) < 0)
+		return false;
+	if (r == -ERR_UNAVAILABLE || r == -ERR_TIMEOUT)
+		*ret_reachable = false;
+	warn(job, &info, why);
+	return true;
+}
+
+/* Finds out which layers it was. True if any was given up. */
+static bool find_lost(struct engine *e, struct job *job, const int64_t *layers, size_t n, bool dirs)
+{
+	bool any = false, reachable = true;
+
+	for (size_t i = 0; i < n && reachable; i++)
+		any = give_up(e, job, layers[i], blobs_require, &layers[i], 1, &reachable) || any;
+	/* All blobs are here; the lowest that does not unpack is what stops those above. */
+	for (size_t i = 0; i < n && dirs && !any; i++)
+		any = give_up(e, job, layers[i], layers_require, layers, i + 1, &reachable);
+	return any;
+}
+
+static int require(struct engine *e, struct job *job, const int64_t *layers, size_t n, bool dirs,
+		   struct error **err)
+{
+	_cleanup_(error_freep) struct error *why = NULL;
+	int r = e->imports ? remote_imports_fetch(e->imports, layers, n, job, &why) : 0;
+
+	if (r == 0)
+		r = (dirs ? layers_require : blobs_require)(e->store, e->registry, job, layers, n,
+							    &why);
+	if (r < 0 && is_elsewhere(r) && find_lost(e, job, layers, n, dirs) && r != -ERR_CORRUPT)
+		r = -ERR_NOTFOUND;
+	if (r < 0 && err)
+		*err = TAKE_PTR(why);
+	return r;
+}
+
+int require_dirs(struct engine *e, struct job *job, const int64_t *layers, size_t n,
+		 struct error **err)
+{
+	return require(e, job, layers, n, true, err);
+}
+
+int require_blobs(struct engine *e, struct job *job, const int64_t *layers, size_t n,
+		  struct error **err)
+{
+	return require(e, job, layers, n, false, err);
+}
