@@ -44,27 +44,11 @@ static int spool_write(void *data, const void *p, size_t n, struct error **err)
 	return r < 0 ? error_new(err, ERR_IO, -r, "write what is to be pushed") : 0;
 }
 
-/* A file without a name: nothing can be left behind. */
-static int spool_open(struct store *s, struct error **err)
-{
-	_cleanup_free_ char *name = NULL;
-	_cleanup_close_ int dir = -1;
-	int fd, r = store_tmp_dir(s, &name, &dir, err);
-
-	if (r < 0)
-		return r;
-	fd = openat(dir, "push", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0)
-		r = error_new(err, ERR_IO, errno, "make a file for what is to be pushed");
-	store_tmp_remove(s, name);
-	return fd < 0 ? r : fd;
-}
-
 /* The tar of a layer that is kept as files only. */
 static int spool_layer(struct push_job *p, const struct upload *u, int *ret_fd, struct error **err)
 {
 	const struct push_image *m = u->image;
-	_cleanup_close_ int fd = spool_open(p->store, err);
+	_cleanup_close_ int fd = store_tmp_file(p->store, err);
 	int r = fd;
 
 	if (fd < 0)
@@ -78,7 +62,7 @@ static int spool_layer(struct push_job *p, const struct upload *u, int *ret_fd, 
 
 static int open_config(struct push_job *p, const struct upload *u, int *ret_fd, struct error **err)
 {
-	_cleanup_close_ int fd = spool_open(p->store, err);
+	_cleanup_close_ int fd = store_tmp_file(p->store, err);
 	int r = fd;
 
 	if (fd >= 0)

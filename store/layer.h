@@ -123,6 +123,9 @@ size_t layer_writer_count(const struct layer_writer *w); /* entries so far */
 /* Applies directory times, writes the index, makes both durable, renames them into place and
  * records the layer under this process's lease. */
 int layer_writer_commit(struct layer_writer *w, int64_t *ret_id, struct error **err);
+/* Instead: the tree, with the modes and times of its directories, replaces the empty directory
+ * `path` (relative to the store) at once, and is no layer. All that is left to do is to free. */
+int layer_writer_move(struct layer_writer *w, const char *path, struct error **err);
 void layer_writer_free(struct layer_writer *w);
 DEFINE_FREEP(struct layer_writer, layer_writer_free)
 

@@ -133,3 +133,17 @@ int layer_writer_commit(struct layer_writer *w, int64_t *ret_id, struct error **
 	birth.index = index;
 	return layer_publish(w->s, &birth, ret_id, err);
 }
+
+int layer_writer_move(struct layer_writer *w, const char *path, struct error **err)
+{
+	_cleanup_free_ char *fs = xasprintf("%s/fs", w->tmp);
+	int r;
+
+	layer_writer_forget_parent(w);
+	r = w->scanned ? 0 : finish_dirs(w, err);
+	if (r < 0)
+		return r;
+	if (renameat(w->s->dirfd, fs, w->s->dirfd, path) < 0)
+		return error_new(err, ERR_IO, errno, "move a tree to '%s/%s'", w->s->root, path);
+	return 0;
+}

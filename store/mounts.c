@@ -1,5 +1,6 @@
 #include "store/mounts.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include "base/vec.h"
 #include "store/db.h"
 #include "store/internal.h"
+#include "store/layer.h"
 #include "store/lock.h"
 
 struct mount_use {
@@ -129,6 +131,79 @@ int mounts_acquire(struct store *s, const char *id, enum mount_sharing sharing, 
 		return error_wrap(err, r, "use the cache mount '%s'", id);
 	*ret = TAKE_PTR(m);
 	return 0;
+}
+
+/* The directory that there is; m->dir stays 0 if there is none. */
+static int find(struct store *s, const char *id, struct mount_use *m, struct error **err)
+{
+	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
+	int r = db_begin(s->db, DB_READ, &tx, err);
+
+	if (r == 0)
+		r = db_get_i64(&tx, &m->dir, 0, err,
+			       "SELECT dir FROM mount WHERE id = ? AND instance = 0", "t", id);
+	if (r == 0 && m->dir)
+		m->path = xasprintf("%s/mounts/%lld", s->root, (long long)m->dir);
+	return r;
+}
+
+static int look_for_content(const struct mount_use *m, bool *ret_empty, struct error **err)
+{
+	DIR *dir = opendir(m->path);
+	const struct dirent *de;
+
+	if (!dir)
+		return error_new(err, ERR_IO, errno, "open '%s'", m->path);
+	*ret_empty = true;
+	while (*ret_empty && (de = readdir(dir)))
+		*ret_empty = strcmp(de->d_name, ".") == 0 || strcmp(de->d_name, "..") == 0;
+	closedir(dir);
+	return 0;
+}
+
+int mounts_acquire_empty(struct store *s, const char *id, uint32_t mode, uint32_t uid, uint32_t gid,
+			 struct mount_use **ret, struct error **err)
+{
+	_cleanup_(mounts_releasep) struct mount_use *m = NEW(struct mount_use);
+	bool empty = false;
+	int r;
+
+	m->s = s;
+	r = lock_instance(s, id, 0, LOCK_EXCLUSIVE, true, NULL, &m->lock, err);
+	if (r == 0 && m->lock)
+		r = find_or_make(s, id, 0, mode, uid, gid, m, err);
+	if (r == 0 && m->lock)
+		r = look_for_content(m, &empty, err);
+	if (r < 0)
+		return error_wrap(err, r, "fill the cache mount '%s'", id);
+	*ret = empty ? TAKE_PTR(m) : NULL;
+	return 0;
+}
+
+int mounts_acquire_full(struct store *s, const char *id, struct cancel *cancel,
+			struct mount_use **ret, struct error **err)
+{
+	_cleanup_(mounts_releasep) struct mount_use *m = NEW(struct mount_use);
+	bool empty = true;
+	int r;
+
+	m->s = s;
+	r = lock_instance(s, id, 0, LOCK_EXCLUSIVE, false, cancel, &m->lock, err);
+	if (r == 0)
+		r = find(s, id, m, err);
+	if (r == 0 && m->dir)
+		r = look_for_content(m, &empty, err);
+	if (r < 0)
+		return error_wrap(err, r, "use the cache mount '%s'", id);
+	*ret = empty ? NULL : TAKE_PTR(m);
+	return 0;
+}
+
+int mounts_fill(struct mount_use *m, struct layer_writer *w, struct error **err)
+{
+	_cleanup_free_ char *path = xasprintf("mounts/%lld", (long long)m->dir);
+
+	return layer_writer_move(w, path, err);
 }
 
 const char *mounts_path(const struct mount_use *m)

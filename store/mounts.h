@@ -26,6 +26,18 @@ struct mount_use;
 int mounts_acquire(struct store *s, const char *id, enum mount_sharing sharing, uint32_t mode,
 		   uint32_t uid, uint32_t gid, struct cancel *cancel, struct mount_use **ret,
 		   struct error **err);
+/* Takes the directory of `id` to fill it with what a cache outside the store has: only if it is new
+ * or empty and nobody uses it now, else *ret = NULL. */
+int mounts_acquire_empty(struct store *s, const char *id, uint32_t mode, uint32_t uid, uint32_t gid,
+			 struct mount_use **ret, struct error **err);
+/* Takes the directory of `id` alone, to save what is in it, once no step uses it; *ret = NULL if
+ * there is none or nothing in it. */
+int mounts_acquire_full(struct store *s, const char *id, struct cancel *cancel,
+			struct mount_use **ret, struct error **err);
+/* The writer's tree, with the attributes of its root, becomes the content of a directory that
+ * mounts_acquire_empty gave, at once. */
+struct layer_writer;
+int mounts_fill(struct mount_use *m, struct layer_writer *w, struct error **err);
 /* Remembers which step a directory is of, for people. */
 int mounts_note_step(struct mount_use *m, const char *step, struct error **err);
 const char *mounts_path(const struct mount_use *m); /* absolute */

@@ -277,3 +277,18 @@ void store_tmp_remove(struct store *s, const char *name)
 	/* What cannot be removed now is a dead lease's leaving later. */
 	(void)fs_remove_tree(s->dirfd, path);
 }
+
+int store_tmp_file(struct store *s, struct error **err)
+{
+	_cleanup_free_ char *name = NULL;
+	_cleanup_close_ int dir = -1;
+	int fd, r = store_tmp_dir(s, &name, &dir, err);
+
+	if (r < 0)
+		return r;
+	fd = openat(dir, "file", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		r = error_new(err, ERR_IO, errno, "create a file in '%s/tmp'", s->root);
+	store_tmp_remove(s, name);
+	return fd < 0 ? r : fd;
+}

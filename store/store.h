@@ -36,5 +36,8 @@ const char *store_overlay_prefix(const struct store *s);
 /* A fresh directory tmp/<random>, removed by store_tmp_remove or, after a crash, by gc. */
 int store_tmp_dir(struct store *s, char **ret_name, int *ret_fd, struct error **err);
 void store_tmp_remove(struct store *s, const char *name);
+/* A new file without a name, which nothing can leave behind, open for reading and writing. Returns
+ * the descriptor. */
+int store_tmp_file(struct store *s, struct error **err);
 
 #endif

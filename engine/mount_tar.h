@@ -1,0 +1,18 @@
+/* A plain directory as a tar, for cache mounts that travel: the same content gives the same bytes.
+ *
+ * Entries come sorted by name, the directory itself first ("./"), with mode, owner and times to the
+ * second. Hard links stay hard links. Left out is what means nothing elsewhere (sockets, fifos,
+ * devices), extended attributes, and names that start with ".wh.", which a tar of layers gives
+ * another meaning.
+ */
+#ifndef KILN_ENGINE_MOUNT_TAR_H
+#define KILN_ENGINE_MOUNT_TAR_H
+
+#include "base/cancel.h"
+#include "engine/tar_write.h"
+
+/* Nobody may write into the directory meanwhile. `cancel` may be NULL. */
+int mount_tar_write(int dirfd, struct cancel *cancel, tar_sink_fn sink, void *data,
+		    struct error **err);
+
+#endif

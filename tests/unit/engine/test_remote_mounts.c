@@ -1,0 +1,359 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <dirent.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "engine/remote_mounts.h"
+#include "layer_fixture.h"
+#include "store/blob.h"
+#include "store/mounts.h"
+#include "tar_build.h"
+
+/* Two machines: the fixture's store fills the cache, `there` reads it. */
+struct machines {
+	struct fixture *here;
+	char there_root[64];
+	struct store *there;
+	struct remote_backend *to, *from;
+	struct remote_manifest manifest;
+	struct strv ids;
+	struct job *job;
+};
+
+static struct remote_backend *open_cache(struct machines *m, enum remote_use use, struct store *s)
+{
+	_cleanup_free_ char *text =
+		xasprintf("type=local,%s=%s/cache", use == REMOTE_IMPORT ? "src" : "dest",
+			  m->here->root);
+	struct remote_env env = {.store = s};
+	struct remote_backend *b = NULL;
+	remote_specs specs = {0};
+
+	assert_int_equal(remote_spec_parse(text, use, &specs, NULL), 0);
+	assert_int_equal(remote_backend_open(&env, &specs.v[0], &b, NULL), 0);
+	remote_specs_release(&specs);
+	return b;
+}
+
+static int set_up_both(void **state)
+{
+	struct machines *m = NEW(struct machines);
+
+	assert_int_equal(set_up((void **)&m->here), 0);
+	snprintf(m->there_root, sizeof(m->there_root), "/tmp/kiln-test-XXXXXX");
+	assert_non_null(mkdtemp(m->there_root));
+	assert_int_equal(store_open(m->there_root, &m->there, NULL), 0);
+	m->to = open_cache(m, REMOTE_EXPORT, m->here->s);
+	m->from = open_cache(m, REMOTE_IMPORT, m->there);
+	strv_push(&m->ids, "tools");
+	m->job = job_open(NULL, NULL, "test");
+	*state = m;
+	return 0;
+}
+
+static int tear_down_both(void **state)
+{
+	struct machines *m = *state;
+
+	(void)job_close(m->job, 0, NULL);
+	remote_backend_close(m->to);
+	remote_backend_close(m->from);
+	remote_manifest_release(&m->manifest);
+	strv_release(&m->ids);
+	store_close(m->there);
+	assert_int_equal(fs_remove_tree(AT_FDCWD, m->there_root), 0);
+	assert_int_equal(tear_down((void **)&m->here), 0);
+	free(m);
+	return 0;
+}
+
+/* Path of the directory of mount "tools"; heap. */
+static char *mount_dir(struct store *s)
+{
+	struct mount_use *use = NULL;
+	char *path;
+
+	assert_int_equal(
+		mounts_acquire(s, "tools", MOUNT_SHARED, 0755, 0, 0, NULL, &use, NULL), 0);
+	path = xstrdup(mounts_path(use));
+	mounts_release(use);
+	return path;
+}
+
+static bool has_mount(struct store *s)
+{
+	struct mount_info *infos = NULL;
+	size_t n = 0;
+
+	assert_int_equal(mounts_list(s, &infos, &n, NULL), 0);
+	for (size_t i = 0; i < n; i++)
+		mount_info_release(&infos[i]);
+	free(infos);
+	return n > 0;
+}
+
+static void write_file(const char *dir, const char *name, const char *text, mode_t mode)
+{
+	_cleanup_free_ char *path = xasprintf("%s/%s", dir, name);
+	const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {1000, 5}};
+
+	assert_int_equal(fs_write_file_atomic(AT_FDCWD, path, text, strlen(text), mode), 0);
+	assert_int_equal(chmod(path, mode), 0);
+	assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+static void expect_file(const char *dir, const char *name, const char *text)
+{
+	_cleanup_free_ char *path = xasprintf("%s/%s", dir, name);
+	_cleanup_buf_ struct buf b = BUF_INIT;
+
+	assert_int_equal(fs_read_file(AT_FDCWD, path, &b), 0);
+	assert_string_equal(b.p, text);
+}
+
+static int save(struct machines *m, struct store *s, const struct remote_manifest *before)
+{
+	remote_manifest_release(&m->manifest);
+	m->manifest = (struct remote_manifest)REMOTE_MANIFEST_INIT;
+	return remote_mounts_save(s, m->to, &m->ids, before, m->job, &m->manifest, NULL);
+}
+
+static void restore(struct machines *m, const struct strv *only)
+{
+	struct remote_mounts *mounts = remote_mounts_new(m->there);
+	struct remote_mount_wish wish = {.id = "tools", .mode = 0755, .step = "RUN make"};
+
+	remote_mounts_offer(mounts, m->from, &m->manifest, only);
+	assert_int_equal(remote_mounts_restore(mounts, &wish, m->job, NULL), 0);
+	assert_int_equal(remote_mounts_restore(mounts, &wish, m->job, NULL), 0);
+	remote_mounts_free(mounts);
+}
+
+static const struct strv any = {0};
+
+static void is_tidy(struct store *s)
+{
+	_cleanup_free_ char *path = xasprintf("%s/tmp", store_root(s));
+	DIR *dir = opendir(path);
+	size_t n = 0;
+
+	assert_non_null(dir);
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	assert_int_equal(n, 2);
+}
+
+static void a_mount_is_the_same_elsewhere(void **state)
+{
+	struct machines *m = *state;
+	_cleanup_free_ char *dir = mount_dir(m->here->s), *sub = xasprintf("%s/sub", dir);
+	_cleanup_free_ char *link = xasprintf("%s/link", dir), *hard = xasprintf("%s/hard", sub);
+	_cleanup_free_ char *file = xasprintf("%s/file", dir), *got = NULL, *got_hard = NULL;
+	_cleanup_free_ char *got_file = NULL;
+	struct stat st, other;
+	struct digest first;
+
+	assert_int_equal(mkdir(sub, 0700), 0);
+	assert_int_equal(chmod(sub, 0500), 0);
+	assert_int_equal(chmod(dir, 01777), 0);
+	write_file(dir, "file", "text", 04711);
+	assert_int_equal(chmod(sub, 0700), 0);
+	assert_int_equal(link == NULL || symlink("../../out", link), 0);
+	assert_int_equal(linkat(AT_FDCWD, file, AT_FDCWD, hard, 0), 0);
+	assert_int_equal(lchown(file, geteuid(), getegid()), 0);
+	assert_int_equal(chmod(file, 04711), 0);
+	assert_int_equal(save(m, m->here->s, NULL), 0);
+	assert_int_equal(m->manifest.mounts.n, 1);
+	first = m->manifest.mounts.v[0].blob.digest;
+
+	restore(m, &any);
+	got = mount_dir(m->there);
+	got_file = xasprintf("%s/file", got);
+	got_hard = xasprintf("%s/sub/hard", got);
+	expect_file(got, "file", "text");
+	assert_int_equal(stat(got_file, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 04711);
+	assert_int_equal(st.st_mtim.tv_sec, 1000);
+	assert_int_equal(stat(got_hard, &other), 0);
+	assert_int_equal(st.st_ino, other.st_ino);
+	assert_int_equal(stat(got, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 01777);
+	is_tidy(m->there);
+
+	/* What did not change is the same blob. */
+	assert_int_equal(save(m, m->there, NULL), 0);
+	assert_true(digest_equal(&first, &m->manifest.mounts.v[0].blob.digest));
+	write_file(got, "file", "other", 0644);
+	assert_int_equal(save(m, m->there, NULL), 0);
+	assert_false(digest_equal(&first, &m->manifest.mounts.v[0].blob.digest));
+	is_tidy(m->there);
+}
+
+static void what_a_mount_has_is_never_overwritten(void **state)
+{
+	struct machines *m = *state;
+	_cleanup_free_ char *dir = mount_dir(m->here->s), *mine = mount_dir(m->there);
+
+	write_file(dir, "file", "theirs", 0644);
+	assert_int_equal(save(m, m->here->s, NULL), 0);
+	write_file(mine, "mine", "mine", 0644);
+	restore(m, &any);
+	expect_file(mine, "mine", "mine");
+	assert_int_equal(access(mine, F_OK), 0);
+	{
+		_cleanup_free_ char *file = xasprintf("%s/file", mine);
+
+		assert_int_not_equal(access(file, F_OK), 0);
+	}
+}
+
+static void a_mount_in_use_is_left_alone(void **state)
+{
+	struct machines *m = *state;
+	_cleanup_free_ char *dir = mount_dir(m->here->s), *file = NULL;
+	struct mount_use *use = NULL;
+
+	write_file(dir, "file", "theirs", 0644);
+	assert_int_equal(save(m, m->here->s, NULL), 0);
+	assert_int_equal(
+		mounts_acquire(m->there, "tools", MOUNT_SHARED, 0755, 0, 0, NULL, &use, NULL), 0);
+	restore(m, &any);
+	file = xasprintf("%s/file", mounts_path(use));
+	assert_int_not_equal(access(file, F_OK), 0);
+	mounts_release(use);
+}
+
+static void only_the_mounts_that_were_asked_for_come(void **state)
+{
+	struct machines *m = *state;
+	_cleanup_free_ char *dir = mount_dir(m->here->s);
+	_cleanup_strv_ struct strv only = {0};
+
+	write_file(dir, "file", "text", 0644);
+	assert_int_equal(save(m, m->here->s, NULL), 0);
+	strv_push(&only, "others");
+	restore(m, &only);
+	assert_false(has_mount(m->there));
+	strv_push(&only, "tools");
+	restore(m, &only);
+	assert_true(has_mount(m->there));
+}
+
+static void what_only_lives_here_stays_here(void **state)
+{
+	struct machines *m = *state;
+	_cleanup_free_ char *dir = mount_dir(m->here->s), *got = NULL, *fifo = NULL;
+	_cleanup_free_ char *got_fifo = NULL, *got_whiteout = NULL;
+
+	write_file(dir, "file", "text", 0644);
+	write_file(dir, ".wh.file", "text", 0644);
+	fifo = xasprintf("%s/fifo", dir);
+	assert_int_equal(mkfifo(fifo, 0600), 0);
+	assert_int_equal(save(m, m->here->s, NULL), 0);
+	restore(m, &any);
+	got = mount_dir(m->there);
+	expect_file(got, "file", "text");
+	got_fifo = xasprintf("%s/fifo", got);
+	got_whiteout = xasprintf("%s/.wh.file", got);
+	assert_int_not_equal(access(got_fifo, F_OK), 0);
+	assert_int_not_equal(access(got_whiteout, F_OK), 0);
+}
+
+static void a_mount_that_is_not_here_stays_in_the_cache(void **state)
+{
+	struct machines *m = *state;
+	_cleanup_free_ char *dir = mount_dir(m->here->s);
+	struct remote_manifest before = REMOTE_MANIFEST_INIT;
+
+	write_file(dir, "file", "text", 0644);
+	assert_int_equal(save(m, m->here->s, NULL), 0);
+	before = m->manifest;
+	m->manifest = (struct remote_manifest)REMOTE_MANIFEST_INIT;
+	assert_int_equal(save(m, m->there, &before), 0);
+	assert_int_equal(m->manifest.mounts.n, 1);
+	assert_true(digest_equal(&m->manifest.mounts.v[0].blob.digest,
+				 &before.mounts.v[0].blob.digest));
+	assert_int_equal(save(m, m->there, NULL), 0);
+	assert_int_equal(m->manifest.mounts.n, 0);
+	remote_manifest_release(&before);
+}
+
+/* The cache has these bytes as the blob of the mount. */
+static void plant(struct machines *m, const void *p, size_t n)
+{
+	_cleanup_free_ char *path = xasprintf("%s/planted", m->here->root);
+	struct remote_upload u = {.digest = digest_of(p, n), .size = n};
+	struct remote_mount_blob b = {
+		.id = xstrdup("tools"),
+		.blob = {xstrdup("application/vnd.oci.image.layer.v1.tar"), u.digest, n}};
+
+	assert_int_equal(fs_write_file_atomic(AT_FDCWD, path, p, n, 0600), 0);
+	u.fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(m->to->ops->put_blob(m->to, &u, NULL), 0);
+	(void)close(u.fd);
+	vec_push(&m->manifest.mounts, b);
+}
+
+static void hostile_and_damaged_blobs_leave_nothing(void **state)
+{
+	struct machines *m = *state;
+	static const char *const names[] = {"../out", "a/../../out", "ok/../../../out"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		_cleanup_buf_ struct buf tar = BUF_INIT;
+
+		tar_add(&tar, '0', "first", NULL, "text");
+		tar_add(&tar, '0', names[i], NULL, "text");
+		tar_end(&tar);
+		plant(m, tar.p, tar.n);
+		restore(m, &any);
+		assert_false(has_mount(m->there));
+		is_tidy(m->there);
+		remote_manifest_release(&m->manifest);
+		m->manifest = (struct remote_manifest)REMOTE_MANIFEST_INIT;
+	}
+	plant(m, "\x28\xb5\x2f\xfd no zstd at all", 20);
+	restore(m, &any);
+	assert_false(has_mount(m->there));
+
+	/* Other bytes than the digest says; of two caches the other one is asked then. */
+	m->manifest.mounts.v[0].blob.digest = digest_of("absent", 6);
+	{
+		_cleanup_free_ char *dir = mount_dir(m->here->s), *got = NULL;
+		struct remote_manifest saved = REMOTE_MANIFEST_INIT;
+
+		write_file(dir, "file", "text", 0644);
+		assert_int_equal(remote_mounts_save(m->here->s, m->to, &m->ids, NULL, m->job,
+						    &m->manifest, NULL),
+				 0);
+		restore(m, &any);
+		got = mount_dir(m->there);
+		expect_file(got, "file", "text");
+		remote_manifest_release(&saved);
+	}
+	is_tidy(m->there);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, set_up_both, tear_down_both)
+	const struct CMUnitTest tests[] = {
+		T(a_mount_is_the_same_elsewhere),
+		T(what_a_mount_has_is_never_overwritten),
+		T(a_mount_in_use_is_left_alone),
+		T(only_the_mounts_that_were_asked_for_come),
+		T(what_only_lives_here_stays_here),
+		T(a_mount_that_is_not_here_stays_in_the_cache),
+		T(hostile_and_damaged_blobs_leave_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
