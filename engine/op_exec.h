@@ -50,6 +50,8 @@ struct exec_debugger {
 	struct digest before;
 };
 
+struct remote_mounts;
+
 /* What one build hands to its steps beside the graph; no part of a key but for secrets that are
  * marked so. */
 struct exec_session {
@@ -58,6 +60,7 @@ struct exec_session {
 	bool allow_host_network, allow_insecure; /* --allow */
 	struct cgroup_limits limits;		 /* --resource; its texts are borrowed */
 	struct exec_debugger debugger;
+	struct remote_mounts *mounts; /* cache mounts of imported caches; borrowed; NULL: none */
 };
 void exec_session_release(struct exec_session *s);
 /* Copies; NULL for what is not set. */

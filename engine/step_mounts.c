@@ -9,6 +9,7 @@
 
 #include "base/fs.h"
 #include "base/path.h"
+#include "engine/remote_mounts.h"
 #include "engine/ssh_forward.h"
 #include "engine/tree.h"
 #include "engine/tree_copy.h"
@@ -258,11 +259,16 @@ static int acquire_cache(const struct mounting *m, const struct op_mount *mount,
 		[SHARING_PRIVATE] = MOUNT_PRIVATE,
 		[SHARING_LOCKED] = MOUNT_LOCKED,
 	};
+	const struct remote_mount_wish wish = {cache_id(mount), mount->mode, mount->uid, mount->gid,
+					       m->o->step};
 	struct store *store = m->o->store;
 	struct mount_use *use = NULL;
-	int r = mounts_acquire(store, cache_id(mount), sharing[mount->sharing], mount->mode,
-			       mount->uid, mount->gid, job_cancel_of(m->job), &use, err);
+	int r = remote_mounts_restore(m->o->session ? m->o->session->mounts : NULL, &wish, m->job,
+				      err);
 
+	if (r == 0)
+		r = mounts_acquire(store, cache_id(mount), sharing[mount->sharing], mount->mode,
+				   mount->uid, mount->gid, job_cancel_of(m->job), &use, err);
 	if (r < 0)
 		return r;
 	if (m->o->step && mounts_is_new(use))
