@@ -179,9 +179,9 @@ struct repeated {
 };
 
 struct stubs {
-	int view, dir;
+	const char *path;
+	int view, dir; /* dir: -1 until the first stub is made */
 	struct repeated *repeated;
-	bool any;
 };
 
 static bool view_stat(const struct stubs *s, const char *path, struct stat *ret)
@@ -200,18 +200,30 @@ static bool view_stat(const struct stubs *s, const char *path, struct stat *ret)
 	return !(S_ISCHR(ret->st_mode) && ret->st_rdev == makedev(0, 0));
 }
 
+/* Most images have all mount points, and a directory on disk is not for free. */
+static int stub_layer(struct stubs *s)
+{
+	if (s->dir >= 0)
+		return s->dir;
+	if (mkdir(s->path, 0755) < 0)
+		fail(errno, "make the directory '%s'", s->path);
+	s->dir = open(s->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s->dir < 0)
+		fail(errno, "open '%s'", s->path);
+	return s->dir;
+}
+
 /* Makes one directory in the stub layer; an existing one of the image lends its attributes. */
 static void stub_dir(struct stubs *s, const char *path)
 {
 	struct stat st;
 	struct repeated *r;
 
-	if (mkdirat(s->dir, path, 0755) < 0) {
+	if (mkdirat(stub_layer(s), path, 0755) < 0) {
 		if (errno == EEXIST)
 			return;
 		fail(errno, "make the mount point '/%s'", path);
 	}
-	s->any = true;
 	if (!view_stat(s, path, &st))
 		return;
 	r = alloc(sizeof(*r));
@@ -234,12 +246,12 @@ static void stub_make(struct stubs *s, const char *path, bool is_dir)
 	if (is_dir) {
 		stub_dir(s, copy);
 	} else {
-		int fd = openat(s->dir, copy, O_CREAT | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0644);
+		int fd = openat(stub_layer(s), copy, O_CREAT | O_WRONLY | O_CLOEXEC | O_NOFOLLOW,
+				0644);
 
 		if (fd < 0)
 			fail(errno, "make the mount point '/%s'", path);
 		(void)close(fd);
-		s->any = true;
 	}
 }
 
@@ -338,18 +350,31 @@ static void copy_root_attributes(const struct plan *p, int view)
 		fail(errno, "prepare the directory of the step's changes");
 }
 
+/* With as many layers as overlayfs takes there is no room for the stubs: the two lowest become one,
+ * by an overlay of their own. */
+static void join_lowest(const struct plan *p, const char **lowers, size_t *n)
+{
+	char *dir = format("%s/work.lowest", p->scratch);
+	int fd = overlay_open(p, lowers + *n - 2, 2, NULL, NULL);
+
+	/* Attached: older kernels take no layer from a mount that is nowhere. */
+	if (mkdir(dir, 0700) < 0 || move_mount(fd, "", AT_FDCWD, dir, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		fail(errno, "join the two lowest layers");
+	(void)close(fd);
+	(*n)--;
+	lowers[*n - 1] = dir;
+}
+
 int rootfs_open(const struct plan *p)
 {
 	char *stub = format("%s/stub", p->scratch), *work = format("%s/work", p->scratch);
 	const char **lowers = alloc((p->n_lowers + 1) * sizeof(*lowers));
-	struct stubs s = {.view = view_open(p), .dir = -1};
+	struct stubs s = {.path = stub, .view = view_open(p), .dir = -1};
+	size_t n = p->n_lowers + 1;
 	int root;
 
-	if (mkdir(stub, 0755) < 0 || mkdir(work, 0700) < 0)
-		fail(errno, "make directories in '%s'", p->scratch);
-	s.dir = open(stub, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (s.dir < 0)
-		fail(errno, "open '%s'", stub);
+	if (mkdir(work, 0700) < 0)
+		fail(errno, "make the directory '%s'", work);
 	for (size_t i = 0; i < p->n_mounts; i++)
 		if (!below_mount(p, i))
 			stub_for(&s, p->mounts[i].dest + 1, p->mounts[i].is_dir);
@@ -357,14 +382,21 @@ int rootfs_open(const struct plan *p)
 	copy_root_attributes(p, s.view);
 	if (s.view >= 0)
 		(void)close(s.view);
+	/* Overlayfs wants one lower layer at least. */
+	if (p->n_lowers == 0)
+		(void)stub_layer(&s);
 	lowers[0] = stub;
 	memcpy(lowers + 1, p->lowers, p->n_lowers * sizeof(*lowers));
-	if (s.any || p->n_lowers == 0)
-		root = overlay_open(p, lowers, p->n_lowers + 1, p->upper, work);
-	else
+	if (s.dir < 0)
 		root = overlay_open(p, p->lowers, p->n_lowers, p->upper, work);
+	else {
+		if (n > WIRE_LOWERS_MAX)
+			join_lowest(p, lowers, &n);
+		root = overlay_open(p, lowers, n, p->upper, work);
+	}
 	set_attributes(root, p->flags & WIRE_ROOT_READONLY ? WIRE_MOUNT_READONLY : 0, true,
 		       "the root file system");
-	(void)close(s.dir);
+	if (s.dir >= 0)
+		(void)close(s.dir);
 	return root;
 }

@@ -198,27 +198,48 @@ static void kernels_without_the_new_overlay_options_work_too(void **state)
 	run_release(&r);
 }
 
-static void hundreds_of_layers_can_be_stacked(void **state)
+/* The image's own and `n` more, each with a directory. */
+static void add_layers(struct run *r, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		char *dir = xasprintf("%s/deep/%u/d%u", base, i, i);
+
+		assert_int_equal(fs_mkdir_p(AT_FDCWD, dir, 0755), 0);
+		*strrchr(dir, '/') = '\0';
+		strv_push_take(&r->plan.lowers, dir);
+	}
+}
+
+static void five_hundred_layers_can_be_stacked(void **state)
 {
 	struct run r;
 
 	(void)state;
 	for (int classic = 0; classic < 2; classic++) {
-		run_init(&r, "ls / | grep -c '^d[0-9]'");
+		run_init(&r, "ls / | grep -c '^d[0-9]'; cat /etc/motd /new/file");
+		/* Room is needed for this one's mount point, too. */
+		sandbox_plan_file(&r.plan, "/new/file", "x\n", 2, 0644, 0, 0, 0);
 		if (classic)
 			r.plan.flags |= WIRE_CLASSIC_MOUNT;
-		for (unsigned i = 0; i < 490; i++) {
-			char *dir = xasprintf("%s/deep/%u/d%u", base, i, i);
-
-			assert_int_equal(fs_mkdir_p(AT_FDCWD, dir, 0755), 0);
-			*strrchr(dir, '/') = '\0';
-			strv_push_take(&r.plan.lowers, dir);
-		}
+		add_layers(&r, 499);
 		if (run_go(&r, NULL) < 0)
 			fail_msg("%s", error_text(r.err));
-		assert_string_equal(r.out.p, "490\n");
+		assert_string_equal(r.out.p, "499\nwelcome\nx\n");
 		run_release(&r);
 	}
+}
+
+static void more_layers_are_an_error_that_says_so(void **state)
+{
+	struct run r;
+
+	(void)state;
+	run_init(&r, "true");
+	add_layers(&r, 500);
+	assert_int_equal(run_go(&r, NULL), -ERR_UNSUPPORTED);
+	assert_non_null(
+		strstr(error_text(r.err), "has 501 layers, and overlayfs takes at most 500"));
+	run_release(&r);
 }
 
 static void the_rights_are_dockers_default(void **state)
@@ -545,7 +566,8 @@ int main(void)
 		cmocka_unit_test(mount_points_follow_the_images_links_and_stay_inside),
 		cmocka_unit_test(a_root_without_layers_works),
 		cmocka_unit_test(kernels_without_the_new_overlay_options_work_too),
-		cmocka_unit_test(hundreds_of_layers_can_be_stacked),
+		cmocka_unit_test(five_hundred_layers_can_be_stacked),
+		cmocka_unit_test(more_layers_are_an_error_that_says_so),
 		cmocka_unit_test(the_rights_are_dockers_default),
 		cmocka_unit_test(another_user_has_no_capability),
 		cmocka_unit_test(ways_out_are_closed),
