@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/times.h"
+#include "cmd/cache_rows.h"
 #include "cmd/commands.h"
 #include "cmd/session.h"
 #include "engine/gitcache.h"
@@ -13,26 +14,17 @@
 struct prune_command {
 	bool all, force, dry_run;
 	const char *keep_storage, *reserved_space, *max_used_space, *min_free_space;
+	struct cache_filter filter;
+	struct cache_rows rows; /* which the choice is of */
+	struct prune_choice choice;
 };
 
-static int parse_filters(const struct strv *filters, struct prune_options *o, struct error **err)
+static void prune_command_release(struct prune_command *c)
 {
-	for (size_t i = 0; i < filters->n; i++) {
-		const char *filter = filters->v[i];
-		int64_t age;
-
-		if (strncmp(filter, "type=", 5) == 0 && filter[5]) {
-			o->type = filter + 5;
-			continue;
-		}
-		if (strncmp(filter, "until=", 6) != 0 || times_parse_duration(filter + 6, &age) < 0)
-			return error_new(err, ERR_INVALID, 0,
-					 "invalid filter '%s': use until=DURATION, as in "
-					 "until=24h, or type=TYPE, as in type=exec.cachemount",
-					 filter);
-		o->unused_since = times_now_ns() - age;
-	}
-	return 0;
+	cache_filter_release(&c->filter);
+	vec_release(&c->choice.records);
+	vec_release(&c->choice.mounts);
+	cache_rows_release(&c->rows);
 }
 
 static int parse_size(const char *option, const char *text, uint64_t *ret, struct error **err)
@@ -46,7 +38,8 @@ static int parse_size(const char *option, const char *text, uint64_t *ret, struc
 static int parse(struct prune_command *c, const struct strv *filters, struct prune_options *o,
 		 struct error **err)
 {
-	int r = parse_filters(filters, o, err);
+	bool limited;
+	int r = cache_filter_parse(filters, &c->filter, err);
 
 	if (!c->keep_storage)
 		c->keep_storage = c->reserved_space;
@@ -57,17 +50,18 @@ static int parse(struct prune_command *c, const struct strv *filters, struct pru
 	if (r == 0)
 		r = parse_size("min-free-space", c->min_free_space, &o->min_free_space, err);
 	o->limit_storage = c->keep_storage;
+	limited = o->limit_storage || o->max_used_space || o->min_free_space;
 	o->mounts = c->all;
 	o->dry_run = c->dry_run;
-	if (o->type && strcmp(o->type, "exec.cachemount") == 0)
-		o->mounts = true; /* and no record is of this type */
-	else if (o->type)
-		o->mounts = false;
-	if (r == 0 && o->type && (o->limit_storage || o->max_used_space || o->min_free_space))
+	o->unused_since = c->filter.unused_since;
+	if (c->filter.conditions.n > 0) {
+		o->only = &c->choice;
+		o->mounts = true;
+	}
+	if (r == 0 && o->only && limited)
 		r = error_new(err, ERR_INVALID, 0,
-			      "a limit of space and --filter type= do not go together");
-	o->all = !o->limit_storage && !o->max_used_space && !o->min_free_space &&
-		 !o->unused_since && !o->type;
+			      "a limit of space goes together with no --filter but until=AGE");
+	o->all = !limited && !o->unused_since && !o->only;
 	return r;
 }
 
@@ -84,13 +78,35 @@ static bool confirmed(const struct prune_command *c, const struct prune_options 
 	return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
 }
 
-static int prune(const struct prune_options *o, struct error **err)
+/* What the conditions of --filter fit, by name. */
+static int choose(struct store *s, struct prune_command *c, struct error **err)
+{
+	struct du_totals totals;
+	int r = cache_rows_load(s, &c->rows, &totals, err);
+
+	for (size_t i = 0; i < c->rows.n; i++) {
+		const struct cache_row *row = &c->rows.v[i];
+
+		if (!cache_filter_match(&c->filter, row))
+			continue;
+		if (row->is_mount)
+			vec_push(&c->choice.mounts,
+				 (struct prune_mount){row->mount, row->instance});
+		else
+			vec_push(&c->choice.records, row->record);
+	}
+	return r;
+}
+
+static int prune(struct prune_command *c, const struct prune_options *o, struct error **err)
 {
 	_cleanup_(gc_result_release) struct gc_result result = {0};
 	_cleanup_(store_closep) struct store *s = NULL;
 	_cleanup_free_ char *size = NULL;
 	int r = session_open_store(&s, err);
 
+	if (r == 0 && o->only)
+		r = choose(s, c, err);
 	if (r == 0)
 		r = store_prune(s, o, &result, err);
 	if (r == 0 && o->all)
@@ -115,13 +131,13 @@ static int prune(const struct prune_options *o, struct error **err)
 int cmd_prune(const struct command *self, int argc, char **argv)
 {
 	_cleanup_strv_ struct strv filters = {0};
-	struct prune_command c = {0};
+	_cleanup_(prune_command_release) struct prune_command c = {0};
 	struct prune_options o = {0};
 	const struct opt table[] = {
 		{"all", 'a', OPT_BOOL, &c.all, NULL, "Cache mounts too"},
 		{"dry-run", 0, OPT_BOOL, &c.dry_run, NULL, "Only show what would be removed"},
 		{"filter", 0, OPT_LIST, &filters, "FILTER",
-		 "until=AGE (only what was not used for AGE) or type=TYPE"},
+		 "Only what it fits: until=AGE, type=TYPE, id=ID, description~=REGEX, inuse, ..."},
 		{"force", 'f', OPT_BOOL, &c.force, NULL, "Do not ask"},
 		{"keep-storage", 0, OPT_STRING, &c.keep_storage, "SIZE",
 		 "Keep this much, what is most worth keeping"},
@@ -143,6 +159,6 @@ int cmd_prune(const struct command *self, int argc, char **argv)
 	if (parse(&c, &filters, &o, &err) < 0)
 		return session_usage(self, &err);
 	if (confirmed(&c, &o))
-		r = prune(&o, &err);
+		r = prune(&c, &o, &err);
 	return r < 0 ? session_fail(r, &err) : 0;
 }

@@ -9,6 +9,7 @@
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/strv.h"
+#include "base/vec.h"
 #include "store/store.h"
 
 struct gc_result {
@@ -26,11 +27,22 @@ void gc_result_release(struct gc_result *r);
  * `ret` may be NULL. */
 int store_gc(struct store *s, struct gc_result *ret, struct error **err);
 
+struct prune_mount {
+	const char *id; /* borrowed */
+	int64_t instance;
+};
+
+/* Records and cache mounts by name. */
+struct prune_choice {
+	VEC(int64_t) records;
+	VEC(struct prune_mount) mounts;
+};
+
 struct prune_options {
 	bool all;	      /* every record, else only what the next says */
 	int64_t unused_since; /* ns since the epoch: records last used before; 0: no age limit */
-	const char *type;     /* only records of this type (struct du_record); NULL: any */
 	bool mounts;	      /* cache mounts too, by the same rules */
+	const struct prune_choice *only; /* of these; NULL: of all */
 
 	/* By size: records go, the least worth keeping first (docs/cache.md), until the cache takes
 	 * no more than keep_storage, or max_used_space, or leaves min_free_space of the file system

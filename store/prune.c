@@ -1,4 +1,4 @@
-/* Which cache records go on demand: by age, by type, by size. */
+/* Which cache records go on demand: by name, by age, by size. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
@@ -35,16 +35,35 @@ static int delete_record(struct db_tx *tx, int64_t id, struct gc_result *result,
 	return 0;
 }
 
+/* Those of the choice that nobody has used since it was made. */
+static int drop_chosen(struct db_tx *tx, const struct prune_options *o, struct gc_result *result,
+		       struct error **err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < o->only->records.n && r == 0; i++) {
+		int64_t id = o->only->records.v[i], is_there;
+
+		r = db_get_i64(tx, &is_there, 0, err,
+			       "SELECT 1 FROM record WHERE id = ? AND last_used < ?", "ii", id,
+			       age_limit(o));
+		if (r == 0 && is_there)
+			r = delete_record(tx, id, result, err);
+	}
+	return r;
+}
+
 static int drop_matching(struct db_tx *tx, const struct prune_options *o, struct gc_result *result,
 			 struct error **err)
 {
 	VEC(int64_t) ids = {0};
 	struct sqlite3_stmt *q = NULL;
-	int r = db_query(tx, &q, err,
-			 "SELECT id FROM record WHERE last_used < ?1 AND (?2 IS NULL OR type = ?2)"
-			 " ORDER BY id",
-			 "it", age_limit(o), o->type);
+	int r;
 
+	if (o->only)
+		return drop_chosen(tx, o, result, err);
+	r = db_query(tx, &q, err, "SELECT id FROM record WHERE last_used < ? ORDER BY id", "i",
+		     age_limit(o));
 	for (; r > 0; r = db_step(tx, q, err))
 		vec_push(&ids, db_col_i64(q, 0));
 	for (size_t i = 0; i < ids.n && r == 0; i++)
@@ -142,7 +161,7 @@ static int drop_records(struct store *s, const struct prune_options *o, struct e
 
 	if (r == 0 && limits_size(o))
 		r = drop_by_size(s, &tx, o, chosen, result, err);
-	else if (r == 0 && (o->all || o->unused_since > 0 || o->type))
+	else if (r == 0 && (o->all || o->unused_since > 0 || o->only))
 		r = drop_matching(&tx, o, result, err);
 	if (r == 0)
 		r = db_run(&tx, err, "DELETE FROM pin WHERE time < ?", "i", o->unused_since);
@@ -172,18 +191,45 @@ static int remove_chosen_mounts(struct store *s, const struct evicted *chosen, b
 	return r;
 }
 
-static int count_mounts(struct store *s, int64_t before, struct gc_result *result,
-			struct error **err)
+static bool is_chosen(const struct prune_choice *only, const struct mount_info *m)
+{
+	if (!only)
+		return true;
+	for (size_t i = 0; i < only->mounts.n; i++)
+		if (only->mounts.v[i].instance == m->instance &&
+		    strcmp(only->mounts.v[i].id, m->id) == 0)
+			return true;
+	return false;
+}
+
+static int drop_mount(struct store *s, const struct prune_options *o, const struct mount_info *m,
+		      struct gc_result *result, struct error **err)
+{
+	bool removed = false;
+	int r = 0;
+
+	if (m->last_used >= age_limit(o) || m->in_use || !is_chosen(o->only, m))
+		return 0;
+	if (o->dry_run)
+		result->bytes += m->size;
+	else
+		r = mounts_evict(s, m->id, m->instance, age_limit(o), &removed, &result->bytes,
+				 err);
+	if (removed || o->dry_run)
+		strv_push(&result->mounts, m->id);
+	return r;
+}
+
+static int drop_matching_mounts(struct store *s, const struct prune_options *o,
+				struct gc_result *result, struct error **err)
 {
 	struct mount_info *infos = NULL;
 	size_t n = 0;
 	int r = mounts_list(s, &infos, &n, err);
 
 	for (size_t i = 0; i < n; i++) {
-		if (infos[i].last_used < before && !infos[i].in_use) {
-			strv_push(&result->mounts, infos[i].id);
-			result->bytes += infos[i].size;
-		}
+		if (r == 0)
+			r = drop_mount(s, o, &infos[i], result, err);
 		mount_info_release(&infos[i]);
 	}
 	free(infos);
@@ -197,9 +243,7 @@ static int drop_mounts(struct store *s, const struct prune_options *o, const str
 		return 0;
 	if (limits_size(o))
 		return remove_chosen_mounts(s, chosen, o->dry_run, result, err);
-	if (o->dry_run)
-		return count_mounts(s, age_limit(o), result, err);
-	return mounts_prune(s, age_limit(o), &result->mounts, &result->bytes, err);
+	return drop_matching_mounts(s, o, result, err);
 }
 
 int store_prune(struct store *s, const struct prune_options *options, struct gc_result *ret,

@@ -265,23 +265,34 @@ static void a_dry_run_tells_and_leaves_all(void **state)
 	assert_true(has_record(f->s, "k"));
 }
 
-static void prune_by_type_leaves_other_types(void **state)
+static void prune_by_name_leaves_what_has_no_name_and_what_was_used_since(void **state)
 {
 	struct fixture *f = *state;
-	struct prune_options o = {.type = "source.http"};
+	struct prune_choice choice = {0};
+	struct prune_options o = {.mounts = true, .only = &choice};
 	struct gc_result result = {0};
 	struct error *err = NULL;
-	int64_t id = big_layer(f->s, "a", 10);
+	int64_t id = big_layer(f->s, "a", 10), now = times_now_ns(), k;
 
-	add_record(f->s, "k", &id, 1, 0);
+	k = add_record(f->s, "k", &id, 1, 0);
+	add_record(f->s, "other", &id, 1, 0);
 	fixture_reopen(f);
 	assert_ok(store_prune(f->s, &o, &result, &err), err);
 	assert_int_equal(result.n_records, 0);
 	gc_result_release(&result);
-	o.type = "regular";
+	vec_push(&choice.records, k);
+	o.unused_since = now;
+	set_last_used(f->s, k, now + 1);
+	assert_ok(store_prune(f->s, &o, &result, &err), err);
+	assert_int_equal(result.n_records, 0);
+	gc_result_release(&result);
+	set_last_used(f->s, k, now - 1);
 	assert_ok(store_prune(f->s, &o, &result, &err), err);
 	assert_int_equal(result.n_records, 1);
 	gc_result_release(&result);
+	assert_false(has_record(f->s, "k"));
+	assert_true(has_record(f->s, "other"));
+	vec_release(&choice.records);
 }
 
 static void why_names_images_and_records_that_pin(void **state)
@@ -355,7 +366,7 @@ int main(void)
 		TEST(an_image_in_the_making_does_not_count_but_the_cache_does),
 		TEST(below_the_cap_only_what_is_old_goes_for_free_space),
 		TEST(a_dry_run_tells_and_leaves_all),
-		TEST(prune_by_type_leaves_other_types),
+		TEST(prune_by_name_leaves_what_has_no_name_and_what_was_used_since),
 		TEST(why_names_images_and_records_that_pin),
 		TEST(many_threads_share_one_cap),
 	};
