@@ -103,6 +103,23 @@ static void date_other_rows(struct image_config *c, const struct oci_times *time
 	}
 }
 
+/* The time of the last row; without rows that of the image it is made of, no later than the epoch.
+ * An image that adds no row to its base keeps its time. */
+static void set_created(struct image_config *c, const char *before, const struct oci_times *times)
+{
+	const char *last = NULL;
+	int64_t ns;
+
+	for (size_t i = 0; i < c->history.n; i++)
+		if (c->history.v[i].created)
+			last = c->history.v[i].created;
+	free(c->created);
+	if (!last && before && times_parse_rfc3339(before, &ns) == 0)
+		c->created = row_time(ns, times);
+	else
+		c->created = last ? xstrdup(last) : NULL;
+}
+
 void oci_config_complete(const struct image_config *from, const struct layer_body *layers, size_t n,
 			 const struct oci_times *times, struct image_config *ret)
 {
@@ -116,14 +133,7 @@ void oci_config_complete(const struct image_config *from, const struct layer_bod
 		match_rows(ret, n);
 	date_layer_rows(ret, n_base, times);
 	date_other_rows(ret, times);
-	free(ret->created);
-	ret->created = NULL;
-	if (times->has_epoch)
-		ret->created = times_rfc3339(times->epoch);
-	else if (ret->history.n > 0)
-		ret->created = xstrdup(vec_last(&ret->history).created);
-	if (!ret->created)
-		ret->created = xstrdup(from->created);
+	set_created(ret, from->created, times);
 }
 
 /* --- descriptors and documents
