@@ -50,8 +50,6 @@ struct exec_debugger {
 	struct digest before;
 };
 
-struct remote_mounts;
-
 /* What one build hands to its steps beside the graph; no part of a key but for secrets that are
  * marked so. */
 struct exec_session {
@@ -60,7 +58,6 @@ struct exec_session {
 	bool allow_host_network, allow_insecure; /* --allow */
 	struct cgroup_limits limits;		 /* --resource; its texts are borrowed */
 	struct exec_debugger debugger;
-	struct remote_mounts *mounts; /* cache mounts of imported caches; borrowed; NULL: none */
 };
 void exec_session_release(struct exec_session *s);
 /* Copies; NULL for what is not set. */
@@ -78,12 +75,15 @@ int exec_session_add_ssh_keys(struct exec_session *s, struct store *store, const
 int exec_session_read_secret(const struct exec_session *s, const char *id, bool *ret_found,
 			     struct buf *ret, struct error **err);
 
+struct remote_imports;
+
 struct exec_options {
 	struct store *store;
 	struct sandbox_env *env;
 	const struct exec_session *session;
-	const char *step; /* what people call it, for what outlives it; may be NULL */
-	bool stop_before; /* the session's debugger wants it not run but shown */
+	struct remote_imports *imports; /* may have cache mounts that are new here; NULL: none */
+	const char *step;		/* what people call it, for what outlives it; may be NULL */
+	bool stop_before;		/* the session's debugger wants it not run but shown */
 	/* Makes sure that layers have their dirs (layers_require of engine/pull.h). */
 	int (*require)(void *data, struct job *job, const int64_t *layers, size_t n,
 		       struct error **err);

@@ -41,6 +41,11 @@ void remote_imports_refuse(struct remote_imports *im, const struct digest *keys,
 /* Fetches those blobs of these layers that only a backend of ours can fetch. */
 int remote_imports_fetch(struct remote_imports *im, const int64_t *layers, size_t n,
 			 struct job *job, struct error **err);
+/* Fills a cache mount that is new or empty here with what a cache has for it
+ * (remote_mounts_restore of engine/remote_mounts.h). `im` may be NULL. */
+struct remote_mount_wish;
+int remote_imports_restore(struct remote_imports *im, const struct remote_mount_wish *wish,
+			   struct job *job, struct error **err);
 /* The caches that were read, "host/path" where they are registries': a blob may be taken over from
  * there. Borrowed; in the order of the command line. */
 size_t remote_imports_count(const struct remote_imports *im);

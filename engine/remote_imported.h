@@ -8,6 +8,7 @@
 #include "engine/remote_graph.h"
 #include "engine/remote_import.h"
 #include "engine/remote_manifest.h"
+#include "engine/remote_mounts.h"
 
 struct imported_layer {
 	bool has_blob;
@@ -31,6 +32,8 @@ struct record_ref {
 struct remote_imports {
 	struct remote_env env;
 	VEC(struct remote_backend *) backends;
+	VEC(struct strv) wanted_mounts; /* one for each of them: ids; empty: all it has */
+	struct remote_mounts *mounts;
 	const struct progress *progress;
 
 	struct cancel stop; /* what reads watches this, and later the build's own switch */

@@ -28,8 +28,8 @@ enum tried { TRYING = 1, TRIED };
 
 struct remote_mounts {
 	struct store *store;
-	VEC(struct offer) offers; /* constant once steps run */
-	pthread_mutex_t lock;	  /* protects tried */
+	pthread_mutex_t lock; /* protects tried and, until the first wish, offers */
+	VEC(struct offer) offers;
 	pthread_cond_t changed;
 	struct map tried; /* id -> enum tried */
 };
@@ -62,6 +62,7 @@ void remote_mounts_free(struct remote_mounts *m)
 void remote_mounts_offer(struct remote_mounts *m, struct remote_backend *from,
 			 const struct remote_manifest *manifest, const struct strv *only)
 {
+	pthread_mutex_lock(&m->lock);
 	for (size_t i = 0; i < manifest->mounts.n; i++) {
 		const struct remote_mount_blob *has = &manifest->mounts.v[i];
 		struct offer o = {.from = from, .id = xstrdup(has->id), .blob = has->blob};
@@ -74,6 +75,7 @@ void remote_mounts_offer(struct remote_mounts *m, struct remote_backend *from,
 		free(o.id);
 		free(o.blob.media_type);
 	}
+	pthread_mutex_unlock(&m->lock);
 }
 
 struct reading {

@@ -13,14 +13,15 @@
 #include "engine/remote_backend.h"
 #include "engine/remote_manifest.h"
 
-/* What the imported caches of one build have. Thread safe but for offers. */
+/* What the imported caches of one build have. Thread safe. */
 struct remote_mounts;
 struct remote_mounts *remote_mounts_new(struct store *s);
 void remote_mounts_free(struct remote_mounts *m);
 DEFINE_FREEP(struct remote_mounts, remote_mounts_free)
 
 /* `from` (borrowed) has these mounts; with `only` (ids; not empty) those alone are taken. Of two
- * caches with one mount the one that was offered first is asked first. No step may be running. */
+ * caches with one mount the one that was offered first is asked first. All offers come before the
+ * first wish. */
 void remote_mounts_offer(struct remote_mounts *m, struct remote_backend *from,
 			 const struct remote_manifest *manifest, const struct strv *only);
 

@@ -114,7 +114,7 @@ static int s3_backend_open(const struct remote_env *env, const struct remote_spe
 	r->base.name = xasprintf("s3://%s/%s%s", o.bucket, r->manifests, r->names.v[0]);
 	r->base.source = xasprintf("s3:%s/%s/%s", host, o.bucket, r->blobs);
 	r->base.fetches = true;
-	r->s3 = s3_new(&o, env->config, env->cancel);
+	r->s3 = s3_new(&o, env->config, &r->base.env.cancel);
 	*ret = &r->base;
 	return 0;
 }

@@ -18,8 +18,9 @@
 
 struct s3;
 /* Takes over `o`. `config` says whom to trust (by the endpoint's host; may be NULL) and is borrowed
- * like `cancel` (may be NULL). */
-struct s3 *s3_new(struct s3_options *o, const struct config *config, struct cancel *cancel);
+ * like the place that holds the switch which stops calls (may be NULL, and so may what it holds).
+ */
+struct s3 *s3_new(struct s3_options *o, const struct config *config, struct cancel *const *cancel);
 void s3_free(struct s3 *s);
 DEFINE_FREEP(struct s3, s3_free)
 

@@ -36,7 +36,7 @@ static void set_place(struct s3 *s)
 	s->host = host_header(s->origin);
 }
 
-struct s3 *s3_new(struct s3_options *o, const struct config *config, struct cancel *cancel)
+struct s3 *s3_new(struct s3_options *o, const struct config *config, struct cancel *const *cancel)
 {
 	struct s3 *s = NEW(struct s3);
 	const char *host = strstr(o->endpoint, "://") + 3;
@@ -227,7 +227,7 @@ static int perform(struct s3 *s, const struct s3_call *c, struct http_response *
 	req.keep_redirect = true; /* it would need a signature of its own */
 	req.repeatable = true;
 	req.tries = s->o.tries;
-	req.cancel = s->cancel;
+	req.cancel = s->cancel ? *s->cancel : NULL;
 	return http_perform(s->http, &req, ret, err);
 }
 

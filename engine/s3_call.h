@@ -7,7 +7,7 @@
 struct s3 {
 	struct s3_options o;
 	struct http *http;
-	struct cancel *cancel;
+	struct cancel *const *cancel;
 	char *origin;	/* "https://bucket.s3.region.amazonaws.com", no slash after */
 	char *host;	/* as the Host header has it */
 	char *base;	/* what stands before a key: "/" or "/bucket/" */

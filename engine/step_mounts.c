@@ -9,6 +9,7 @@
 
 #include "base/fs.h"
 #include "base/path.h"
+#include "engine/remote_import.h"
 #include "engine/remote_mounts.h"
 #include "engine/ssh_forward.h"
 #include "engine/tree.h"
@@ -263,8 +264,7 @@ static int acquire_cache(const struct mounting *m, const struct op_mount *mount,
 					       m->o->step};
 	struct store *store = m->o->store;
 	struct mount_use *use = NULL;
-	int r = remote_mounts_restore(m->o->session ? m->o->session->mounts : NULL, &wish, m->job,
-				      err);
+	int r = remote_imports_restore(m->o->imports, &wish, m->job, err);
 
 	if (r == 0)
 		r = mounts_acquire(store, cache_id(mount), sharing[mount->sharing], mount->mode,

@@ -295,6 +295,7 @@ static int run_exec(struct vertex_ops *o, struct job *job, const struct vertex *
 		.store = o->engine->store,
 		.env = o->engine->sandbox,
 		.session = &o->engine->session,
+		.imports = o->engine->imports,
 		.step = v->meta.name,
 		.stop_before = debugger->has_before && digest_equal(&debugger->before, &v->digest),
 		.require = require_layers,
