@@ -73,7 +73,7 @@ static int find_here(struct cache_store *c, const struct cache_query *q, enum ca
 	bool found;
 	int r;
 
-	r = record_find(c->store, q->key, &found, &rec, err);
+	r = record_look(c->store, q->key, &found, &rec, err);
 	if (r < 0 || !found)
 		return r;
 	if (is_expired(c, rec.created, q->v)) {
@@ -92,6 +92,20 @@ static int find_here(struct cache_store *c, const struct cache_query *q, enum ca
 	vec_push(&c->used, rec.id);
 	pthread_mutex_unlock(&c->lock);
 	return 0;
+}
+
+static int cache_hold(void *data, struct result *const *outputs, size_t n, bool *ret_held,
+		      struct error **err)
+{
+	struct cache_store *c = data;
+	int r = 0;
+
+	*ret_held = true;
+	for (size_t i = 0; i < n && r == 0 && *ret_held; i++)
+		if (outputs[i] && outputs[i]->n_layers > 0)
+			r = record_hold(c->store, outputs[i]->layers, outputs[i]->n_layers,
+					ret_held, err);
+	return r;
 }
 
 /* --- Keeping ----------------------------------------------------------------------------------
@@ -352,6 +366,7 @@ static bool cache_knows(void *data, const struct vertex *v)
 
 const struct cache_backend cache_store_backend = {
 	.find = cache_find,
+	.hold = cache_hold,
 	.add = cache_add,
 	.link = cache_link,
 	.failed = cache_failed,

@@ -449,11 +449,48 @@ static void start_prepare(struct solve *s, struct node *n)
 	task_submit(s, t);
 }
 
+/* What was found for n cannot be had: n runs. */
+static void refuse(struct solve *s, struct node *n)
+{
+	const struct digest *keys[2];
+	struct digest v[2];
+	size_t n_keys = 0;
+
+	keys_of(n, keys);
+	for (size_t i = 0; i < 2; i++)
+		if (keys[i])
+			v[n_keys++] = *keys[i];
+	s->o->cache->forget(s->o->cache_data, v, n_keys, n->v);
+	s->stats.hollow++;
+	task_results_free(s->o->ops, TAKE_PTR(n->outputs), n->n_outputs);
+	n->from_cache = false;
+	n->must_run = true;
+}
+
+/* Of what was found only this much is touched: what is needed. True if it is there to stay. */
+static bool hold_found(struct solve *s, struct node *n)
+{
+	const struct cache_backend *cache = s->o->cache;
+	struct error *err = NULL;
+	bool held = true;
+	int r = 0;
+
+	if (!n->outputs)
+		return false;
+	if (cache->hold)
+		r = cache->hold(s->o->cache_data, n->outputs, n->n_outputs, &held, &err);
+	if (r < 0)
+		sched_fail(s, n, r, &err);
+	else if (!held)
+		refuse(s, n);
+	return r == 0 && held;
+}
+
 static void advance_need(struct solve *s, struct node *n)
 {
-	bool found = n->outputs != NULL;
+	bool found;
 
-	if (found) {
+	if (hold_found(s, n)) {
 		complete(s, n);
 		return;
 	}
@@ -461,7 +498,7 @@ static void advance_need(struct solve *s, struct node *n)
 		n->look_again = false;
 		if (find_by_definition(s, n, &found) < 0)
 			return;
-		if (found) {
+		if (found && hold_found(s, n)) {
 			complete_cached(s, n);
 			return;
 		}
@@ -471,9 +508,9 @@ static void advance_need(struct solve *s, struct node *n)
 			sched_need(s, n->inputs[i]);
 	if (n->inputs_missing > 0 || compute_late_key(s, n, &found) < 0)
 		return;
-	if (found)
+	if (found && hold_found(s, n))
 		complete_cached(s, n);
-	else
+	else if (s->r == 0)
 		start_prepare(s, n);
 }
 
@@ -498,21 +535,8 @@ void sched_advance(struct solve *s)
 /* Takes back a hit that turned out hollow. */
 static void take_back(struct solve *s, struct node *n)
 {
-	const struct digest *keys[2];
-	struct digest v[2];
-	size_t n_keys = 0;
-
-	keys_of(n, keys);
-	for (size_t i = 0; i < 2; i++)
-		if (keys[i])
-			v[n_keys++] = *keys[i];
-	s->o->cache->forget(s->o->cache_data, v, n_keys, n->v);
-	s->stats.hollow++;
-	task_results_free(s->o->ops, n->outputs, n->n_outputs);
-	n->outputs = NULL;
-	n->from_cache = false;
+	refuse(s, n);
 	n->complete = false;
-	n->must_run = true;
 	for (size_t i = 0; i < n->n_consumers; i++)
 		n->consumers[i].node->inputs_missing++;
 	sched_touch(s, n);

@@ -114,8 +114,14 @@ struct cache_entry {
 /* Where results are kept between solves. */
 struct cache_backend {
 	/* By definition on the solver's thread, where it must not block for long, and on a worker
-	 * after a lock was waited for; by content on a worker. */
+	 * after a lock was waited for; by content on a worker. What is found may go away until it
+	 * is held: of most that is found only the name of the next thing is of interest. */
 	int (*find)(void *data, const struct cache_query *q, enum cache_answer *ret,
+		    struct error **err);
+	/* Optional. Sees to it that outputs that were found stay for as long as the solve runs.
+	 * *ret_held = false if they are gone already: the record is then forgotten. Where find was
+	 * called. */
+	int (*hold)(void *data, struct result *const *outputs, size_t n, bool *ret_held,
 		    struct error **err);
 	/* Keeps the outputs under all the keys; a key that exists is moved. May replace an output
 	 * by one of equal content that it already has. On a worker. */
@@ -130,7 +136,7 @@ struct cache_backend {
 	 * files that it copies are digested as they are copied and not before. A wrong yes costs
 	 * time, a wrong no a run. On the solver's thread. */
 	bool (*knows)(void *data, const struct vertex *v);
-	/* A record turned out hollow: forgets it under all the keys. On the solver's thread. */
+	/* A record turned out hollow: forgets it under all the keys. */
 	void (*forget)(void *data, const struct digest *keys, size_t n_keys,
 		       const struct vertex *v);
 	/* Optional, both or none: the lock that lets one process run a step while others wait for

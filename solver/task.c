@@ -19,6 +19,24 @@ void task_results_free(const struct solver_ops *ops, struct result **v, size_t n
 	free(v);
 }
 
+/* A hit whose layers are gone is none. */
+static int hold(struct task *t, const struct digest *key)
+{
+	const struct cache_backend *cache = t->o->cache;
+	bool held = true;
+	int r = 0;
+
+	if (cache->hold)
+		r = cache->hold(t->o->cache_data, t->outputs, t->n_outputs, &held, &t->err);
+	if (r == 0 && held)
+		return 0;
+	if (r == 0)
+		cache->forget(t->o->cache_data, key, 1, t->v);
+	task_results_free(t->o->ops, TAKE_PTR(t->outputs), t->n_outputs);
+	t->answer = CACHE_MISS;
+	return r;
+}
+
 static int find(struct task *t, const struct digest *key, bool by_content)
 {
 	struct result **outputs = task_results_new(t->n_outputs);
@@ -38,7 +56,7 @@ static int find(struct task *t, const struct digest *key, bool by_content)
 		return r;
 	}
 	t->outputs = outputs;
-	return 0;
+	return hold(t, key);
 }
 
 static struct cache_entry entry_of(const struct task *t)

@@ -34,68 +34,103 @@ static int64_t record_checksum(const int64_t *layers, size_t n, const void *data
 	return (int64_t)sum;
 }
 
-/* What the rows of a record's layers say about it. */
+/* What is known about the layers of a record. */
 struct health {
-	bool sound;   /* the checksum is right and every layer has a body */
+	bool sound;   /* every one has a body */
 	bool suspect; /* some layer was written in another boot and never synced */
 };
 
-static int load_layers(struct db_tx *tx, struct record *r, struct health *health,
-		       struct error **err)
+static int check_layer(struct db_tx *tx, int64_t id, struct health *health, struct error **err)
+{
+	struct sqlite3_stmt *q = NULL;
+	int r = db_query(tx, &q, err,
+			 "SELECT has_dir, has_dir OR " LAYER_CAN_COME ", boot FROM layer"
+			 " WHERE id = ?",
+			 "i", id);
+
+	if (r < 0)
+		return r;
+	if (r == 0 || !db_col_i64(q, 1)) {
+		health->sound = false;
+	} else if (db_col_i64(q, 0)) {
+		_cleanup_free_ char *boot = db_col_text(q, 2);
+
+		health->suspect = health->suspect || !durable_trusted(boot);
+	}
+	return 0;
+}
+
+static int check_layers(struct db_tx *tx, const int64_t *layers, size_t n, struct health *ret,
+			struct error **err)
+{
+	int r = 0;
+
+	*ret = (struct health){.sound = true};
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = check_layer(tx, layers[i], ret, err);
+	return r;
+}
+
+/* "12 13 14" */
+static void parse_layers(const char *text, size_t n, struct record *r)
 {
 	VEC(int64_t) layers = {0};
-	struct sqlite3_stmt *q = NULL;
-	int rc = db_query(
-		tx, &q, err,
-		"SELECT layer.id, has_dir, " LAYER_CAN_COME ", boot FROM record_layer"
-		" JOIN layer ON layer.id = record_layer.layer WHERE record = ? ORDER BY position",
-		"i", r->id);
+	int64_t id = 0;
 
-	for (; rc > 0; rc = db_step(tx, q, err)) {
-		_cleanup_free_ char *boot = db_col_text(q, 3);
-
-		vec_push(&layers, db_col_i64(q, 0));
-		if (!db_col_i64(q, 1) && !db_col_i64(q, 2))
-			health->sound = false;
-		if (db_col_i64(q, 1) && !durable_trusted(boot))
-			health->suspect = true;
+	for (size_t i = 0; i < n; i++) {
+		if (text[i] != ' ')
+			id = id * 10 + (text[i] - '0');
+		if (text[i] != ' ' && i + 1 < n)
+			continue;
+		vec_push(&layers, id);
+		id = 0;
 	}
 	r->layers = layers.v;
 	r->n_layers = layers.n;
-	return rc;
 }
 
-/* *ret_found = false if there is none. */
-static int load(struct db_tx *tx, const struct digest *key, bool *ret_found, struct health *health,
+static void format_layers(const struct record *r, struct buf *ret)
+{
+	for (size_t i = 0; i < r->n_layers; i++)
+		buf_addf(ret, "%s%lld", i > 0 ? " " : "", (long long)r->layers[i]);
+}
+
+#define RECORD_COLUMNS "id, data, layers, description, created, duration, checksum"
+
+/* False if the row is not as it was written. */
+static bool read_row(struct sqlite3_stmt *q, struct record *ret)
+{
+	const void *p;
+	size_t n;
+
+	ret->id = db_col_i64(q, 0);
+	p = db_col_bytes(q, 1, &n);
+	buf_add(&ret->data, p, n);
+	p = db_col_bytes(q, 2, &n);
+	parse_layers(p, n, ret);
+	ret->description = db_col_text(q, 3);
+	ret->created = db_col_i64(q, 4);
+	ret->duration = db_col_i64(q, 5);
+	return db_col_i64(q, 6) ==
+	       record_checksum(ret->layers, ret->n_layers, ret->data.p, ret->data.n);
+}
+
+/* *ret_found = false if there is none. *ret_whole: is it as it was written? */
+static int load(struct db_tx *tx, const struct digest *key, bool *ret_found, bool *ret_whole,
 		struct record *ret, struct error **err)
 {
 	struct sqlite3_stmt *q = NULL;
-	const void *data;
-	int64_t checksum;
-	size_t n;
-	int r;
+	int r = db_query(tx, &q, err,
+			 "SELECT " RECORD_COLUMNS " FROM record_key"
+			 " JOIN record ON record.id = record_key.record WHERE key = ?",
+			 "d", key);
 
-	r = db_query(tx, &q, err,
-		     "SELECT id, data, description, created, duration, checksum FROM record_key"
-		     " JOIN record ON record.id = record_key.record WHERE key = ?",
-		     "d", key);
 	if (r < 0)
 		return r;
 	*ret_found = r > 0;
-	if (r == 0)
-		return 0;
-	ret->id = db_col_i64(q, 0);
-	data = db_col_bytes(q, 1, &n);
-	buf_add(&ret->data, data, n);
-	ret->description = db_col_text(q, 2);
-	ret->created = db_col_i64(q, 3);
-	ret->duration = db_col_i64(q, 4);
-	checksum = db_col_i64(q, 5);
-	*health = (struct health){.sound = true};
-	r = load_layers(tx, ret, health, err);
-	if (checksum != record_checksum(ret->layers, ret->n_layers, ret->data.p, ret->data.n))
-		health->sound = false;
-	return r;
+	if (*ret_found)
+		*ret_whole = read_row(q, ret);
+	return 0;
 }
 
 /* Loads the record and names its layers under our lease, or deletes it if it is not sound. */
@@ -103,7 +138,7 @@ static int find_and_hold(struct store *s, const struct digest *key, bool *ret_fo
 			 struct health *health, struct record *ret, struct error **err)
 {
 	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
-	bool found;
+	bool found, whole = false;
 	int r = lease_take(s, err);
 
 	if (r < 0)
@@ -111,7 +146,10 @@ static int find_and_hold(struct store *s, const struct digest *key, bool *ret_fo
 	r = db_begin(s->db, DB_WRITE, &tx, err);
 	if (r < 0)
 		return r;
-	r = load(&tx, key, &found, health, ret, err);
+	r = load(&tx, key, &found, &whole, ret, err);
+	if (r == 0 && found)
+		r = check_layers(&tx, ret->layers, ret->n_layers, health, err);
+	health->sound = health->sound && whole;
 	if (r == 0 && found && health->sound)
 		r = lease_add_layers(s, &tx, ret->layers, ret->n_layers, err);
 	else if (r == 0 && found)
@@ -169,6 +207,63 @@ int record_find(struct store *s, const struct digest *key, bool *ret_found, stru
 	return 0;
 }
 
+int record_look(struct store *s, const struct digest *key, bool *ret_found, struct record *ret,
+		struct error **err)
+{
+	_cleanup_(record_release) struct record found = {.data = BUF_INIT};
+	bool known = false, whole = false;
+	int r;
+
+	{
+		_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
+
+		r = db_begin(s->db, DB_READ, &tx, err);
+		if (r == 0)
+			r = load(&tx, key, &known, &whole, &found, err);
+	}
+	if (r < 0)
+		return r;
+	if (known && !whole)
+		return record_find(s, key, ret_found, ret, err); /* which removes it */
+	*ret_found = known;
+	if (known) {
+		*ret = found;
+		found = (struct record){.data = BUF_INIT};
+	}
+	return 0;
+}
+
+static int hold(struct store *s, const int64_t *layers, size_t n, struct health *ret,
+		struct error **err)
+{
+	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
+	int r = lease_take(s, err);
+
+	if (r == 0)
+		r = db_begin(s->db, DB_WRITE, &tx, err);
+	if (r == 0)
+		r = check_layers(&tx, layers, n, ret, err);
+	if (r == 0 && ret->sound)
+		r = lease_add_layers(s, &tx, layers, n, err);
+	return r < 0 ? r : db_commit(&tx, err);
+}
+
+int record_hold(struct store *s, const int64_t *layers, size_t n, bool *ret_held,
+		struct error **err)
+{
+	struct health health = {0};
+	int r = hold(s, layers, n, &health, err);
+
+	if (r == 0 && health.sound && health.suspect) {
+		for (size_t i = 0; i < n; i++)
+			layer_settle(s, layers[i]);
+		r = hold(s, layers, n, &health, err);
+	}
+	if (r == 0)
+		*ret_held = health.sound;
+	return r;
+}
+
 /* Points the key to the record. A record that has lost its last key to this one can never be found
  * again and goes. */
 static int link_key(struct db_tx *tx, int64_t id, const struct digest *key, struct error **err)
@@ -213,16 +308,19 @@ int record_add(struct store *s, struct record *r, const struct digest *keys, siz
 	       struct error **err)
 {
 	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
+	_cleanup_buf_ struct buf layers = BUF_INIT;
 	int64_t id, now = times_now_ns();
 	int rc = db_begin(s->db, DB_WRITE, &tx, err);
 
 	if (rc < 0)
 		return rc;
+	format_layers(r, &layers);
 	rc = db_run(&tx, err,
-		    "INSERT INTO record (data, description, type, created, duration, last_used,"
-		    " checksum) VALUES (?, ?, ?, ?, ?, ?, ?)",
-		    "bttiiii", r->data.p, r->data.n, r->description ? r->description : "",
-		    r->type ? r->type : "regular", r->created ? r->created : now, r->duration, now,
+		    "INSERT INTO record (data, layers, description, type, created, duration,"
+		    " last_used, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+		    "btttiiii", r->data.p, r->data.n, layers.p,
+		    r->description ? r->description : "", r->type ? r->type : "regular",
+		    r->created ? r->created : now, r->duration, now,
 		    record_checksum(r->layers, r->n_layers, r->data.p, r->data.n));
 	if (rc < 0)
 		return rc;
@@ -332,27 +430,35 @@ int record_drop_torn(struct store *s, size_t *ret_n, struct error **err)
 	return db_commit(&tx, err);
 }
 
-/* Is what the checksum covers as it was written? */
-static int is_whole(struct db_tx *tx, int64_t id, bool *ret, struct error **err)
+/* Are the layers that keep a record's rows alive those that it names? */
+static int has_its_rows(struct db_tx *tx, const struct record *rec, bool *ret, struct error **err)
 {
-	_cleanup_(record_release) struct record rec = {.id = id, .data = BUF_INIT};
-	struct health health = {.sound = true};
 	struct sqlite3_stmt *q = NULL;
-	int64_t checksum = 0;
-	int r = db_query(tx, &q, err, "SELECT data, checksum FROM record WHERE id = ?", "i", id);
+	size_t n = 0;
+	int r = db_query(tx, &q, err,
+			 "SELECT layer FROM record_layer WHERE record = ? ORDER BY position", "i",
+			 rec->id);
 
 	*ret = true;
-	if (r > 0) {
-		size_t n;
-		const void *data = db_col_bytes(q, 0, &n);
+	for (; r > 0; r = db_step(tx, q, err), n++)
+		*ret = *ret && n < rec->n_layers && db_col_i64(q, 0) == rec->layers[n];
+	*ret = *ret && n == rec->n_layers;
+	return r;
+}
 
-		buf_add(&rec.data, data, n);
-		checksum = db_col_i64(q, 1);
-		r = load_layers(tx, &rec, &health, err);
-		*ret = checksum ==
-		       record_checksum(rec.layers, rec.n_layers, rec.data.p, rec.data.n);
-	}
-	return r < 0 ? r : 0;
+/* Is the record as it was written? */
+static int is_whole(struct db_tx *tx, int64_t id, bool *ret, struct error **err)
+{
+	_cleanup_(record_release) struct record rec = {.data = BUF_INIT};
+	struct sqlite3_stmt *q = NULL;
+	int r = db_query(tx, &q, err, "SELECT " RECORD_COLUMNS " FROM record WHERE id = ?", "i",
+			 id);
+
+	*ret = true;
+	if (r <= 0)
+		return r;
+	*ret = read_row(q, &rec);
+	return *ret ? has_its_rows(tx, &rec, ret, err) : 0;
 }
 
 int record_verify_all(struct store *s, struct record_verdict *ret, struct error **err)

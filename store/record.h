@@ -1,9 +1,9 @@
 /* Cache records: which result a cache key stands for. Several keys may point to one record.
  *
  * A record is a list of layer ids (the whole chain, lowest first) and opaque bytes of the engine's.
- * Reading one that names a layer that is gone, or whose checksum is wrong, removes it and is a
- * miss. A hit registers the layers with this process's lease in the same transaction, so that no gc
- * can take them away.
+ * Finding one that names a layer that is gone, or whose checksum is wrong, removes it and is a
+ * miss. Holding registers the layers with this process's lease in one transaction that also sees
+ * that they are there, so that no gc can take them away.
  */
 #ifndef KILN_STORE_RECORD_H
 #define KILN_STORE_RECORD_H
@@ -25,7 +25,13 @@ struct record {
 };
 void record_release(struct record *r);
 
-/* *ret_found = false on a miss. */
+/* A look-up is record_look, which changes nothing and holds nothing, and then, if the result is
+ * really used, record_hold; or both at once, record_find. *ret_found = false on a miss. */
+int record_look(struct store *s, const struct digest *key, bool *ret_found, struct record *ret,
+		struct error **err);
+/* Registers the layers of a record with the lease. *ret_held = false if one is gone or lost. */
+int record_hold(struct store *s, const int64_t *layers, size_t n, bool *ret_held,
+		struct error **err);
 int record_find(struct store *s, const struct digest *key, bool *ret_found, struct record *ret,
 		struct error **err);
 /* Is there any under this key? Nothing is checked or held. */

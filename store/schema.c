@@ -172,5 +172,12 @@ static const char version_3[] =
 static const char version_4[] = "ALTER TABLE layer ADD COLUMN has_index INTEGER NOT NULL DEFAULT 0;"
 				"UPDATE layer SET has_index = has_dir;";
 
-const char *const schema_scripts[] = {version_1, version_2, version_3, version_4};
+/* The layers of a record beside its other columns, so that a look-up reads one row: the numbers of
+ * record_layer in order, separated by blanks. */
+static const char version_5[] =
+	"ALTER TABLE record ADD COLUMN layers TEXT NOT NULL DEFAULT '';"
+	"UPDATE record SET layers = coalesce((SELECT group_concat(layer, ' ') FROM"
+	" (SELECT layer FROM record_layer WHERE record = record.id ORDER BY position)), '');";
+
+const char *const schema_scripts[] = {version_1, version_2, version_3, version_4, version_5};
 const int schema_version = (int)ARRAY_SIZE(schema_scripts);

@@ -610,6 +610,57 @@ static void a_look_up_by_definition_knows_which_inputs_were_found(void **state)
 	assert_int_equal(looked.unknown, 1);
 }
 
+/* What the cache was asked to keep for the solve, and what it has lost by then. */
+static struct {
+	unsigned asked;
+	const char *lost;
+} held;
+
+static int hold_but_for_lost(void *data, struct result *const *outputs, size_t n, bool *ret_held,
+			     struct error **err)
+{
+	(void)data;
+	(void)n;
+	(void)err;
+	held.asked++;
+	*ret_held = !held.lost || strcmp(outputs[0]->text, held.lost) != 0;
+	if (!*ret_held)
+		held.lost = NULL;
+	return 0;
+}
+
+static void of_what_is_found_only_what_is_needed_is_held(void **state)
+{
+	struct cache_backend holding = cache_memory_backend;
+	struct fake *f = *state;
+
+	holding.hold = hold_but_for_lost;
+	f->backend = &holding;
+	held.asked = 0;
+	fake_expect(f, chain(f), "two(one(base))", "image://base one two");
+	assert_int_equal(held.asked, 0);
+	fake_next_build(f);
+	fake_expect(f, chain(f), "two(one(base))", "");
+	assert_int_equal(held.asked, 1);
+}
+
+static void what_went_away_after_it_was_found_is_run(void **state)
+{
+	struct cache_backend holding = cache_memory_backend;
+	struct fake *f = *state;
+
+	holding.hold = hold_but_for_lost;
+	f->backend = &holding;
+	fake_expect(f, chain(f), "two(one(base))", "image://base one two");
+	fake_next_build(f);
+	held.lost = "two(one(base))";
+	fake_expect(f, chain(f), "two(one(base))", "two");
+	assert_int_equal(f->stats.hollow, 1);
+	fake_next_build(f);
+	held.lost = NULL;
+	fake_expect(f, chain(f), "two(one(base))", "");
+}
+
 static unsigned digested;
 
 static int count_content(void *data, struct job *job, const struct vertex *v, size_t input,
@@ -728,6 +779,8 @@ int main(void)
 		T(a_salt_is_part_of_both_keys),
 		T(what_is_made_of_an_expired_result_is_not_believed),
 		T(a_look_up_by_definition_knows_which_inputs_were_found),
+		T(of_what_is_found_only_what_is_needed_is_held),
+		T(what_went_away_after_it_was_found_is_run),
 		T(what_no_record_can_exist_for_is_digested_after_its_run),
 		T(no_cache_at_all_runs_everything),
 		T(ten_thousand_cached_vertices_are_quick),

@@ -261,6 +261,35 @@ static void build_beside_gc(const char *dir, int seed)
 	_exit(0);
 }
 
+static void looking_keeps_nothing_and_holding_sees_what_is_gone(void **state)
+{
+	struct fixture *f = *state;
+	struct prune_options all = {.all = true};
+	int64_t layer = fixture_layer(f->s, "a", "1");
+	struct digest k = digest_of("k", 1);
+	struct record r = {0};
+	struct error *err = NULL;
+	bool found = false, held = true;
+
+	add_record(f->s, "k", &layer, 1);
+	fixture_reopen(f);
+	assert_ok(record_look(f->s, &k, &found, &r, &err), err);
+	assert_true(found);
+	assert_int_equal(r.layers[0], layer);
+	assert_ok(record_hold(f->s, r.layers, r.n_layers, &held, &err), err);
+	assert_true(held);
+	assert_ok(store_prune(f->s, &all, NULL, &err), err);
+	assert_true(has_layer(f->s, layer));
+
+	fixture_reopen(f);
+	assert_ok(store_prune(f->s, &all, NULL, &err), err);
+	assert_ok(record_hold(f->s, r.layers, r.n_layers, &held, &err), err);
+	assert_false(held);
+	record_release(&r);
+	assert_ok(record_look(f->s, &k, &found, &r, &err), err);
+	assert_false(found);
+}
+
 static void builds_and_prunes_at_once_do_not_hurt_each_other(void **state)
 {
 	struct fixture *f = *state;
@@ -327,6 +356,7 @@ int main(void)
 		TEST(a_hit_protects_its_layers_from_a_prune_elsewhere),
 		TEST(prune_keeps_images_and_what_was_used_last),
 		TEST(what_a_killed_process_left_is_collected),
+		TEST(looking_keeps_nothing_and_holding_sees_what_is_gone),
 		TEST(builds_and_prunes_at_once_do_not_hurt_each_other),
 		TEST(a_removed_image_frees_what_only_it_used),
 	};
