@@ -3,6 +3,7 @@
 #ifndef KILN_BASE_DIGEST_H
 #define KILN_BASE_DIGEST_H
 
+#include <openssl/sha.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -29,7 +30,7 @@ int digest_parse_hex(const char *hex, size_t n, struct digest *ret);
 
 /* A running sha256. hasher_final may be called once; hasher_init again makes it reusable. */
 struct hasher {
-	void *ctx;
+	SHA256_CTX state;
 };
 void hasher_init(struct hasher *h);
 void hasher_add(struct hasher *h, const void *p, size_t n);
@@ -37,7 +38,7 @@ void hasher_add(struct hasher *h, const void *p, size_t n);
 void hasher_add_string(struct hasher *h, const char *s);
 void hasher_add_u64(struct hasher *h, uint64_t v); /* little endian */
 void hasher_final(struct hasher *h, struct digest *ret);
-void hasher_release(struct hasher *h);
+void hasher_release(struct hasher *h); /* wipes it: what was hashed may be secret */
 
 #define _cleanup_hasher_ _cleanup_(hasher_release)
 

@@ -11,6 +11,7 @@
 #include "base/path.h"
 #include "base/pattern.h"
 #include "engine/context_archive.h"
+#include "engine/source_time.h"
 #include "store/rootfs.h"
 
 enum {
@@ -69,21 +70,22 @@ static int open_context_dir(struct build_input *in, const char *path, struct err
 /* --- Contexts that come as a stream --- */
 
 /* What came was a Dockerfile without a context, or else an archive that holds one. */
-static int take_archive(struct build_input *in, const struct build_options *o, struct engine *e,
+static int take_archive(struct build_input *in, const struct build_options *o,
 			const struct context_archive *archive, struct error **err)
 {
 	const char *from = is_stdin(o->context) ? "stdin" : "the URL";
 
 	if (!archive->is_dockerfile) {
 		in->context_layer = archive->layer;
-		in->has_epoch = strv_contains(&o->build_args, "SOURCE_DATE_EPOCH=context");
-		return in->has_epoch ? context_archive_time(e, archive->layer, &in->epoch, err) : 0;
+		return 0;
 	}
 	if (o->dockerfile)
 		return error_new(err, ERR_INVALID, 0,
 				 "ambiguous Dockerfile source: both %s and flag correspond to "
 				 "Dockerfiles",
 				 from);
+	if (!is_stdin(o->context))
+		in->dockerfile_url = o->context;
 	in->name = xstrdup("Dockerfile");
 	buf_add(&in->text, archive->dockerfile.p, archive->dockerfile.n);
 	return 0;
@@ -107,7 +109,7 @@ static int read_stream(struct build_input *in, const struct build_options *o, st
 		r = context_archive_fetch(e, o->context, job, &archive, err);
 	}
 	job_close(job, r, err);
-	return r < 0 ? r : take_archive(in, o, e, &archive, err);
+	return r < 0 ? r : take_archive(in, o, &archive, err);
 }
 
 /* 0 if the context is no git URL. */
@@ -125,10 +127,8 @@ static int check_out(struct build_input *in, const struct build_options *o, stru
 		return r;
 	in->context_layer = result->layers[0];
 	in->context_is_git = true;
-	in->has_epoch = strv_contains(&o->build_args, "SOURCE_DATE_EPOCH=context");
-	if (in->has_epoch)
-		r = git_sources_time(e->git, &source.vertex->op.source, NULL, &in->epoch, err);
-	return r < 0 ? r : 1;
+	in->git = &source.vertex->op.source;
+	return 1;
 }
 
 static int load_context(struct build_input *in, const struct build_options *o, struct engine *e,
@@ -149,6 +149,19 @@ static int load_context(struct build_input *in, const struct build_options *o, s
 	else
 		engine_add_layer_context(e, "context", in->context_layer);
 	return 0;
+}
+
+int build_input_time(const struct build_input *in, struct engine *e, bool *ret_has, int64_t *ret,
+		     struct error **err)
+{
+	const struct op_source url = {.identifier = in->dockerfile_url};
+
+	if (in->git || in->dockerfile_url)
+		return source_time(e, in->git ? in->git : &url, NULL, ret_has, ret, err);
+	if (in->context_layer == 0)
+		return 0;
+	*ret_has = true;
+	return context_archive_time(e, in->context_layer, ret, err);
 }
 
 /* --- The Dockerfile --- */

@@ -13,12 +13,12 @@ struct build_input {
 	char *context_dir;     /* absolute; NULL: the context is no directory of this machine */
 	int64_t context_layer; /* ... but what this layer holds, or nothing if it is 0 */
 	bool context_is_git;   /* ... the checkout of a git URL, which has a vertex of its own */
-	bool has_epoch;	       /* it has a time that was asked for (SOURCE_DATE_EPOCH=context) */
-	int64_t epoch;	       /* seconds */
-	char *name;	       /* of the Dockerfile, for messages: its base name */
-	struct buf text;       /* the Dockerfile */
-	struct strv ignore;    /* patterns */
-	struct digest step;    /* of the step that loaded the Dockerfile; its warnings go there */
+	const struct op_source *git; /* its source; lives in the graph */
+	const char *dockerfile_url;  /* the URL of the context, which turned out a Dockerfile */
+	char *name;		     /* of the Dockerfile, for messages: its base name */
+	struct buf text;	     /* the Dockerfile */
+	struct strv ignore;	     /* patterns */
+	struct digest step; /* of the step that loaded the Dockerfile; its warnings go there */
 };
 
 /* Is there a context? Asked before anything is shown. */
@@ -27,6 +27,10 @@ int build_input_check(const struct build_options *o, struct error **err);
 int build_input_load(struct build_input *in, const struct build_options *o, struct engine *e,
 		     struct graph *g, const struct progress *progress, struct error **err);
 void build_input_release(struct build_input *in);
+
+/* When the context was made (seconds); *ret_has stays false if it has no time. */
+int build_input_time(const struct build_input *in, struct engine *e, bool *ret_has, int64_t *ret,
+		     struct error **err);
 
 /* The reader callback of frontend_opts, for named contexts that are directories. data:
  * build_options */

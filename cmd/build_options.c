@@ -77,6 +77,7 @@ static int parse_outputs(struct build_options *o, struct error **err)
 						    err);
 		if (r < 0)
 			return error_wrap(err, r, "--output \"%s\"", o->outputs.v[i]);
+		vec_last(&o->exports).rewrite_timestamp |= o->reproducible;
 		for (size_t k = 0; k < o->tags.n; k++)
 			strv_push(&vec_last(&o->exports).names, o->tags.v[k]);
 	}
@@ -220,6 +221,8 @@ int build_options_parse(struct build_options *o, const struct command *self, int
 		{"pull", 0, OPT_BOOL, &o->pull, NULL, "Always ask for newer base images"},
 		{"push", 0, OPT_BOOL, &o->push, NULL, "Push the image"},
 		{"quiet", 'q', OPT_BOOL, &o->quiet, NULL, "Print only the image id"},
+		{"reproducible", 0, OPT_BOOL, &o->reproducible, NULL,
+		 "Give all times of the image a fixed value, so that builds can be compared"},
 		{"reset-mounts", 0, OPT_OPTIONAL, &o->reset_mounts, "ID,...",
 		 "Empty these cache mounts first (without a value: all that are used)"},
 		{"sbom", 0, OPT_OPTIONAL, &o->sbom, "false", NULL},

@@ -41,7 +41,7 @@ struct build_options {
 	const char *squash_text;		  /* NULL: not given; "": bare */
 	bool explain;
 	const char *target, *network, *call, *progress, *iidfile, *metadata_file, *cgroup_parent;
-	bool check, debug_shell, no_cache, pull, quiet, load, push;
+	bool check, debug_shell, no_cache, pull, quiet, load, push, reproducible;
 	uint64_t shm_size;
 	int64_t max_parallelism;
 

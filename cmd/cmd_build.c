@@ -13,6 +13,7 @@
 #include "cmd/debug_shell.h"
 #include "cmd/session.h"
 #include "engine/engine.h"
+#include "engine/source_time.h"
 #include "engine/upkeep.h"
 #include "store/space.h"
 
@@ -77,6 +78,16 @@ static int resolve_images(void *data, const struct image_request *requests, size
 	return r;
 }
 
+/* Answers the frontend's questions about when sources were made. */
+static int tell_time(void *data, const struct op_source *source, bool *ret_has, int64_t *ret,
+		     struct error **err)
+{
+	struct build *b = data;
+
+	return source ? source_time(b->engine, source, NULL, ret_has, ret, err)
+		      : build_input_time(&b->input, b->engine, ret_has, ret, err);
+}
+
 static void frontend_opts_fill(struct build *b, struct frontend_opts *f)
 {
 	const struct build_options *o = &b->options;
@@ -96,8 +107,7 @@ static void frontend_opts_fill(struct build *b, struct frontend_opts *f)
 		.ignore = b->input.ignore,
 		.contexts = o->contexts.v,
 		.n_contexts = o->contexts.n,
-		.has_context_epoch = b->input.has_epoch,
-		.context_epoch = b->input.epoch,
+		.has_default_epoch = o->reproducible,
 		.no_cache = o->no_cache,
 		.no_cache_filter = o->no_cache_filter,
 		.resolve_mode = o->pull ? RESOLVE_PULL : RESOLVE_DEFAULT,
@@ -110,6 +120,7 @@ static void frontend_opts_fill(struct build *b, struct frontend_opts *f)
 		.cgroup_parent = o->cgroup_parent,
 		.resolver = {.resolve = resolve_images, .data = b},
 		.all_stages = b->call.method == CALL_CHECK && !o->target,
+		.clock = {.time = tell_time, .data = b},
 		.reader = {.read = build_input_read_context, .data = &b->options},
 	};
 }

@@ -151,7 +151,6 @@ static json_t *root_fs(const struct image_config *c)
 
 int image_json(struct store *s, const struct image *image, json_t **ret, struct error **err)
 {
-	_cleanup_free_ char *created = image->created ? times_rfc3339(image->created) : NULL;
 	struct image_config c;
 	char id[DIGEST_TEXT];
 	json_t *o;
@@ -166,7 +165,7 @@ int image_json(struct store *s, const struct image *image, json_t **ret, struct 
 	json_object_set_new(o, "Parent", json_string(""));
 	json_object_set_new(o, "Comment",
 			    text(c.history.n ? c.history.v[c.history.n - 1].comment : NULL));
-	json_object_set_new(o, "Created", text(created));
+	json_object_set_new(o, "Created", text(c.created));
 	json_object_set_new(o, "DockerVersion", json_string(""));
 	json_object_set_new(o, "Author", text(c.author));
 	json_object_set_new(o, "Config", config_section(&c));

@@ -5,6 +5,7 @@
 
 #include "engine/network.h"
 #include "engine/op_exec.h"
+#include "engine/seccomp_owners.h"
 #include "engine/seccomp_profile.h"
 #include "engine/ssh_agent.h"
 #include "engine/userns.h"
@@ -186,10 +187,14 @@ int exec_plan_defaults(struct sandbox_plan *p, enum op_security security, uint64
 		       struct error **err)
 {
 	const struct buf *seccomp;
-	int r;
+	int r = 0;
 
 	if (userns_inside())
 		p->flags |= WIRE_USERNS;
+	if (userns_single())
+		r = seccomp_owners_add(p, err);
+	if (r < 0)
+		return r;
 	sandbox_plan_default_mounts(p, shm_size);
 	if (security == SECURITY_INSECURE) {
 		p->caps = SANDBOX_CAPS_ALL;

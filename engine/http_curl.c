@@ -31,9 +31,9 @@ struct slot {
 };
 
 struct http {
-	CURLSH *share;
+	CURLSH *share;					  /* NULL before the first request */
 	pthread_mutex_t share_locks[CURL_LOCK_DATA_LAST]; /* protect what `share` holds, by kind */
-	pthread_mutex_t lock;				  /* protects idle, n_idle */
+	pthread_mutex_t lock;				  /* protects share, idle, n_idle */
 	struct slot *idle;
 	unsigned n_idle;
 };
@@ -67,10 +67,18 @@ struct http *http_new(void)
 {
 	struct http *h = NEW(struct http);
 
-	pthread_once(&global_once, global_init);
 	pthread_mutex_init(&h->lock, NULL);
 	for (size_t i = 0; i < ARRAY_SIZE(h->share_locks); i++)
 		pthread_mutex_init(&h->share_locks[i], NULL);
+	return h;
+}
+
+/* With the first request, since most builds make none and libcurl takes its time to load. */
+static void start_locked(struct http *h)
+{
+	if (h->share)
+		return;
+	pthread_once(&global_once, global_init);
 	h->share = curl_share_init();
 	if (!h->share)
 		abort();
@@ -79,7 +87,6 @@ struct http *http_new(void)
 	curl_share_setopt(h->share, CURLSHOPT_USERDATA, h);
 	curl_share_setopt(h->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS);
 	curl_share_setopt(h->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
-	return h;
 }
 
 static void slot_free(struct slot *s)
@@ -99,7 +106,8 @@ void http_free(struct http *h)
 		h->idle = s->next;
 		slot_free(s);
 	}
-	curl_share_cleanup(h->share);
+	if (h->share)
+		curl_share_cleanup(h->share);
 	for (size_t i = 0; i < ARRAY_SIZE(h->share_locks); i++)
 		pthread_mutex_destroy(&h->share_locks[i]);
 	pthread_mutex_destroy(&h->lock);
@@ -111,6 +119,7 @@ static struct slot *slot_take(struct http *h)
 	struct slot *s;
 
 	pthread_mutex_lock(&h->lock);
+	start_locked(h);
 	s = h->idle;
 	if (s) {
 		h->idle = s->next;
@@ -498,8 +507,8 @@ int http_exchange(struct http *h, const struct http_request *req, const char *ur
 		  enum http_failure *ret_failure, struct error **err)
 {
 	struct transfer t = {.req = req, .resp = ret, .err = err};
-	struct curl_slist *headers = set_headers(req, with_authorization);
 	struct slot *s = slot_take(h);
+	struct curl_slist *headers = set_headers(req, with_authorization);
 	CURLcode code = CURLE_OK;
 	bool sigpipe_pending;
 	sigset_t old;

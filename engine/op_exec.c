@@ -4,11 +4,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/owner_mark.h"
 #include "base/times.h"
 #include "engine/log_limit.h"
 #include "engine/op_file.h"
 #include "engine/sandbox.h"
 #include "engine/step_mounts.h"
+#include "engine/userns.h"
 #include "engine/users.h"
 #include "store/layer.h"
 #include "store/rootfs.h"
@@ -107,6 +109,7 @@ static int make_plan(const struct exec_options *o, const struct op_exec *op,
 		if (r < 0)
 			return r;
 	}
+	p->flags |= WIRE_RECORD_OWNERS;
 	r = exec_plan_defaults(p, op->security, op->shm_size, err);
 	return r == 0 ? set_user(o, op, root, p, err) : r;
 }
@@ -203,14 +206,13 @@ static int run(const struct exec_options *o, const struct op_exec *op, struct re
 
 /* What runc leaves in the layer of a step where the image has no such directory. Layers that
  * BuildKit makes hold these mount points, and layers of equal bytes must come from equal steps. */
-static int leave_mount_points(const struct exec_options *o, const struct result *root,
-			      struct layer_writer *w, struct error **err)
+static int leave_mount_points(const struct rootfs *below, struct layer_writer *w,
+			      struct error **err)
 {
 	static const char *const names[] = {"dev", "proc", "sys"};
 	_cleanup_free_ char *upper = layer_writer_upper(w);
-	_cleanup_(rootfs_freep) struct rootfs *below = NULL;
-	int r = rootfs_open(o->store, root ? root->layers : NULL, root ? root->n_layers : 0, &below,
-			    err);
+	static const struct owner owner = {0, 0};
+	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(names); i++) {
 		_cleanup_free_ char *path = xasprintf("%s/%s", upper, names[i]);
@@ -222,8 +224,26 @@ static int leave_mount_points(const struct exec_options *o, const struct result 
 			r = error_new(err, ERR_IO, errno, "make '%s'", path);
 		else if (chmod(path, 0755) < 0) /* whatever the umask */
 			r = error_new(err, ERR_IO, errno, "make '%s'", path);
+		/* Root's, whoever ran the step. */
+		else if (userns_single() && owner_mark_write(path, &owner) < 0)
+			r = error_new(err, ERR_IO, errno, "mark '%s'", path);
 	}
 	return r;
+}
+
+/* What the process has left becomes the layer. */
+static int read_back(const struct exec_options *o, const struct result *root, uint32_t uid,
+		     uint32_t gid, struct layer_writer *w, struct error **err)
+{
+	_cleanup_(rootfs_freep) struct rootfs *below = NULL;
+	struct layer_step step = {.uid = uid, .gid = gid};
+	int r = rootfs_open(o->store, root ? root->layers : NULL, root ? root->n_layers : 0, &below,
+			    err);
+
+	step.below = below;
+	if (r == 0)
+		r = leave_mount_points(below, w, err);
+	return r == 0 ? layer_writer_scan(w, userns_single() ? &step : NULL, err) : r;
 }
 
 /* A reference to the root mount's result, whose layers are there. A context becomes a layer. */
@@ -272,11 +292,9 @@ int exec_op_run(const struct exec_options *o, const struct op_exec *op,
 	r = make_plan(o, op, root, w, &plan, err);
 	if (r == 0)
 		r = run(o, op, inputs, n_inputs, job, &plan, ret_hollow, err);
+	if (r == 0)
+		r = read_back(o, root, plan.uid, plan.gid, w, err);
 	sandbox_plan_release(&plan);
-	if (r == 0)
-		r = leave_mount_points(o, root, w, err);
-	if (r == 0)
-		r = layer_writer_scan(w, err);
 	if (r == 0)
 		r = layer_writer_commit(w, &layer, err);
 	if (r < 0)

@@ -13,6 +13,7 @@ void sandbox_plan_init(struct sandbox_plan *p)
 {
 	*p = (struct sandbox_plan){
 		.seccomp = BUF_INIT,
+		.notify = BUF_INIT,
 		.umask = 022,
 		.caps = SANDBOX_CAPS_DEFAULT,
 		.netns = -1,
@@ -42,6 +43,8 @@ void sandbox_plan_release(struct sandbox_plan *p)
 	vec_release(&p->groups);
 	vec_release(&p->rlimits);
 	buf_release(&p->seccomp);
+	buf_release(&p->notify);
+	vec_release(&p->calls);
 	free(p->upper);
 	free(p->scratch);
 	free(p->cwd);
@@ -221,6 +224,10 @@ int sandbox_plan_encode(const struct sandbox_plan *p, struct buf *ret, struct er
 	put(ret, WIRE_CAPS, &p->caps, sizeof(p->caps));
 	if (p->seccomp.n > 0)
 		put(ret, WIRE_SECCOMP, p->seccomp.p, p->seccomp.n);
+	if (p->notify.n > 0)
+		put(ret, WIRE_NOTIFY, p->notify.p, p->notify.n);
+	for (size_t i = 0; i < p->calls.n; i++)
+		put(ret, WIRE_CALL, &p->calls.v[i], sizeof(p->calls.v[i]));
 	for (size_t i = 0; i < p->rlimits.n; i++)
 		put(ret, WIRE_RLIMIT, &p->rlimits.v[i], sizeof(p->rlimits.v[i]));
 	if (ret->n - start - sizeof(header) > WIRE_PLAN_MAX)
@@ -295,4 +302,6 @@ void sandbox_plan_print(const struct sandbox_plan *p, struct buf *b)
 		buf_addf(b, "rlimit %u %" PRIu64 ":%" PRIu64 "\n", p->rlimits.v[i].resource,
 			 p->rlimits.v[i].soft, p->rlimits.v[i].hard);
 	buf_addf(b, "seccomp %zu bytes\n", p->seccomp.n);
+	if (p->notify.n > 0)
+		buf_addf(b, "supervised: %zu calls\n", p->calls.n);
 }

@@ -47,6 +47,8 @@ struct sandbox_plan {
 	VEC(uint32_t) groups;
 	uint64_t caps;
 	struct buf seccomp; /* struct sock_filter[]; empty: no filter */
+	struct buf notify;  /* struct sock_filter[]; empty: no supervisor */
+	VEC(struct wire_call) calls;
 	VEC(struct wire_rlimit) rlimits;
 	int netns; /* WIRE_NET_JOIN: borrowed descriptor, else -1 */
 };

@@ -5,15 +5,12 @@
 #include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
-#include <seccomp.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#include "base/fs.h"
+#include "engine/seccomp_build.h"
 
 #define NAMESPACE_FLAGS                                                                            \
 	(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | \
@@ -134,19 +131,6 @@ static int allow_by_argument(scmp_filter_ctx ctx)
 	return r;
 }
 
-/* The second architecture that this machine's kernel runs. */
-static uint32_t compat_arch(void)
-{
-	switch (seccomp_arch_native()) {
-	case SCMP_ARCH_X86_64:
-		return SCMP_ARCH_X86;
-	case SCMP_ARCH_AARCH64:
-		return SCMP_ARCH_ARM;
-	default:
-		return 0;
-	}
-}
-
 static int last_known_call(uint32_t arch)
 {
 	int last = -1;
@@ -178,45 +162,21 @@ static void add_unknown_rule(struct buf *b, uint32_t arch)
 	buf_add(b, rule, sizeof(rule));
 }
 
-static int export_program(scmp_filter_ctx ctx, struct buf *b)
+static int add_rules(scmp_filter_ctx ctx)
 {
-	_cleanup_close_ int fd = memfd_create("seccomp", MFD_CLOEXEC);
-	int r;
+	int r = allow_names(ctx);
 
-	if (fd < 0)
-		return -errno;
-	r = seccomp_export_bpf(ctx, fd);
-	if (r == 0 && lseek(fd, 0, SEEK_SET) < 0)
-		r = -errno;
-	return r == 0 ? fs_read_fd(fd, b) : r;
+	return r == 0 ? allow_by_argument(ctx) : r;
 }
 
 static void profile_make(void)
 {
-	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-	uint32_t compat = compat_arch();
-	int r = ctx ? 0 : -ENOMEM;
+	int r;
 
-	if (r == 0 && compat)
-		r = seccomp_arch_add(ctx, compat);
-	/* The x32 calls of an x86-64 kernel, for one, count as another architecture. */
-	if (r == 0)
-		r = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS));
-	/* A binary tree: a call costs the same wherever it is in the list. */
-	if (r == 0)
-		r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-	if (r == 0)
-		r = allow_names(ctx);
-	if (r == 0)
-		r = allow_by_argument(ctx);
-	if (r == 0) {
-		add_unknown_rule(&profile, seccomp_arch_native());
-		if (compat)
-			add_unknown_rule(&profile, compat);
-		r = export_program(ctx, &profile);
-	}
-	if (ctx)
-		seccomp_release(ctx);
+	add_unknown_rule(&profile, seccomp_arch_native());
+	if (seccomp_compat_arch())
+		add_unknown_rule(&profile, seccomp_compat_arch());
+	r = seccomp_build(SCMP_ACT_ERRNO(EPERM), add_rules, &profile);
 	if (r < 0)
 		(void)error_new(&profile_error, ERR_INTERNAL, -r, "compile the seccomp profile");
 }

@@ -78,11 +78,34 @@ bool unpack_archive_recognise(int fd)
 	return is_archive;
 }
 
-static int archive_failed(struct unpack *u, struct error **err)
+static int archive_failed(struct archive *a, struct error **err)
 {
-	const char *why = archive_error_string(u->archive);
+	const char *why = archive_error_string(a);
 
 	return error_new(err, ERR_INVALID, 0, "%s", why ? why : "the archive is damaged");
+}
+
+int unpack_archive_newest(int fd, int64_t *ret, struct error **err)
+{
+	struct archive_entry *entry;
+	struct archive *a;
+	locale_t before;
+	int r;
+
+	(void)pthread_once(&byte_locale_once, make_byte_locale);
+	before = uselocale(byte_locale);
+	*ret = 0;
+	r = open_archive(fd, &a) ? ARCHIVE_OK : ARCHIVE_FATAL;
+	while (r >= ARCHIVE_WARN && (r = archive_read_next_header(a, &entry)) >= ARCHIVE_WARN) {
+		if (r == ARCHIVE_EOF)
+			break;
+		if (archive_entry_mtime(entry) > *ret)
+			*ret = archive_entry_mtime(entry);
+	}
+	r = r < ARCHIVE_WARN ? archive_failed(a, err) : 0;
+	archive_read_free(a);
+	(void)uselocale(before);
+	return r;
 }
 
 /* --- One entry ------------------------------------------------------------------------------- */
@@ -278,7 +301,7 @@ static int write_file(struct unpack *u, const struct entry *e, struct error **er
 		if (n == 0)
 			return layer_writer_file_end(w, NULL, err);
 		if (n < 0)
-			r = archive_failed(u, err);
+			r = archive_failed(u->archive, err);
 		else if (cancel_is_set(u->o->cancel))
 			r = error_new(err, ERR_CANCELED, 0, "canceled");
 		else
@@ -352,7 +375,7 @@ static int unpack_entries(struct unpack *u, struct error **err)
 			return 0;
 		/* A warning is about a name that is no UTF-8: its bytes are what counts. */
 		if (r < ARCHIVE_WARN)
-			return archive_failed(u, err);
+			return archive_failed(u->archive, err);
 		if (cancel_is_set(u->o->cancel))
 			return error_new(err, ERR_CANCELED, 0, "canceled");
 		name = archive_entry_pathname(entry);
@@ -397,7 +420,7 @@ int unpack_archive(struct layer_edit *edit, int fd, const struct unpack_options 
 
 	(void)pthread_once(&byte_locale_once, make_byte_locale);
 	before = uselocale(byte_locale);
-	r = open_archive(fd, &u.archive) ? unpack_entries(&u, err) : archive_failed(&u, err);
+	r = open_archive(fd, &u.archive) ? unpack_entries(&u, err) : archive_failed(u.archive, err);
 	archive_read_free(u.archive);
 	(void)uselocale(before);
 	if (r == 0)

@@ -28,6 +28,9 @@ struct layer_edit;
  * xz or zstd? */
 bool unpack_archive_recognise(int fd);
 
+/* The time of its newest member (seconds); 0 if it has none. */
+int unpack_archive_newest(int fd, int64_t *ret, struct error **err);
+
 struct unpack_options {
 	const char *what; /* the archive's name, for errors */
 	const char *dest; /* clean path of an existing directory, without symlinks */

@@ -15,11 +15,11 @@
  * too, since mounting is what it is for. */
 int userns_enter(struct error **err);
 /* Has userns_enter found no subordinate ids, so that only one id is mapped? Worth a notice:
- * programs that change owners or users fail then. */
+ * a step then sees every file as root's (docs/security.md). */
 bool userns_single(void);
-#define USERNS_SINGLE_NOTICE                                                                   \
-	"this user has no subordinate ids (see /etc/subuid), so that all files belong to one " \
-	"user and programs that change owners or users fail"
+#define USERNS_SINGLE_NOTICE                                                                    \
+	"this user has no subordinate ids (see /etc/subuid), so that a step sees all files as " \
+	"root's; whom they belong to is recorded"
 /* Is this process in a user namespace other than the first? */
 bool userns_inside(void);
 

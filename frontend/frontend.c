@@ -146,125 +146,6 @@ static int build_globals(struct compiler *c, struct error **err)
 	return add_global_args(c, &c->globals, &c->build_args, true, err);
 }
 
-static const struct df_stage *find_stage(const struct compiler *c, const char *name)
-{
-	for (size_t i = 0; i < c->file->n_stages; i++) {
-		const char *own = c->file->stages[i].from->from.name;
-
-		if (own && df_equal_fold(own, name))
-			return &c->file->stages[i];
-	}
-	return NULL;
-}
-
-/* SOURCE_DATE_EPOCH may name a stage that is nothing but one file from elsewhere. */
-static int check_epoch_stage(struct compiler *c, const struct df_stage *stage, struct error **err)
-{
-	const struct source_span span = stage->from->span;
-	int r = 0;
-
-	if (strcmp(stage->from->from.base, "scratch") != 0)
-		r = error_new(err, ERR_INVALID, 0, "SOURCE_DATE_EPOCH stage must use FROM scratch");
-	for (size_t i = 0; i < stage->n && r == 0; i++) {
-		enum df_kind kind = stage->commands[i]->kind;
-
-		if (kind != DF_ARG && kind != DF_ADD)
-			r = error_new(err, ERR_INVALID, 0,
-				      "SOURCE_DATE_EPOCH stage does not meet source-only "
-				      "requirements: unsupported %s instruction",
-				      df_kind_name(kind));
-	}
-	if (r == 0)
-		r = error_new(err, ERR_UNSUPPORTED, 0,
-			      "SOURCE_DATE_EPOCH from the stage \"%s\" is not supported; give "
-			      "seconds or \"context\"",
-			      stage->from->from.name);
-	return error_at(err, r, c->file->name, span);
-}
-
-/* SOURCE_DATE_EPOCH: seconds, or "context" for the time that the main context has. */
-static int parse_epoch(struct compiler *c, const char *value, struct error **err)
-{
-	const struct named_context *named;
-	const struct df_stage *stage;
-	char *end;
-	long long seconds;
-
-	errno = 0;
-	seconds = strtoll(value, &end, 10);
-	if (*end == '\0' && errno == 0 && *value > ' ') {
-		/* Times are kept in nanoseconds. */
-		if (seconds > INT64_MAX / 1000000000 || seconds < INT64_MIN / 1000000000)
-			return error_new(err, ERR_INVALID, 0, "invalid SOURCE_DATE_EPOCH: %s",
-					 value);
-		c->has_epoch = true;
-		c->epoch = seconds;
-		return 0;
-	}
-	if (strcmp(value, "context") == 0) {
-		c->has_epoch = c->opts->has_context_epoch;
-		c->epoch = c->opts->context_epoch;
-		return 0;
-	}
-	named = context_find(c, value, &c->opts->target_platform);
-	if (named && frontend_context_is_remote(named->value))
-		return error_new(err, ERR_UNSUPPORTED, 0,
-				 "SOURCE_DATE_EPOCH from the context \"%s\" is not supported; give "
-				 "seconds or \"context\"",
-				 value);
-	/* Folders and images have no time. */
-	if (named)
-		return 0;
-	stage = find_stage(c, value);
-	if (stage)
-		return check_epoch_stage(c, stage, err);
-	return error_new(err, ERR_INVALID, 0, "invalid SOURCE_DATE_EPOCH: %s", value);
-}
-
-static void drop_build_arg(struct strv *args, const char *key)
-{
-	size_t n = 0, len = strlen(key);
-
-	for (size_t i = 0; i < args->n; i++) {
-		if (strncmp(args->v[i], key, len) == 0 && args->v[i][len] == '=')
-			free(args->v[i]);
-		else
-			args->v[n++] = args->v[i];
-	}
-	if (n < args->n)
-		args->v[n] = NULL;
-	args->n = n;
-}
-
-static int resolve_epoch(struct compiler *c, struct error **err)
-{
-	static const char key[] = "SOURCE_DATE_EPOCH";
-	const char *given = scope_option(&c->build_args, key);
-	const char *value = given ? given : scope_get(&c->globals, key);
-	char text[32];
-	int r;
-
-	/* An empty default of a global ARG is nothing; an empty --build-arg takes the time away. */
-	if (!value || (!*value && !given))
-		return 0;
-	r = *value ? parse_epoch(c, value, err) : 0;
-	if (r < 0)
-		return r;
-	(void)snprintf(text, sizeof(text), "%lld", (long long)c->epoch);
-	if (given) {
-		drop_build_arg(&c->build_args, key);
-		if (c->has_epoch)
-			strv_pushf(&c->build_args, "%s=%s", key, text);
-	}
-	if (scope_get(&c->globals, key)) {
-		if (c->has_epoch)
-			scope_set(&c->globals, key, text);
-		else
-			scope_unset(&c->globals, key);
-	}
-	return 0;
-}
-
 static void set_proxy(struct compiler *c)
 {
 	struct op_proxy *p = &c->proxy;
@@ -404,7 +285,7 @@ static int compile(struct compiler *c, struct graph *g, struct error **err)
 	df_lint_file(c->lint, c->file);
 	r = build_globals(c, err);
 	if (r == 0)
-		r = resolve_epoch(c, err);
+		r = epoch_resolve(c, err);
 	if (r == 0 && c->opts->ignore.n > 0)
 		r = pattern_list_new(&c->opts->ignore, &c->ignore, err);
 	if (r < 0)

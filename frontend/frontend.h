@@ -65,6 +65,15 @@ struct context_reader {
 	void *data;
 };
 
+struct source_clock {
+	/* The time of what a git or http source stands for: of the commit, of the newest member of
+	 * an archive, or Last-Modified; NULL: of the main context. *ret_has is set only if there is
+	 * one. */
+	int (*time)(void *data, const struct op_source *source, bool *ret_has, int64_t *ret,
+		    struct error **err);
+	void *data;
+};
+
 /* --build-context NAME=VALUE. VALUE: docker-image://REF, oci-layout://PATH[:TAG][@DIGEST], a git or
  * http(s) URL, or else a local directory, which the engine serves as local://NAME. */
 struct named_context {
@@ -105,13 +114,14 @@ struct frontend_opts {
 	uint64_t shm_size;
 	const char *cgroup_parent, *hostname; /* NULL: unset */
 
-	bool has_context_epoch; /* what SOURCE_DATE_EPOCH=context means, if the context has a time
-				 */
-	int64_t context_epoch;	/* seconds */
+	/* Without SOURCE_DATE_EPOCH: the time of the main context or, if it has none, this one. */
+	bool has_default_epoch;
+	int64_t default_epoch; /* seconds */
 
 	bool all_stages; /* --check without --target: look at every stage */
 	struct image_resolver resolver;
 	struct context_reader reader;
+	struct source_clock clock;
 };
 
 struct frontend_result {

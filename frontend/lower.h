@@ -153,6 +153,10 @@ void stages_mark_reachable(struct compiler *c);
 void stages_release(struct compiler *c);
 struct df_strings stages_names(struct compiler *c);
 
+/* epoch.c: what SOURCE_DATE_EPOCH is: seconds, "context" for the time that the main context has, or
+ * the name of a context or a stage that comes from elsewhere. */
+int epoch_resolve(struct compiler *c, struct error **err);
+
 /* resolve.c: base images and triggers of all reachable stages. */
 int resolve_stages(struct compiler *c, struct error **err);
 

@@ -117,7 +117,16 @@ int layer_writer_remove(struct layer_writer *w, const char *path, struct error *
  * (sockets, overlay xattrs). */
 char *layer_writer_upper(struct layer_writer *w);
 char *layer_writer_work(struct layer_writer *w); /* overlay work dir, on the same file system */
-int layer_writer_scan(struct layer_writer *w, struct error **err);
+/* Who ran the step, where files cannot carry their owners (a user namespace with one id): those
+ * come from what the step's supervisor has recorded in the work dir, from the layers below and from
+ * here. */
+struct rootfs;
+struct layer_step {
+	const struct rootfs *below;
+	uint32_t uid, gid;
+};
+int layer_writer_scan(struct layer_writer *w, const struct layer_step *step /* NULL: they can */,
+		      struct error **err);
 
 size_t layer_writer_count(const struct layer_writer *w); /* entries so far */
 /* Applies directory times, writes the index, makes both durable, renames them into place and

@@ -20,6 +20,7 @@
 #include "base/strv.h"
 #include "base/vec.h"
 #include "store/internal.h"
+#include "store/layer_owner.h"
 #include "store/layer_writer.h"
 
 enum {
@@ -41,13 +42,16 @@ struct scan {
 	struct buf path; /* of the directory being read */
 	VEC(struct job) jobs;
 	struct map links; /* device and inode -> first path (heap) */
+	struct step_owners owners;
+	struct entry dir; /* the directory being read: its mode and owner */
 	_Atomic size_t next_job;
 	atomic_int failed; /* errno of a worker */
 };
 
 /* What the xattrs of a node say. */
 struct marks {
-	bool opaque, whiteout;
+	bool opaque, whiteout, origin, owned;
+	struct owner owner;
 	uint8_t capability[ENTRY_CAPABILITY_MAX];
 	uint8_t capability_size;
 };
@@ -70,14 +74,19 @@ static void read_capability(const char *node, struct marks *m)
 	m->capability_size = CAPABILITY_V2;
 }
 
-static int take_mark(struct layer_writer *w, const char *node, const char *name, const char *path,
+static int take_mark(const struct scan *scan, const char *node, const char *name, const char *path,
 		     struct marks *m, struct error **err)
 {
-	const char *prefix = w->s->overlay_prefix, *mark;
+	const char *prefix = scan->w->s->overlay_prefix, *mark;
 	char value[4] = "";
 
 	if (strcmp(name, "security.capability") == 0) {
 		read_capability(node, m);
+		return 0;
+	}
+	if (scan->owners.step && strcmp(name, OWNER_MARK_XATTR) == 0) {
+		m->owner = owner_mark_read(node);
+		m->owned = true;
 		return 0;
 	}
 	mark = strncmp(name, prefix, strlen(prefix)) == 0 ? name + strlen(prefix) : NULL;
@@ -92,13 +101,15 @@ static int take_mark(struct layer_writer *w, const char *node, const char *name,
 	}
 	if (mark && strcmp(mark, "whiteout") == 0)
 		m->whiteout = true;
+	if (mark && strcmp(mark, "origin") == 0)
+		m->origin = true;
 	/* A layer carries no other xattr. Labels of a security module cannot be removed and do not
 	 * count. */
 	(void)removexattr(node, name);
 	return 0;
 }
 
-static int read_marks(struct layer_writer *w, int fd, const char *path, struct marks *ret,
+static int read_marks(const struct scan *scan, int fd, const char *path, struct marks *ret,
 		      struct error **err)
 {
 	_cleanup_free_ char *names = NULL;
@@ -115,7 +126,7 @@ static int read_marks(struct layer_writer *w, int fd, const char *path, struct m
 	if (n < 0)
 		return error_new(err, ERR_IO, errno, "list the xattrs of '%s'", path);
 	for (char *name = names; name < names + n; name += strlen(name) + 1) {
-		int r = take_mark(w, node, name, path, ret, err);
+		int r = take_mark(scan, node, name, path, ret, err);
 
 		if (r < 0)
 			return r;
@@ -123,10 +134,31 @@ static int read_marks(struct layer_writer *w, int fd, const char *path, struct m
 	return 0;
 }
 
+static enum entry_type type_of(const struct stat *st, const struct marks *m)
+{
+	if (m->whiteout || (S_ISCHR(st->st_mode) && st->st_rdev == 0))
+		return ENTRY_WHITEOUT;
+	switch (st->st_mode & S_IFMT) {
+	case S_IFDIR:
+		return ENTRY_DIR;
+	case S_IFLNK:
+		return ENTRY_SYMLINK;
+	case S_IFIFO:
+		return ENTRY_FIFO;
+	case S_IFCHR:
+		return ENTRY_CHAR;
+	case S_IFBLK:
+		return ENTRY_BLOCK;
+	default:
+		return ENTRY_FILE;
+	}
+}
+
 static struct entry entry_from(const char *path, const struct stat *st, const struct marks *m)
 {
 	struct entry e = {
 		.path = path,
+		.type = type_of(st, m),
 		.mode = st->st_mode & 07777,
 		.uid = st->st_uid,
 		.gid = st->st_gid,
@@ -161,7 +193,6 @@ static int add_symlink(struct scan *scan, int dirfd, const char *name, struct en
 	if (n < 0)
 		return error_new(err, ERR_IO, errno, "read symlink '%s'", e->path);
 	target[n] = '\0';
-	e->type = ENTRY_SYMLINK;
 	e->mode = 0777;
 	e->link = target;
 	index_builder_add(scan->w->index, e);
@@ -186,7 +217,6 @@ static void add_file(struct scan *scan, const struct stat *st, struct entry *e)
 		}
 		*slot = xstrdup(e->path);
 	}
-	e->type = ENTRY_FILE;
 	e->size = (uint64_t)st->st_size;
 	/* Links join the group of what is in the index, so the file is there before its digest. */
 	index_builder_add(scan->w->index, e);
@@ -202,7 +232,6 @@ static int make_whiteout(struct scan *scan, int dirfd, const char *name, struct 
 	if (S_ISREG(st->st_mode) &&
 	    (unlinkat(dirfd, name, 0) < 0 || mknodat(dirfd, name, S_IFCHR | 0600, 0) < 0))
 		return error_new(err, ERR_IO, errno, "make a whiteout of '%s'", e->path);
-	e->type = ENTRY_WHITEOUT;
 	e->capability_size = 0;
 	e->mode = 0;
 	e->uid = e->gid = 0;
@@ -215,18 +244,20 @@ static int scan_dir(struct scan *scan, int dirfd, struct error **err);
 static int add_dir(struct scan *scan, int dirfd, const char *name, struct entry *e,
 		   const struct stat *st, struct error **err)
 {
+	struct entry outer = scan->dir;
 	size_t before = scan->path.n;
 	_cleanup_close_ int fd = -1;
 	int r;
 
-	e->type = ENTRY_DIR;
 	e->capability_size = 0;
 	index_builder_add(scan->w->index, e);
 	fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return error_new(err, ERR_IO, errno, "open directory '%s'", e->path);
 	buf_addf(&scan->path, "%s%s", before ? "/" : "", name);
+	scan->dir = *e;
 	r = scan_dir(scan, fd, err);
+	scan->dir = outer;
 	buf_truncate(&scan->path, before);
 	/* Whiteouts rewritten or sockets dropped inside have touched it. */
 	if (r == 0) {
@@ -244,6 +275,7 @@ static int add_node(struct scan *scan, int dirfd, const char *name, const char *
 {
 	_cleanup_close_ int fd = openat(dirfd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	struct marks m = {0};
+	char node[32];
 	struct entry e;
 	struct stat st;
 	int r = 0;
@@ -256,11 +288,16 @@ static int add_node(struct scan *scan, int dirfd, const char *name, const char *
 		return 0;
 	}
 	if (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode))
-		r = read_marks(scan->w, fd, path, &m, err);
+		r = read_marks(scan, fd, path, &m, err);
 	if (r < 0)
 		return r;
 	e = entry_from(path, &st, &m);
-	if (m.whiteout || (S_ISCHR(st.st_mode) && st.st_rdev == 0))
+	fd_path(fd, node);
+	r = step_owners_apply(&scan->owners, fd, node, m.owned ? &m.owner : NULL, m.origin,
+			      &scan->dir, &e, err);
+	if (r < 0)
+		return r;
+	if (e.type == ENTRY_WHITEOUT)
 		return make_whiteout(scan, dirfd, name, &e, &st, err);
 	if (S_ISDIR(st.st_mode))
 		return add_dir(scan, dirfd, name, &e, &st, err);
@@ -273,7 +310,6 @@ static int add_node(struct scan *scan, int dirfd, const char *name, const char *
 		add_file(scan, &st, &e);
 		return 0;
 	}
-	e.type = S_ISFIFO(st.st_mode) ? ENTRY_FIFO : S_ISCHR(st.st_mode) ? ENTRY_CHAR : ENTRY_BLOCK;
 	if (e.type != ENTRY_FIFO) {
 		e.dev_major = major(st.st_rdev);
 		e.dev_minor = minor(st.st_rdev);
@@ -371,20 +407,40 @@ static int hash_all(struct scan *scan, struct error **err)
 	return 0;
 }
 
-int layer_writer_scan(struct layer_writer *w, struct error **err)
+/* The root is not in the index; but what is made in it may take its group. */
+static int scan_root(struct scan *scan, struct error **err)
+{
+	struct marks marks;
+	struct stat st;
+	char node[32];
+	int r = read_marks(scan, scan->w->fs, "", &marks, err);
+
+	if (r < 0)
+		return r;
+	if (fstat(scan->w->fs, &st) < 0)
+		return error_new(err, ERR_IO, errno, "look at the root of a layer");
+	scan->dir = entry_from("", &st, &marks);
+	fd_path(scan->w->fs, node);
+	r = step_owners_apply(&scan->owners, scan->w->fs, node, marks.owned ? &marks.owner : NULL,
+			      false, &scan->dir, &scan->dir, err);
+	return r < 0 ? r : scan_dir(scan, scan->w->fs, err);
+}
+
+int layer_writer_scan(struct layer_writer *w, const struct layer_step *step, struct error **err)
 {
 	struct scan scan = {.w = w, .path = BUF_INIT};
-	struct marks root;
-	int r = read_marks(w, w->fs, "", &root, err);
+	_cleanup_free_ char *work = xasprintf("%s/work", w->tmp);
+	int r = step_owners_open(&scan.owners, w->s->dirfd, work, step, err);
 
 	if (r == 0)
-		r = scan_dir(&scan, w->fs, err);
+		r = scan_root(&scan, err);
 	if (r == 0)
 		r = hash_all(&scan, err);
 	for (size_t i = 0; i < scan.jobs.n; i++)
 		free(scan.jobs.v[i].path);
 	vec_release(&scan.jobs);
 	map_release(&scan.links, free);
+	step_owners_release(&scan.owners);
 	buf_release(&scan.path);
 	w->scanned = true;
 	return r < 0 ? error_wrap(err, r, "read back what a step wrote") : 0;

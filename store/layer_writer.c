@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "base/owner_mark.h"
 #include "base/path.h"
 #include "store/internal.h"
 
@@ -68,7 +69,7 @@ static int parent_of(struct layer_writer *w, const char *path, struct error **er
 }
 
 /* In a user namespace with one id every file is that one's; who owns it in an image is in the index
- * alone. */
+ * and in a mark. */
 static pthread_once_t ids_once = PTHREAD_ONCE_INIT;
 static bool one_id;
 
@@ -90,6 +91,18 @@ bool layer_one_owner(void)
 	return one_id;
 }
 
+static int mark_owner(int dirfd, const char *name, const struct entry *e, struct error **err)
+{
+	const struct owner owner = {e->uid, e->gid};
+	_cleanup_free_ char *node = *name ? xasprintf("/proc/self/fd/%d/%s", dirfd, name)
+					  : xasprintf("/proc/self/fd/%d", dirfd);
+	int r = e->type == ENTRY_FILE || e->type == ENTRY_DIR ? owner_mark_write(node, &owner) : 0;
+
+	return r < 0 ? error_new(err, ERR_IO, -r, "mark '%s' as owned by %u:%u", e->path, e->uid,
+				 e->gid)
+		     : 0;
+}
+
 static int set_owner(int dirfd, const char *name, const struct entry *e, int flags,
 		     struct error **err)
 {
@@ -101,7 +114,7 @@ static int set_owner(int dirfd, const char *name, const struct entry *e, int fla
 		return 0;
 	errnum = errno;
 	if (errnum == EINVAL && layer_one_owner())
-		return 0;
+		return mark_owner(dirfd, name, e, err);
 	r = error_new(err, ERR_IO, errnum, "give '%s' to %u:%u", e->path, e->uid, e->gid);
 	if (errnum == EINVAL)
 		return error_hint(

@@ -1,6 +1,7 @@
 /* kiln-sandbox: the small program that turns a plan into a running process.
  *
- *	kiln-sandbox run      plan on descriptor 3; runs it (main.c, rootfs.c, mounts.c, process.c)
+ *	kiln-sandbox run      plan on descriptor 3; runs it (main.c, rootfs.c, mounts.c, process.c,
+ *			      and supervisor.c where there is only one id)
  *	kiln-sandbox network  makes a network namespace with pasta attached and keeps it (network.c)
  *
  * It is single-threaded, static and starts as what kiln is (root, or id 0 of kiln's user
@@ -17,6 +18,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/owner_mark.h"
 #include "engine/sandbox/wire.h"
 
 struct mount_item {
@@ -54,7 +56,17 @@ struct plan {
 	size_t n_seccomp;
 	struct wire_rlimit *rlimits;
 	size_t n_rlimits;
+	const struct sock_filter *notify; /* with a supervisor */
+	size_t n_notify;
+	struct wire_call *calls;
+	size_t n_calls;
 };
+
+/* Ids of a plan as they can be given to the kernel: under a supervisor there is only one. */
+static inline uint32_t plan_id(const struct plan *p, uint32_t id)
+{
+	return p->n_notify > 0 ? 0 : id;
+}
 
 /* --- main.c */
 void fail(int errnum, const char *fmt, ...) __attribute__((noreturn, format(printf, 2, 3)));
@@ -82,8 +94,43 @@ void root_enter(const struct plan *p, int root);
 void set_attributes(int fd, unsigned flags, bool nodev, const char *what);
 
 /* --- process.c */
-/* Sets up and executes the program, as the first process of its namespace. */
-int process_run(const struct plan *p) __attribute__((noreturn));
+/* Sets up and executes the program, as the first process of its namespace. `supervisor` is the
+ * step's end of its socket, -1: there is none. */
+int process_run(const struct plan *p, int supervisor) __attribute__((noreturn));
+/* Those of `caps` that we have, nothing inheritable. */
+void set_capabilities(uint64_t caps);
+
+/* --- supervisor.c */
+/* Starts the process that answers the step's chown and set*id calls; nothing happens in it before
+ * the step has handed over its root and its notifications. Returns its pid, -1 if the plan has
+ * none; *ret_socket is for the step. */
+pid_t supervisor_start(const struct plan *p, int *ret_socket, int *ret_pidfd);
+/* In the step. The filter applies from the second on. */
+void supervisor_give_root(int socket, int root);
+void supervisor_give_listener(int socket, const struct plan *p);
+
+/* --- supervisor_files.c */
+/* What the supervisor needs to reach a step's files. */
+struct step_files {
+	int proc;	/* /proc, of a namespace in which the step can be seen */
+	int root;	/* of the step */
+	int upper;	/* the directory that takes the step's changes */
+	int record;	/* file of struct owner_record, -1: owners are not recorded */
+	uint64_t mount; /* id of the root's mount */
+};
+/* How a process names a file. */
+struct file_name {
+	pid_t tid;
+	int dirfd;	  /* AT_FDCWD, or a descriptor of the process */
+	const char *path; /* NULL or empty: what dirfd is open on */
+	bool follow;
+};
+void step_files_open(const struct plan *p, int root, struct step_files *ret);
+/* Opens it (O_PATH) as the process would. Returns the descriptor or -errno. */
+int step_file_open(const struct step_files *s, const struct file_name *name);
+/* Does what chown does to a file beside changing its owner, and records that. OWNER_UNKNOWN leaves
+ * a half as it is; with `copied` an id of 0 does so, too. Returns 0 or -errno. */
+int step_file_chown(const struct step_files *s, int fd, const struct owner *o, bool copied);
 
 /* --- network.c */
 int network_main(int argc, char **argv);

@@ -145,28 +145,56 @@ static void obey(pid_t pid, int pidfd, int sig, struct ending *end)
 	(void)syscall(SYS_pidfd_send_signal, pidfd, sig, NULL, 0);
 }
 
+static void kill_step(int pidfd)
+{
+	(void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+}
+
+/* The process that answers some of the step's calls. */
+struct helper_process {
+	pid_t pid; /* -1: none */
+	int fd;
+};
+
+/* Without it a step cannot go on. It may also have seen the step's end before us. */
+static void supervisor_ended(struct helper_process *s, int pidfd)
+{
+	int status;
+
+	s->fd = -1;
+	if (waitpid(s->pid, &status, 0) > 0)
+		s->pid = -1;
+	if (s->pid < 0 && status == 0)
+		return;
+	send_message(WIRE_FAILED, 0, "the supervisor of the step has died", -1);
+	kill_step(pidfd);
+}
+
 /* Waits for the process and obeys kiln. When kiln closes its end, or dies, everything is killed. */
-static void monitor(pid_t pid, int pidfd, struct ending *end)
+static void monitor(pid_t pid, int pidfd, struct helper_process *supervisor, struct ending *end)
 {
 	for (;;) {
-		struct pollfd fds[2] = {
+		struct pollfd fds[3] = {
 			{.fd = pidfd, .events = POLLIN},
 			{.fd = end->stopped ? -1 : WIRE_FD_CONTROL, .events = POLLIN},
+			{.fd = supervisor->fd, .events = POLLIN},
 		};
 		struct wire_order order;
 		ssize_t n;
 
-		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+		if (poll(fds, 3, -1) < 0 && errno != EINTR)
 			return;
 		if (fds[0].revents)
 			return;
+		if (fds[2].revents)
+			supervisor_ended(supervisor, pidfd);
 		if (!fds[1].revents)
 			continue;
 		n = recv(WIRE_FD_CONTROL, &order, sizeof(order), MSG_DONTWAIT);
 		if (n == (ssize_t)sizeof(order) && order.kind == WIRE_SIGNAL) {
 			obey(pid, pidfd, (int)order.value, end);
 		} else if (n >= 0 || (errno != EAGAIN && errno != EINTR)) {
-			(void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+			kill_step(pidfd);
 			end->stopped = true;
 		}
 	}
@@ -196,12 +224,14 @@ void tie_to_parent(void)
 static int run_main(void)
 {
 	struct plan plan = {0};
+	struct helper_process supervisor;
 	struct ending end = {0};
-	int pidfd = -1;
+	int pidfd = -1, socket;
 	pid_t pid;
 
 	plan_read(WIRE_FD_CONTROL, &plan);
 	close_strays(plan.flags & WIRE_NET_JOIN);
+	supervisor.pid = supervisor_start(&plan, &socket, &supervisor.fd);
 	pid = clone_process(&plan, &pidfd);
 	if (pid < 0)
 		fail(errno, "make the namespaces of the step");
@@ -209,14 +239,21 @@ static int run_main(void)
 		(void)signal(SIGINT, SIG_DFL);
 		(void)signal(SIGPIPE, SIG_DFL);
 		tie_to_parent();
-		process_run(&plan);
+		process_run(&plan, socket);
 	}
+	if (socket >= 0)
+		(void)close(socket);
 	/* Our copies would keep the log pipes open. */
 	(void)close(0);
 	(void)close(1);
 	(void)close(2);
-	monitor(pid, pidfd, &end);
+	monitor(pid, pidfd, &supervisor, &end);
 	report(pid, &end);
+	/* With its last client gone it ends by itself, unless a call has it stuck. */
+	if (supervisor.pid > 0) {
+		(void)kill(supervisor.pid, SIGKILL);
+		(void)waitpid(supervisor.pid, NULL, 0);
+	}
 	return 0;
 }
 

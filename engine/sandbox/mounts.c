@@ -94,11 +94,11 @@ static int open_tmpfs(const struct mount_item *item)
 }
 
 /* A file that exists in memory only: a tmpfs of its own, of which only the file is mounted. */
-static int open_file(const struct mount_item *item)
+static int open_file(const struct plan *p, const struct mount_item *item)
 {
 	const char *options[] = {"mode", "0700", NULL};
 	int dir = new_filesystem("tmpfs", MOUNT_ATTR_NOSUID, options), fd, tree;
-	const char *p = item->data;
+	const char *at = item->data;
 	size_t left = item->size;
 
 	if (dir < 0)
@@ -107,14 +107,15 @@ static int open_file(const struct mount_item *item)
 	if (fd < 0)
 		return -1;
 	while (left > 0) {
-		ssize_t n = write(fd, p, left);
+		ssize_t n = write(fd, at, left);
 
 		if (n <= 0)
 			return -1;
-		p += n;
+		at += n;
 		left -= (size_t)n;
 	}
-	if (fchown(fd, item->m.uid, item->m.gid) < 0 || fchmod(fd, item->m.mode) < 0)
+	if (fchown(fd, plan_id(p, item->m.uid), plan_id(p, item->m.gid)) < 0 ||
+	    fchmod(fd, item->m.mode) < 0)
 		return -1;
 	(void)close(fd);
 	tree = clone_tree(dir, "file", false);
@@ -243,7 +244,7 @@ static int mount_open(const struct plan *p, const struct mount_item *item, size_
 	case WIRE_TMPFS:
 		return open_tmpfs(item);
 	case WIRE_FILE:
-		return open_file(item);
+		return open_file(p, item);
 	case WIRE_PROC:
 		return new_filesystem("proc", 0, NULL);
 	case WIRE_SYSFS:

@@ -70,6 +70,7 @@ static void plan_allocate(struct plan *p, size_t n)
 	p->env = alloc((n + 1) * sizeof(*p->env));
 	p->groups = alloc((n + 1) * sizeof(*p->groups));
 	p->rlimits = alloc((n + 1) * sizeof(*p->rlimits));
+	p->calls = alloc((n + 1) * sizeof(*p->calls));
 }
 
 static void read_mount_detail(const struct wire_record *r, struct plan *p, size_t n)
@@ -119,6 +120,14 @@ static void read_process(const struct wire_record *r, struct plan *p)
 	case WIRE_RLIMIT:
 		memcpy(&p->rlimits[p->n_rlimits++], value(r, sizeof(struct wire_rlimit)),
 		       sizeof(struct wire_rlimit));
+		break;
+	case WIRE_NOTIFY:
+		p->notify = (const struct sock_filter *)(const void *)(r + 1);
+		p->n_notify = r->size / sizeof(struct sock_filter);
+		break;
+	case WIRE_CALL:
+		memcpy(&p->calls[p->n_calls++], value(r, sizeof(struct wire_call)),
+		       sizeof(struct wire_call));
 		break;
 	default:
 		bad(r->tag);

@@ -65,8 +65,7 @@ static void drop_bounding_set(uint64_t keep)
 	}
 }
 
-/* Permitted and effective, what of `caps` we have; nothing is inheritable. */
-static void set_capabilities(uint64_t caps)
+void set_capabilities(uint64_t caps)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct data[2];
@@ -175,7 +174,8 @@ static void id_failed(const char *what, unsigned id)
 	fail(errno, "become %s %u", what, id);
 }
 
-static void __attribute__((noreturn)) become_process(const struct plan *p, int terminal)
+static void __attribute__((noreturn))
+become_process(const struct plan *p, int terminal, int supervisor)
 {
 	bool entered;
 
@@ -193,6 +193,9 @@ static void __attribute__((noreturn)) become_process(const struct plan *p, int t
 	(void)umask(p->ids.umask);
 	drop_bounding_set(p->caps);
 	install_seccomp(p);
+	/* From here on set*id calls are answered by it. */
+	if (supervisor >= 0)
+		supervisor_give_listener(supervisor, p);
 	set_groups(p);
 	/* First with our rights: the user may not be allowed into a directory that he works in. */
 	entered = chdir(p->cwd) == 0;
@@ -245,11 +248,11 @@ static void set_up(struct plan *p, int *ret_root)
 	mounts_attach(p, root);
 	for (size_t i = 0; i < p->n_dirs; i++)
 		make_parents(root, p->dirs[i], 0, 0);
-	make_parents(root, p->cwd, p->ids.uid, p->ids.gid);
+	make_parents(root, p->cwd, plan_id(p, p->ids.uid), plan_id(p, p->ids.gid));
 	*ret_root = root;
 }
 
-int process_run(const struct plan *plan)
+int process_run(const struct plan *plan, int supervisor)
 {
 	struct plan p = *plan;
 	struct rlimit files;
@@ -261,8 +264,10 @@ int process_run(const struct plan *plan)
 	set_up(&p, &root);
 	if (p.flags & WIRE_TTY)
 		terminal = open_terminal(root);
+	if (supervisor >= 0)
+		supervisor_give_root(supervisor, root);
 	(void)close(root);
 	if (setrlimit(RLIMIT_NOFILE, &files) < 0)
 		fail(errno, "restore resource limits");
-	become_process(&p, terminal);
+	become_process(&p, terminal, supervisor);
 }

@@ -50,6 +50,8 @@ enum wire_tag {
 	WIRE_RLIMIT,  /* struct wire_rlimit */
 	WIRE_JOIN,    /* text: cgroup.procs of a group that the process enters */
 	WIRE_DIR,     /* text: a directory that is made where the root has none */
+	WIRE_NOTIFY,  /* struct sock_filter[]: its notifications are the supervisor's */
+	WIRE_CALL,    /* struct wire_call: one of the calls that it notifies of */
 };
 
 enum wire_flag {
@@ -59,6 +61,7 @@ enum wire_flag {
 	WIRE_NET_JOIN = 1 << 3,	     /* the one behind WIRE_FD_NETNS */
 	WIRE_TTY = 1 << 4, /* a pseudo terminal for the process; its master is sent back */
 	WIRE_ROOT_READONLY = 1 << 5,
+	WIRE_RECORD_OWNERS = 1 << 6, /* the supervisor writes down what chown asks for */
 };
 
 enum wire_mount_kind {
@@ -95,6 +98,23 @@ struct wire_ids {
 struct wire_rlimit {
 	uint32_t resource, unused;
 	uint64_t soft, hard;
+};
+
+/* What the supervisor does about a call. */
+enum wire_call_kind {
+	WIRE_CALL_CHOWN = 1, /* path, uid, gid */
+	WIRE_CALL_LCHOWN,
+	WIRE_CALL_FCHOWN,     /* descriptor, uid, gid */
+	WIRE_CALL_FCHOWNAT,   /* descriptor, path, uid, gid, flags */
+	WIRE_CALL_SETUID,     /* argument 0 is the new effective user */
+	WIRE_CALL_SETREUID,   /* argument 1 is */
+	WIRE_CALL_SET_OTHERS, /* groups, file system ids */
+};
+
+struct wire_call {
+	uint32_t arch; /* AUDIT_ARCH_* */
+	uint32_t nr, kind;
+	uint32_t id_bits; /* 16 or 32: how wide an id is */
 };
 
 struct wire_order {

@@ -78,6 +78,36 @@ serve_http() {
 	return 1
 }
 
+# An ordinary user: an id without a name, to whom no subordinate ids are granted.
+PLAIN_USER=64322
+as_plain_user() {
+	setpriv --reuid $PLAIN_USER --regid $PLAIN_USER --clear-groups "$@"
+}
+
+# Tests that are about ordinary users call this first, and end there if nobody can become one. From then
+# on the folder is that user's.
+need_plain_user() {
+	if [ "$(id -u)" != 0 ]; then
+		skip "$1" "needs root to become another user"
+	elif chown -R $PLAIN_USER:$PLAIN_USER "$WORK" && chmod 755 "$WORK" &&
+		! as_plain_user unshare -Ur true 2> /dev/null; then
+		skip "$1" "the kernel forbids user namespaces"
+	else
+		return 0
+	fi
+	finish
+	exit 0
+}
+
+# layer_owners IMAGE.tar: mode, owner, path and link of every entry of its layers, in order.
+layer_owners() {
+	tar -xOf "$1" manifest.json | grep -o 'blobs/sha256/[0-9a-f]*' | awk '!seen[$0]++' |
+		while read -r blob; do
+			tar -xOf "$1" "$blob" | zcat -f | tar -tvf - --numeric-owner 2> /dev/null |
+				awk '{ $3 = $4 = $5 = ""; print }'
+		done
+}
+
 # Nothing may be left of a command: no mount below the store, no process, no temporary file.
 leaves_nothing() {
 	! grep -q " $WORK/" /proc/self/mounts && [ -z "$(ls -A "$KILN_ROOT/tmp" 2> /dev/null)" ] &&

@@ -1,0 +1,20 @@
+#include "engine/lazy_library.h"
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Loading a library again only finds it: no table of handles is needed, nor a lock. */
+void *lazy_library_find(struct lazy_function *f)
+{
+	void *library = dlopen(f->library, RTLD_NOW | RTLD_LOCAL);
+	void *address = library ? dlsym(library, f->name) : NULL;
+
+	if (!address) {
+		(void)fprintf(stderr, "kiln: error while loading shared libraries: %s\n",
+			      dlerror());
+		exit(127); /* the loader's own status */
+	}
+	f->address = address;
+	return address;
+}

@@ -1,0 +1,334 @@
+/* The supervisor of a step whose user namespace has one id (docs/security.md).
+ *
+ * The kernel would refuse chown to any other id there, and the set*id calls. A seccomp filter of
+ * the step turns them into notifications, and this process answers: it writes down what chown asks
+ * for (owner_mark.h) and lets the set*id calls succeed without effect.
+ *
+ * It is not in the step's namespaces, and the step has no descriptor of it left when its program
+ * starts. It does nothing for a step that the step could not do itself: change a file's owner to
+ * the one id there is, set a user.* xattr; and only with files that the step's process reaches by
+ * its own root, working directory and descriptors. When it ends, the step is killed.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/capability.h>
+#include <linux/sched.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "engine/sandbox/helper.h"
+
+#define PAGE 4096
+
+/* To look into a step's processes and reach, as they can, what is closed to its owner. */
+#define SUPERVISOR_CAPS                                                           \
+	(1ULL << CAP_DAC_OVERRIDE | 1ULL << CAP_FOWNER | 1ULL << CAP_SYS_CHROOT | \
+	 1ULL << CAP_SYS_PTRACE)
+
+struct supervisor {
+	const struct plan *p;
+	struct step_files files;
+	int listener;
+	struct seccomp_notif *request; /* as large as this kernel's */
+	struct seccomp_notif_resp *response;
+	size_t request_size, response_size;
+};
+
+/* --- handing over descriptors --- */
+
+static void give(int socket, int fd)
+{
+	char byte = 0;
+	struct iovec iov = {&byte, 1};
+	union {
+		char space[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = {.space = {0}};
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(c), &fd, sizeof(int));
+	if (sendmsg(socket, &msg, MSG_NOSIGNAL) != 1)
+		fail(errno, "reach the supervisor of the step");
+}
+
+/* -1: the step ended before it came to that. */
+static int take(int socket)
+{
+	char byte;
+	struct iovec iov = {&byte, 1};
+	union {
+		char space[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *c;
+	int fd;
+
+	if (recvmsg(socket, &msg, MSG_CMSG_CLOEXEC) != 1)
+		return -1;
+	c = CMSG_FIRSTHDR(&msg);
+	if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+		return -1;
+	memcpy(&fd, CMSG_DATA(c), sizeof(int));
+	return fd;
+}
+
+void supervisor_give_root(int socket, int root)
+{
+	give(socket, root);
+}
+
+/* Linux 5.19 and up leave a process that is being answered alone unless it is killed. Before, a
+ * signal makes it start its call again, which does no harm to what a call here does. */
+void supervisor_give_listener(int socket, const struct plan *p)
+{
+	struct sock_fprog program = {
+		.len = (unsigned short)p->n_notify,
+		.filter = (struct sock_filter *)(uintptr_t)p->notify,
+	};
+	unsigned flags = SECCOMP_FILTER_FLAG_SPEC_ALLOW | SECCOMP_FILTER_FLAG_NEW_LISTENER;
+	int fd = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+			      flags | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, &program);
+
+	if (fd < 0 && errno == EINVAL)
+		fd = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
+	if (fd < 0)
+		fail(errno, "install the filter of the supervisor");
+	give(socket, fd);
+	(void)close(fd);
+	(void)close(socket);
+}
+
+/* --- the calls --- */
+
+/* A text of the process, page by page: the one behind its end need not be there. */
+static int read_text(pid_t tid, uint64_t at, char to[PATH_MAX])
+{
+	for (size_t n = 0; n < PATH_MAX;) {
+		size_t want = PAGE - (at + n) % PAGE;
+		struct iovec local = {to + n, want < PATH_MAX - n ? want : PATH_MAX - n};
+		struct iovec remote = {(void *)(uintptr_t)(at + n), local.iov_len};
+		ssize_t got = process_vm_readv(tid, &local, 1, &remote, 1, 0);
+
+		if (got <= 0)
+			return got < 0 ? -errno : -EFAULT;
+		if (memchr(to + n, '\0', (size_t)got))
+			return 0;
+		n += (size_t)got;
+	}
+	return -ENAMETOOLONG;
+}
+
+static uint32_t id_of(const struct wire_call *call, uint64_t argument)
+{
+	/* All ones leave an id as it is, in the width of the call. */
+	if (call->id_bits == 16)
+		return (argument & 0xffff) == 0xffff ? OWNER_UNKNOWN : argument & 0xffff;
+	return (uint32_t)argument;
+}
+
+/* Is the process still waiting, so that what was looked up by its id was its own? */
+static bool still_waiting(const struct supervisor *s)
+{
+	return ioctl(s->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &s->request->id) == 0;
+}
+
+static int change_owner(const struct supervisor *s, const struct file_name *name,
+			const struct owner *o, bool copied)
+{
+	int fd = step_file_open(&s->files, name), r;
+
+	if (fd < 0)
+		return fd;
+	r = still_waiting(s) ? step_file_chown(&s->files, fd, o, copied) : -ESRCH;
+	(void)close(fd);
+	return r;
+}
+
+static int answer_path(const struct supervisor *s, const struct wire_call *call, int dirfd,
+		       const uint64_t *args, int flags)
+{
+	struct owner o = {id_of(call, args[1]), id_of(call, args[2])};
+	struct file_name name = {
+		.tid = (pid_t)s->request->pid,
+		.dirfd = dirfd,
+		.follow = !(flags & AT_SYMLINK_NOFOLLOW),
+	};
+	char path[PATH_MAX] = "";
+	int r;
+
+	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
+		return -EINVAL;
+	/* Linux 6.11 and up take no path at all for an empty one. */
+	r = args[0] == 0 && flags & AT_EMPTY_PATH ? 0 : read_text(name.tid, args[0], path);
+	if (r < 0)
+		return r;
+	if (!*path && !(flags & AT_EMPTY_PATH))
+		return -ENOENT;
+	name.path = path;
+	return change_owner(s, &name, &o, false);
+}
+
+/* Programs that write a file anew (useradd, sed -i, perl -i, cp) give it the owner that stat showed
+ * them of the old one, which is 0 here whoever it belongs to. They do so by descriptor; those that
+ * mean root (chown, install, mkdir) name the file. */
+static int answer_descriptor(const struct supervisor *s, const struct wire_call *call,
+			     const uint64_t *args)
+{
+	struct owner o = {id_of(call, args[1]), id_of(call, args[2])};
+	struct file_name name = {.tid = (pid_t)s->request->pid, .dirfd = (int)args[0]};
+
+	return name.dirfd < 0 ? -EBADF : change_owner(s, &name, &o, true);
+}
+
+static const struct wire_call *find_call(const struct plan *p, const struct seccomp_data *data)
+{
+	for (size_t i = 0; i < p->n_calls; i++)
+		if (p->calls[i].arch == data->arch && p->calls[i].nr == (uint32_t)data->nr)
+			return &p->calls[i];
+	return NULL;
+}
+
+/* 0 or -errno, which the call returns. */
+static int answer(const struct supervisor *s)
+{
+	const struct seccomp_data *data = &s->request->data;
+	const struct wire_call *call = find_call(s->p, data);
+	uint64_t args[6];
+
+	if (!call)
+		return -ENOSYS;
+	memcpy(args, data->args, sizeof(args));
+	switch (call->kind) {
+	case WIRE_CALL_CHOWN:
+		return answer_path(s, call, AT_FDCWD, args, 0);
+	case WIRE_CALL_LCHOWN:
+		return answer_path(s, call, AT_FDCWD, args, AT_SYMLINK_NOFOLLOW);
+	case WIRE_CALL_FCHOWN:
+		return answer_descriptor(s, call, args);
+	case WIRE_CALL_FCHOWNAT:
+		return answer_path(s, call, (int)args[0], args + 1, (int)args[4]);
+	default:
+		return 0;
+	}
+}
+
+/* --- the process --- */
+
+static void get_sizes(struct supervisor *s)
+{
+	struct seccomp_notif_sizes sizes;
+
+	if (syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes) < 0)
+		_exit(1);
+	s->request_size = sizes.seccomp_notif;
+	if (s->request_size < sizeof(*s->request))
+		s->request_size = sizeof(*s->request);
+	s->response_size = sizes.seccomp_notif_resp;
+	if (s->response_size < sizeof(*s->response))
+		s->response_size = sizeof(*s->response);
+	s->request = alloc(s->request_size);
+	s->response = alloc(s->response_size);
+}
+
+/* Ends when no process has the filter any more. */
+static void __attribute__((noreturn)) serve(struct supervisor *s)
+{
+	for (;;) {
+		struct pollfd fd = {.fd = s->listener, .events = POLLIN};
+
+		if (poll(&fd, 1, -1) < 0 && errno != EINTR)
+			_exit(1);
+		if (fd.revents & POLLHUP)
+			_exit(0);
+		if (!(fd.revents & POLLIN))
+			continue;
+		memset(s->request, 0, s->request_size);
+		if (ioctl(s->listener, SECCOMP_IOCTL_NOTIF_RECV, s->request) < 0) {
+			/* Killed between the two. */
+			if (errno == ENOENT || errno == EINTR)
+				continue;
+			_exit(1);
+		}
+		memset(s->response, 0, s->response_size);
+		s->response->id = s->request->id;
+		s->response->error = answer(s);
+		/* It may have been killed meanwhile. */
+		if (ioctl(s->listener, SECCOMP_IOCTL_NOTIF_SEND, s->response) < 0 &&
+		    errno != ENOENT)
+			_exit(1);
+	}
+}
+
+static void __attribute__((noreturn)) supervise(const struct plan *p, int socket)
+{
+	struct supervisor s = {.p = p};
+	int root;
+
+	tie_to_parent();
+	/* The step's log pipes end with the step. */
+	for (int fd = 0; fd < WIRE_FD_CONTROL; fd++)
+		(void)close(fd);
+	root = take(socket);
+	if (root < 0)
+		_exit(0);
+	step_files_open(p, root, &s.files);
+	set_capabilities(SUPERVISOR_CAPS);
+	s.listener = take(socket);
+	if (s.listener < 0)
+		_exit(0);
+	(void)close(socket);
+	(void)close(WIRE_FD_CONTROL);
+	get_sizes(&s);
+	serve(&s);
+}
+
+pid_t supervisor_start(const struct plan *p, int *ret_socket, int *ret_pidfd)
+{
+	struct clone_args args = {
+		.flags = CLONE_PIDFD,
+		.pidfd = (uint64_t)(uintptr_t)ret_pidfd,
+		.exit_signal = SIGCHLD,
+	};
+	int pair[2];
+	pid_t pid;
+
+	*ret_socket = *ret_pidfd = -1;
+	if (p->n_notify == 0)
+		return -1;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		fail(errno, "make a socket for the supervisor of the step");
+	pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+	if (pid < 0)
+		fail(errno, "start the supervisor of the step");
+	if (pid == 0) {
+		(void)close(pair[0]);
+		supervise(p, pair[1]);
+	}
+	(void)close(pair[1]);
+	*ret_socket = pair[0];
+	return pid;
+}
