@@ -23,6 +23,7 @@
 #include "engine/op_file.h"
 #include "engine/tree_rootfs.h"
 #include "store/store.h"
+#include "tests/unit/store/durable_check.h"
 
 #define OLD_TIME 1000000000
 
@@ -47,6 +48,7 @@ static int fixture_setup(void **state)
 	f->dirfd = fs_open_dir(AT_FDCWD, f->context);
 	assert_true(f->dirfd >= 0);
 	assert_int_equal(store_open(root, &f->store, NULL), 0);
+	durable_check_start(root);
 	free(root);
 	*state = f;
 	return 0;
@@ -55,13 +57,14 @@ static int fixture_setup(void **state)
 static int fixture_teardown(void **state)
 {
 	struct fixture *f = *state;
+	int r = durable_check_end();
 
 	store_close(f->store);
 	(void)close(f->dirfd);
 	assert_int_equal(fs_remove_tree(AT_FDCWD, f->dir), 0);
 	free(f->context);
 	free(f);
-	return 0;
+	return r;
 }
 
 /* A file of the context, with an old time. */

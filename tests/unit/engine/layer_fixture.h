@@ -10,6 +10,7 @@
 
 #include "base/fs.h"
 #include "store/layer.h"
+#include "tests/unit/store/durable_check.h"
 
 struct fixture {
 	char root[64];
@@ -23,6 +24,7 @@ static inline int set_up(void **state)
 	snprintf(f->root, sizeof(f->root), "/tmp/kiln-test-XXXXXX");
 	assert_non_null(mkdtemp(f->root));
 	assert_int_equal(store_open(f->root, &f->s, NULL), 0);
+	durable_check_start(f->root);
 	*state = f;
 	return 0;
 }
@@ -30,11 +32,12 @@ static inline int set_up(void **state)
 static inline int tear_down(void **state)
 {
 	struct fixture *f = *state;
+	int r = durable_check_end();
 
 	store_close(f->s);
 	assert_int_equal(fs_remove_tree(AT_FDCWD, f->root), 0);
 	free(f);
-	return 0;
+	return r;
 }
 
 /* One entry of a layer in short: 'd' directory, 'f' file (its text is in `text`), 'l' symlink, 'h'

@@ -19,6 +19,7 @@
 #include "engine/tree.h"
 #include "store/index.h"
 #include "store/layer.h"
+#include "tests/unit/store/durable_check.h"
 
 #define BUSYBOX "/bin/busybox"
 
@@ -369,6 +370,7 @@ static int set_up(void **state)
 	dir = xasprintf("%s/store", base);
 	if (store_open(dir, &store, &err) < 0)
 		fail_msg("%s", error_text(err));
+	durable_check_start(dir);
 	assert_int_equal(layer_writer_open(store, &w, NULL), 0);
 	add(w, "bin", ENTRY_DIR, NULL, -1, 0755);
 	add(w, "bin/busybox", ENTRY_FILE, NULL, busybox, 0755);
@@ -390,12 +392,14 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
+	int r = durable_check_end();
+
 	(void)state;
 	sandbox_env_free(env);
 	result_unref(root);
 	store_close(store);
 	buf_release(&logs);
-	return fs_remove_tree(AT_FDCWD, base);
+	return r < 0 ? r : fs_remove_tree(AT_FDCWD, base);
 }
 
 int main(void)

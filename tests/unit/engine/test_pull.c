@@ -18,6 +18,7 @@
 #include "store/image.h"
 #include "store/layer.h"
 #include "tar_build.h"
+#include "tests/unit/store/durable_check.h"
 
 enum { LAYERS = 3 };
 
@@ -207,6 +208,7 @@ static int setup(void **state)
 	assert_non_null(mkdtemp(f->root));
 	if (store_open(f->root, &f->store, &f->err) < 0)
 		fail_msg("%s", error_text(f->err));
+	durable_check_start(f->root);
 	f->shop.config = f->shop.manifest = f->shop.index = (struct buf)BUF_INIT;
 	for (int i = 0; i < LAYERS; i++) {
 		f->shop.layers[i] = (struct buf)BUF_INIT;
@@ -237,7 +239,7 @@ static void stop_serving(struct fixture *f)
 static int teardown(void **state)
 {
 	struct fixture *f = *state;
-	int r;
+	int r = durable_check_end();
 
 	stop_serving(f);
 	job_close(f->job, 0, NULL);
@@ -252,7 +254,7 @@ static int teardown(void **state)
 	buf_release(&f->lines);
 	free(f->ref);
 	error_free(f->err);
-	r = fs_remove_tree(AT_FDCWD, f->root);
+	(void)fs_remove_tree(AT_FDCWD, f->root);
 	free(f);
 	return r;
 }
