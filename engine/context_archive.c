@@ -84,11 +84,12 @@ static int unpack(struct engine *e, int fd, const char *what, struct job *job, i
 	r = rootfs_open(e->store, NULL, 0, &empty, err);
 	/* Directories that the archive implies have the epoch's time: its own bytes shall be all
 	 * that counts. */
-	if (r == 0)
-		r = layer_edit_open(e->store, empty, 0, &edit, err);
-	if (r == 0)
-		r = unpack_archive(edit, fd, &options, err);
-	return r < 0 ? r : layer_edit_commit(edit, ret_layer, err);
+	if (r < 0)
+		return r;
+	edit = layer_edit_open(e->store, empty, 0, NULL);
+	r = unpack_archive(edit, fd, &options, err);
+	return r < 0 ? r
+		     : layer_plan_make_dir(layer_edit_plan(edit), options.cancel, ret_layer, err);
 }
 
 static int take_file(struct engine *e, int fd, const char *what, struct job *job,
@@ -124,21 +125,6 @@ int context_archive_time(struct engine *e, int64_t layer, int64_t *ret, struct e
 }
 
 /* --- From a descriptor --- */
-
-/* A file of the store without a name. */
-static int open_unnamed(struct store *s, struct error **err)
-{
-	_cleanup_close_ int dirfd = -1, fd = -1;
-	_cleanup_free_ char *name = NULL;
-	int r = store_tmp_dir(s, &name, &dirfd, err);
-
-	if (r < 0)
-		return r;
-	fd = openat(dirfd, "spool", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	r = fd < 0 ? error_new(err, ERR_IO, errno, "create a file in the store") : 0;
-	store_tmp_remove(s, name);
-	return r < 0 ? r : TAKE_FD(fd);
-}
 
 /* Waits until the descriptor has something to read, or an end. */
 static int wait_readable(int fd, struct cancel *cancel, struct error **err)
@@ -185,7 +171,7 @@ static int spool(int from, int to, const char *what, struct job *job, struct err
 int context_archive_read(struct engine *e, int fd, const char *what, struct job *job,
 			 struct context_archive *ret, struct error **err)
 {
-	_cleanup_close_ int file = open_unnamed(e->store, err);
+	_cleanup_close_ int file = store_tmp_file(e->store, err);
 	int r = file < 0 ? file : spool(fd, file, what, job, err);
 
 	return r < 0 ? r : take_file(e, file, what, job, ret, err);

@@ -10,10 +10,7 @@
 #include "engine/mode_text.h"
 #include "engine/unpack_archive.h"
 
-enum {
-	IMPLIED_DIR_MODE = 0755,
-	CHANGED_TRIES = 3, /* how often a file that changes under our hands is read */
-};
+enum { IMPLIED_DIR_MODE = 0755 };
 
 /* One root being copied to `target`. */
 struct root_copy {
@@ -89,58 +86,6 @@ static int copy_dir(struct root_copy *rc, const struct copy_item *item, struct e
 	return layer_edit_put(c->edit, &made, *item->rel != '\0', err);
 }
 
-/* Reads and writes a file's bytes once; *ret_still is false if the file changed meanwhile. */
-static int copy_bytes(struct copy_run *c, const struct entry *e, bool *ret_still,
-		      struct error **err)
-{
-	struct layer_writer *w = layer_edit_writer(c->edit);
-	bool known = !digest_is_zero(&e->content);
-	_cleanup_close_ int fd = -1;
-	struct digest content;
-	int r;
-
-	fd = c->tree->ops->open(c->tree, e, err);
-	if (fd < 0)
-		return fd;
-	if (known)
-		r = layer_writer_copy_known(w, fd, &e->content, e->size, err);
-	else
-		r = layer_writer_copy(w, fd, err);
-	if (r < 0)
-		return r;
-	r = layer_writer_file_end(w, &content, err);
-	if (r < 0)
-		return r;
-	*ret_still = !c->tree->ops->still ||
-		     c->tree->ops->still(c->tree, e, fd, known ? NULL : &content);
-	return 0;
-}
-
-static int copy_file(struct copy_run *c, const struct entry *e, const struct entry *made,
-		     bool quiet, struct error **err)
-{
-	struct entry source = *e;
-	bool still = false;
-	int r;
-
-	for (unsigned i = 0; i < CHANGED_TRIES; i++) {
-		r = layer_edit_file(c->edit, made, quiet, err);
-		if (r == 0)
-			r = copy_bytes(c, &source, &still, err);
-		if (r < 0)
-			return error_wrap(err, r, "copy '/%s'", e->path);
-		if (still)
-			return 0;
-		/* What was known about its bytes may not hold any more: they are hashed. */
-		source.content = (struct digest){0};
-		r = layer_writer_remove(layer_edit_writer(c->edit), made->path, err);
-		if (r < 0)
-			return r;
-	}
-	return error_new(err, ERR_BUSY, 0, "copy '/%s': the file keeps changing while it is read",
-			 e->path);
-}
-
 static int copy_nondir(struct root_copy *rc, const struct copy_item *item, struct error **err)
 {
 	struct copy_run *c = rc->run;
@@ -156,7 +101,7 @@ static int copy_nondir(struct root_copy *rc, const struct copy_item *item, struc
 					 "cannot replace to directory /%s with file", rc->path.p);
 		/* A file of a lower layer is hidden by the new one without further ado. */
 		if (have.type == ENTRY_DIR ||
-		    layer_writer_get(layer_edit_writer(c->edit), rc->path.p)) {
+		    layer_plan_get(layer_edit_plan(c->edit), rc->path.p)) {
 			r = layer_edit_remove(c->edit, rc->path.p, err);
 			if (r < 0)
 				return r;
@@ -171,7 +116,7 @@ static int copy_nondir(struct root_copy *rc, const struct copy_item *item, struc
 		slot = map_put(&rc->links, &item->group, sizeof(item->group));
 	if (slot && *slot)
 		return layer_edit_link(c->edit, rc->path.p, *slot, quiet, err);
-	r = copy_file(c, e, &made, quiet, err);
+	r = layer_edit_file(c->edit, &made, c->tree, e->path, quiet, err);
 	if (r == 0 && slot)
 		*slot = xstrdup(rc->path.p);
 	return r;

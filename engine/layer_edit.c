@@ -1,54 +1,44 @@
 #include "engine/layer_edit.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/fs.h"
 #include "base/path.h"
-#include "engine/tree.h"
+
+enum { COPY_UP_CHUNK = 1 << 17 };
 
 struct layer_edit {
 	const struct rootfs *base;
-	struct layer_writer *writer;
+	struct layer_need_dirs need;
+	struct layer_plan *plan;
 	int64_t now;
 	struct buf listed; /* the directory whose parents were listed last, see list_parents */
 	bool listed_touched;
 	bool has_listed;
 };
 
-int layer_edit_open(struct store *s, const struct rootfs *base, int64_t now,
-		    struct layer_edit **ret, struct error **err)
+struct layer_edit *layer_edit_open(struct store *s, const struct rootfs *base, int64_t now,
+				   const struct layer_need_dirs *need)
 {
-	struct layer_writer *w;
-	struct layer_edit *e;
-	int r;
+	struct layer_edit *e = NEW(struct layer_edit);
 
-	r = layer_writer_open(s, &w, err);
-	if (r < 0)
-		return r;
-	e = NEW(struct layer_edit);
 	e->base = base;
-	e->writer = w;
+	e->plan = layer_plan_new(s);
 	e->now = now;
+	if (need)
+		e->need = *need;
 	e->listed = (struct buf)BUF_INIT;
-	*ret = e;
-	return 0;
+	return e;
 }
 
 void layer_edit_free(struct layer_edit *e)
 {
 	if (!e)
 		return;
-	layer_writer_free(e->writer);
+	layer_plan_free(e->plan);
 	buf_release(&e->listed);
 	free(e);
-}
-
-int layer_edit_commit(struct layer_edit *e, int64_t *ret_layer, struct error **err)
-{
-	return layer_writer_commit(e->writer, ret_layer, err);
 }
 
 int64_t layer_edit_now(const struct layer_edit *e)
@@ -56,9 +46,9 @@ int64_t layer_edit_now(const struct layer_edit *e)
 	return e->now;
 }
 
-struct layer_writer *layer_edit_writer(struct layer_edit *e)
+struct layer_plan *layer_edit_plan(struct layer_edit *e)
 {
-	return e->writer;
+	return e->plan;
 }
 
 /* Does something in the layer above `path` hide what lower layers have there? */
@@ -67,14 +57,14 @@ static bool base_is_hidden(const struct layer_edit *e, const char *path)
 	_cleanup_free_ char *up = NULL;
 	char *slash;
 
-	if (layer_writer_count(e->writer) == 0)
+	if (layer_plan_count(e->plan) == 0)
 		return false;
 	up = xstrdup(path);
 	while ((slash = strrchr(up, '/'))) {
 		const struct entry *above;
 
 		*slash = '\0';
-		above = layer_writer_get(e->writer, up);
+		above = layer_plan_get(e->plan, up);
 		if (above && (above->type != ENTRY_DIR || above->opaque))
 			return true;
 	}
@@ -88,7 +78,7 @@ static bool get_from_base(const struct layer_edit *e, const char *path, struct r
 
 bool layer_edit_get(const struct layer_edit *e, const char *path, struct entry *ret)
 {
-	const struct entry *own = layer_writer_get(e->writer, path);
+	const struct entry *own = layer_plan_get(e->plan, path);
 	struct rootfs_node node;
 
 	if (own && own->type == ENTRY_WHITEOUT)
@@ -98,7 +88,7 @@ bool layer_edit_get(const struct layer_edit *e, const char *path, struct entry *
 		*ret = *own;
 		if (ret->type == ENTRY_HARDLINK) {
 			const char *name = ret->path;
-			const struct entry *data = layer_writer_get(e->writer, ret->link);
+			const struct entry *data = layer_plan_get(e->plan, ret->link);
 
 			if (!data)
 				return false;
@@ -136,14 +126,14 @@ static int list_directory(struct layer_edit *e, const char *path, struct error *
 	struct rootfs_node node;
 	struct entry dir;
 
-	if (layer_writer_get(e->writer, path))
+	if (layer_plan_get(e->plan, path))
 		return 0;
 	if (!get_from_base(e, path, &node) || node.entry.type != ENTRY_DIR)
 		return error_new(err, ERR_INVALID, 0, "/%s: not a directory", path);
 	dir = node.entry;
 	dir.path = path;
 	dir.opaque = false;
-	return layer_writer_put(e->writer, &dir, err);
+	return layer_plan_put(e->plan, &dir, err);
 }
 
 /* Lists the directories above `path` in the layer, and with `touch` gives the nearest one the time
@@ -173,13 +163,13 @@ static int list_parents(struct layer_edit *e, const char *path, bool touch, stru
 		if (r < 0)
 			return r;
 	}
-	parent = layer_writer_get(e->writer, e->listed.p);
+	parent = layer_plan_get(e->plan, e->listed.p);
 	if (touch && parent && parent->mtime != e->now) {
 		struct entry dir = *parent;
 
 		dir.path = e->listed.p;
 		dir.mtime = e->now;
-		r = layer_writer_put(e->writer, &dir, err);
+		r = layer_plan_put(e->plan, &dir, err);
 		if (r < 0)
 			return r;
 	}
@@ -229,24 +219,23 @@ int layer_edit_mkdir_all(struct layer_edit *e, const char *path, const struct la
 
 /* Makes room in the layer for a new entry: *ret_opaque tells whether a directory put there must
  * hide one of the lower layers that was removed. */
-static int clear_own(struct layer_edit *e, const struct entry *entry, bool *ret_opaque,
-		     struct error **err)
+static void clear_own(struct layer_edit *e, const struct entry *entry, bool *ret_opaque)
 {
-	const struct entry *own = layer_writer_get(e->writer, entry->path);
+	const struct entry *own = layer_plan_get(e->plan, entry->path);
 	struct rootfs_node node;
 
 	*ret_opaque = false;
 	if (!own)
-		return 0;
+		return;
 	if (own->type == ENTRY_DIR && entry->type == ENTRY_DIR) {
 		*ret_opaque = own->opaque;
-		return 0;
+		return;
 	}
 	/* `own` is good until the layer is asked again. */
 	if (entry->type == ENTRY_DIR && !base_is_hidden(e, entry->path) &&
 	    rootfs_get(e->base, entry->path, &node))
 		*ret_opaque = node.entry.type == ENTRY_DIR;
-	return layer_writer_remove(e->writer, entry->path, err);
+	layer_plan_remove(e->plan, entry->path);
 }
 
 /* All that is to be done before an entry is written; *ret is the entry as it is to be written. */
@@ -264,9 +253,7 @@ static int prepare(struct layer_edit *e, const struct entry *entry, bool quiet, 
 			 err);
 	if (r < 0)
 		return r;
-	r = clear_own(e, entry, &opaque, err);
-	if (r < 0)
-		return r;
+	clear_own(e, entry, &opaque);
 	forget_listed(e, entry->path);
 	*ret = *entry;
 	ret->opaque = opaque;
@@ -283,65 +270,67 @@ int layer_edit_put(struct layer_edit *e, const struct entry *entry, bool quiet, 
 	r = prepare(e, entry, quiet, &put, err);
 	if (r < 0)
 		return r;
-	return layer_writer_put(e->writer, &put, err);
+	return layer_plan_put(e->plan, &put, err);
 }
 
-int layer_edit_file(struct layer_edit *e, const struct entry *entry, bool quiet, struct error **err)
+int layer_edit_file(struct layer_edit *e, const struct entry *entry, struct tree *tree,
+		    const char *path, bool quiet, struct error **err)
 {
 	struct entry put;
-	int r;
+	int r = prepare(e, entry, quiet, &put, err);
 
-	r = prepare(e, entry, quiet, &put, err);
-	if (r < 0)
-		return r;
-	return layer_writer_file(e->writer, &put, err);
+	return r < 0 ? r : layer_plan_file(e->plan, &put, tree, path, err);
 }
 
-/* Opens the bytes of a file as merged. */
-static int open_merged(const struct layer_edit *e, const char *path, struct error **err)
+int layer_edit_spool(struct layer_edit *e, const struct entry *entry, bool quiet,
+		     struct error **err)
 {
-	const struct entry *own = layer_writer_get(e->writer, path);
-	struct rootfs_node node;
+	struct entry put;
+	int r = prepare(e, entry, quiet, &put, err);
 
-	if (own && (own->type == ENTRY_FILE || own->type == ENTRY_HARDLINK)) {
-		_cleanup_free_ char *upper = layer_writer_upper(e->writer);
-		_cleanup_close_ int dir = fs_open_dir(AT_FDCWD, upper);
-		int fd = dir < 0 ? dir : fs_open_no_symlinks(dir, path, O_RDONLY, 0);
-
-		if (fd < 0)
-			return error_new(err, ERR_IO, -fd, "open '/%s'", path);
-		return fd;
-	}
-	if (own || !get_from_base(e, path, &node))
-		return error_new(err, ERR_NOTFOUND, 0, "open '/%s': not found", path);
-	return rootfs_open_file(e->base, &node, err);
+	return r < 0 ? r : layer_plan_spool(e->plan, &put, err);
 }
 
-/* Writes a file of the merged tree into the layer under its own name. */
+/* Opens the bytes of a file of the layers below. */
+static int open_below(const struct layer_edit *e, const char *path, struct error **err)
+{
+	struct rootfs_node node;
+	int64_t layer;
+	int r = 0;
+
+	if (!get_from_base(e, path, &node))
+		return error_new(err, ERR_NOTFOUND, 0, "open '/%s': not found", path);
+	layer = rootfs_layer(e->base, &node);
+	if (e->need.require)
+		r = e->need.require(e->need.data, &layer, 1, err);
+	return r < 0 ? r : rootfs_open_file(e->base, &node, err);
+}
+
+/* Writes a file of the layers below into this one under its own name. */
 static int copy_up(struct layer_edit *e, const char *path, struct error **err)
 {
-	_cleanup_free_ char *name = xstrdup(path);
+	_cleanup_free_ char *name = xstrdup(path), *chunk = NULL;
 	_cleanup_close_ int fd = -1;
 	struct entry file;
+	ssize_t n;
 	int r;
 
 	if (!layer_edit_get(e, name, &file))
 		return error_new(err, ERR_NOTFOUND, 0, "/%s: not found", name);
-	fd = open_merged(e, name, err);
+	fd = open_below(e, name, err);
 	if (fd < 0)
 		return fd;
 	file.path = name;
-	file.type = ENTRY_FILE;
 	r = list_parents(e, name, false, err);
-	if (r < 0)
-		return r;
-	r = layer_writer_file(e->writer, &file, err);
-	if (r < 0)
-		return r;
-	r = layer_writer_copy_known(e->writer, fd, &file.content, file.size, err);
-	if (r < 0)
-		return r;
-	return layer_writer_file_end(e->writer, NULL, err);
+	if (r == 0)
+		r = layer_plan_spool(e->plan, &file, err);
+	chunk = xmalloc(COPY_UP_CHUNK);
+	while (r == 0 && (n = fs_read_full(fd, chunk, COPY_UP_CHUNK)) != 0)
+		r = n < 0 ? error_new(err, ERR_IO, (int)-n, "read '/%s'", name)
+			  : layer_plan_write(e->plan, chunk, (size_t)n, err);
+	if (r == 0)
+		layer_plan_spool_end(e->plan);
+	return r;
 }
 
 int layer_edit_link(struct layer_edit *e, const char *path, const char *target, bool quiet,
@@ -365,7 +354,7 @@ int layer_edit_link(struct layer_edit *e, const char *path, const char *target, 
 		have.link = symlink = xstrdup(have.link);
 		return layer_edit_put(e, &have, quiet, err);
 	}
-	if (!layer_writer_get(e->writer, target)) {
+	if (!layer_plan_get(e->plan, target)) {
 		r = copy_up(e, target, err);
 		if (r < 0)
 			return r;
@@ -388,15 +377,11 @@ int layer_edit_remove(struct layer_edit *e, const char *path, struct error **err
 	if (r < 0)
 		return r;
 	in_base = get_from_base(e, path, &node);
-	if (layer_writer_get(e->writer, path)) {
-		r = layer_writer_remove(e->writer, path, err);
-		if (r < 0)
-			return r;
-	}
+	layer_plan_remove(e->plan, path);
 	forget_listed(e, path);
 	if (!in_base)
 		return 0;
-	return layer_writer_put(e->writer, &whiteout, err);
+	return layer_plan_put(e->plan, &whiteout, err);
 }
 
 int layer_edit_read(const struct layer_edit *e, const char *path, size_t max, struct buf *ret,
@@ -413,11 +398,13 @@ int layer_edit_read(const struct layer_edit *e, const char *path, size_t max, st
 		return r;
 	if (!exists || entry.type != ENTRY_FILE)
 		return error_new(err, ERR_NOTFOUND, 0, "'%s' is no file of the image", path);
-	fd = open_merged(e, resolved, err);
-	if (fd < 0)
-		return fd;
 	if (entry.size > max)
 		return error_new(err, ERR_INVALID, 0, "'%s' is larger than %zu bytes", path, max);
+	if (layer_plan_get(e->plan, resolved))
+		return layer_plan_read(e->plan, resolved, ret, err);
+	fd = open_below(e, resolved, err);
+	if (fd < 0)
+		return fd;
 	r = fs_read_fd(fd, ret);
 	return r < 0 ? error_new(err, ERR_IO, -r, "read '%s'", path) : 0;
 }

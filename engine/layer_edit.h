@@ -1,7 +1,7 @@
-/* A layer being made on top of a rootfs, seen as the merged tree that it will give.
+/* A layer being planned on top of a rootfs, seen as the merged tree that it will give.
  *
- * Every change goes through here: it is written to the layer, the directories above it are listed
- * in the layer (as a diff of the merged trees lists them), and what lower layers hold is hidden
+ * Every change goes through here: it is put into the plan, the directories above it are listed
+ * there (as a diff of the merged trees lists them), and what lower layers hold is hidden
  * where the change says so. Paths are clean, without leading slash; "" is the root. No function
  * follows a symlink, except layer_edit_resolve. One thread at a time.
  */
@@ -9,17 +9,26 @@
 #define KILN_ENGINE_LAYER_EDIT_H
 
 #include "base/error.h"
-#include "store/layer.h"
+#include "engine/layer_plan.h"
 #include "store/rootfs.h"
 
 struct layer_edit;
 
-/* `base` must outlive the edit. Times of directories that change are `now` (seconds). */
-int layer_edit_open(struct store *s, const struct rootfs *base, int64_t now,
-		    struct layer_edit **ret, struct error **err);
-void layer_edit_free(struct layer_edit *e); /* without commit nothing remains */
+/* Makes sure that layers have their dirs, for the few changes that read a file of a layer below. */
+struct layer_need_dirs {
+	int (*require)(void *data, const int64_t *layers, size_t n, struct error **err);
+	void *data;
+};
+
+/* `base` must outlive the edit. Times of directories that change are `now` (seconds). `need` NULL:
+ * the layers below have their dirs. */
+struct layer_edit *layer_edit_open(struct store *s, const struct rootfs *base, int64_t now,
+				   const struct layer_need_dirs *need);
+void layer_edit_free(struct layer_edit *e);
 DEFINE_FREEP(struct layer_edit, layer_edit_free)
-int layer_edit_commit(struct layer_edit *e, int64_t *ret_layer, struct error **err);
+/* What was changed so far; for making the layer, and for writing to a file that is being spooled.
+ */
+struct layer_plan *layer_edit_plan(struct layer_edit *e);
 
 /* What `path` is now, hard links resolved to what carries the bytes; strings live until the next
  * change. */
@@ -48,11 +57,12 @@ int layer_edit_put(struct layer_edit *e, const struct entry *entry, bool quiet, 
 /* A hard link to `target`, which is copied up if it is in a lower layer. */
 int layer_edit_link(struct layer_edit *e, const char *path, const char *target, bool quiet,
 		    struct error **err);
-/* Opens a file for writing through layer_edit_writer; the caller ends it. */
-int layer_edit_file(struct layer_edit *e, const struct entry *entry, bool quiet,
-		    struct error **err);
+/* A file, by layer_plan_file or, to be written to the plan and ended there, by layer_plan_spool. */
+int layer_edit_file(struct layer_edit *e, const struct entry *entry, struct tree *tree,
+		    const char *path, bool quiet, struct error **err);
+int layer_edit_spool(struct layer_edit *e, const struct entry *entry, bool quiet,
+		     struct error **err);
 int64_t layer_edit_now(const struct layer_edit *e); /* the time given to layer_edit_open */
-struct layer_writer *layer_edit_writer(struct layer_edit *e);
 /* Removes `path` and what is below it, from the layer and, by a whiteout, from the layers below. */
 int layer_edit_remove(struct layer_edit *e, const char *path, struct error **err);
 

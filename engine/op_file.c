@@ -109,17 +109,17 @@ static int run_mkfile(struct file_run *run, const struct op_file_mkfile *a, stru
 		file.mode = have.mode;
 		file.uid = who.set ? who.uid : have.uid;
 		file.gid = who.set ? who.gid : have.gid;
-		if (layer_writer_get(layer_edit_writer(run->edit), path)) {
+		if (layer_plan_get(layer_edit_plan(run->edit), path)) {
 			r = layer_edit_remove(run->edit, path, err);
 			if (r < 0)
 				return r;
 		}
 	}
-	r = layer_edit_file(run->edit, &file, exists, err);
+	r = layer_edit_spool(run->edit, &file, exists, err);
 	if (r == 0)
-		r = layer_writer_write(layer_edit_writer(run->edit), a->data, a->size, err);
+		r = layer_plan_write(layer_edit_plan(run->edit), a->data, a->size, err);
 	if (r == 0)
-		r = layer_writer_file_end(layer_edit_writer(run->edit), NULL, err);
+		layer_plan_spool_end(layer_edit_plan(run->edit));
 	return r;
 }
 
@@ -287,17 +287,15 @@ int file_op_run(struct store *s, const struct op_file *op, struct result *const 
 		dest = made;
 	}
 	r = rootfs_open(s, dest ? dest->layers : NULL, dest ? dest->n_layers : 0, &base, err);
-	if (r == 0)
-		r = layer_edit_open(s, base, run.now, &edit, err);
 	if (r < 0)
 		return r;
-	run.edit = edit;
+	run.edit = edit = layer_edit_open(s, base, run.now, NULL);
 	for (size_t i = 0; i < op->n; i++) {
 		r = run_action(&run, &op->actions[i], err);
 		if (r < 0)
 			return r;
 	}
-	r = layer_edit_commit(edit, &layer, err);
+	r = layer_plan_make_dir(layer_edit_plan(edit), job ? job_cancel(job) : NULL, &layer, err);
 	if (r < 0)
 		return r;
 	*ret = result_extend(dest, layer);

@@ -169,8 +169,6 @@ static int diff_lower(void *data, const struct rootfs_node *node, struct error *
 static int diff_upper(void *data, const struct entry *e, uint64_t group, struct error **err)
 {
 	struct diff *d = data;
-	struct layer_writer *w = layer_edit_writer(d->edit);
-	_cleanup_close_ int fd = -1;
 	struct rootfs_node node;
 	int r = 0;
 
@@ -185,13 +183,7 @@ static int diff_upper(void *data, const struct entry *e, uint64_t group, struct 
 	}
 	if (r < 0 || e->type != ENTRY_FILE)
 		return r < 0 ? r : layer_edit_put(d->edit, e, true, err);
-	fd = d->upper->ops->open(d->upper, e, err);
-	if (fd < 0)
-		return fd;
-	r = layer_edit_file(d->edit, e, true, err);
-	if (r == 0)
-		r = layer_writer_copy_known(w, fd, &e->content, e->size, err);
-	return r < 0 ? r : layer_writer_file_end(w, NULL, err);
+	return layer_edit_file(d->edit, e, d->upper, e->path, true, err);
 }
 
 static int diff_trees(struct diff *d, struct error **err)
@@ -219,7 +211,6 @@ int diff_op_run(struct store *s, const struct result *lower, const struct result
 	int64_t layer;
 	int r;
 
-	(void)job;
 	if ((lower && lower->tree) || (upper && upper->tree))
 		return error_new(err, ERR_UNSUPPORTED, 0, "diff: an input is a plain tree");
 	if (n_lower <= n_upper && common_layers(lower ? lower->layers : NULL, n_lower,
@@ -230,14 +221,14 @@ int diff_op_run(struct store *s, const struct result *lower, const struct result
 	r = rootfs_open(s, lower ? lower->layers : NULL, n_lower, &below, err);
 	if (r == 0)
 		r = tree_of_result(s, upper, &above, err);
-	if (r == 0)
-		r = layer_edit_open(s, below, times_now_ns() / NS_PER_SECOND, &edit, err);
 	if (r < 0)
 		return r;
+	edit = layer_edit_open(s, below, times_now_ns() / NS_PER_SECOND, NULL);
 	d = (struct diff){.edit = edit, .lower = below, .upper = above};
 	r = diff_trees(&d, err);
 	if (r == 0)
-		r = layer_edit_commit(edit, &layer, err);
+		r = layer_plan_make_dir(layer_edit_plan(edit), job ? job_cancel(job) : NULL, &layer,
+					err);
 	if (r < 0)
 		return error_wrap(err, r, "diff");
 	*ret = result_new_rootfs(&layer, 1);

@@ -205,7 +205,7 @@ static int make_room(struct unpack *u, const char *path, bool for_dir, struct er
 	if (!layer_edit_get(u->edit, path, &have) || (for_dir && have.type == ENTRY_DIR))
 		return 0;
 	/* A file of a lower layer is hidden by the new one without further ado. */
-	if (have.type != ENTRY_DIR && !layer_writer_get(layer_edit_writer(u->edit), path))
+	if (have.type != ENTRY_DIR && !layer_plan_get(layer_edit_plan(u->edit), path))
 		return 0;
 	return layer_edit_remove(u->edit, path, err);
 }
@@ -291,15 +291,17 @@ static int read_header(struct unpack *u, struct archive_entry *from, struct entr
 
 static int write_file(struct unpack *u, const struct entry *e, struct error **err)
 {
-	struct layer_writer *w = layer_edit_writer(u->edit);
+	struct layer_plan *plan = layer_edit_plan(u->edit);
 	int r;
 
-	r = layer_edit_file(u->edit, e, false, err);
+	r = layer_edit_spool(u->edit, e, false, err);
 	while (r == 0) {
 		la_ssize_t n = archive_read_data(u->archive, u->chunk, READ_BLOCK);
 
-		if (n == 0)
-			return layer_writer_file_end(w, NULL, err);
+		if (n == 0) {
+			layer_plan_spool_end(plan);
+			return 0;
+		}
 		if (n < 0)
 			r = archive_failed(u->archive, err);
 		else if (cancel_is_set(u->o->cancel))
@@ -307,7 +309,7 @@ static int write_file(struct unpack *u, const struct entry *e, struct error **er
 		else
 			r = count_bytes(u, (uint64_t)n, err);
 		if (r == 0)
-			r = layer_writer_write(w, u->chunk, (size_t)n, err);
+			r = layer_plan_write(plan, u->chunk, (size_t)n, err);
 	}
 	return r;
 }

@@ -93,7 +93,8 @@ int layer_writer_file(struct layer_writer *w, const struct entry *e, struct erro
 int layer_writer_write(struct layer_writer *w, const void *p, size_t n, struct error **err);
 /* Copies a whole regular file's bytes (reflink where possible, hashed) into the open file. */
 int layer_writer_copy(struct layer_writer *w, int from, struct error **err);
-/* The same with a digest already known to be right for these bytes: nothing is hashed. */
+/* The same for the next `size` bytes, with a digest already known to be right for them: nothing is
+ * hashed. */
 int layer_writer_copy_known(struct layer_writer *w, int from, const struct digest *content,
 			    uint64_t size, struct error **err);
 int layer_writer_file_end(struct layer_writer *w, struct digest *ret_content /* or NULL */,

@@ -473,7 +473,7 @@ int layer_writer_copy_known(struct layer_writer *w, int from, const struct diges
 			    uint64_t size, struct error **err)
 {
 	struct stat st;
-	int r = fs_copy_data(from, w->file_fd, UINT64_MAX);
+	int r = fs_copy_data(from, w->file_fd, size);
 
 	if (r < 0)
 		return error_new(err, ERR_IO, -r, "copy what becomes '%s'", w->file.path);

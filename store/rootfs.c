@@ -214,6 +214,11 @@ int rootfs_resolve(const struct rootfs *fs, const char *path, bool follow_last, 
 	return 0;
 }
 
+int64_t rootfs_layer(const struct rootfs *fs, const struct rootfs_node *node)
+{
+	return fs->layers[node->layer];
+}
+
 int rootfs_open_file(const struct rootfs *fs, const struct rootfs_node *node, struct error **err)
 {
 	_cleanup_close_ int dirfd = -1;

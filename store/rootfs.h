@@ -36,6 +36,8 @@ typedef int (*rootfs_visit_fn)(void *data, const struct rootfs_node *node, struc
 int rootfs_walk(const struct rootfs *r, const char *path, rootfs_visit_fn visit, void *data,
 		struct error **err);
 
+/* Id of the layer that a node comes from. */
+int64_t rootfs_layer(const struct rootfs *r, const struct rootfs_node *node);
 /* Opens a file's bytes (from the layer's dir). Returns the descriptor. */
 int rootfs_open_file(const struct rootfs *r, const struct rootfs_node *node, struct error **err);
 /* Reads a small file by name, following symlinks; ERR_NOTFOUND if it does not exist. */

@@ -270,25 +270,24 @@ int store_tmp_dir(struct store *s, char **ret_name, int *ret_fd, struct error **
 	return 0;
 }
 
+int store_tmp_file(struct store *s, struct error **err)
+{
+	_cleanup_free_ char *path = NULL;
+	int fd, r = store_tmp_name(s, &path, err);
+
+	if (r < 0)
+		return r;
+	fd = openat(s->dirfd, path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return error_new(err, ERR_IO, errno, "create '%s/%s'", s->root, path);
+	(void)unlinkat(s->dirfd, path, 0);
+	return fd;
+}
+
 void store_tmp_remove(struct store *s, const char *name)
 {
 	_cleanup_free_ char *path = xasprintf("tmp/%s", name);
 
 	/* What cannot be removed now is a dead lease's leaving later. */
 	(void)fs_remove_tree(s->dirfd, path);
-}
-
-int store_tmp_file(struct store *s, struct error **err)
-{
-	_cleanup_free_ char *name = NULL;
-	_cleanup_close_ int dir = -1;
-	int fd, r = store_tmp_dir(s, &name, &dir, err);
-
-	if (r < 0)
-		return r;
-	fd = openat(dir, "file", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0)
-		r = error_new(err, ERR_IO, errno, "create a file in '%s/tmp'", s->root);
-	store_tmp_remove(s, name);
-	return fd < 0 ? r : fd;
 }

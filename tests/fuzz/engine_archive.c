@@ -41,11 +41,15 @@ static void unpack(int fd, bool strict)
 	_cleanup_(layer_edit_freep) struct layer_edit *edit = NULL;
 	_cleanup_(rootfs_freep) struct rootfs *base = NULL;
 
-	if (rootfs_open(store, NULL, 0, &base, NULL) < 0 ||
-	    layer_edit_open(store, base, 1, &edit, NULL) < 0 ||
-	    (!strict && layer_edit_mkdir_all(edit, "dest", &owner, NULL) < 0))
+	int64_t layer;
+
+	if (rootfs_open(store, NULL, 0, &base, NULL) < 0)
 		abort();
-	(void)unpack_archive(edit, fd, &options, NULL);
+	edit = layer_edit_open(store, base, 1, NULL);
+	if (!strict && layer_edit_mkdir_all(edit, "dest", &owner, NULL) < 0)
+		abort();
+	if (unpack_archive(edit, fd, &options, NULL) == 0)
+		(void)layer_plan_make_dir(layer_edit_plan(edit), NULL, &layer, NULL);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,0 +1,51 @@
+/* What layer_plan*.c share. */
+#ifndef KILN_ENGINE_LAYER_PLAN_INSIDE_H
+#define KILN_ENGINE_LAYER_PLAN_INSIDE_H
+
+#include "base/vec.h"
+#include "engine/layer_plan.h"
+
+/* How often a file that changes under our hands is read. */
+enum { LAYER_PLAN_TRIES = 3 };
+
+/* Where the bytes of a file are. */
+struct plan_source {
+	struct tree *tree; /* borrowed from the plan; NULL: the spool */
+	const char *path;  /* in the tree */
+	uint64_t at;	   /* in the spool */
+};
+
+struct layer_plan {
+	struct store *s;
+	struct index_builder *entries; /* a file's tag is the number of its source, plus one */
+	VEC(struct plan_source) sources;
+	VEC(struct tree *) trees; /* references */
+	int spool;		  /* -1: none yet */
+	uint64_t spooled;
+	/* The file that is being spooled. */
+	struct entry file;
+	char *file_path;
+	struct hasher hasher;
+};
+
+/* Reads a file's bytes from its first to its last. Several may read the spool at once. */
+struct plan_reader {
+	int fd;
+	bool owned;
+	uint64_t at;
+};
+int plan_reader_open(const struct layer_plan *p, const struct plan_source *source,
+		     const struct entry *e, struct plan_reader *ret, struct error **err);
+void plan_reader_close(struct plan_reader *r);
+/* Up to n bytes, fewer only at the end; -errno. */
+ssize_t plan_reader_read(struct plan_reader *r, void *p, size_t n);
+
+/* Were the bytes read through `fd` those of one state of the file? `content` as in tree_ops.still.
+ */
+bool plan_source_still(const struct plan_source *source, const struct entry *e, int fd,
+		       const struct digest *content);
+int plan_source_keeps_changing(const struct plan_source *source, struct error **err);
+/* For an error about reading or writing the file: its code and name. */
+int plan_source_wrap(const struct plan_source *source, int r, struct error **err);
+
+#endif
