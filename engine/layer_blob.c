@@ -5,19 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/fs.h"
-#include "engine/inflate.h"
-#include "engine/layer_tar.h"
+#include "engine/layer_bytes.h"
+#include "engine/layer_pack.h"
 #include "engine/oci.h"
 #include "engine/parallel.h"
 #include "store/blob.h"
 #include "store/record.h"
-#include "store/rootfs.h"
 
 #define DOCKER_FOREIGN_TYPE "application/vnd.docker.image.rootfs.foreign.diff.tar"
 #define OCI_NONDIST_TYPE "application/vnd.oci.image.layer.nondistributable.v1.tar"
 #define CLAMP_PIN "layer-clamped:"
-#define READ_SIZE ((size_t)256 * 1024)
 
 void layer_body_release(struct layer_body *b)
 {
@@ -148,8 +145,9 @@ int layer_blob_clamp_of(struct store *s, const struct digest *tar, bool *ret_fou
 	return r;
 }
 
+/* With `describe` the layer's row gets the descriptor of its uncompressed tar. */
 static int remember(struct store *s, const struct form *f, const struct layer_body *body,
-		    struct error **err)
+		    bool describe, struct error **err)
 {
 	_cleanup_free_ char *name = form_name(f), *value = NULL;
 	char diff_id[DIGEST_TEXT], digest[DIGEST_TEXT];
@@ -164,6 +162,8 @@ static int remember(struct store *s, const struct form *f, const struct layer_bo
 		return 0;
 	if (f->clamp)
 		return remember_clamp(s, f, &body->diff_id, err);
+	if (!describe)
+		return 0;
 	r = layer_set_diff_id(s, f->layer, &body->diff_id, err);
 	return r < 0 ? r : layer_set_blob(s, f->layer, &body->blob, err);
 }
@@ -171,148 +171,25 @@ static int remember(struct store *s, const struct form *f, const struct layer_bo
 /* --- making ------------------------------------------------------------------------------------
  */
 
-/* Takes the tar as it is written: hashes it and passes it on. */
-struct tee {
-	struct hasher hasher;
-	uint64_t size;
-	struct compress *compress; /* NULL: nowhere */
-	tar_sink_fn sink;	   /* or NULL */
-	void *data;
-	struct cancel *cancel;
-};
-
-static int tee_write(void *data, const void *p, size_t n, struct error **err)
-{
-	struct tee *t = data;
-
-	if (cancel_is_set(t->cancel))
-		return error_new(err, ERR_CANCELED, 0, "canceled");
-	hasher_add(&t->hasher, p, n);
-	t->size += n;
-	if (t->compress) {
-		compress_write(t->compress, p, n);
-		if (compress_failed(t->compress))
-			return compress_finish(t->compress, err);
-	}
-	return t->sink ? t->sink(t->data, p, n, err) : 0;
-}
-
-static int blob_sink(void *data, const void *p, size_t n, struct error **err)
-{
-	(void)err;
-	blob_writer_write(data, p, n);
-	return 0;
-}
-
-/* The file systems below layer i, if the index of each is known. */
-static int open_below(struct store *s, const int64_t *layers, size_t i, struct rootfs **ret,
-		      struct error **err)
-{
-	struct error *why = NULL;
-	int r = rootfs_open(s, layers, i, ret, &why);
-
-	if (r == -ERR_NOTFOUND) {
-		error_free(why);
-		*ret = NULL;
-		return 0;
-	}
-	if (r < 0 && err)
-		*err = why;
-	else
-		error_free(why);
-	return r;
-}
-
-/* Writes the tar of a layer made here through `t`. */
-static int write_made(struct store *s, const int64_t *layers, size_t i, const struct form *f,
-		      struct tee *t, struct error **err)
-{
-	_cleanup_(rootfs_freep) struct rootfs *below = NULL;
-	struct layer_tar_options o = {
-		.clamp = f->clamp, .clamp_time = f->clamp_time, .cancel = t->cancel};
-	int r = open_below(s, layers, i, &below, err);
-
-	if (r < 0)
-		return r;
-	o.below = below;
-	return layer_tar_write(s, layers[i], &o, tee_write, t, err);
-}
-
-static int read_blob(void *data, void *p, size_t n, size_t *ret, struct error **err)
-{
-	ssize_t got = fs_read_full(*(int *)data, p, n);
-
-	if (got < 0)
-		return error_new(err, ERR_IO, (int)-got, "read a blob");
-	*ret = (size_t)got;
-	return 0;
-}
-
-/* Streams the uncompressed bytes of a stored blob through `t`. */
-static int write_received(struct store *s, const struct layer_blob *blob, struct tee *t,
-			  struct error **err)
-{
-	_cleanup_(inflate_freep) struct inflate *in = NULL;
-	_cleanup_free_ char *buffer = xmalloc(READ_SIZE);
-	_cleanup_close_ int fd = -1;
-	uint64_t size;
-
-	fd = blob_open(s, &blob->digest, &size, err);
-	if (fd < 0)
-		return fd;
-	in = inflate_open(read_blob, &fd);
-	for (;;) {
-		size_t n;
-		int r = inflate_read(in, buffer, READ_SIZE, &n, err);
-
-		if (r < 0 || n == 0)
-			return r;
-		r = tee_write(t, buffer, n, err);
-		if (r < 0)
-			return r;
-	}
-}
-
-/* Runs one layer's bytes through hash and codec; the blob is stored unless it is uncompressed. */
+/* Runs one layer's bytes through hash and codec. A received layer is stored whatever the form. */
 static int run_form(struct store *s, const int64_t *layers, size_t i, const struct form *f,
-		    const struct layer_blob *received, struct cancel *cancel,
-		    struct layer_body *ret, uint64_t *ret_plain_size, struct error **err)
+		    const struct layer_info *info, struct cancel *cancel, struct layer_body *ret,
+		    uint64_t *ret_plain_size, struct error **err)
 {
-	_cleanup_(blob_writer_freep) struct blob_writer *w = NULL;
-	_cleanup_(compress_freep) struct compress *c = NULL;
-	struct tee t = {.cancel = cancel};
-	struct compress_options co = {.type = f->type, .level = f->level};
-	bool store_it = f->type != COMPRESS_NONE || received;
-	int r = 0;
+	bool received = layer_blob_is_received(info);
+	const struct layer_pack_options o = {
+		.compression = {.type = f->type, .level = f->level},
+		.store = received,
+	};
+	_cleanup_(layer_pack_freep) struct layer_pack *p = NULL;
+	int r = layer_pack_open(s, &o, cancel, &p, err);
 
-	if (store_it) {
-		r = blob_writer_open(s, &w, err);
-		if (r < 0)
-			return r;
-		r = compress_open(&co, blob_sink, w, &c, err);
-		if (r < 0)
-			return r;
-		t.compress = c;
-	}
-	hasher_init(&t.hasher);
-	r = received ? write_received(s, received, &t, err) : write_made(s, layers, i, f, &t, err);
-	if (r == 0)
-		hasher_final(&t.hasher, &ret->diff_id);
-	hasher_release(&t.hasher);
 	if (r < 0)
 		return r;
-	ret->stored = store_it;
-	*ret_plain_size = t.size;
-	if (!store_it) {
-		ret->blob.digest = ret->diff_id;
-		ret->blob.size = t.size;
-		return 0;
-	}
-	r = compress_finish(c, err);
-	if (r < 0)
-		return r;
-	ret->blob.size = blob_writer_size(w);
-	return blob_writer_commit(w, NULL, &ret->blob.digest, err);
+	r = received ? layer_bytes_unpacked(s, &info->blob, layer_pack_write, p, err)
+		     : layer_bytes_made(s, layers, i, info, f->clamp ? &f->clamp_time : NULL,
+					cancel, layer_pack_write, p, err);
+	return r < 0 ? r : layer_pack_finish(p, ret, ret_plain_size, err);
 }
 
 /* A received layer as it came, or converted where that was asked for. */
@@ -340,7 +217,7 @@ static int make_received(struct store *s, const struct layer_info *info,
 					 info->id);
 		return 0;
 	}
-	r = run_form(s, &info->id, 0, f, &info->blob, cancel, ret, &size, err);
+	r = run_form(s, &info->id, 0, f, info, cancel, ret, &size, err);
 	if (r < 0)
 		return r;
 	if (!digest_equal(&diff_id, &ret->diff_id))
@@ -362,33 +239,57 @@ static int check_unchanged(const struct layer_info *info, const struct form *f,
 			 info->id);
 }
 
-/* Whatever form is made, the uncompressed one is known with it. */
+/* Whatever form is made, the uncompressed one is known with it. A layer whose body is a blob keeps
+ * that one's descriptor. */
+static int remember_forms(struct store *s, const struct form *f, const struct layer_body *body,
+			  uint64_t plain_size, bool describe, struct error **err)
+{
+	struct form plain = *f;
+	struct layer_body tar = {0};
+	int r = f->type == COMPRESS_NONE ? 0 : remember(s, f, body, false, err);
+
+	if (r < 0)
+		return r;
+	plain.type = COMPRESS_NONE;
+	plain.level = COMPRESS_LEVEL_DEFAULT;
+	tar.diff_id = tar.blob.digest = body->diff_id;
+	tar.blob.size = plain_size;
+	/* What the store keeps of a layer has OCI's media type, whoever asks first. */
+	tar.blob.media_type = type_of(COMPRESS_NONE, false);
+	r = remember(s, &plain, &tar, describe, err);
+	layer_body_release(&tar);
+	return r;
+}
+
 static int make_and_remember(struct store *s, const int64_t *layers, size_t i, const struct form *f,
 			     const struct layer_info *info, struct cancel *cancel,
 			     struct layer_body *ret, struct error **err)
 {
-	struct form plain = *f;
-	struct layer_body body = {0};
 	uint64_t size;
-	int r = run_form(s, layers, i, f, NULL, cancel, ret, &size, err);
+	int r = run_form(s, layers, i, f, info, cancel, ret, &size, err);
 
 	if (r == 0)
 		r = check_unchanged(info, f, ret, err);
-	if (r < 0)
-		return r;
-	if (f->type != COMPRESS_NONE) {
-		r = remember(s, f, ret, err);
-		if (r < 0)
-			return r;
-	}
-	plain.type = COMPRESS_NONE;
-	plain.level = COMPRESS_LEVEL_DEFAULT;
-	body.diff_id = body.blob.digest = ret->diff_id;
-	body.blob.size = size;
-	/* What the store keeps of a layer has OCI's media type, whoever asks first. */
-	body.blob.media_type = type_of(COMPRESS_NONE, false);
-	r = remember(s, &plain, &body, err);
-	layer_body_release(&body);
+	if (r == 0)
+		r = remember_forms(s, f, ret, size, !layer_bytes_stored(s, info), err);
+	return r;
+}
+
+int layer_blob_add(struct store *s, struct index_draft *index, const struct compress_options *c,
+		   struct layer_body *body, uint64_t plain_size, int64_t *ret_layer,
+		   struct error **err)
+{
+	struct form f = {.type = c->type, .level = c->level};
+	int r;
+
+	if (f.type == COMPRESS_NONE)
+		f.level = COMPRESS_LEVEL_DEFAULT;
+	body->blob.media_type = type_of(f.type, false);
+	r = layer_put_blob(s, index, &body->blob, &body->diff_id, &f.layer, err);
+	if (r == 0)
+		r = remember_forms(s, &f, body, plain_size, false, err);
+	if (r == 0)
+		*ret_layer = f.layer;
 	return r;
 }
 
@@ -508,28 +409,32 @@ int layer_blob_make(struct store *s, const int64_t *layers, size_t n, size_t n_k
 /* --- sending -------------------------------------------------------------------------------------
  */
 
-static int send_stored(struct store *s, const struct layer_blob *blob, struct tee *t,
-		       struct error **err)
+/* Passes bytes on, and hashes them. */
+struct tee {
+	struct hasher hasher;
+	tar_sink_fn sink;
+	void *data;
+	struct cancel *cancel;
+};
+
+static int tee_write(void *data, const void *p, size_t n, struct error **err)
 {
-	_cleanup_free_ char *buffer = xmalloc(READ_SIZE);
-	_cleanup_close_ int fd = -1;
-	uint64_t size;
+	struct tee *t = data;
 
-	fd = blob_open(s, &blob->digest, &size, err);
-	if (fd < 0)
-		return fd;
-	for (;;) {
-		ssize_t n = fs_read_full(fd, buffer, READ_SIZE);
-		int r;
+	if (cancel_is_set(t->cancel))
+		return error_new(err, ERR_CANCELED, 0, "canceled");
+	hasher_add(&t->hasher, p, n);
+	return t->sink(t->data, p, n, err);
+}
 
-		if (n < 0)
-			return error_new(err, ERR_IO, (int)-n, "read a blob");
-		if (n == 0)
-			return 0;
-		r = tee_write(t, buffer, (size_t)n, err);
-		if (r < 0)
-			return r;
-	}
+static int send_made(struct store *s, const int64_t *layers, size_t i, const int64_t *clamp,
+		     struct tee *t, struct error **err)
+{
+	_cleanup_(layer_info_release) struct layer_info info = {0};
+	int r = layer_get(s, layers[i], &info, err);
+
+	return r < 0 ? r
+		     : layer_bytes_made(s, layers, i, &info, clamp, t->cancel, tee_write, t, err);
 }
 
 int layer_blob_send(struct store *s, const int64_t *layers, size_t i, size_t n_keep,
@@ -537,17 +442,14 @@ int layer_blob_send(struct store *s, const int64_t *layers, size_t i, size_t n_k
 		    struct cancel *cancel, tar_sink_fn sink, void *data, struct error **err)
 {
 	struct tee t = {.sink = sink, .data = data, .cancel = cancel};
-	struct form f = {.layer = layers[i],
-			 .type = COMPRESS_NONE,
-			 .clamp = o->clamp && i >= n_keep,
-			 .clamp_time = o->clamp_time};
+	const int64_t *clamp = o->clamp && i >= n_keep ? &o->clamp_time : NULL;
 	char expected[DIGEST_TEXT], found[DIGEST_TEXT];
 	struct digest digest;
 	int r;
 
 	hasher_init(&t.hasher);
-	r = body->stored ? send_stored(s, &body->blob, &t, err)
-			 : write_made(s, layers, i, &f, &t, err);
+	r = body->stored ? layer_bytes_blob(s, &body->blob.digest, tee_write, &t, err)
+			 : send_made(s, layers, i, clamp, &t, err);
 	if (r == 0)
 		hasher_final(&t.hasher, &digest);
 	hasher_release(&t.hasher);

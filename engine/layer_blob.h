@@ -1,10 +1,10 @@
 /* A layer as a blob: the tar that leaves this machine, compressed or not.
  *
- * For a layer made here the tar is written from its index and dir once for each form asked for, and
- * what came out is remembered. Uncompressed it is only described (digest and size): its bytes are
- * written straight to where they go, by layer_blob_send. Compressed it is kept in the store. A
- * layer that was received keeps the blob it came with; it is never rebuilt: where only its
- * descriptor is known its bytes are fetched.
+ * For a layer made here the tar is written once for each form asked for, from its index and dir or
+ * from the blob that it was made as, and what came out is remembered. Uncompressed it is only
+ * described (digest and size): its bytes are written straight to where they go, by layer_blob_send.
+ * Compressed it is kept in the store. A layer that was received keeps the blob it came with; it is
+ * never rebuilt: where only its descriptor is known its bytes are fetched.
  */
 #ifndef KILN_ENGINE_LAYER_BLOB_H
 #define KILN_ENGINE_LAYER_BLOB_H
@@ -43,6 +43,13 @@ void layer_body_release(struct layer_body *b);
 
 /* Was the layer received (pulled, loaded) and not made here? */
 bool layer_blob_is_received(const struct layer_info *info);
+
+/* Makes a layer of a blob that is in the store already (body: of the layer's tar, compressed by
+ * `c`), with its sealed index, and remembers that form. */
+struct index_draft;
+int layer_blob_add(struct store *s, struct index_draft *index, const struct compress_options *c,
+		   struct layer_body *body, uint64_t plain_size, int64_t *ret_layer,
+		   struct error **err);
 
 /* The blobs of a chain of layers (lowest first), in parallel. The first n_keep are the base
  * image's: they are never clamped. `ret` has room for n and is released by the caller after

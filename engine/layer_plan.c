@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fs.h"
@@ -240,6 +241,30 @@ ssize_t plan_reader_read(struct plan_reader *r, void *p, size_t n)
 		r->at += (uint64_t)k;
 	}
 	return (ssize_t)done;
+}
+
+ssize_t plan_reader_read_once(struct plan_reader *r, void *p, size_t n)
+{
+	ssize_t k;
+
+	do
+		k = pread(r->fd, p, n, (off_t)r->at);
+	while (k < 0 && errno == EINTR);
+	return k < 0 ? -errno : k;
+}
+
+int plan_reader_size(const struct plan_reader *r, const struct entry *e, uint64_t *ret,
+		     struct error **err)
+{
+	struct stat st;
+
+	*ret = e->size;
+	if (!r->owned)
+		return 0;
+	if (fstat(r->fd, &st) < 0)
+		return error_new(err, ERR_IO, errno, "look at what becomes '%s'", e->path);
+	*ret = S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
+	return 0;
 }
 
 bool plan_source_still(const struct plan_source *source, const struct entry *e, int fd,

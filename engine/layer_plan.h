@@ -19,8 +19,10 @@
 
 #include "base/buf.h"
 #include "base/cancel.h"
+#include "engine/compress.h"
 #include "engine/tree.h"
 #include "store/index.h"
+#include "store/rootfs.h"
 #include "store/store.h"
 
 struct layer_plan;
@@ -51,5 +53,10 @@ int layer_plan_read(const struct layer_plan *p, const char *path, struct buf *re
  * keeps changing while it is read. `cancel` may be NULL. */
 int layer_plan_make_dir(struct layer_plan *p, struct cancel *cancel, int64_t *ret_layer,
 			struct error **err);
+/* The same as a blob without dir: every byte is read once, and goes to the layer's tar. `below` is
+ * what the layer goes on top of; entries that change nothing of it are left out. */
+int layer_plan_make_blob(struct layer_plan *p, const struct rootfs *below,
+			 const struct compress_options *compression, struct cancel *cancel,
+			 int64_t *ret_layer, struct error **err);
 
 #endif

@@ -4,6 +4,8 @@
 
 #include "base/vec.h"
 #include "engine/layer_plan.h"
+#include "engine/tar_write.h"
+#include "store/index_draft.h"
 
 /* How often a file that changes under our hands is read. */
 enum { LAYER_PLAN_TRIES = 3 };
@@ -39,6 +41,11 @@ int plan_reader_open(const struct layer_plan *p, const struct plan_source *sourc
 void plan_reader_close(struct plan_reader *r);
 /* Up to n bytes, fewer only at the end; -errno. */
 ssize_t plan_reader_read(struct plan_reader *r, void *p, size_t n);
+/* The same in one call, of a regular file that nobody changes. */
+ssize_t plan_reader_read_once(struct plan_reader *r, void *p, size_t n);
+/* How many bytes the file has now; of the spool what e says. */
+int plan_reader_size(const struct plan_reader *r, const struct entry *e, uint64_t *ret,
+		     struct error **err);
 
 /* Were the bytes read through `fd` those of one state of the file? `content` as in tree_ops.still.
  */
@@ -47,5 +54,11 @@ bool plan_source_still(const struct plan_source *source, const struct entry *e, 
 int plan_source_keeps_changing(const struct plan_source *source, struct error **err);
 /* For an error about reading or writing the file: its code and name. */
 int plan_source_wrap(const struct plan_source *source, int r, struct error **err);
+
+/* Writes the tar of a settled plan: entries of `draft` are what it is to hold, hard links after
+ * what they name. Sizes and contents of files are set in the draft as they are read. After a
+ * failure *ret_again tells that a file changed meanwhile: from the start it may go well. */
+int plan_tar_write(struct layer_plan *p, struct index_draft *draft, tar_sink_fn sink, void *data,
+		   bool *ret_again, struct error **err);
 
 #endif

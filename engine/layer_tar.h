@@ -28,8 +28,21 @@ struct layer_tar_options {
 int layer_tar_write(struct store *s, int64_t id, const struct layer_tar_options *o,
 		    tar_sink_fn sink, void *data, struct error **err);
 
+/* The tar of a layer that was made here as a blob with another clamp: `read` gives the bytes of the
+ * tar as it was made (exactly n of them, or it fails), of which all but the headers stays. */
+typedef int (*layer_tar_read_fn)(void *data, void *p, size_t n, struct error **err);
+int layer_tar_rewrite(struct store *s, int64_t id, const struct layer_tar_options *o,
+		      layer_tar_read_fn read, void *read_data, tar_sink_fn sink, void *data,
+		      struct error **err);
+
 /* The header of an entry under a name (heap strings are the caller's): what layers and flattened
  * root file systems share. `name` is the entry's path, with a slash at the end for directories. */
 void layer_tar_header(const struct entry *e, const char *name, struct tar_header *ret);
+
+/* Writes the header of one entry of a layer, no whiteout. `full` carries its attributes; `first` is
+ * the name that its bytes were written under, NULL if they come now. */
+int layer_tar_put(struct tar_writer *w, const struct entry *e, const struct entry *full,
+		  const char *first, const struct layer_tar_options *o, struct error **err);
+int layer_tar_put_whiteout(struct tar_writer *w, const char *path, struct error **err);
 
 #endif

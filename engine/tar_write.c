@@ -292,6 +292,16 @@ int tar_write_data(struct tar_writer *w, const void *p, size_t n, struct error *
 	return emit(w, p, n, err);
 }
 
+void tar_write_elsewhere(struct tar_writer *w, size_t n)
+{
+	w->left -= n;
+}
+
+int tar_write_pad(struct tar_writer *w, struct error **err)
+{
+	return flush(w, err);
+}
+
 int tar_write_fd(struct tar_writer *w, int fd, const char *name, struct error **err)
 {
 	_cleanup_free_ char *buffer = xmalloc(COPY_SIZE);
