@@ -236,6 +236,28 @@ static int open_shell(struct build *b, struct error **err)
 	return r;
 }
 
+/* Does this output take new layers as they are, compressed as it says? */
+static bool takes_layers(const struct build *b, const struct export_options *o)
+{
+	bool sends = o->type == EXPORT_OCI || o->type == EXPORT_DOCKER ||
+		     o->type == EXPORT_REGISTRY || (o->type == EXPORT_IMAGE && o->push);
+
+	return sends && !(o->rewrite_timestamp && (o->has_epoch || b->compiled[0].has_epoch));
+}
+
+static void foresee_output(struct build *b)
+{
+	struct engine_output *out = &b->engine->output;
+
+	for (size_t i = 0; i < b->options.exports.n; i++) {
+		const struct export_options *o = &b->options.exports.v[i];
+
+		out->files = out->files || o->type == EXPORT_LOCAL || o->type == EXPORT_TAR;
+		if (out->compression.type == COMPRESS_NONE && takes_layers(b, o))
+			out->compression = o->layers.compression;
+	}
+}
+
 static int run(struct build *b, struct error **err)
 {
 	int r = open_engine(b, err);
@@ -253,6 +275,7 @@ static int run(struct build *b, struct error **err)
 	r = build_cache_mark(&b->options, &b->graph, err);
 	if (r == 0)
 		r = build_cache_reset_mounts(&b->options, &b->graph, b->store, err);
+	foresee_output(b);
 	if (r == 0)
 		r = b->shell_step ? open_shell(b, err) : make(b, err);
 	return r;

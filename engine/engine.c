@@ -33,6 +33,8 @@ int engine_open(struct store *s, struct cancel *cancel, struct engine **ret, str
 
 	e->store = s;
 	e->cancel = cancel;
+	e->output.compression =
+		(struct compress_options){.type = COMPRESS_NONE, .level = COMPRESS_LEVEL_DEFAULT};
 	pthread_mutex_init(&e->lock, NULL);
 	r = config_load(&e->config, err);
 	if (r < 0) {
@@ -267,7 +269,7 @@ int engine_solve(struct engine *e, const struct graph *g, const struct edge *tar
 	int r;
 
 	cache_store_init(&cache, e->store, &e->cache_policy, e->imports, e->uses);
-	vertex_ops_init(&ops, e, g);
+	vertex_ops_init(&ops, e, g, targets, n);
 	r = solver_solve(&o, g, targets, n, ret, err);
 	vertex_ops_release(&ops);
 	/* Failing to note what was used must not hide how the build ended. */

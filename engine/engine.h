@@ -46,6 +46,12 @@ struct engine_watch {
 	void *data;
 };
 
+/* What is going to become of the results. A guess: anything can be made of them later. */
+struct engine_output {
+	bool files; /* their files are read: they are worth unpacking at once */
+	struct compress_options compression; /* how new layers leave; COMPRESS_NONE: not known */
+};
+
 struct engine {
 	struct store *store; /* borrowed */
 	struct cancel *cancel;
@@ -61,6 +67,7 @@ struct engine {
 	struct map images; /* "digest platform" -> struct image_source *, what was resolved */
 	unsigned max_parallelism;	  /* 0: the default */
 	struct cache_policy cache_policy; /* the caller's to fill */
+	struct engine_output output;	  /* the caller's too */
 	struct remote_imports *imports;	  /* --cache-from, started; NULL: none */
 	struct cache_uses *uses;	  /* to be filled by engine_solve; borrowed; may be NULL */
 	VEC(struct engine_watch) watches; /* the caller's to fill before engine_solve */

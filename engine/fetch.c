@@ -367,6 +367,14 @@ int fetch_layer(const struct fetch *f, int64_t id, struct error **err)
 	return make_dir(f, &info, err);
 }
 
+int fetch_index(const struct fetch *f, int64_t id, struct error **err)
+{
+	_cleanup_(layer_info_release) struct layer_info info = {0};
+	int r = layer_get(f->store, id, &info, err);
+
+	return r < 0 || info.has_index ? r : fetch_layer(f, id, err);
+}
+
 int fetch_blob(const struct fetch *f, int64_t id, struct error **err)
 {
 	_cleanup_(layer_info_release) struct layer_info info = {0};

@@ -22,6 +22,8 @@ struct fetch {
 
 /* The layer has its dir afterwards. */
 int fetch_layer(const struct fetch *f, int64_t id, struct error **err);
+/* The layer has its index afterwards: with its dir, unless it was made here as a blob. */
+int fetch_index(const struct fetch *f, int64_t id, struct error **err);
 /* The layer's blob is in the store afterwards; a layer that was made here is passed over. */
 int fetch_blob(const struct fetch *f, int64_t id, struct error **err);
 

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "engine/layer_bytes.h"
 #include "engine/result.h"
 #include "store/layer.h"
 #include "store/record.h"
@@ -91,7 +92,7 @@ static int find_twin(struct cache_store *c, const struct digest *key, const stru
 {
 	_cleanup_(layer_info_release) struct layer_info info = {0};
 	_cleanup_(record_release) struct record rec = {.data = BUF_INIT};
-	bool found;
+	bool found, lost;
 	int r;
 
 	*ret = 0;
@@ -101,8 +102,9 @@ static int find_twin(struct cache_store *c, const struct digest *key, const stru
 	r = layer_get(c->store, rec.layers[rec.n_layers - 1], &info, err);
 	if (r < 0)
 		return r;
-	if (info.has_dir && info.has_digest && digest_equal(&info.tree_digest, content) &&
-	    !is_refused(c, info.id))
+	lost = !info.has_dir && !layer_bytes_stored(c->store, &info);
+	if (info.has_index && !lost && info.has_digest &&
+	    digest_equal(&info.tree_digest, content) && !is_refused(c, info.id))
 		*ret = info.id;
 	return 0;
 }

@@ -260,7 +260,7 @@ static int get_root(const struct exec_options *o, const struct op_exec *op,
 		return error_new(err, ERR_INTERNAL, 0, "an exec op without a root");
 	root = mount->input == OP_INPUT_NONE ? NULL : inputs[mount->input];
 	if (root && root->tree)
-		r = file_op_materialise(o->store, root->tree, job, &made, err);
+		r = file_op_materialise(o->store, root->tree, NULL, job, &made, err);
 	else if (root && o->require)
 		r = o->require(o->require_data, job, root->layers, root->n_layers, err);
 	if (r < 0 && ret_hollow)

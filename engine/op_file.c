@@ -239,8 +239,8 @@ static int check_chain(const struct op_file *op, size_t n_inputs, struct error *
 	return 0;
 }
 
-int file_op_materialise(struct store *s, struct tree *tree, struct job *job, struct result **ret,
-			struct error **err)
+int file_op_materialise(struct store *s, struct tree *tree, const struct file_op_form *form,
+			struct job *job, struct result **ret, struct error **err)
 {
 	struct op_file_action everything = {
 		.kind = FILE_COPY,
@@ -256,11 +256,28 @@ int file_op_materialise(struct store *s, struct tree *tree, struct job *job, str
 	_cleanup_(result_unrefp) struct result *from = result_new_tree(tree);
 	struct result *const inputs[] = {from};
 
-	return file_op_run(s, &op, inputs, 1, job, ret, err);
+	return file_op_run(s, &op, inputs, 1, form, job, ret, err);
+}
+
+int file_op_destination(const struct op_file *op)
+{
+	return op->n > 0 ? op->actions[0].input : OP_INPUT_NONE;
+}
+
+static int make_layer(struct file_run *run, const struct rootfs *base,
+		      const struct file_op_form *form, int64_t *ret, struct error **err)
+{
+	struct layer_plan *plan = layer_edit_plan(run->edit);
+	struct cancel *cancel = run->job ? job_cancel(run->job) : NULL;
+
+	if (form && form->as_blob)
+		return layer_plan_make_blob(plan, base, &form->compression, cancel, ret, err);
+	return layer_plan_make_dir(plan, cancel, ret, err);
 }
 
 int file_op_run(struct store *s, const struct op_file *op, struct result *const *inputs,
-		size_t n_inputs, struct job *job, struct result **ret, struct error **err)
+		size_t n_inputs, const struct file_op_form *form, struct job *job,
+		struct result **ret, struct error **err)
 {
 	_cleanup_(layer_edit_freep) struct layer_edit *edit = NULL;
 	_cleanup_(rootfs_freep) struct rootfs *base = NULL;
@@ -278,10 +295,10 @@ int file_op_run(struct store *s, const struct op_file *op, struct result *const 
 	r = check_chain(op, n_inputs, err);
 	if (r < 0)
 		return r;
-	if (op->n > 0 && op->actions[0].input >= 0)
-		dest = inputs[op->actions[0].input];
+	if (file_op_destination(op) >= 0)
+		dest = inputs[file_op_destination(op)];
 	if (dest && dest->tree) {
-		r = file_op_materialise(s, dest->tree, job, &made, err);
+		r = file_op_materialise(s, dest->tree, form, job, &made, err);
 		if (r < 0)
 			return r;
 		dest = made;
@@ -289,13 +306,13 @@ int file_op_run(struct store *s, const struct op_file *op, struct result *const 
 	r = rootfs_open(s, dest ? dest->layers : NULL, dest ? dest->n_layers : 0, &base, err);
 	if (r < 0)
 		return r;
-	run.edit = edit = layer_edit_open(s, base, run.now, NULL);
+	run.edit = edit = layer_edit_open(s, base, run.now, form ? &form->need : NULL);
 	for (size_t i = 0; i < op->n; i++) {
 		r = run_action(&run, &op->actions[i], err);
 		if (r < 0)
 			return r;
 	}
-	r = layer_plan_make_dir(layer_edit_plan(edit), job ? job_cancel(job) : NULL, &layer, err);
+	r = make_layer(&run, base, form, &layer, err);
 	if (r < 0)
 		return r;
 	*ret = result_extend(dest, layer);

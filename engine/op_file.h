@@ -9,6 +9,7 @@
 
 #include "base/digest.h"
 #include "base/error.h"
+#include "engine/layer_edit.h"
 #include "engine/result.h"
 #include "solver/op.h"
 #include "solver/progress.h"
@@ -25,15 +26,25 @@ int file_op_content(struct store *s, const struct op_file *op, size_t n_inputs, 
 		    const struct result *result, const struct digest *whole, struct digest *ret,
 		    struct error **err);
 
-/* Runs all actions into one new layer on top of the destination (the first action's input) and
- * returns the extended result. `inputs` are the vertex's, NULL for scratch. An op that changes
- * nothing leaves an empty layer. ERR_UNSUPPORTED for actions that do not form one chain. `job` may
- * be NULL. */
+/* What becomes of a file op's layer. */
+struct file_op_form {
+	bool as_blob; /* nobody needs its files: it becomes a blob, compressed so */
+	struct compress_options compression;
+	struct layer_need_dirs need; /* for layers below; see layer_edit_open */
+};
+
+/* Runs all actions into one new layer on top of the destination (the first action's input, of which
+ * the indexes have to be there) and returns the extended result. `inputs` are the vertex's, NULL
+ * for scratch. An op that changes nothing leaves an empty layer. ERR_UNSUPPORTED for actions that
+ * do not form one chain. `form` NULL: a dir. `job` may be NULL. */
 int file_op_run(struct store *s, const struct op_file *op, struct result *const *inputs,
-		size_t n_inputs, struct job *job, struct result **ret, struct error **err);
+		size_t n_inputs, const struct file_op_form *form, struct job *job,
+		struct result **ret, struct error **err);
+/* Number of the input that is changed, -1 for none: of the others files are read. */
+int file_op_destination(const struct op_file *op);
 
 /* A plain tree (a local context as base image) as a rootfs of one new layer. */
-int file_op_materialise(struct store *s, struct tree *tree, struct job *job, struct result **ret,
-			struct error **err);
+int file_op_materialise(struct store *s, struct tree *tree, const struct file_op_form *form,
+			struct job *job, struct result **ret, struct error **err);
 
 #endif

@@ -115,7 +115,7 @@ int merge_op_run(struct store *s, struct result *const *inputs, size_t n, struct
 		const struct result *from = inputs[i];
 
 		if (from && from->tree) {
-			r = file_op_materialise(s, from->tree, job, &made, err);
+			r = file_op_materialise(s, from->tree, NULL, job, &made, err);
 			from = made;
 		}
 		if (r == 0)

@@ -126,6 +126,17 @@ int layers_require(struct store *s, struct registry *reg, struct job *job, const
 	return run_group(&g, err);
 }
 
+int indexes_require(struct store *s, struct registry *reg, struct job *job, const int64_t *layers,
+		    size_t n, struct error **err)
+{
+	struct group g = {.fetch = {.store = s, .registry = reg, .job = job},
+			  .one = fetch_index,
+			  .layers = layers,
+			  .n = n};
+
+	return run_group(&g, err);
+}
+
 int blobs_require(struct store *s, struct registry *reg, struct job *job, const int64_t *layers,
 		  size_t n, struct error **err)
 {

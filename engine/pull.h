@@ -51,6 +51,9 @@ int image_resolve(struct store *s, struct registry *reg, const char *ref,
 /* Makes sure that every layer has its dir: fetches and unpacks, in parallel, what is missing. */
 int layers_require(struct store *s, struct registry *reg, struct job *job, const int64_t *layers,
 		   size_t n, struct error **err);
+/* Makes sure that every layer has its index at least. */
+int indexes_require(struct store *s, struct registry *reg, struct job *job, const int64_t *layers,
+		    size_t n, struct error **err);
 /* Makes sure that the blob of every received layer is in the store. Layers made here are passed
  * over. */
 int blobs_require(struct store *s, struct registry *reg, struct job *job, const int64_t *layers,

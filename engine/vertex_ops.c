@@ -21,9 +21,56 @@ static const char layout_scheme[] = "oci-layout://";
 static const char local_scheme[] = "local://";
 static const char git_scheme[] = "git://";
 
-void vertex_ops_init(struct vertex_ops *o, struct engine *e, const struct graph *g)
+/* Does v read files of its input number i, rather than change what it is or pass it on? */
+static bool reads_files(const struct vertex *v, size_t i)
 {
-	*o = (struct vertex_ops){.engine = e, .is_read = xcalloc(g->n + 1, sizeof(bool))};
+	switch (v->op.kind) {
+	case OP_FILE:
+		for (size_t k = 0; k < v->op.file.n; k++)
+			if (v->op.file.actions[k].kind == FILE_COPY &&
+			    v->op.file.actions[k].secondary_input == (int)i)
+				return true;
+		return (int)i != file_op_destination(&v->op.file);
+	case OP_MERGE:
+		return false;
+	default:
+		return true;
+	}
+}
+
+/* From the targets down: steps that run need dirs, and an output may. What changes or passes on a
+ * result needs of it what is needed of its own. */
+static void find_needed_dirs(struct vertex_ops *o, const struct graph *g,
+			     const struct edge *targets, size_t n_targets)
+{
+	_cleanup_free_ bool *reached = xcalloc(g->n + 1, sizeof(*reached));
+
+	for (size_t i = 0; i < n_targets; i++)
+		if (targets[i].vertex) {
+			reached[targets[i].vertex->id] = true;
+			o->needs_dir[targets[i].vertex->id] = o->engine->output.files;
+		}
+	for (size_t i = g->n; i-- > 0;) {
+		const struct vertex *v = g->vertices[i];
+
+		for (size_t k = 0; reached[i] && k < v->n_inputs; k++) {
+			const struct vertex *in = v->inputs[k].vertex;
+
+			if (!in)
+				continue;
+			reached[in->id] = true;
+			if (o->needs_dir[i] || reads_files(v, k))
+				o->needs_dir[in->id] = true;
+		}
+	}
+}
+
+void vertex_ops_init(struct vertex_ops *o, struct engine *e, const struct graph *g,
+		     const struct edge *targets, size_t n_targets)
+{
+	*o = (struct vertex_ops){.engine = e,
+				 .is_read = xcalloc(g->n + 1, sizeof(bool)),
+				 .needs_dir = xcalloc(g->n + 1, sizeof(bool))};
 	for (size_t i = 0; i < g->n; i++) {
 		const struct vertex *v = g->vertices[i];
 
@@ -33,11 +80,13 @@ void vertex_ops_init(struct vertex_ops *o, struct engine *e, const struct graph 
 			if (v->inputs[k].vertex)
 				o->is_read[v->inputs[k].vertex->id] = true;
 	}
+	find_needed_dirs(o, g, targets, n_targets);
 }
 
 void vertex_ops_release(struct vertex_ops *o)
 {
 	free(o->is_read);
+	free(o->needs_dir);
 }
 
 static const char *after_scheme(const char *identifier, const char *scheme)
@@ -309,6 +358,24 @@ static int run_exec(struct vertex_ops *o, struct job *job, const struct vertex *
 	return r < 0 && err ? emulation_explain(&platform, r, err) : r;
 }
 
+static int require_layer(void *data, const int64_t *layers, size_t n, struct error **err)
+{
+	return require_layers(data, NULL, layers, n, err);
+}
+
+static int run_file(struct vertex_ops *o, struct job *job, const struct vertex *v,
+		    struct result *const *inputs, struct result **ret, struct error **err)
+{
+	const struct file_op_form form = {
+		.as_blob = !o->needs_dir[v->id],
+		.compression = o->engine->output.compression,
+		.need = {.require = require_layer, .data = o->engine},
+	};
+
+	return file_op_run(o->engine->store, &v->op.file, inputs, v->n_inputs, &form, job, ret,
+			   err);
+}
+
 /* Inputs that came from the cache may be layers of which only the descriptor is here. */
 static int require_inputs(struct vertex_ops *o, struct job *job, const struct vertex *v,
 			  struct result *const *inputs, size_t *ret_hollow, struct error **err)
@@ -318,7 +385,11 @@ static int require_inputs(struct vertex_ops *o, struct job *job, const struct ve
 
 		if (!inputs[i] || inputs[i]->tree)
 			continue;
-		r = require_layers(o->engine, job, inputs[i]->layers, inputs[i]->n_layers, err);
+		r = reads_files(v, i)
+			    ? require_layers(o->engine, job, inputs[i]->layers, inputs[i]->n_layers,
+					     err)
+			    : indexes_require(o->engine->store, o->engine->registry, job,
+					      inputs[i]->layers, inputs[i]->n_layers, err);
 		if (r == -ERR_NOTFOUND || r == -ERR_CORRUPT)
 			*ret_hollow = i;
 		if (r < 0)
@@ -344,7 +415,7 @@ static int run_once(struct vertex_ops *o, struct job *job, const struct vertex *
 	case OP_EXEC:
 		return run_exec(o, job, v, inputs, ret, n_outputs, ret_hollow, err);
 	case OP_FILE:
-		return file_op_run(s, &v->op.file, inputs, v->n_inputs, job, ret, err);
+		return run_file(o, job, v, inputs, ret, err);
 	case OP_MERGE:
 		return merge_op_run(s, inputs, v->n_inputs, job, ret, err);
 	case OP_DIFF:

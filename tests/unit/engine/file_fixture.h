@@ -137,7 +137,7 @@ __attribute__((unused)) static int run_action(struct fixture *f, const struct op
 	const struct op_file op = {.actions = a, .n = 1};
 	struct result *const inputs[] = {base, source};
 
-	return file_op_run(f->store, &op, inputs, 2, NULL, ret, err);
+	return file_op_run(f->store, &op, inputs, 2, NULL, NULL, ret, err);
 }
 
 __attribute__((unused)) static struct result *must_run(struct fixture *f,

@@ -49,7 +49,7 @@ static struct result *base_image(struct fixture *f)
 	struct error *err = NULL;
 	struct result *r = NULL;
 
-	if (file_op_run(f->store, &op, NULL, 0, NULL, &r, &err) < 0)
+	if (file_op_run(f->store, &op, NULL, 0, NULL, NULL, &r, &err) < 0)
 		fail_msg("%s", error_text(err));
 	return r;
 }
@@ -425,7 +425,7 @@ static void removing_leaves_whiteouts_and_making_again_hides_what_was(void **sta
 	struct result *base = base_image(f), *r = NULL;
 	struct op_file_action missing = {.kind = FILE_RM, .rm = {.path = "/nope"}};
 
-	assert_int_equal(file_op_run(f->store, &op, &base, 1, NULL, &r, NULL), 0);
+	assert_int_equal(file_op_run(f->store, &op, &base, 1, NULL, NULL, &r, NULL), 0);
 	assert_layer(f, r, "do etc\nd real\nw real/sub\n");
 	assert_result(f, r,
 		      "l 0777 0:0 dangling -> new\nd 0750 0:0 etc\nd 0700 0:0 real\n"
@@ -534,7 +534,7 @@ static void a_context_can_become_a_root_file_system(void **state)
 
 	put_file(f, "bin/sh", "#!", 0755);
 	t = open_context(f);
-	assert_int_equal(file_op_materialise(f->store, t, NULL, &r, NULL), 0);
+	assert_int_equal(file_op_materialise(f->store, t, NULL, NULL, &r, NULL), 0);
 	assert_result(f, r, "d 0755 0:0 bin\nf 0755 0:0 bin/sh '#!'\n");
 	tree_unref(t);
 	result_unref(r);
