@@ -125,8 +125,8 @@ static void unpack(struct unpacking *u)
 {
 	u->r = layer_writer_open_for(u->fetch->store, u->info->id, &u->writer, &u->err);
 	if (u->r == 0)
-		u->r = unpack_layer(u->writer, u->fd < 0 ? read_queue : read_file, u, &u->result,
-				    &u->err);
+		u->r = unpack_layer(u->writer, u->fd < 0 ? read_queue : read_file, u,
+				    !u->info->source, &u->result, &u->err);
 	if (u->shown)
 		show_extracting(u, true);
 }

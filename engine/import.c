@@ -71,7 +71,7 @@ static int make_layer(struct store *s, int fd, struct cancel *cancel, int64_t *r
 	if (r == 0)
 		r = layer_writer_open(s, &w, err);
 	if (r == 0)
-		r = unpack_layer(w, source_read, &source, &unpacked, err);
+		r = unpack_layer(w, source_read, &source, false, &unpacked, err);
 	if (r == 0 && unpacked.entries == 0)
 		r = error_new(err, ERR_INVALID, 0, "the archive has no files");
 	return r < 0 ? r : layer_writer_commit(w, ret, err);

@@ -98,9 +98,36 @@ static int put_hardlink(struct layer_plan *p, const struct entry *e, struct erro
 	return 0;
 }
 
+bool layer_plan_is_dir_only(const struct layer_plan *p)
+{
+	return p->dir_only;
+}
+
+static int check_entry(struct layer_plan *p, const struct entry *e, struct error **err)
+{
+	static const char mark[] = ".wh.";
+	bool is_null = e->type == ENTRY_CHAR && e->dev_major == 0 && e->dev_minor == 0;
+
+	if (is_null || strncmp(path_base(e->path), mark, strlen(mark)) == 0)
+		p->dir_only = true;
+	return layer_writer_check_path(e->path, err);
+}
+
+static int put_symlink(struct layer_plan *p, const struct entry *e, struct error **err)
+{
+	struct entry link = *e;
+
+	if (!e->link || !*e->link)
+		return error_new(err, ERR_INVALID, 0, "symlink '%s' has no target", e->path);
+	link.mode = 0777;
+	layer_plan_remove(p, e->path);
+	index_builder_add(p->entries, &link);
+	return 0;
+}
+
 int layer_plan_put(struct layer_plan *p, const struct entry *e, struct error **err)
 {
-	int r = layer_writer_check_path(e->path, err);
+	int r = check_entry(p, e, err);
 
 	if (r < 0)
 		return r;
@@ -114,10 +141,7 @@ int layer_plan_put(struct layer_plan *p, const struct entry *e, struct error **e
 	case ENTRY_HARDLINK:
 		return put_hardlink(p, e, err);
 	case ENTRY_SYMLINK:
-		if (!e->link || !*e->link)
-			return error_new(err, ERR_INVALID, 0, "symlink '%s' has no target",
-					 e->path);
-		break;
+		return put_symlink(p, e, err);
 	case ENTRY_FILE:
 		return error_new(err, ERR_INTERNAL, 0, "'%s' is a file: it has bytes", e->path);
 	default:
@@ -132,7 +156,7 @@ static int put_file(struct layer_plan *p, const struct entry *e, const struct pl
 		    struct error **err)
 {
 	struct entry file = *e;
-	int r = layer_writer_check_path(e->path, err);
+	int r = check_entry(p, e, err);
 
 	if (r < 0)
 		return r;

@@ -53,6 +53,8 @@ int layer_plan_read(const struct layer_plan *p, const char *path, struct buf *re
  * keeps changing while it is read. `cancel` may be NULL. */
 int layer_plan_make_dir(struct layer_plan *p, struct cancel *cancel, int64_t *ret_layer,
 			struct error **err);
+/* Would a tar say something else than the plan? A name that looks like a whiteout does that. */
+bool layer_plan_is_dir_only(const struct layer_plan *p);
 /* The same as a blob without dir: every byte is read once, and goes to the layer's tar. `below` is
  * what the layer goes on top of; entries that change nothing of it are left out. */
 int layer_plan_make_blob(struct layer_plan *p, const struct rootfs *below,

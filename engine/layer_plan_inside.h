@@ -22,6 +22,7 @@ struct layer_plan {
 	struct index_builder *entries; /* a file's tag is the number of its source, plus one */
 	VEC(struct plan_source) sources;
 	VEC(struct tree *) trees; /* references */
+	bool dir_only;		  /* see layer_plan_is_dir_only */
 	int spool;		  /* -1: none yet */
 	uint64_t spooled;
 	/* The file that is being spooled. */

@@ -270,7 +270,7 @@ static int make_layer(struct file_run *run, const struct rootfs *base,
 	struct layer_plan *plan = layer_edit_plan(run->edit);
 	struct cancel *cancel = run->job ? job_cancel(run->job) : NULL;
 
-	if (form && form->as_blob)
+	if (form && form->as_blob && !layer_plan_is_dir_only(plan))
 		return layer_plan_make_blob(plan, base, &form->compression, cancel, ret, err);
 	return layer_plan_make_dir(plan, cancel, ret, err);
 }

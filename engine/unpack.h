@@ -1,4 +1,4 @@
-/* A layer's tar, as others made it, into a layer of the store.
+/* A layer's tar, as others or this store made it, into a layer of the store.
  *
  * The bytes are pulled from a reader, inflated, hashed and written in one pass. What is accepted:
  * OCI image-spec layer.md, with these rules where it leaves room:
@@ -33,9 +33,9 @@ struct unpack_result {
 	uint64_t entries;
 };
 
-/* Everything is read from `read` to its end. The caller compares the digests and commits `w`, or
- * frees it. */
-int unpack_layer(struct layer_writer *w, inflate_read_fn read, void *data,
+/* Everything is read from `read` to its end. The limits do not hold for bytes that are `trusted`:
+ * those that this store made. The caller compares the digests and commits `w`, or frees it. */
+int unpack_layer(struct layer_writer *w, inflate_read_fn read, void *data, bool trusted,
 		 struct unpack_result *ret, struct error **err);
 
 #endif

@@ -51,7 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	if (layer_writer_open(store, &w, NULL) < 0)
 		abort();
-	r = unpack_layer(w, read_source, &s, &result, NULL);
+	r = unpack_layer(w, read_source, &s, false, &result, NULL);
 	layer_writer_free(w);
 	if (r == 0 && s.n != 0)
 		abort(); /* success means that all of it was read */

@@ -41,7 +41,7 @@ static int unpack(const struct buf *tar, struct layer_writer **w, struct error *
 	int r;
 
 	assert_int_equal(layer_writer_open(store, w, NULL), 0);
-	r = unpack_layer(*w, read_source, &s, &result, err);
+	r = unpack_layer(*w, read_source, &s, false, &result, err);
 	if (r == 0)
 		assert_true(digest_equal(&result.diff_id, &expect));
 	return r;
