@@ -116,7 +116,7 @@ static int fill(struct remote_mounts *m, const struct offer *o, struct mount_use
 	if (r < 0)
 		return r;
 	reading.fd = fd;
-	r = unpack_layer(w, read_blob, &reading, &unpacked, err);
+	r = unpack_layer(w, read_blob, &reading, false, &unpacked, err);
 	return r < 0 ? r : mounts_fill(use, w, err);
 }
 

@@ -63,28 +63,28 @@ static bool give_up(struct engine *e, struct job *job, int64_t layer, require_fn
 }
 
 /* Finds out which layers it was. True if any was given up. */
-static bool find_lost(struct engine *e, struct job *job, const int64_t *layers, size_t n, bool dirs)
+static bool find_lost(struct engine *e, struct job *job, const int64_t *layers, size_t n,
+		      require_fn fn)
 {
 	bool any = false, reachable = true;
 
 	for (size_t i = 0; i < n && reachable; i++)
 		any = give_up(e, job, layers[i], blobs_require, &layers[i], 1, &reachable) || any;
 	/* All blobs are here; the lowest that does not unpack is what stops those above. */
-	for (size_t i = 0; i < n && dirs && !any; i++)
-		any = give_up(e, job, layers[i], layers_require, layers, i + 1, &reachable);
+	for (size_t i = 0; i < n && fn != blobs_require && !any; i++)
+		any = give_up(e, job, layers[i], fn, layers, i + 1, &reachable);
 	return any;
 }
 
-static int require(struct engine *e, struct job *job, const int64_t *layers, size_t n, bool dirs,
-		   struct error **err)
+static int require(struct engine *e, struct job *job, const int64_t *layers, size_t n,
+		   require_fn fn, struct error **err)
 {
 	_cleanup_(error_freep) struct error *why = NULL;
 	int r = e->imports ? remote_imports_fetch(e->imports, layers, n, job, &why) : 0;
 
 	if (r == 0)
-		r = (dirs ? layers_require : blobs_require)(e->store, e->registry, job, layers, n,
-							    &why);
-	if (r < 0 && is_elsewhere(r) && find_lost(e, job, layers, n, dirs) && r != -ERR_CORRUPT)
+		r = fn(e->store, e->registry, job, layers, n, &why);
+	if (r < 0 && is_elsewhere(r) && find_lost(e, job, layers, n, fn) && r != -ERR_CORRUPT)
 		r = -ERR_NOTFOUND;
 	if (r < 0 && err)
 		*err = TAKE_PTR(why);
@@ -94,11 +94,17 @@ static int require(struct engine *e, struct job *job, const int64_t *layers, siz
 int require_dirs(struct engine *e, struct job *job, const int64_t *layers, size_t n,
 		 struct error **err)
 {
-	return require(e, job, layers, n, true, err);
+	return require(e, job, layers, n, layers_require, err);
+}
+
+int require_indexes(struct engine *e, struct job *job, const int64_t *layers, size_t n,
+		    struct error **err)
+{
+	return require(e, job, layers, n, indexes_require, err);
 }
 
 int require_blobs(struct engine *e, struct job *job, const int64_t *layers, size_t n,
 		  struct error **err)
 {
-	return require(e, job, layers, n, false, err);
+	return require(e, job, layers, n, blobs_require, err);
 }

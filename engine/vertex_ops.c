@@ -385,11 +385,8 @@ static int require_inputs(struct vertex_ops *o, struct job *job, const struct ve
 
 		if (!inputs[i] || inputs[i]->tree)
 			continue;
-		r = reads_files(v, i)
-			    ? require_layers(o->engine, job, inputs[i]->layers, inputs[i]->n_layers,
-					     err)
-			    : indexes_require(o->engine->store, o->engine->registry, job,
-					      inputs[i]->layers, inputs[i]->n_layers, err);
+		r = (reads_files(v, i) ? require_dirs : require_indexes)(
+			o->engine, job, inputs[i]->layers, inputs[i]->n_layers, err);
 		if (r == -ERR_NOTFOUND || r == -ERR_CORRUPT)
 			*ret_hollow = i;
 		if (r < 0)

@@ -371,8 +371,8 @@ int blob_writer_commit(struct blob_writer *w, const struct digest *expect, struc
 	struct digest digest;
 	int r;
 
-	/* Where it was the cap that stopped it, that says so. */
-	if (w->failed == -ENOSPC) {
+	/* Where it was the cap that stopped it, that says so; the database needs room to tell. */
+	if (w->failed == -ENOSPC && ftruncate(w->fd, 0) == 0) {
 		r = space_reserve(w->s, w->size, err);
 		if (r < 0)
 			return r;

@@ -326,7 +326,7 @@ static int trust_dir(struct store *s, int64_t id, struct error **err)
 }
 
 /* The other verdict: a layer without index and dir. */
-static void give_up(struct store *s, int64_t id)
+static void drop_body(struct store *s, int64_t id)
 {
 	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
 
@@ -366,7 +366,7 @@ static int open_index(struct store *s, int64_t id, bool check, struct index **re
 			r = trust_dir(s, id, err);
 	}
 	if (r == -ERR_CORRUPT || r == -ERR_NOTFOUND) {
-		give_up(s, id);
+		drop_body(s, id);
 		forget_index(s, id);
 		store_notice(s, "layer %lld in the store is damaged: it is made or fetched again",
 			     (long long)id);
