@@ -36,6 +36,8 @@ static const struct command commands[] = {
 	{"store", cmd_store, "verify", "Check everything that the store holds"},
 	{"tag", cmd_tag, "SOURCE_IMAGE[:TAG] TARGET_IMAGE[:TAG]",
 	 "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE"},
+	{"verify-build", cmd_verify_build, "[BUILD OPTIONS] PATH | URL",
+	 "Build twice from cold, and show where the images differ first"},
 	{"version", cmd_version, "", "Show the version"},
 };
 
@@ -64,7 +66,7 @@ static void usage(FILE *out)
 		     "Builds container images from Dockerfiles: no daemon, no root needed.\n\n"
 		     "Commands:\n");
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
+		fprintf(out, "  %-12s %s\n", commands[i].name, commands[i].summary);
 	fprintf(out, "\nRun 'kiln COMMAND --help' for more on a command.\n");
 }
 

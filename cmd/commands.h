@@ -27,6 +27,7 @@ int cmd_run(const struct command *self, int argc, char **argv);
 int cmd_save(const struct command *self, int argc, char **argv);
 int cmd_store(const struct command *self, int argc, char **argv);
 int cmd_tag(const struct command *self, int argc, char **argv);
+int cmd_verify_build(const struct command *self, int argc, char **argv);
 int cmd_version(const struct command *self, int argc, char **argv);
 
 /* The whole program. */
