@@ -5,26 +5,29 @@
 
 #include "engine/seccomp_build.h"
 
-/* `wide`: the ids have 32 bits also where a 32-bit architecture's older calls have 16. */
+/* Each has a twin with "32" at its name's end where the older one's ids have 16 bits. */
 static const struct {
 	const char *name;
 	enum wire_call_kind kind;
-	bool wide;
 } calls[] = {
-	{"chown", WIRE_CALL_CHOWN, false},	     {"chown32", WIRE_CALL_CHOWN, true},
-	{"lchown", WIRE_CALL_LCHOWN, false},	     {"lchown32", WIRE_CALL_LCHOWN, true},
-	{"fchown", WIRE_CALL_FCHOWN, false},	     {"fchown32", WIRE_CALL_FCHOWN, true},
-	{"fchownat", WIRE_CALL_FCHOWNAT, true},	     {"setuid", WIRE_CALL_SETUID, false},
-	{"setuid32", WIRE_CALL_SETUID, true},	     {"setreuid", WIRE_CALL_SETREUID, false},
-	{"setreuid32", WIRE_CALL_SETREUID, true},    {"setresuid", WIRE_CALL_SETREUID, false},
-	{"setresuid32", WIRE_CALL_SETREUID, true},   {"setgid", WIRE_CALL_SET_OTHERS, false},
-	{"setgid32", WIRE_CALL_SET_OTHERS, true},    {"setregid", WIRE_CALL_SET_OTHERS, false},
-	{"setregid32", WIRE_CALL_SET_OTHERS, true},  {"setresgid", WIRE_CALL_SET_OTHERS, false},
-	{"setresgid32", WIRE_CALL_SET_OTHERS, true}, {"setgroups", WIRE_CALL_SET_OTHERS, false},
-	{"setgroups32", WIRE_CALL_SET_OTHERS, true}, {"setfsuid", WIRE_CALL_SET_OTHERS, false},
-	{"setfsuid32", WIRE_CALL_SET_OTHERS, true},  {"setfsgid", WIRE_CALL_SET_OTHERS, false},
-	{"setfsgid32", WIRE_CALL_SET_OTHERS, true},
+	{"chown", WIRE_CALL_CHOWN},	    {"lchown", WIRE_CALL_LCHOWN},
+	{"fchown", WIRE_CALL_FCHOWN},	    {"fchownat", WIRE_CALL_FCHOWNAT},
+	{"setuid", WIRE_CALL_SETUID},	    {"setgid", WIRE_CALL_SETGID},
+	{"setreuid", WIRE_CALL_SETREUID},   {"setregid", WIRE_CALL_SETREGID},
+	{"setresuid", WIRE_CALL_SETRESUID}, {"setresgid", WIRE_CALL_SETRESGID},
+	{"setfsuid", WIRE_CALL_SETFSUID},   {"setfsgid", WIRE_CALL_SETFSGID},
+	{"setgroups", WIRE_CALL_SETGROUPS}, {"getuid", WIRE_CALL_GETUID},
+	{"getgid", WIRE_CALL_GETGID},	    {"geteuid", WIRE_CALL_GETEUID},
+	{"getegid", WIRE_CALL_GETEGID},	    {"getresuid", WIRE_CALL_GETRESUID},
+	{"getresgid", WIRE_CALL_GETRESGID},
 };
+
+static int number_of(uint32_t arch, const char *name, bool twin)
+{
+	_cleanup_free_ char *full = xasprintf("%s%s", name, twin ? "32" : "");
+
+	return seccomp_syscall_resolve_name_arch(arch, full);
+}
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static struct buf filter = BUF_INIT;
@@ -35,9 +38,12 @@ static int add_rules(scmp_filter_ctx ctx)
 	int uring = seccomp_syscall_resolve_name("io_uring_setup");
 	int r = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(calls) && r == 0; i++)
-		r = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY,
-				     seccomp_syscall_resolve_name(calls[i].name), 0);
+	for (size_t i = 0; i < 2 * ARRAY_SIZE(calls) && r == 0; i++) {
+		int nr = number_of(seccomp_arch_native(), calls[i / 2].name, i % 2);
+
+		if (nr != __NR_SCMP_ERROR)
+			r = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, nr, 0);
+	}
 	if (r == 0 && uring != __NR_SCMP_ERROR)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), uring, 0);
 	return r;
@@ -54,15 +60,15 @@ static void filter_make(void)
 
 static void add_calls(struct sandbox_plan *p, uint32_t arch)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
-		int nr = seccomp_syscall_resolve_name_arch(arch, calls[i].name);
-		bool narrow = seccomp_arch_is_narrow(arch) && !calls[i].wide;
+	for (size_t i = 0; i < 2 * ARRAY_SIZE(calls); i++) {
+		enum wire_call_kind kind = calls[i / 2].kind;
+		int nr = number_of(arch, calls[i / 2].name, i % 2);
+		bool narrow =
+			seccomp_arch_is_narrow(arch) && i % 2 == 0 && kind != WIRE_CALL_FCHOWNAT;
+		struct wire_call call = {arch, (uint32_t)nr, kind, narrow ? 16 : 32};
 
 		if (nr >= 0)
-			vec_push(&p->calls, ((struct wire_call){.arch = arch,
-								.nr = (uint32_t)nr,
-								.kind = calls[i].kind,
-								.id_bits = narrow ? 16 : 32}));
+			vec_push(&p->calls, call);
 	}
 }
 

@@ -14,6 +14,7 @@
 
 #include "base/buf.h"
 #include "base/fs.h"
+#include "base/owner_mark.h"
 #include "base/spawn.h"
 #include "base/strv.h"
 
@@ -207,8 +208,11 @@ int userns_enter(struct error **err)
 	struct mapper mapper;
 	int r;
 
-	if (uid == 0)
+	if (uid == 0) {
+		/* Somebody else may have made the namespace. */
+		single = owner_single_id();
 		return 0;
+	}
 	/* newuidmap serves only users who have a name. */
 	single = !name || !have_tool("newuidmap") || !find_range("/etc/subuid", name, uid, &uids) ||
 		 !find_range("/etc/subgid", name, uid, &gids);

@@ -14,7 +14,7 @@
 /* Does nothing for root. Must be called while the process has one thread. Enters a mount namespace,
  * too, since mounting is what it is for. */
 int userns_enter(struct error **err);
-/* Has userns_enter found no subordinate ids, so that only one id is mapped? Worth a notice:
+/* Has userns_enter found that only one id is mapped, for want of subordinate ids? Worth a notice:
  * a step then sees every file as root's (docs/security.md). */
 bool userns_single(void);
 #define USERNS_SINGLE_NOTICE                                                                    \

@@ -9,8 +9,10 @@
 
 #include "base/alloc.h"
 #include "base/fs.h"
+#include "base/path.h"
 #include "store/rootfs.h"
 
+#define SUFFIX_MAX 16		 /* bytes of ".dpkg-old" and the like */
 #define RECORDS_MAX (256u << 20) /* bytes: some ten million symlinks */
 
 int step_owners_open(struct step_owners *o, int dirfd, const char *work,
@@ -54,6 +56,26 @@ static bool takes_mark(const struct entry *e)
 	return e->type == ENTRY_FILE || e->type == ENTRY_DIR;
 }
 
+/* What a file was made in place of: what the layers below have there; or, for a copy that is named
+ * after its original ("shadow-", "conf~", "conf.orig"), that. */
+static bool find_original(const struct step_owners *o, const struct entry *e, bool marked,
+			  struct rootfs_node *ret)
+{
+	_cleanup_free_ char *path = xstrdup(e->path);
+	size_t n = strlen(path), shortest = (size_t)(path_base(path) - path) + 1;
+
+	if (rootfs_get(o->step->below, path, ret))
+		return true;
+	if (!marked || e->type != ENTRY_FILE)
+		return false;
+	for (size_t cut = 1; cut <= SUFFIX_MAX && n - cut >= shortest; cut++) {
+		path[n - cut] = '\0';
+		if (rootfs_get(o->step->below, path, ret))
+			return true;
+	}
+	return false;
+}
+
 /* Whose it is if nobody changed that. What is copied up brings its mark along, and the files of
  * lower layers have one unless they are root's, so that a copy without a mark is root's. */
 static struct owner owner_by_default(const struct step_owners *o, const struct entry *e,
@@ -65,7 +87,7 @@ static struct owner owner_by_default(const struct step_owners *o, const struct e
 
 	if (e->type == ENTRY_FILE && copied)
 		return (struct owner){0, 0};
-	if (!rootfs_get(o->step->below, e->path, &below) || below.entry.type != e->type)
+	if (!find_original(o, e, marked, &below) || below.entry.type != e->type)
 		return made;
 	/* A directory made anew where one was is opaque; a file, if it has a mark, was to have the
 	 * owner of the one that it replaced. */

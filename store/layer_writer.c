@@ -5,7 +5,6 @@
 #include <limits.h>
 #include <linux/fs.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -75,14 +74,7 @@ static bool one_id;
 
 static void count_ids(void)
 {
-	_cleanup_buf_ struct buf map = BUF_INIT_MAX(4096);
-	unsigned long inside, outside, count;
-	int used = 0;
-
-	if (fs_read_file(AT_FDCWD, "/proc/self/uid_map", &map) < 0)
-		return;
-	one_id = sscanf(map.p, "%lu %lu %lu %n", &inside, &outside, &count, &used) == 3 &&
-		 count == 1 && map.p[used] == '\0';
+	one_id = owner_single_id();
 }
 
 bool layer_one_owner(void)

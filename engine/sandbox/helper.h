@@ -19,6 +19,7 @@
 #include <sys/types.h>
 
 #include "base/owner_mark.h"
+#include "engine/sandbox/supervisor_ids.h"
 #include "engine/sandbox/wire.h"
 
 struct mount_item {
@@ -128,9 +129,24 @@ struct file_name {
 void step_files_open(const struct plan *p, int root, struct step_files *ret);
 /* Opens it (O_PATH) as the process would. Returns the descriptor or -errno. */
 int step_file_open(const struct step_files *s, const struct file_name *name);
-/* Does what chown does to a file beside changing its owner, and records that. OWNER_UNKNOWN leaves
- * a half as it is; with `copied` an id of 0 does so, too. Returns 0 or -errno. */
-int step_file_chown(const struct step_files *s, int fd, const struct owner *o, bool copied);
+/* Does what chown does to a file beside changing its owner. OWNER_UNKNOWN leaves a half as it is.
+ * Returns 0 or -errno. */
+int step_file_chown(int fd, const struct owner *o);
+/* Writes down its owner; halves that are OWNER_UNKNOWN are as they were before. */
+int step_file_record(const struct step_files *s, int fd, const struct owner *o);
+
+/* --- supervisor_processes.c */
+struct processes {
+	const struct step_files *files;
+	struct process *known;
+	size_t n, room;
+	bool any; /* has one ever asked for other ids? */
+};
+/* The ids of a thread's process: 0, or -EAGAIN if it is gone or there are too many. */
+int processes_get(struct processes *t, pid_t tid, struct identity *ret);
+/* A call that sets some, as identity_set. */
+int processes_set(struct processes *t, pid_t tid, enum wire_call_kind kind, const uint32_t args[3],
+		  uint32_t *ret_value);
 
 /* --- network.c */
 int network_main(int argc, char **argv);

@@ -97,17 +97,6 @@ static void install_seccomp(const struct plan *p)
 		fail(errno, "install the seccomp filter");
 }
 
-static void set_groups(const struct plan *p)
-{
-	if (setgroups(p->n_groups, p->groups) == 0)
-		return;
-	/* Without subordinate ids setgroups is denied in the user namespace, and the process has
-	 * no group to lose that it had not before. */
-	if (errno == EPERM && p->flags & WIRE_USERNS)
-		return;
-	fail(errno, "set the supplementary groups");
-}
-
 static void set_limits(const struct plan *p)
 {
 	for (size_t i = 0; i < p->n_rlimits; i++) {
@@ -174,6 +163,16 @@ static void id_failed(const char *what, unsigned id)
 	fail(errno, "become %s %u", what, id);
 }
 
+static void become_user(const struct plan *p)
+{
+	if (setgroups(p->n_groups, p->groups) < 0)
+		fail(errno, "set the supplementary groups");
+	if (setresgid(p->ids.gid, p->ids.gid, p->ids.gid) < 0)
+		id_failed("group", p->ids.gid);
+	if (setresuid(p->ids.uid, p->ids.uid, p->ids.uid) < 0)
+		id_failed("user", p->ids.uid);
+}
+
 static void __attribute__((noreturn))
 become_process(const struct plan *p, int terminal, int supervisor)
 {
@@ -193,16 +192,12 @@ become_process(const struct plan *p, int terminal, int supervisor)
 	(void)umask(p->ids.umask);
 	drop_bounding_set(p->caps);
 	install_seccomp(p);
-	/* From here on set*id calls are answered by it. */
-	if (supervisor >= 0)
-		supervisor_give_listener(supervisor, p);
-	set_groups(p);
 	/* First with our rights: the user may not be allowed into a directory that he works in. */
 	entered = chdir(p->cwd) == 0;
-	if (setresgid(p->ids.gid, p->ids.gid, p->ids.gid) < 0)
-		id_failed("group", p->ids.gid);
-	if (setresuid(p->ids.uid, p->ids.uid, p->ids.uid) < 0)
-		id_failed("user", p->ids.uid);
+	if (supervisor >= 0)
+		supervisor_give_listener(supervisor, p);
+	else
+		become_user(p);
 	if (!entered && chdir(p->cwd) < 0)
 		fail(errno, "change to the directory '%s'", p->cwd);
 	set_capabilities(p->caps);

@@ -2,7 +2,7 @@
  *
  * The kernel would refuse chown to any other id there, and the set*id calls. A seccomp filter of
  * the step turns them into notifications, and this process answers: it writes down what chown asks
- * for (owner_mark.h) and lets the set*id calls succeed without effect.
+ * for (owner_mark.h), and remembers what ids a process asked for and would have.
  *
  * It is not in the step's namespaces, and the step has no descriptor of it left when its program
  * starts. It does nothing for a step that the step could not do itself: change a file's owner to
@@ -37,6 +37,7 @@
 struct supervisor {
 	const struct plan *p;
 	struct step_files files;
+	struct processes processes;
 	int listener;
 	struct seccomp_notif *request; /* as large as this kernel's */
 	struct seccomp_notif_resp *response;
@@ -150,25 +151,80 @@ static uint32_t id_of(const struct wire_call *call, uint64_t argument)
 	return (uint32_t)argument;
 }
 
-/* Is the process still waiting, so that what was looked up by its id was its own? */
-static bool still_waiting(const struct supervisor *s)
+/* What of a chown is written down? */
+enum note {
+	NOTE_NOTHING,
+	NOTE_OWNER,
+	/* Programs that write a file anew (useradd, sed -i, perl -i, cp) give it the owner that
+	 * stat showed them of the old one, which is 0 here whoever it belongs to. They do so by
+	 * descriptor; those that mean root (chown, install) name the file. */
+	NOTE_OWNER_SEEN,
+};
+
+static bool is_group_of_step(const struct plan *p, uint32_t gid)
 {
-	return ioctl(s->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &s->request->id) == 0;
+	for (size_t i = 0; i < p->n_groups; i++)
+		if (p->groups[i] == gid)
+			return true;
+	return gid == p->ids.gid;
 }
 
-static int change_owner(const struct supervisor *s, const struct file_name *name,
-			const struct owner *o, bool copied)
+/* May the process do that? Not root, it may give a file to itself and to its groups. It has made
+ * most of its files, so that they are its own without a note. */
+static int judge_chown(struct supervisor *s, struct owner *o, enum note *note)
 {
-	int fd = step_file_open(&s->files, name), r;
+	struct identity id;
+	int r = processes_get(&s->processes, (pid_t)s->request->pid, &id);
 
+	if (r < 0)
+		return r;
+	if (id.user.effective != 0)
+		return (o->uid == OWNER_UNKNOWN || o->uid == id.user.effective) &&
+				       (o->gid == OWNER_UNKNOWN || o->gid == id.group.effective)
+			       ? 0
+			       : -EPERM;
+	if (id.changed || s->p->ids.uid == 0)
+		return 0;
+	/* The step's own user, who sees himself as root and acts like it: what he may not do goes
+	 * by without effect. */
+	if (o->uid != s->p->ids.uid)
+		o->uid = OWNER_UNKNOWN;
+	if (o->gid == OWNER_UNKNOWN || !is_group_of_step(s->p, o->gid))
+		o->gid = OWNER_UNKNOWN;
+	if (o->uid == OWNER_UNKNOWN && o->gid == OWNER_UNKNOWN)
+		*note = NOTE_NOTHING;
+	return 0;
+}
+
+static int change_owner(struct supervisor *s, const struct file_name *name, struct owner o,
+			enum note note)
+{
+	struct owner asked = o;
+	int fd, r;
+
+	if (o.uid == OWNER_UNKNOWN && o.gid == OWNER_UNKNOWN)
+		note = NOTE_NOTHING;
+	r = judge_chown(s, &o, &note);
+	if (r < 0)
+		return r;
+	fd = step_file_open(&s->files, name);
 	if (fd < 0)
 		return fd;
-	r = still_waiting(s) ? step_file_chown(&s->files, fd, o, copied) : -ESRCH;
+	/* Still waiting? Then what was looked up by its id was its own. */
+	r = ioctl(s->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &s->request->id) < 0 ? -ESRCH : 0;
+	if (r == 0)
+		r = step_file_chown(fd, &asked);
+	if (note == NOTE_OWNER_SEEN && o.uid == 0)
+		o.uid = OWNER_UNKNOWN;
+	if (note == NOTE_OWNER_SEEN && o.gid == 0)
+		o.gid = OWNER_UNKNOWN;
+	if (r == 0 && note != NOTE_NOTHING)
+		r = step_file_record(&s->files, fd, &o);
 	(void)close(fd);
 	return r;
 }
 
-static int answer_path(const struct supervisor *s, const struct wire_call *call, int dirfd,
+static int answer_path(struct supervisor *s, const struct wire_call *call, int dirfd,
 		       const uint64_t *args, int flags)
 {
 	struct owner o = {id_of(call, args[1]), id_of(call, args[2])};
@@ -189,19 +245,72 @@ static int answer_path(const struct supervisor *s, const struct wire_call *call,
 	if (!*path && !(flags & AT_EMPTY_PATH))
 		return -ENOENT;
 	name.path = path;
-	return change_owner(s, &name, &o, false);
+	return change_owner(s, &name, o, *path ? NOTE_OWNER : NOTE_OWNER_SEEN);
 }
 
-/* Programs that write a file anew (useradd, sed -i, perl -i, cp) give it the owner that stat showed
- * them of the old one, which is 0 here whoever it belongs to. They do so by descriptor; those that
- * mean root (chown, install, mkdir) name the file. */
-static int answer_descriptor(const struct supervisor *s, const struct wire_call *call,
+static int answer_descriptor(struct supervisor *s, const struct wire_call *call,
 			     const uint64_t *args)
 {
 	struct owner o = {id_of(call, args[1]), id_of(call, args[2])};
 	struct file_name name = {.tid = (pid_t)s->request->pid, .dirfd = (int)args[0]};
 
-	return name.dirfd < 0 ? -EBADF : change_owner(s, &name, &o, true);
+	return name.dirfd < 0 ? -EBADF : change_owner(s, &name, o, NOTE_OWNER_SEEN);
+}
+
+static int answer_set(struct supervisor *s, const struct wire_call *call, const uint64_t *args,
+		      uint32_t *ret_value)
+{
+	const uint32_t ids[3] = {id_of(call, args[0]), id_of(call, args[1]), id_of(call, args[2])};
+
+	return processes_set(&s->processes, (pid_t)s->request->pid, call->kind, ids, ret_value);
+}
+
+/* getresuid and getresgid, which write to the process's memory. */
+static int write_ids(pid_t tid, const struct wire_call *call, const struct id_set *set,
+		     const uint64_t *args)
+{
+	const uint32_t ids[3] = {set->real, set->effective, set->saved};
+	size_t size = call->id_bits / 8;
+
+	for (int i = 0; i < 3; i++) {
+		/* Little-endian: the low half comes first. */
+		struct iovec local = {(void *)(uintptr_t)&ids[i], size};
+		struct iovec remote = {(void *)(uintptr_t)args[i], size};
+
+		if (process_vm_writev(tid, &local, 1, &remote, 1, 0) != (ssize_t)size)
+			return -EFAULT;
+	}
+	return 0;
+}
+
+static int answer_get(struct supervisor *s, const struct wire_call *call, const uint64_t *args,
+		      uint32_t *ret_value)
+{
+	pid_t tid = (pid_t)s->request->pid;
+	struct identity id;
+	int r = processes_get(&s->processes, tid, &id);
+
+	/* These cannot fail: a process that is gone does not mind. */
+	if (r < 0)
+		id = (struct identity){0};
+	switch (call->kind) {
+	case WIRE_CALL_GETUID:
+		*ret_value = id.user.real;
+		return 0;
+	case WIRE_CALL_GETEUID:
+		*ret_value = id.user.effective;
+		return 0;
+	case WIRE_CALL_GETGID:
+		*ret_value = id.group.real;
+		return 0;
+	case WIRE_CALL_GETEGID:
+		*ret_value = id.group.effective;
+		return 0;
+	case WIRE_CALL_GETRESUID:
+		return write_ids(tid, call, &id.user, args);
+	default:
+		return write_ids(tid, call, &id.group, args);
+	}
 }
 
 static const struct wire_call *find_call(const struct plan *p, const struct seccomp_data *data)
@@ -212,8 +321,8 @@ static const struct wire_call *find_call(const struct plan *p, const struct secc
 	return NULL;
 }
 
-/* 0 or -errno, which the call returns. */
-static int answer(const struct supervisor *s)
+/* 0 or -errno, which the call returns, or what is in *ret_value. */
+static int answer(struct supervisor *s, uint32_t *ret_value)
 {
 	const struct seccomp_data *data = &s->request->data;
 	const struct wire_call *call = find_call(s->p, data);
@@ -232,7 +341,8 @@ static int answer(const struct supervisor *s)
 	case WIRE_CALL_FCHOWNAT:
 		return answer_path(s, call, (int)args[0], args + 1, (int)args[4]);
 	default:
-		return 0;
+		return call->kind >= WIRE_CALL_GETUID ? answer_get(s, call, args, ret_value)
+						      : answer_set(s, call, args, ret_value);
 	}
 }
 
@@ -259,6 +369,7 @@ static void __attribute__((noreturn)) serve(struct supervisor *s)
 {
 	for (;;) {
 		struct pollfd fd = {.fd = s->listener, .events = POLLIN};
+		uint32_t value = 0;
 
 		if (poll(&fd, 1, -1) < 0 && errno != EINTR)
 			_exit(1);
@@ -275,7 +386,8 @@ static void __attribute__((noreturn)) serve(struct supervisor *s)
 		}
 		memset(s->response, 0, s->response_size);
 		s->response->id = s->request->id;
-		s->response->error = answer(s);
+		s->response->error = answer(s, &value);
+		s->response->val = value;
 		/* It may have been killed meanwhile. */
 		if (ioctl(s->listener, SECCOMP_IOCTL_NOTIF_SEND, s->response) < 0 &&
 		    errno != ENOENT)
@@ -296,6 +408,7 @@ static void __attribute__((noreturn)) supervise(const struct plan *p, int socket
 	if (root < 0)
 		_exit(0);
 	step_files_open(p, root, &s.files);
+	s.processes.files = &s.files;
 	set_capabilities(SUPERVISOR_CAPS);
 	s.listener = take(socket);
 	if (s.listener < 0)

@@ -171,33 +171,32 @@ static int record_mark(int fd, const struct owner *o)
 	return owner_mark_write(name, &all);
 }
 
-int step_file_chown(const struct step_files *s, int fd, const struct owner *o, bool copied)
+int step_file_chown(int fd, const struct owner *o)
 {
 	uid_t uid = o->uid == OWNER_UNKNOWN ? (uid_t)-1 : 0;
 	gid_t gid = o->gid == OWNER_UNKNOWN ? (gid_t)-1 : 0;
-	struct owner said = *o;
+
+	/* Refuses what is read-only or not ours, copies up, clears set-id bits and capabilities. */
+	return fchownat(fd, "", uid, gid, AT_EMPTY_PATH) < 0 ? -errno : 0;
+}
+
+int step_file_record(const struct step_files *s, int fd, const struct owner *o)
+{
 	struct statx st;
 	bool inside;
 	int r;
 
-	/* Refuses what is read-only or not ours, copies up, clears set-id bits and capabilities. */
-	if (fchownat(fd, "", uid, gid, AT_EMPTY_PATH) < 0)
-		return -errno;
-	if (s->record < 0 || (o->uid == OWNER_UNKNOWN && o->gid == OWNER_UNKNOWN))
+	if (s->record < 0)
 		return 0;
 	if (statx(fd, "", AT_EMPTY_PATH, STATX_TYPE | STATX_MNT_ID, &st) < 0)
 		return -errno;
-	if (copied && said.uid == 0)
-		said.uid = OWNER_UNKNOWN;
-	if (copied && said.gid == 0)
-		said.gid = OWNER_UNKNOWN;
 	inside = st.stx_mnt_id == s->mount;
 	if (S_ISREG(st.stx_mode) || S_ISDIR(st.stx_mode)) {
-		r = record_mark(fd, &said);
+		r = record_mark(fd, o);
 		/* Elsewhere no layer comes of it. */
 		return inside ? r : 0;
 	}
-	return inside ? record_inode(s, fd, &said) : 0;
+	return inside ? record_inode(s, fd, o) : 0;
 }
 
 void step_files_open(const struct plan *p, int root, struct step_files *ret)

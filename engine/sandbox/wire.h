@@ -104,11 +104,23 @@ struct wire_rlimit {
 enum wire_call_kind {
 	WIRE_CALL_CHOWN = 1, /* path, uid, gid */
 	WIRE_CALL_LCHOWN,
-	WIRE_CALL_FCHOWN,     /* descriptor, uid, gid */
-	WIRE_CALL_FCHOWNAT,   /* descriptor, path, uid, gid, flags */
-	WIRE_CALL_SETUID,     /* argument 0 is the new effective user */
-	WIRE_CALL_SETREUID,   /* argument 1 is */
-	WIRE_CALL_SET_OTHERS, /* groups, file system ids */
+	WIRE_CALL_FCHOWN,   /* descriptor, uid, gid */
+	WIRE_CALL_FCHOWNAT, /* descriptor, path, uid, gid, flags */
+	WIRE_CALL_SETUID,
+	WIRE_CALL_SETGID,
+	WIRE_CALL_SETREUID,
+	WIRE_CALL_SETREGID,
+	WIRE_CALL_SETRESUID,
+	WIRE_CALL_SETRESGID,
+	WIRE_CALL_SETFSUID,
+	WIRE_CALL_SETFSGID,
+	WIRE_CALL_SETGROUPS,
+	WIRE_CALL_GETUID,
+	WIRE_CALL_GETGID,
+	WIRE_CALL_GETEUID,
+	WIRE_CALL_GETEGID,
+	WIRE_CALL_GETRESUID,
+	WIRE_CALL_GETRESGID,
 };
 
 struct wire_call {
