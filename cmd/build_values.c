@@ -1,10 +1,13 @@
 #include "cmd/build_values.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "engine/network.h"
 
 int build_values_contexts(struct build_options *o, struct error **err)
 {
@@ -26,17 +29,31 @@ static int compare_hosts(const void *a, const void *b)
 	return strcmp(((const struct op_pair *)a)->key, ((const struct op_pair *)b)->key);
 }
 
+static bool is_address(const char *text)
+{
+	struct in6_addr space;
+
+	return inet_pton(AF_INET, text, &space) == 1 || inet_pton(AF_INET6, text, &space) == 1 ||
+	       strcmp(text, NETWORK_HOST_GATEWAY) == 0;
+}
+
 int build_value_host(const char *text, char **ret_name, char **ret_address, struct error **err)
 {
 	size_t n = strcspn(text, "=:"), length;
 	const char *ip = text + n + (text[n] != '\0');
+	_cleanup_free_ char *address = NULL;
 
 	if (n == 0 || !*ip)
 		return error_new(err, ERR_INVALID, 0, "--add-host: \"%s\" is not HOST:IP", text);
 	length = strlen(ip);
-	*ret_name = xstrndup(text, n);
-	*ret_address =
+	address =
 		ip[0] == '[' && ip[length - 1] == ']' ? xstrndup(ip + 1, length - 2) : xstrdup(ip);
+	if (strcspn(text, " \t\r\n#") < n || !is_address(address))
+		return error_new(err, ERR_INVALID, 0,
+				 "--add-host: \"%s\" is not HOST:IP or HOST:" NETWORK_HOST_GATEWAY,
+				 text);
+	*ret_name = xstrndup(text, n);
+	*ret_address = TAKE_PTR(address);
 	return 0;
 }
 

@@ -122,14 +122,14 @@ void exec_notice_single(struct sandbox_env *e, struct job *job)
 		notice_once(&e->noticed_single, job, USERNS_SINGLE_NOTICE);
 }
 
-static int join(struct sandbox_env *e, const struct strv *publish, struct sandbox_plan *p,
-		struct exec_network *ret, struct error **err)
+static int join(struct sandbox_env *e, const struct strv *publish, bool reach_host,
+		struct sandbox_plan *p, struct exec_network *ret, struct error **err)
 {
 	int r;
 
-	ret->pooled = !publish || publish->n == 0;
+	ret->pooled = !reach_host && (!publish || publish->n == 0);
 	r = ret->pooled ? network_acquire(e->networks, &ret->network, err)
-			: network_open(publish, &ret->network, err);
+			: network_open(publish, reach_host, &ret->network, err);
 	if (r < 0)
 		return r;
 	p->flags |= WIRE_NET_JOIN;
@@ -137,23 +137,63 @@ static int join(struct sandbox_env *e, const struct strv *publish, struct sandbo
 	return 0;
 }
 
+/* The hosts with an address in place of "host-gateway"; *ret_any tells whether there was one. */
+static int name_host(const struct strv *hosts, bool isolated, struct strv *ret, bool *ret_any,
+		     struct error **err)
+{
+	static const char gateway[] = "=" NETWORK_HOST_GATEWAY;
+	_cleanup_free_ char *address = NULL;
+
+	*ret_any = false;
+	for (size_t i = 0; i < hosts->n; i++) {
+		size_t n = strlen(hosts->v[i]), suffix = strlen(gateway);
+
+		if (n < suffix || strcmp(hosts->v[i] + n - suffix, gateway) != 0) {
+			strv_push(ret, hosts->v[i]);
+			continue;
+		}
+		*ret_any = true;
+		if (!address)
+			address = isolated ? network_host_address() : xstrdup("127.0.0.1");
+		if (!address)
+			return error_new(err, ERR_UNSUPPORTED, 0,
+					 "--add-host %s: this machine has no address", hosts->v[i]);
+		strv_pushf(ret, "%.*s=%s", (int)(n - suffix), hosts->v[i], address);
+	}
+	return 0;
+}
+
+/* /etc/resolv.conf and /etc/hosts. */
+static void add_files(bool isolated, const char *hostname, const struct strv *hosts, bool readonly,
+		      struct sandbox_plan *p)
+{
+	unsigned flags = readonly ? WIRE_MOUNT_READONLY : 0;
+	_cleanup_free_ char *resolv = network_resolv_conf(isolated);
+	_cleanup_free_ char *names = network_hosts(hostname, hosts);
+
+	sandbox_plan_file(p, "/etc/resolv.conf", resolv, strlen(resolv), 0644, 0, 0, flags);
+	sandbox_plan_file(p, "/etc/hosts", names, strlen(names), 0644, 0, 0, flags);
+}
+
 int exec_network_join(struct sandbox_env *e, enum op_network mode, const struct strv *publish,
 		      const char *hostname, const struct strv *extra_hosts, bool readonly_files,
 		      struct job *job, struct sandbox_plan *p, struct exec_network *ret,
 		      struct error **err)
 {
-	unsigned flags = readonly_files ? WIRE_MOUNT_READONLY : 0;
-	_cleanup_free_ char *resolv = NULL, *hosts = NULL;
 	bool isolated = mode == NETWORK_DEFAULT && e->have_pasta;
-	bool routed = isolated && network_routed();
-	int r = 0;
+	bool routed = isolated && network_routed(), reach_host = false;
+	_cleanup_strv_ struct strv hosts = {0};
+	int r;
 
 	*ret = (struct exec_network){0};
 	if (publish && publish->n > 0 && mode == NETWORK_DEFAULT && (!isolated || !routed))
 		return error_new(err, ERR_UNSUPPORTED, 0, "ports cannot be published: %s",
 				 isolated ? no_route : e->why_not);
+	r = name_host(extra_hosts, isolated, &hosts, &reach_host, err);
+	if (r < 0)
+		return r;
 	if (isolated && routed) {
-		r = join(e, publish, p, ret, err);
+		r = join(e, publish, reach_host, p, ret, err);
 	} else if (isolated) {
 		/* Nothing could be reached in any case; what needs no network still works. */
 		notice(e, job, "steps have no network", no_route);
@@ -163,13 +203,9 @@ int exec_network_join(struct sandbox_env *e, enum op_network mode, const struct 
 	} else if (mode == NETWORK_DEFAULT) {
 		notice(e, job, "steps share this machine's network", e->why_not);
 	}
-	if (r < 0)
-		return r;
-	resolv = network_resolv_conf(isolated);
-	hosts = network_hosts(hostname, extra_hosts);
-	sandbox_plan_file(p, "/etc/resolv.conf", resolv, strlen(resolv), 0644, 0, 0, flags);
-	sandbox_plan_file(p, "/etc/hosts", hosts, strlen(hosts), 0644, 0, 0, flags);
-	return 0;
+	if (r == 0)
+		add_files(isolated, hostname, &hosts, readonly_files, p);
+	return r;
 }
 
 void exec_network_leave(struct sandbox_env *e, struct exec_network *n)

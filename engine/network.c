@@ -106,6 +106,22 @@ char *network_hosts(const char *hostname, const struct strv *extra)
 	return buf_take(&text);
 }
 
+/* A datagram socket is told its own address without a packet being sent. */
+char *network_host_address(void)
+{
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(9)};
+	_cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	char text[INET_ADDRSTRLEN];
+	socklen_t n = sizeof(at);
+
+	(void)inet_pton(AF_INET, "192.0.2.1", &at.sin_addr);
+	if (fd < 0 || connect(fd, (const struct sockaddr *)&at, sizeof(at)) < 0 ||
+	    getsockname(fd, (struct sockaddr *)&at, &n) < 0 ||
+	    !inet_ntop(AF_INET, &at.sin_addr, text, sizeof(text)))
+		return NULL;
+	return xstrdup(text);
+}
+
 /* --- published ports --- */
 
 /* "80" or "8000-8010". */
@@ -203,10 +219,13 @@ static int add_port(const char *text, struct strv *args, bool *ret_tcp, bool *re
 	return 0;
 }
 
-static int pasta_args(const struct strv *publish, struct strv *args, struct error **err)
+static int pasta_args(const struct strv *publish, bool reach_host, struct strv *args,
+		      struct error **err)
 {
 	static const char *const fixed[] = {"pasta", "-f",   "-q", "--config-net", "--netns-only",
 					    "-T",    "none", "-U", "none",	   "--no-map-gw"};
+	static const char *const other_address[] = {"-a", "10.231.117.2", "-n",
+						    "30", "-g",		  "10.231.117.1"};
 	bool tcp = false, udp = false;
 	int r;
 
@@ -214,6 +233,9 @@ static int pasta_args(const struct strv *publish, struct strv *args, struct erro
 	strv_push(args, userns_inside() ? "1" : "0");
 	for (size_t i = 0; i < ARRAY_SIZE(fixed); i++)
 		strv_push(args, fixed[i]);
+	/* By default the inside has this machine's own address, which then leads to itself. */
+	for (size_t i = 0; reach_host && i < ARRAY_SIZE(other_address); i++)
+		strv_push(args, other_address[i]);
 	for (size_t i = 0; publish && i < publish->n; i++) {
 		r = add_port(publish->v[i], args, &tcp, &udp, err);
 		if (r < 0)
@@ -264,12 +286,13 @@ static int wait_ready(struct network *n, struct error **err)
 	return error_new(err, ERR_INTERNAL, r < 0 ? -r : 0, "set up the network: no answer");
 }
 
-int network_open(const struct strv *publish, struct network **ret, struct error **err)
+int network_open(const struct strv *publish, bool reach_host, struct network **ret,
+		 struct error **err)
 {
 	_cleanup_strv_ struct strv args = {0};
 	struct sandbox_io io = SANDBOX_IO_LOGS;
 	struct network *n;
-	int r = pasta_args(publish, &args, err);
+	int r = pasta_args(publish, reach_host, &args, err);
 
 	if (r < 0)
 		return r;
@@ -397,7 +420,7 @@ int network_acquire(struct network_pool *p, struct network **ret, struct error *
 		return 0;
 	}
 	network_close(n);
-	return network_open(NULL, ret, err);
+	return network_open(NULL, false, ret, err);
 }
 
 void network_put(struct network_pool *p, struct network *n)

@@ -27,11 +27,19 @@ bool network_routed(void);
 int network_acquire(struct network_pool *p, struct network **ret, struct error **err);
 void network_put(struct network_pool *p, struct network *n);
 
-/* A network of one container, with published ports: "8080:80", "127.0.0.1:8080:80/udp". */
-int network_open(const struct strv *publish, struct network **ret, struct error **err);
+/* A network of one container, with published ports: "8080:80", "127.0.0.1:8080:80/udp". With
+ * `reach_host` what this machine serves on its address can be reached, too, though not what it
+ * serves on its loopback. */
+int network_open(const struct strv *publish, bool reach_host, struct network **ret,
+		 struct error **err);
 void network_close(struct network *n);
 
 int network_fd(const struct network *n); /* of the namespace; borrowed */
+
+/* What stands for this machine in --add-host. */
+#define NETWORK_HOST_GATEWAY "host-gateway"
+/* This machine's address towards the outside, IPv4; heap. NULL if it has none. */
+char *network_host_address(void);
 
 /* The text of /etc/resolv.conf for a container: the host's, without resolvers that only the host's
  * loopback has when the network is `isolated`. */

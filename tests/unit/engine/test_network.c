@@ -34,7 +34,7 @@ static void expect_refused(const char *publish, const char *why)
 	struct error *err = NULL;
 
 	strv_push(&ports, publish);
-	assert_true(network_open(&ports, &n, &err) < 0);
+	assert_true(network_open(&ports, false, &n, &err) < 0);
 	if (!strstr(error_text(err), why))
 		fail_msg("%s: %s", publish, error_text(err));
 	error_free(err);
@@ -180,7 +180,7 @@ static void a_published_port_that_is_taken_is_an_error(void **state)
 		return;
 	fd = listen_on("0.0.0.0", &port);
 	strv_pushf(&ports, "%u:80", port);
-	assert_true(network_open(&ports, &n, &err) < 0);
+	assert_true(network_open(&ports, false, &n, &err) < 0);
 	assert_non_null(strstr(error_text(err), "Address already in use"));
 	error_free(err);
 	(void)close(fd);
