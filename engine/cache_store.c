@@ -321,13 +321,17 @@ static void cache_forget(void *data, const struct digest *keys, size_t n_keys,
 static int cache_lock(void *data, struct job *job, const struct digest *key, void **ret_lock,
 		      bool *ret_waited, struct error **err)
 {
+	static const char waiting[] = "waiting for another build that runs this step";
 	struct cache_store *c = data;
 	struct lock *lock = NULL;
 	int r = lock_step(c->store, key, true, NULL, &lock, err);
 
 	*ret_waited = r == 0 && !lock;
-	if (*ret_waited)
+	if (*ret_waited) {
+		job_status(job, waiting, 0, 0, false);
 		r = lock_step(c->store, key, false, job_cancel(job), &lock, err);
+		job_status(job, waiting, 0, 0, true);
+	}
 	if (r == 0)
 		*ret_lock = lock;
 	return r;

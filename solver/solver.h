@@ -20,7 +20,8 @@
  * workers, several at once; all callbacks must be thread safe. Several solves may run at once.
  *
  * Events: a vertex that works emits VERTEX_STARTED and then DONE, FAILED or CANCELED; one that was
- * found emits only VERTEX_CACHED. Hits by definition are emitted in graph order.
+ * found emits only VERTEX_CACHED, unless it reported something before, such as a wait. Hits by
+ * definition are emitted in graph order.
  */
 #ifndef KILN_SOLVER_SOLVER_H
 #define KILN_SOLVER_SOLVER_H
