@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/times.h"
+#include "engine/remote_import.h"
 #include "store/mounts.h"
 
 /* "24h" or "24h=STEPS". */
@@ -23,7 +24,46 @@ static int parse_ttl(const char *text, struct cache_ttl *ret, struct error **err
 	return 0;
 }
 
-int build_cache_check(const struct build_options *o, struct error **err)
+static bool asks_for_inline(const struct build_options *o)
+{
+	const char *value = env_get(&o->build_args, "BUILDKIT_INLINE_CACHE");
+
+	return value && (strcmp(value, "1") == 0 || strcmp(value, "true") == 0);
+}
+
+static int parse_caches(struct build_options *o, struct error **err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < o->cache_from.n && r == 0; i++)
+		r = remote_spec_parse(o->cache_from.v[i], REMOTE_IMPORT, &o->imports, err);
+	for (size_t i = 0; i < o->cache_to.n && r == 0; i++)
+		r = remote_spec_parse(o->cache_to.v[i], REMOTE_EXPORT, &o->cache_exports, err);
+	if (r == 0 && asks_for_inline(o))
+		remote_spec_add_inline(&o->cache_exports);
+	return r;
+}
+
+int build_cache_import(const struct build_options *o, struct engine *e,
+		       const struct progress *progress, struct error **err)
+{
+	struct remote_env env = {.store = e->store,
+				 .registry = e->registry,
+				 .config = &e->config,
+				 .cancel = e->cancel};
+	int r = 0;
+
+	if (o->imports.n == 0)
+		return 0;
+	e->imports = remote_imports_new(&env);
+	for (size_t i = 0; i < o->imports.n && r == 0; i++)
+		r = remote_imports_add(e->imports, &o->imports.v[i], err);
+	if (r == 0)
+		remote_imports_start(e->imports, progress);
+	return r;
+}
+
+int build_cache_check(struct build_options *o, struct error **err)
 {
 	for (size_t i = 0; i < o->cache_ttls.n; i++) {
 		struct cache_ttl ttl;
@@ -38,7 +78,7 @@ int build_cache_check(const struct build_options *o, struct error **err)
 		return error_new(err, ERR_INVALID, 0,
 				 "--context-modes: \"%s\" is not keep or normalize",
 				 o->context_modes);
-	return 0;
+	return parse_caches(o, err);
 }
 
 void build_cache_policy(const struct build_options *o, struct cache_policy *p)

@@ -1,15 +1,18 @@
 /* What `kiln build` can say about the cache beyond docker's flags: --no-cache-step, --cache-ttl,
- * --context-modes, --reset-mounts and --explain. */
+ * --context-modes, --reset-mounts and --explain; and caches outside the store. */
 #ifndef KILN_CMD_BUILD_CACHE_H
 #define KILN_CMD_BUILD_CACHE_H
 
 #include "cmd/build_options.h"
 #include "engine/engine.h"
 
-/* Checks the texts of these options. */
-int build_cache_check(const struct build_options *o, struct error **err);
+/* Checks the texts of these options, and parses those of --cache-from and --cache-to. */
+int build_cache_check(struct build_options *o, struct error **err);
 /* Hands them to the engine, before the solve. */
 void build_cache_policy(const struct build_options *o, struct cache_policy *p);
+/* Begins to read the caches of --cache-from. */
+int build_cache_import(const struct build_options *o, struct engine *e,
+		       const struct progress *progress, struct error **err);
 /* Marks the steps of the compiled graph that are to run whatever the cache has. A pattern that
  * matches no step is an error. */
 int build_cache_mark(const struct build_options *o, struct graph *g, struct error **err);

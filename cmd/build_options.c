@@ -161,9 +161,6 @@ static int parse_values(struct build_options *o, struct error **err)
 		r = build_values_args(o, err);
 	if (r == 0)
 		r = parse_outputs(o, err);
-	if (r == 0 && (o->cache_from.n > 0 || o->cache_to.n > 0))
-		r = error_new(err, ERR_UNSUPPORTED, 0,
-			      "--cache-from and --cache-to are not supported yet");
 	return r == 0 ? check_attestations(o, err) : r;
 }
 
@@ -182,8 +179,10 @@ int build_options_parse(struct build_options *o, const struct command *self, int
 		 "Set a build argument (without a value: from the environment)"},
 		{"build-context", 0, OPT_LIST, &o->build_contexts, "NAME=VALUE",
 		 "Add a named context: a directory or docker-image://REF"},
-		{"cache-from", 0, OPT_LIST, &o->cache_from, "SOURCE", NULL},
-		{"cache-to", 0, OPT_LIST, &o->cache_to, "TARGET", NULL},
+		{"cache-from", 0, OPT_LIST, &o->cache_from, "SOURCE",
+		 "Use the cache type=registry,ref=... or type=local,src=..."},
+		{"cache-to", 0, OPT_LIST, &o->cache_to, "TARGET",
+		 "Write the cache to type=registry,ref=...[,mode=max], local or inline"},
 		{"call", 0, OPT_STRING, &o->call, "METHOD",
 		 "build, check, outline or targets; \",format=json\" for JSON"},
 		{"cache-ttl", 0, OPT_LIST, &o->cache_ttls, "AGE[=LINE|GLOB]",
@@ -299,6 +298,8 @@ void build_options_release(struct build_options *o)
 	for (size_t i = 0; i < o->exports.n; i++)
 		export_options_release(&o->exports.v[i]);
 	vec_release(&o->exports);
+	remote_specs_release(&o->imports);
+	remote_specs_release(&o->cache_exports);
 	vec_release(&o->platform_list);
 	build_values_release(o);
 }

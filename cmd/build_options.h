@@ -7,6 +7,7 @@
 #include "cmd/display.h"
 #include "cmd/opt.h"
 #include "engine/export.h"
+#include "engine/remote_spec.h"
 #include "frontend/frontend.h"
 
 struct build_ssh {
@@ -58,7 +59,8 @@ struct build_options {
 	struct build_limits limit_texts;
 	struct cgroup_limits limits;
 	VEC(struct build_secret) secrets;
-	VEC(struct export_options) exports; /* at least one */
+	remote_specs imports, cache_exports; /* --cache-from, --cache-to */
+	VEC(struct export_options) exports;  /* at least one */
 };
 
 /* Parses the command line. 1: --help was given and answered. */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cmd/build_caches.h"
 #include "engine/export_early.h"
 #include "engine/squash.h"
 #include "engine/upkeep.h"
@@ -137,7 +138,9 @@ static int solve(struct build_outputs *b, struct error **err)
 	b->results = xcalloc(2 * b->n_images, sizeof(struct result *));
 	vec_push(&b->engine->watches,
 		 (struct engine_watch){.made = export_early_made, .data = early});
+	build_caches_watch(b->caches, true);
 	r = engine_solve(b->engine, b->graph, targets, n, b->progress, b->results, err);
+	build_caches_watch(b->caches, false);
 	(void)vec_pop(&b->engine->watches);
 	export_early_close(early, r < 0);
 	return r;
@@ -194,6 +197,7 @@ static void complete_options(struct build_outputs *b)
 		}
 		o->layers.fetcher = engine_blob_fetcher(b->engine);
 		o->registry = b->engine->registry;
+		o->inline_cache = build_caches_inline(b->caches);
 	}
 }
 
@@ -206,13 +210,11 @@ static int make(struct build_outputs *b, struct error **err)
 	return r < 0 ? r : export(b, err);
 }
 
-int build_outputs_make(struct build_outputs *b, struct error **err)
+static int make_or_mend(struct build_outputs *b, struct error **err)
 {
 	bool found = false;
-	int again, r;
+	int again, r = make(b, err);
 
-	complete_options(b);
-	r = make(b, err);
 	if (r != -ERR_CORRUPT && r != -ERR_NOTFOUND)
 		return r;
 	again = upkeep_forget_damaged(b->engine->store, b->results, b->n_images, &found, NULL);
@@ -222,4 +224,18 @@ int build_outputs_make(struct build_outputs *b, struct error **err)
 	*err = NULL;
 	clear(b);
 	return make(b, err);
+}
+
+int build_outputs_make(struct build_outputs *b, struct error **err)
+{
+	int r = build_caches_open(b, &b->caches, err);
+
+	if (r < 0)
+		return r;
+	complete_options(b);
+	r = make_or_mend(b, err);
+	if (r == 0)
+		r = build_caches_write(b->caches, err);
+	build_caches_close(TAKE_PTR(b->caches));
+	return r;
 }

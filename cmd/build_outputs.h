@@ -19,6 +19,7 @@ struct build_outputs {
 	struct squashed *squashed; /* one per platform; NULL: not asked for */
 	struct export_result *exported;
 	size_t n_exported;
+	struct build_caches *caches; /* those of --cache-to; NULL: none */
 };
 
 /* Where what was reused turns out damaged when it is read at last, it is made again, once. */

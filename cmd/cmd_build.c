@@ -13,6 +13,7 @@
 #include "cmd/debug_shell.h"
 #include "cmd/session.h"
 #include "engine/engine.h"
+#include "engine/remote_import.h"
 #include "engine/source_time.h"
 #include "engine/upkeep.h"
 #include "store/space.h"
@@ -262,6 +263,8 @@ static int run(struct build *b, struct error **err)
 {
 	int r = open_engine(b, err);
 
+	if (r == 0 && b->call.method == CALL_BUILD)
+		r = build_cache_import(&b->options, b->engine, b->progress, err);
 	if (r == 0)
 		r = build_input_load(&b->input, &b->options, b->engine, &b->graph, b->progress,
 				     err);
@@ -285,6 +288,9 @@ static int finish(struct build *b, int r, struct error **err)
 {
 	const struct df_file *file = b->n_platforms ? b->compiled[0].file : NULL;
 
+	/* What is read in the background tells the display of it. */
+	if (b->engine)
+		remote_imports_stop(b->engine->imports);
 	display_close(b->display, r < 0);
 	if (b->shell_step && b->shell.opened) {
 		error_free(*err);

@@ -26,9 +26,7 @@ static uint32_t get_u32(const char *p)
 	return v;
 }
 
-/* The input whose tree an output is, changed, whose layers therefore lie below its own; -1: none.
- */
-static int base_input(const struct op *op, size_t output)
+int cache_base_input(const struct op *op, unsigned output)
 {
 	switch (op->kind) {
 	case OP_EXEC:
@@ -50,7 +48,7 @@ static int base_input(const struct op *op, size_t output)
 const struct result *cache_base_of(const struct vertex *v, size_t output,
 				   struct result *const *inputs)
 {
-	int input = base_input(&v->op, output);
+	int input = cache_base_input(&v->op, (unsigned)output);
 
 	return input >= 0 && (size_t)input < v->n_inputs ? inputs[input] : NULL;
 }
@@ -134,6 +132,13 @@ bool cache_record_outputs(const struct record *rec, const struct cache_query *q)
 		first += get_u32(output_counts(rec, i));
 	}
 	return true;
+}
+
+uint32_t cache_record_own(const struct record *rec, size_t output)
+{
+	if (rec->data.n < HEADER_SIZE + (output + 1) * OUTPUT_SIZE)
+		return OWN_ALL;
+	return get_u32(output_counts(rec, output) + 4);
 }
 
 /* --- writing -------------------------------------------------------------------------------------

@@ -16,11 +16,18 @@ bool cache_record_fits(const struct record *rec, const struct cache_query *q);
  * inputs are now. False if the record makes no sense. */
 bool cache_record_outputs(const struct record *rec, const struct cache_query *q);
 
+/* How many of an output's layers, the last ones, the step added; REMOTE_OWN_ALL: it stands alone,
+ * or the record makes no sense. */
+uint32_t cache_record_own(const struct record *rec, size_t output);
+
 /* Fills layers, data, description and type; `from` is what an imported result was found by, NULL
  * for one that was made here. */
 void cache_record_describe(struct record *rec, const struct cache_entry *e,
 			   const struct remote_record *from);
 
+/* The input whose tree an output is, changed, whose layers therefore lie below its own; -1: none.
+ */
+int cache_base_input(const struct op *op, unsigned output);
 /* The result whose tree the output is, changed, and whose layers therefore lie below its own; NULL
  * if there is none. Borrowed from `inputs`, one a vertex input. */
 const struct result *cache_base_of(const struct vertex *v, size_t output,

@@ -154,6 +154,22 @@ int engine_find_image(struct engine *e, struct job *job, const char *pinned, boo
 	return 0;
 }
 
+bool engine_is_base_layer(struct engine *e, int64_t layer)
+{
+	const struct map_entry *entry;
+	bool found = false;
+
+	pthread_mutex_lock(&e->lock);
+	for (size_t i = 0; !found && (entry = map_next(&e->images, &i));) {
+		const struct image_source *image = entry->value;
+
+		for (size_t k = 0; k < image->n_layers; k++)
+			found = found || image->layers[k] == layer;
+	}
+	pthread_mutex_unlock(&e->lock);
+	return found;
+}
+
 struct resolve_task {
 	struct engine *engine;
 	const struct progress *progress;

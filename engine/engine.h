@@ -104,6 +104,9 @@ int engine_find_image(struct engine *e, struct job *job, const char *pinned, boo
 		      const struct platform *platform, const struct image_source **ret,
 		      struct error **err);
 
+/* Is this a layer of an image that this build resolved? */
+bool engine_is_base_layer(struct engine *e, int64_t layer);
+
 /* Names the images that were pulled for this build in the local store, so that `kiln images` shows
  * them and the next build can go on where their registry cannot be reached. What a tag names there
  * is complete: layers that no step read are fetched now. Only images for this machine's platform.

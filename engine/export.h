@@ -62,6 +62,13 @@ struct export_annotation {
 	char *text;	/* "k=v" */
 };
 
+/* What is put into an image's config beside what describes it: *ret (heap), or NULL for nothing. */
+struct export_inline {
+	int (*make)(void *data, const int64_t *layers, const struct layer_body *bodies, size_t n,
+		    char **ret, struct error **err);
+	void *data;
+};
+
 struct export_options {
 	enum export_type type;
 	struct strv names; /* image names as the user wrote them */
@@ -80,6 +87,7 @@ struct export_options {
 	int64_t epoch;		/* SOURCE_DATE_EPOCH, seconds */
 	bool rewrite_timestamp; /* clamp mtimes in new layers */
 	VEC(struct export_annotation) annotations;
+	struct export_inline inline_cache; /* make NULL: none */
 };
 
 void export_options_init(struct export_options *o); /* type image */

@@ -1,14 +1,13 @@
 #include "engine/export_make.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/imageref.h"
 #include "base/times.h"
 #include "engine/oci.h"
 #include "engine/oci_manifest.h"
+#include "engine/remote_manifest.h"
 
 #define SECOND INT64_C(1000000000)
 
@@ -111,15 +110,11 @@ void export_describe(struct export_result *r, const char *media_type, const stru
 	r->descriptor = oci_descriptor(media_type, digest, size, annotations, platform);
 }
 
-/* The index file of a layer is written once, when the layer is made. */
 static int64_t layer_made_at(struct store *s, int64_t layer)
 {
-	_cleanup_free_ char *path = xasprintf("layers/%lld/index", (long long)layer);
-	struct stat st;
+	_cleanup_(layer_info_release) struct layer_info info = {0};
 
-	if (fstatat(store_dirfd(s), path, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return 0;
-	return st.st_mtim.tv_sec * SECOND + st.st_mtim.tv_nsec;
+	return layer_get(s, layer, &info, NULL) == 0 ? info.created : 0;
 }
 
 static void complete_config(struct store *s, const struct export_image *in,
@@ -137,6 +132,30 @@ static void complete_config(struct store *s, const struct export_image *in,
 			made[i] = layer_made_at(s, in->layers[i]);
 	}
 	oci_config_complete(in->config, bodies, in->n_layers, &times, ret);
+}
+
+/* A base image's cache is about other steps. */
+static int set_inline_cache(const struct export_image *in, const struct export_options *o,
+			    const struct layer_body *bodies, struct image_config *config,
+			    struct error **err)
+{
+	const struct export_inline *cache = &o->inline_cache;
+	_cleanup_free_ char *text = NULL;
+	int r = 0;
+
+	if (cache->make)
+		r = cache->make(cache->data, in->layers, bodies, in->n_layers, &text, err);
+	if (r < 0)
+		return r;
+	if (config->unknown) {
+		(void)json_object_del(config->unknown, REMOTE_INLINE_KEY);
+		(void)json_object_del(config->unknown, REMOTE_BUILDKIT_INLINE_KEY);
+	}
+	if (text && !config->unknown)
+		config->unknown = json_object();
+	if (text)
+		(void)json_object_set_new(config->unknown, REMOTE_INLINE_KEY, json_string(text));
+	return 0;
 }
 
 int export_make(struct store *s, const struct export_image *in, const struct export_options *o,
@@ -161,6 +180,12 @@ int export_make(struct store *s, const struct export_image *in, const struct exp
 	}
 	image_config_init(&config, NULL);
 	complete_config(s, in, o, m.bodies, &config);
+	r = set_inline_cache(in, o, m.bodies, &config, err);
+	if (r < 0) {
+		image_config_release(&config);
+		made_image_release(&m);
+		return r;
+	}
 	image_config_write(&config, &m.config);
 	if (config.created)
 		(void)times_parse_rfc3339(config.created, &m.created);

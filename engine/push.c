@@ -8,6 +8,7 @@
 
 #include "base/fs.h"
 #include "engine/parallel.h"
+#include "engine/spool.h"
 #include "store/blob.h"
 
 /* Registries limit how many connections one client may keep busy. */
@@ -37,60 +38,17 @@ void push_job_release(struct push_job *p)
 /* --- the bytes ----------------------------------------------------------------------------------
  */
 
-static int spool_write(void *data, const void *p, size_t n, struct error **err)
-{
-	int r = fs_write_full(*(int *)data, p, n);
-
-	return r < 0 ? error_new(err, ERR_IO, -r, "write what is to be pushed") : 0;
-}
-
-/* The tar of a layer that is kept as files only. */
-static int spool_layer(struct push_job *p, const struct upload *u, int *ret_fd, struct error **err)
-{
-	const struct push_image *m = u->image;
-	_cleanup_close_ int fd = store_tmp_file(p->store, err);
-	int r = fd;
-
-	if (fd < 0)
-		return r;
-	r = layer_blob_send(p->store, m->layers, u->layer, m->n_keep, &m->options,
-			    &m->bodies[u->layer], p->cancel, spool_write, &fd, err);
-	if (r == 0)
-		*ret_fd = TAKE_FD(fd);
-	return r;
-}
-
-static int open_config(struct push_job *p, const struct upload *u, int *ret_fd, struct error **err)
-{
-	_cleanup_close_ int fd = store_tmp_file(p->store, err);
-	int r = fd;
-
-	if (fd >= 0)
-		r = spool_write(&fd, u->image->config->p, u->image->config->n, err);
-	if (r == 0)
-		*ret_fd = TAKE_FD(fd);
-	return r;
-}
-
 static int open_bytes(struct push_job *p, const struct upload *u, int *ret_fd, struct error **err)
 {
-	_cleanup_(layer_info_release) struct layer_info info = {0};
-	int r = 0;
+	const struct push_image *m = u->image;
+	int r;
 
 	if (u->is_config)
-		return open_config(p, u, ret_fd, err);
-	if (u->image->layers && !blob_exists(p->store, &u->digest, NULL)) {
-		const int64_t *layer = &u->image->layers[u->layer];
-
-		r = layer_get(p->store, *layer, &info, err);
-		if (r < 0)
-			return r;
-		if (!layer_blob_is_received(&info))
-			return spool_layer(p, u, ret_fd, err);
-		if (p->fetcher.require)
-			r = p->fetcher.require(p->fetcher.data, layer, 1, err);
-	}
-	if (r == 0)
+		r = spool_bytes(p->store, m->config->p, m->config->n, err);
+	else if (m->layers)
+		r = spool_layer(p->store, m->layers, u->layer, m->n_keep, &m->options, &p->fetcher,
+				&m->bodies[u->layer], p->cancel, err);
+	else
 		r = blob_open(p->store, &u->digest, NULL, err);
 	if (r < 0)
 		return r;

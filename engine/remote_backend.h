@@ -56,8 +56,6 @@ struct remote_upload {
 	int fd; /* a regular file with exactly these bytes, from its start; borrowed, and shared by
 		 * nobody during the call */
 	const char *media_type;
-	/* "host/path" of a repository that has the blob; NULL: not known. A registry's business. */
-	const char *elsewhere;
 	void (*sent)(void *data, uint64_t total); /* progress; may be NULL */
 	void *data;
 };
@@ -96,6 +94,11 @@ struct remote_ops {
 	 * line "sha256:..." with the bytes so far. */
 	int (*fetch_blob)(struct remote_backend *b, const struct layer_blob *blob, struct job *job,
 			  struct error **err);
+	/* Optional. Asks the place to take the blob over from `elsewhere`, the `source` of a layer
+	 * or "host/path" of a repository, without its bytes coming by here. *ret = false: it has
+	 * to be put. */
+	int (*take_over)(struct remote_backend *b, const struct digest *digest,
+			 const char *elsewhere, bool *ret, struct error **err);
 	/* Leaves the blob there. Only what has_blob denied is put; two who put the same one at once
 	 * both succeed. */
 	int (*put_blob)(struct remote_backend *b, const struct remote_upload *upload,

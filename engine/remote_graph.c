@@ -16,21 +16,22 @@ void remote_graph_release(struct remote_graph *g)
 	*g = (struct remote_graph)REMOTE_GRAPH_INIT;
 }
 
-uint32_t remote_graph_layer(struct remote_graph *g, const struct digest *diff_id,
-			    const struct digest *tree)
+uint32_t remote_graph_layer(struct remote_graph *g, const struct remote_layer *layer)
 {
-	void **slot = map_put(&g->by_diff_id, diff_id->b, DIGEST_SIZE);
-	struct remote_layer *layer;
+	void **slot = map_put(&g->by_diff_id, layer->diff_id.b, DIGEST_SIZE);
+	struct remote_layer *known;
 
 	if (!*slot) {
-		vec_push(&g->layers, (struct remote_layer){.diff_id = *diff_id});
+		vec_push(&g->layers, (struct remote_layer){.diff_id = layer->diff_id});
 		*slot = (void *)(uintptr_t)g->layers.n;
 	}
-	layer = &g->layers.v[(uintptr_t)*slot - 1];
-	if (tree && !layer->has_tree) {
-		layer->has_tree = true;
-		layer->tree = *tree;
+	known = &g->layers.v[(uintptr_t)*slot - 1];
+	if (layer->has_tree && !known->has_tree) {
+		known->has_tree = true;
+		known->tree = layer->tree;
 	}
+	if (known->created == 0)
+		known->created = layer->created;
 	return (uint32_t)((uintptr_t)*slot - 1);
 }
 
@@ -42,11 +43,8 @@ static struct remote_chain copy_chain(struct remote_graph *to, const struct remo
 {
 	uint32_t *layers = arena_alloc(&to->arena, (chain->n + 1) * sizeof(*layers));
 
-	for (size_t i = 0; i < chain->n; i++) {
-		const struct remote_layer *l = &from->layers.v[chain->layers[i]];
-
-		layers[i] = remote_graph_layer(to, &l->diff_id, l->has_tree ? &l->tree : NULL);
-	}
+	for (size_t i = 0; i < chain->n; i++)
+		layers[i] = remote_graph_layer(to, &from->layers.v[chain->layers[i]]);
 	return (struct remote_chain){.known = chain->known, .layers = layers, .n = chain->n};
 }
 
@@ -200,7 +198,9 @@ static void put_chain(struct buf *b, const struct remote_chain *c, const struct 
 
 static void put_layer(struct buf *b, const struct remote_layer *l)
 {
-	mp_put_map(b, 2);
+	mp_put_map(b, 3);
+	mp_put_key(b, "created");
+	mp_put_int(b, l->created);
 	mp_put_key(b, "diff_id");
 	mp_put_digest(b, &l->diff_id);
 	mp_put_key(b, "tree");

@@ -1,7 +1,7 @@
 /* The graph of a cache outside the store: which keys stand for which layers
  * (docs/formats-cache.md).
  *
- * Filling:	remote_graph_layer(&g, &diff_id, &tree) gives the number of a layer, the same one
+ * Filling:	remote_graph_layer(&g, &layer) gives the number of a layer, the same one
  *		for the same diff id; records and trees name layers by these numbers, and are
  *		allocated in g.arena by the caller.
  * Writing:	remote_graph_pack sorts and renumbers, so that equal contents give equal bytes.
@@ -34,6 +34,7 @@ struct remote_layer {
 	struct digest diff_id;
 	bool has_tree;
 	struct digest tree; /* tree digest of its index */
+	int64_t created;    /* ns; 0: not known */
 };
 
 struct remote_chain {
@@ -78,9 +79,8 @@ struct remote_graph {
 	}
 void remote_graph_release(struct remote_graph *g);
 
-/* `tree` may be NULL. */
-uint32_t remote_graph_layer(struct remote_graph *g, const struct digest *diff_id,
-			    const struct digest *tree);
+/* What is known of a layer adds up. */
+uint32_t remote_graph_layer(struct remote_graph *g, const struct remote_layer *layer);
 /* Copies what `from` has and `to` lacks: records that have a key which no record of `to` has. */
 void remote_graph_merge(struct remote_graph *to, const struct remote_graph *from);
 

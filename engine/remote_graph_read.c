@@ -61,27 +61,34 @@ static int check_order(struct mp_reader *r, struct order *o, const uint8_t *star
 
 static int get_layer(struct mp_reader *r, struct remote_graph *g, struct error **err)
 {
-	struct digest diff_id, tree;
-	bool has_tree = false, nil;
+	struct remote_layer layer = {0};
+	bool nil = true;
 	struct mp_map m;
 	int k = mp_get_map(r, &m, err);
 
 	if (k == 0)
+		k = get_key(r, &m, "created", err);
+	if (k == 0)
+		k = mp_get_int(r, &layer.created, err);
+	if (k == 0)
 		k = get_key(r, &m, "diff_id", err);
 	if (k == 0)
-		k = mp_get_digest(r, &diff_id, err);
+		k = mp_get_digest(r, &layer.diff_id, err);
 	if (k == 0)
 		k = get_key(r, &m, "tree", err);
 	if (k == 0)
 		k = mp_get_nil(r, &nil, err);
 	if (k == 0 && !nil) {
-		has_tree = true;
-		k = mp_get_digest(r, &tree, err);
+		layer.has_tree = true;
+		k = mp_get_digest(r, &layer.tree, err);
 	}
 	if (k == 0)
 		k = end_map(r, &m, err);
+	if (k == 0 && g->layers.n > 0 &&
+	    memcmp(vec_last(&g->layers).diff_id.b, layer.diff_id.b, DIGEST_SIZE) >= 0)
+		k = bad(r, "the order is not kept", err);
 	if (k == 0)
-		(void)remote_graph_layer(g, &diff_id, has_tree ? &tree : NULL);
+		(void)remote_graph_layer(g, &layer);
 	return k;
 }
 
@@ -266,6 +273,19 @@ static int get_tree(struct mp_reader *r, struct remote_graph *g, struct error **
 /* --- the whole ---------------------------------------------------------------------------------
  */
 
+static int get_layers(struct mp_reader *r, struct mp_map *m, struct remote_graph *g,
+		      struct error **err)
+{
+	size_t n = 0;
+	int k = get_key(r, m, "layers", err);
+
+	if (k == 0)
+		k = mp_get_array(r, &n, err);
+	for (size_t i = 0; k == 0 && i < n; i++)
+		k = get_layer(r, g, err);
+	return k;
+}
+
 static int get_all(struct mp_reader *r, struct mp_map *m, const char *key,
 		   int (*get)(struct mp_reader *r, struct remote_graph *g, struct error **err),
 		   struct remote_graph *g, struct error **err)
@@ -301,7 +321,7 @@ static int get_graph(struct mp_reader *r, struct remote_graph *g, struct error *
 	if (k == 0)
 		k = mp_get_map(r, &m, err);
 	if (k == 0)
-		k = get_all(r, &m, "layers", get_layer, g, err);
+		k = get_layers(r, &m, g, err);
 	if (k == 0)
 		k = get_all(r, &m, "records", get_record, g, err);
 	if (k == 0)

@@ -90,11 +90,15 @@ static int read_one(void *data, size_t i, struct error **err)
 {
 	_cleanup_(error_freep) struct error *why = NULL;
 	struct remote_imports *im = data;
-	struct remote_backend *b = im->backends.v[i];
+	struct import_source *source = &im->sources.v[i];
+	struct remote_backend *b = source->backend;
 	_cleanup_free_ char *title = xasprintf("importing cache manifest from %s", b->name);
 	struct job *job = job_open(im->progress, &im->stop, title);
-	struct reading reading = {im, b, &im->wanted_mounts.v[i]};
-	int r = remote_read(b, take_cache, &reading, &why);
+	struct reading reading = {im, b, &source->mounts};
+	int r = remote_read(b, take_cache, &reading, &source->manifest, &why);
+
+	source->exists = !digest_is_zero(&source->manifest);
+	source->known = source->exists || r == -ERR_NOTFOUND;
 
 	(void)err;
 	if (r < 0 && r != -ERR_CANCELED)
@@ -108,7 +112,7 @@ static void *read_all(void *data)
 	struct remote_imports *im = data;
 	uint64_t one = 1;
 
-	(void)parallel_for_threads(READERS_MAX, im->backends.n, read_one, im, NULL);
+	(void)parallel_for_threads(READERS_MAX, im->sources.n, read_one, im, NULL);
 	(void)!write(im->done_fd, &one, sizeof(one));
 	return NULL;
 }
@@ -138,8 +142,8 @@ void remote_imports_wait(struct remote_imports *im)
 			continue;
 		pthread_join(im->thread, NULL);
 		im->running = false;
-		for (size_t i = 0; i < im->backends.n; i++)
-			im->backends.v[i]->env.cancel = cancel;
+		for (size_t i = 0; i < im->sources.n; i++)
+			im->sources.v[i].backend->env.cancel = cancel;
 	}
 	pthread_mutex_unlock(&im->wait_lock);
 }
@@ -164,7 +168,7 @@ int remote_imports_add(struct remote_imports *im, const struct remote_spec *spec
 		       struct error **err)
 {
 	struct remote_env env = im->env;
-	struct strv mounts = {0};
+	struct import_source source = {0};
 	struct remote_backend *b;
 	int r;
 
@@ -172,9 +176,9 @@ int remote_imports_add(struct remote_imports *im, const struct remote_spec *spec
 	r = remote_backend_open(&env, spec, &b, err);
 	if (r < 0)
 		return r;
-	strv_copy(&mounts, &spec->mounts);
-	vec_push(&im->backends, b);
-	vec_push(&im->wanted_mounts, mounts);
+	source.backend = b;
+	strv_copy(&source.mounts, &spec->mounts);
+	vec_push(&im->sources, source);
 	return 0;
 }
 
@@ -187,33 +191,48 @@ int remote_imports_restore(struct remote_imports *im, const struct remote_mount_
 	return remote_mounts_restore(im->mounts, wish, job, err);
 }
 
-size_t remote_imports_count(const struct remote_imports *im)
+bool remote_imports_manifest(struct remote_imports *im, const char *name, bool *ret_exists,
+			     struct digest *ret)
 {
-	return im ? im->backends.n : 0;
+	remote_imports_wait(im);
+	for (size_t i = 0; i < im->sources.n; i++) {
+		const struct import_source *s = &im->sources.v[i];
+
+		if (!s->known || strcmp(s->backend->name, name) != 0)
+			continue;
+		*ret_exists = s->exists;
+		*ret = s->manifest;
+		return true;
+	}
+	return false;
 }
 
-struct remote_backend *remote_imports_backend(const struct remote_imports *im, size_t i)
+static void source_release(struct import_source *s)
 {
-	return im->backends.v[i];
+	remote_backend_close(s->backend);
+	strv_release(&s->mounts);
+}
+
+void remote_imports_stop(struct remote_imports *im)
+{
+	if (!im)
+		return;
+	cancel_set(&im->stop);
+	remote_imports_wait(im);
 }
 
 void remote_imports_free(struct remote_imports *im)
 {
 	if (!im)
 		return;
-	/* What was not needed until now is not waited for. */
-	cancel_set(&im->stop);
-	remote_imports_wait(im);
+	remote_imports_stop(im);
 	for (size_t i = 0; i < im->graphs.n; i++)
 		graph_free(im->graphs.v[i]);
-	for (size_t i = 0; i < im->backends.n; i++)
-		remote_backend_close(im->backends.v[i]);
-	for (size_t i = 0; i < im->wanted_mounts.n; i++)
-		strv_release(&im->wanted_mounts.v[i]);
+	for (size_t i = 0; i < im->sources.n; i++)
+		source_release(&im->sources.v[i]);
 	remote_mounts_free(im->mounts);
-	vec_release(&im->wanted_mounts);
 	vec_release(&im->graphs);
-	vec_release(&im->backends);
+	vec_release(&im->sources);
 	map_release(&im->keys, NULL);
 	map_release(&im->ops, NULL);
 	map_release(&im->trees, NULL);

@@ -24,7 +24,10 @@ struct remote_imports *remote_imports_new(const struct remote_env *env);
 int remote_imports_add(struct remote_imports *im, const struct remote_spec *spec,
 		       struct error **err);
 void remote_imports_start(struct remote_imports *im, const struct progress *progress);
-void remote_imports_free(struct remote_imports *im); /* accepts NULL */
+/* Nobody waits any more for what is still being read, and nothing is told of it after this. Accepts
+ * NULL, as the next does. */
+void remote_imports_stop(struct remote_imports *im);
+void remote_imports_free(struct remote_imports *im);
 
 /* Fills q->outputs as cache_backend.find does; *ret = what it was found by, NULL if nothing was.
  * Borrowed from the imports. */
@@ -46,9 +49,9 @@ int remote_imports_fetch(struct remote_imports *im, const int64_t *layers, size_
 struct remote_mount_wish;
 int remote_imports_restore(struct remote_imports *im, const struct remote_mount_wish *wish,
 			   struct job *job, struct error **err);
-/* The caches that were read, "host/path" where they are registries': a blob may be taken over from
- * there. Borrowed; in the order of the command line. */
-size_t remote_imports_count(const struct remote_imports *im);
-struct remote_backend *remote_imports_backend(const struct remote_imports *im, size_t i);
+/* Was the cache of this name (remote_backend.name) read, and what did it stand for? *ret_exists =
+ * false: for nothing. */
+bool remote_imports_manifest(struct remote_imports *im, const char *name, bool *ret_exists,
+			     struct digest *ret);
 
 #endif

@@ -29,10 +29,17 @@ struct record_ref {
 	struct record_ref *next;
 };
 
+/* One --cache-from. */
+struct import_source {
+	struct remote_backend *backend;
+	struct strv mounts; /* ids that are wanted; empty: all it has */
+	bool known, exists; /* what the name stood for */
+	struct digest manifest;
+};
+
 struct remote_imports {
 	struct remote_env env;
-	VEC(struct remote_backend *) backends;
-	VEC(struct strv) wanted_mounts; /* one for each of them: ids; empty: all it has */
+	VEC(struct import_source) sources;
 	struct remote_mounts *mounts;
 	const struct progress *progress;
 

@@ -99,8 +99,9 @@ static int settle_layer(struct remote_imports *im, struct imported_graph *g, uin
 	if (r == 0 && *ret == 0 && l->has_blob)
 		r = layer_add_remote(im->env.store, &layer->diff_id, &l->blob, g->backend->source,
 				     ret, err);
-	if (r == 0 && *ret != 0 && layer->has_tree)
-		r = layer_claim_digest(im->env.store, *ret, &layer->tree, err);
+	if (r == 0 && *ret != 0 && l->has_blob)
+		r = layer_claim(im->env.store, *ret, layer->created,
+				layer->has_tree ? &layer->tree : NULL, err);
 	if (r == 0)
 		l->id = *ret;
 	return r;
@@ -301,9 +302,12 @@ struct fetches {
 
 static struct remote_backend *backend_of(const struct remote_imports *im, const char *source)
 {
-	for (size_t i = 0; source && i < im->backends.n; i++)
-		if (im->backends.v[i]->fetches && strcmp(im->backends.v[i]->source, source) == 0)
-			return im->backends.v[i];
+	for (size_t i = 0; source && i < im->sources.n; i++) {
+		struct remote_backend *b = im->sources.v[i].backend;
+
+		if (b->fetches && strcmp(b->source, source) == 0)
+			return b;
+	}
 	return NULL;
 }
 

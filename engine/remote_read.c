@@ -11,6 +11,7 @@ struct reading {
 	struct remote_backend *backend;
 	remote_found_fn found;
 	void *data;
+	struct digest *ret_top; /* may be NULL */
 };
 
 static int take_graph(const struct reading *rd, const struct remote_manifest *m, const void *p,
@@ -136,6 +137,8 @@ static int read_document(const struct reading *rd, const struct digest *digest, 
 	struct remote_backend *b = rd->backend;
 	int r = b->ops->read_manifest(b, digest, OCI_DOCUMENT_MAX, &bytes, err);
 
+	if (r == 0 && !digest && rd->ret_top)
+		*rd->ret_top = digest_of(bytes.p, bytes.n);
 	if (r == 0)
 		r = remote_manifest_parse(bytes.p, bytes.n, &m, err);
 	if (r < 0)
@@ -157,9 +160,10 @@ static int read_document(const struct reading *rd, const struct digest *digest, 
 			 "this is a cache of BuildKit's, which kiln cannot read");
 }
 
-int remote_read(struct remote_backend *b, remote_found_fn found, void *data, struct error **err)
+int remote_read(struct remote_backend *b, remote_found_fn found, void *data, struct digest *ret_top,
+		struct error **err)
 {
-	const struct reading rd = {b, found, data};
+	const struct reading rd = {b, found, data, ret_top};
 
 	return read_document(&rd, NULL, err);
 }

@@ -12,9 +12,11 @@
 typedef int (*remote_found_fn)(void *data, const struct remote_manifest *m, struct remote_graph *g,
 			       struct error **err);
 
-/* Calls `found` for each cache; success means that there was one at least. Errors as the backend's,
- * ERR_INVALID and ERR_CORRUPT for what cannot be a cache, ERR_UNSUPPORTED for one of BuildKit's,
- * ERR_NOTFOUND for an image without a cache. */
-int remote_read(struct remote_backend *b, remote_found_fn found, void *data, struct error **err);
+/* Calls `found` for each cache; *ret_top (may be NULL) is the digest of what the name stands for,
+ * set also where that turns out to be no cache; success means that there was one at least. Errors
+ * as the backend's, ERR_INVALID and ERR_CORRUPT for what cannot be a cache, ERR_UNSUPPORTED for one
+ * of BuildKit's, ERR_NOTFOUND for an image without a cache. */
+int remote_read(struct remote_backend *b, remote_found_fn found, void *data, struct digest *ret_top,
+		struct error **err);
 
 #endif

@@ -206,6 +206,18 @@ static const char *sibling(const struct remote_registry *r, const char *reposito
 	return strcmp(repository + n + 1, r->ref.path) == 0 ? NULL : repository + n + 1;
 }
 
+static int registry_take_over(struct remote_backend *b, const struct digest *digest,
+			      const char *elsewhere, bool *ret, struct error **err)
+{
+	struct remote_registry *r = registry_of(b);
+	const char *from = sibling(r, elsewhere);
+
+	*ret = false;
+	return from ? registry_push_mount(r->registry, &r->ref, from, digest, b->env.cancel, ret,
+					  err)
+		    : 0;
+}
+
 static int registry_put_blob(struct remote_backend *b, const struct remote_upload *u,
 			     struct error **err)
 {
@@ -215,15 +227,7 @@ static int registry_put_blob(struct remote_backend *b, const struct remote_uploa
 				     .fd = u->fd,
 				     .sent = u->sent,
 				     .data = u->data};
-	const char *from = sibling(r, u->elsewhere);
-	bool mounted = false;
 
-	/* Failing to take a blob over is no reason not to send it. */
-	if (from &&
-	    registry_push_mount(r->registry, &r->ref, from, &u->digest, b->env.cancel, &mounted,
-				NULL) == 0 &&
-	    mounted)
-		return 0;
 	return registry_push_blob(r->registry, &r->ref, &up, b->env.cancel, err);
 }
 
@@ -242,5 +246,6 @@ const struct remote_ops remote_registry_ops = {
 	.has_blob = registry_has_blob,
 	.read_blob = registry_read_blob,
 	.fetch_blob = registry_fetch_blob,
+	.take_over = registry_take_over,
 	.put_blob = registry_put_blob,
 };

@@ -5,23 +5,6 @@
 typedef int (*require_fn)(struct store *s, struct registry *reg, struct job *job,
 			  const int64_t *layers, size_t n, struct error **err);
 
-/* Of an image that this build resolved: its registry is the only place that it can come from. */
-static bool is_base_layer(struct engine *e, int64_t layer)
-{
-	const struct map_entry *entry;
-	bool found = false;
-
-	pthread_mutex_lock(&e->lock);
-	for (size_t i = 0; !found && (entry = map_next(&e->images, &i));) {
-		const struct image_source *image = entry->value;
-
-		for (size_t k = 0; k < image->n_layers; k++)
-			found = found || image->layers[k] == layer;
-	}
-	pthread_mutex_unlock(&e->lock);
-	return found;
-}
-
 /* Is this the fault of where the bytes are, and not of this machine? */
 static bool is_elsewhere(int r)
 {
@@ -51,7 +34,7 @@ static bool give_up(struct engine *e, struct job *job, int64_t layer, require_fn
 	int r;
 
 	if (layer_get(e->store, layer, &info, NULL) < 0 || !info.source || info.has_dir ||
-	    is_base_layer(e, layer))
+	    engine_is_base_layer(e, layer))
 		return false;
 	r = require(e->store, e->registry, job, chain, n, &why);
 	if (r >= 0 || !is_elsewhere(r) || layer_give_up(e->store, layer, NULL) < 0)

@@ -25,7 +25,7 @@ void layer_info_release(struct layer_info *info)
 
 #define LAYER_COLUMNS                                                                   \
 	"id, has_dir, diff_id, blob, blob_type, blob_size, size, tree_digest, source, " \
-	"has_index"
+	"has_index, created"
 
 static void read_info(struct sqlite3_stmt *q, struct layer_info *ret)
 {
@@ -37,6 +37,7 @@ static void read_info(struct sqlite3_stmt *q, struct layer_info *ret)
 		.size = (uint64_t)db_col_i64(q, 6),
 		.source = db_col_text(q, 8),
 		.has_index = db_col_i64(q, 9) != 0,
+		.created = db_col_i64(q, 10),
 	};
 	ret->has_diff_id = db_col_digest(q, 2, &ret->diff_id);
 	ret->has_blob = db_col_digest(q, 3, &ret->blob.digest);
@@ -65,7 +66,7 @@ static int get_row(struct store *s, int64_t id, struct layer_info *ret, bool *re
 	if (r == 0)
 		return no_such_layer(id, err);
 	read_info(q, ret);
-	boot = db_col_text(q, 10);
+	boot = db_col_text(q, 11);
 	*ret_suspect = ret->has_dir && !durable_trusted(boot);
 	return 0;
 }
@@ -209,15 +210,17 @@ int layer_add_remote(struct store *s, const struct digest *diff_id, const struct
 	return 0;
 }
 
-int layer_claim_digest(struct store *s, int64_t id, const struct digest *tree, struct error **err)
+int layer_claim(struct store *s, int64_t id, int64_t created, const struct digest *tree,
+		struct error **err)
 {
 	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
 	int r = db_begin(s->db, DB_WRITE, &tx, err);
 
 	if (r == 0)
 		r = db_run(&tx, err,
-			   "UPDATE layer SET tree_digest = ? WHERE id = ? AND tree_digest IS NULL",
-			   "di", tree, id);
+			   "UPDATE layer SET created = ?, tree_digest = coalesce(tree_digest, ?)"
+			   " WHERE id = ? AND source IS NOT NULL AND has_index = 0",
+			   "idi", created, tree, id);
 	return r < 0 ? r : db_commit(&tx, err);
 }
 

@@ -36,6 +36,7 @@ struct layer_info {
 	uint64_t size; /* sum of file sizes, 0 while unknown */
 	bool has_digest;
 	struct digest tree_digest; /* over the index, without mtimes: equal content, equal digest */
+	int64_t created;	   /* ns since the epoch */
 	char *source; /* where a received blob can be fetched again ("docker.io/library/x"); NULL */
 };
 void layer_info_release(struct layer_info *info);
@@ -52,9 +53,10 @@ int layer_find_diff_id(struct store *s, const struct digest *diff_id, int64_t *r
 /* Records a layer known by descriptor only, or returns the one that has this diff id. */
 int layer_add_remote(struct store *s, const struct digest *diff_id, const struct layer_blob *blob,
 		     const char *source, int64_t *ret_id, struct error **err);
-/* What a received layer's index is said to be: its tree digest until the layer is unpacked, which
- * is then refused (ERR_CORRUPT) if it is another. Nothing happens where there is one. */
-int layer_claim_digest(struct store *s, int64_t id, const struct digest *tree, struct error **err);
+/* What is said of a received layer that was never unpacked: when it was made, and (NULL: nothing)
+ * the tree digest of its index. Unpacking it is refused (ERR_CORRUPT) if that is another. */
+int layer_claim(struct store *s, int64_t id, int64_t created, const struct digest *tree,
+		struct error **err);
 /* What is known of where a received layer comes from turned out useless: without a dir it is lost.
  */
 int layer_give_up(struct store *s, int64_t id, struct error **err);

@@ -264,6 +264,41 @@ int record_hold(struct store *s, const int64_t *layers, size_t n, bool *ret_held
 	return r;
 }
 
+static int load_keys(struct db_tx *tx, int64_t id, struct digest **ret, size_t *ret_n,
+		     struct error **err)
+{
+	VEC(struct digest) keys = {0};
+	struct sqlite3_stmt *q = NULL;
+	int r = db_query(tx, &q, err, "SELECT key FROM record_key WHERE record = ? ORDER BY key",
+			 "i", id);
+
+	for (; r > 0; r = db_step(tx, q, err)) {
+		struct digest key;
+
+		if (db_col_digest(q, 0, &key))
+			vec_push(&keys, key);
+	}
+	*ret = keys.v;
+	*ret_n = keys.n;
+	return r;
+}
+
+int record_get(struct store *s, int64_t id, bool *ret_found, struct record *ret,
+	       struct digest **ret_keys, size_t *ret_n_keys, struct error **err)
+{
+	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
+	struct sqlite3_stmt *q = NULL;
+	int r = db_begin(s->db, DB_READ, &tx, err);
+
+	if (r == 0)
+		r = db_query(&tx, &q, err, "SELECT " RECORD_COLUMNS " FROM record WHERE id = ?",
+			     "i", id);
+	*ret_found = r > 0 && read_row(q, ret);
+	if (r < 0 || !*ret_found)
+		return r < 0 ? r : 0;
+	return load_keys(&tx, id, ret_keys, ret_n_keys, err);
+}
+
 /* Points the key to the record. A record that has lost its last key to this one can never be found
  * again and goes. */
 static int link_key(struct db_tx *tx, int64_t id, const struct digest *key, struct error **err)

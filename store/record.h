@@ -34,6 +34,10 @@ int record_hold(struct store *s, const int64_t *layers, size_t n, bool *ret_held
 		struct error **err);
 int record_find(struct store *s, const struct digest *key, bool *ret_found, struct record *ret,
 		struct error **err);
+/* The record of this id, and every key that finds it (heap). Its layers are not checked or held;
+ * *ret_found = false also if it is damaged. */
+int record_get(struct store *s, int64_t id, bool *ret_found, struct record *ret,
+	       struct digest **ret_keys, size_t *ret_n_keys, struct error **err);
 /* Is there any under this key? Nothing is checked or held. */
 int record_exists(struct store *s, const struct digest *key, bool *ret, struct error **err);
 /* Stores a record under `keys` (definition and content key); a key that exists is moved to it. The

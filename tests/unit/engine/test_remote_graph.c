@@ -22,9 +22,12 @@ static struct remote_chain chain(struct remote_graph *g, const char *names)
 	size_t n = strlen(names);
 
 	for (size_t i = 0; i < n; i++) {
-		struct digest diff_id = digest_of(names + i, 1), tree = digest_of(&diff_id, 32);
+		struct remote_layer l = {.diff_id = digest_of(names + i, 1),
+					 .has_tree = names[i] != 'a',
+					 .created = names[i]};
 
-		layers[i] = remote_graph_layer(g, &diff_id, names[i] == 'a' ? NULL : &tree);
+		l.tree = digest_of(&l.diff_id, 32);
+		layers[i] = remote_graph_layer(g, &l);
 	}
 	return (struct remote_chain){.known = true, .layers = layers, .n = n};
 }
@@ -98,6 +101,7 @@ static void what_is_packed_is_unpacked(void **state)
 
 		assert_true(digest_equal(&l->diff_id, &want));
 		assert_int_equal(l->has_tree, i > 0);
+		assert_int_equal(l->created, "abc"[i]);
 	}
 	assert_int_equal(back.trees.n, 1);
 	tree = d("ab");
@@ -186,7 +190,9 @@ static void put_layer(struct buf *b, const char *name)
 {
 	struct digest digest = d(name);
 
-	mp_put_map(b, 2);
+	mp_put_map(b, 3);
+	mp_put_key(b, "created");
+	mp_put_int(b, 0);
 	mp_put_key(b, "diff_id");
 	mp_put_digest(b, &digest);
 	mp_put_key(b, "tree");
