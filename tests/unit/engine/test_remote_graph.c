@@ -96,7 +96,7 @@ static void what_is_packed_is_unpacked(void **state)
 	for (size_t i = 0; i < 2; i++)
 		assert_int_equal(r->inputs[0].layers[i], r->outputs[0].chain.layers[i]);
 	for (size_t i = 0; i < 3; i++) {
-		struct digest want = digest_of("abc" + i, 1);
+		struct digest want = digest_of(&"abc"[i], 1);
 		const struct remote_layer *l = &back.layers.v[r->outputs[0].chain.layers[i]];
 
 		assert_true(digest_equal(&l->diff_id, &want));
