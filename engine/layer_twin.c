@@ -92,15 +92,17 @@ static int find_twin(struct cache_store *c, const struct digest *key, const stru
 {
 	_cleanup_(layer_info_release) struct layer_info info = {0};
 	_cleanup_(record_release) struct record rec = {.data = BUF_INIT};
-	bool found, lost;
+	bool found, held = false, lost;
 	int r;
 
 	*ret = 0;
-	r = record_find(c->store, key, &found, &rec, err);
+	r = record_look(c->store, key, &found, &rec, err);
 	if (r < 0 || !found || rec.n_layers == 0)
 		return r;
-	r = layer_get(c->store, rec.layers[rec.n_layers - 1], &info, err);
-	if (r < 0)
+	r = record_hold(c->store, &rec.layers[rec.n_layers - 1], 1, &held, err);
+	if (r == 0 && held)
+		r = layer_get(c->store, rec.layers[rec.n_layers - 1], &info, err);
+	if (r < 0 || !held)
 		return r;
 	lost = !info.has_dir && !layer_bytes_stored(c->store, &info);
 	if (info.has_index && !lost && info.has_digest &&

@@ -7,20 +7,6 @@
 #include "store/layer.h"
 #include "store/rootfs.h"
 
-static int has_indexes(struct store *s, const struct result *r, bool *ret, struct error **err)
-{
-	*ret = true;
-	for (size_t i = 0; i < r->n_layers && *ret; i++) {
-		_cleanup_(layer_info_release) struct layer_info info = {0};
-		int k = layer_get(s, r->layers[i], &info, err);
-
-		if (k < 0)
-			return k;
-		*ret = info.has_index;
-	}
-	return 0;
-}
-
 static int path_digest(struct store *s, const struct result *in, const char *path,
 		       struct digest *ret, struct error **err)
 {
@@ -109,7 +95,7 @@ int op_content(struct store *s, struct remote_imports *imports, const struct ver
 	*ret_available = v->op.kind == OP_FILE || v->op.kind == OP_EXEC;
 	if (!*ret_available)
 		return 0;
-	r = has_indexes(s, in, &indexed, err);
+	r = layers_have(s, LAYER_INDEX, in->layers, in->n_layers, &indexed, err);
 	if (r == 0 && !indexed && uses_only_whole(&v->op, input))
 		r = op_content_known_tree(s, imports, in->layers, in->n_layers, &known, &whole,
 					  err);
@@ -118,7 +104,9 @@ int op_content(struct store *s, struct remote_imports *imports, const struct ver
 		return r;
 	r = digest_input(s, v, input, in, known ? &whole : NULL, ret, &why);
 	/* A layer that is found damaged here counts as not unpacked from now on. */
-	if (r == -ERR_CORRUPT && has_indexes(s, in, ret_available, NULL) == 0 && !*ret_available)
+	if (r == -ERR_CORRUPT &&
+	    layers_have(s, LAYER_INDEX, in->layers, in->n_layers, ret_available, NULL) == 0 &&
+	    !*ret_available)
 		return 0;
 	if (r < 0 && err)
 		*err = TAKE_PTR(why);

@@ -122,8 +122,10 @@ int layers_require(struct store *s, struct registry *reg, struct job *job, const
 			  .one = fetch_layer,
 			  .layers = layers,
 			  .n = n};
+	bool all;
+	int r = layers_have(s, LAYER_DIR, layers, n, &all, err);
 
-	return run_group(&g, err);
+	return r < 0 || all ? r : run_group(&g, err);
 }
 
 int indexes_require(struct store *s, struct registry *reg, struct job *job, const int64_t *layers,

@@ -14,9 +14,11 @@
 
 enum {
 	BUSY_TIMEOUT_MS = 60000,
-	/* Pages in the log before it is folded back. Small, since the first process to open the
-	 * store reads the whole log. */
+	/* Pages in the log from which on it is folded back: when the handle closes, so that no step
+	 * waits for the disk, or in the middle of a build that writes a lot. Small, since the first
+	 * process to open the store reads the whole log. */
 	CHECKPOINT_PAGES = 256,
+	CHECKPOINT_AT_ONCE = 16384,
 };
 
 struct db {
@@ -24,6 +26,7 @@ struct db {
 	sqlite3 *conn;
 	struct map statements;	    /* address of the SQL text -> sqlite3_stmt */
 	VEC(sqlite3_stmt *) in_use; /* to reset when the transaction ends */
+	int log_pages;		    /* after our last commit */
 };
 
 static int db_error(struct db *db, int rc, struct error **err, const char *what)
@@ -103,18 +106,45 @@ static int migrate(struct db *db, int version, struct error **err)
 	return r;
 }
 
+static int note_log(void *data, sqlite3 *conn, const char *name, int pages)
+{
+	struct db *db = data;
+
+	db->log_pages = pages;
+	if (pages >= CHECKPOINT_AT_ONCE)
+		(void)sqlite3_wal_checkpoint_v2(conn, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	return SQLITE_OK;
+}
+
+/* As far as others let us: who uses the database now folds the log back when it is done. */
+static void fold_log(struct db *db)
+{
+	if (db->log_pages < CHECKPOINT_PAGES)
+		return;
+	sqlite3_busy_timeout(db->conn, 0);
+	(void)sqlite3_wal_checkpoint_v2(db->conn, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+}
+
+/* Nobody asks for SQLite's count of its memory, which costs every allocation a lock. */
+static void configure(void)
+{
+	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 int db_open(const char *path, bool create, struct db **ret, struct error **err)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	_cleanup_(db_closep) struct db *db = NEW(struct db);
 	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
 	int r, rc, version = 0;
 
+	pthread_once(&once, configure);
 	pthread_mutex_init(&db->mutex, NULL);
 	rc = sqlite3_open_v2(path, &db->conn, flags | (create ? SQLITE_OPEN_CREATE : 0), NULL);
 	if (rc != SQLITE_OK)
 		return db_error(db, rc, err, "open");
 	sqlite3_busy_timeout(db->conn, BUSY_TIMEOUT_MS);
-	sqlite3_wal_autocheckpoint(db->conn, CHECKPOINT_PAGES);
+	sqlite3_wal_hook(db->conn, note_log, db);
 	/* Folding the log back at every exit would cost a no-op build its fsyncs. */
 	(void)sqlite3_db_config(db->conn, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	(void)sqlite3_db_config(db->conn, SQLITE_DBCONFIG_ENABLE_FKEY, 1, NULL);
@@ -156,14 +186,42 @@ void db_close(struct db *db)
 		return;
 	map_release(&db->statements, finalize);
 	vec_release(&db->in_use);
+	fold_log(db);
 	(void)sqlite3_close(db->conn);
 	pthread_mutex_destroy(&db->mutex);
 	free(db);
 }
 
+/* The statement of an SQL text, prepared once; *ret_rc tells why there is none. */
+static sqlite3_stmt *prepared(struct db *db, const char *sql, int *ret_rc)
+{
+	void **slot = map_put(&db->statements, &sql, sizeof(sql));
+	sqlite3_stmt *q = NULL;
+
+	*ret_rc = SQLITE_OK;
+	if (!*slot) {
+		*ret_rc =
+			sqlite3_prepare_v3(db->conn, sql, -1, SQLITE_PREPARE_PERSISTENT, &q, NULL);
+		*slot = q;
+	}
+	return *slot;
+}
+
+/* Not for PRAGMA, some of which act when they are prepared. */
 static int run_plain(struct db *db, const char *sql)
 {
-	return sqlite3_exec(db->conn, sql, NULL, NULL, NULL);
+	int rc;
+	sqlite3_stmt *q = prepared(db, sql, &rc);
+
+	if (!q)
+		return rc;
+	(void)sqlite3_step(q);
+	return sqlite3_reset(q);
+}
+
+static int set_synchronous(struct db *db, const char *pragma)
+{
+	return sqlite3_exec(db->conn, pragma, NULL, NULL, NULL);
 }
 
 int db_begin(struct db *db, enum db_mode mode, struct db_tx *tx, struct error **err)
@@ -172,14 +230,14 @@ int db_begin(struct db *db, enum db_mode mode, struct db_tx *tx, struct error **
 
 	pthread_mutex_lock(&db->mutex);
 	if (mode == DB_WRITE_DURABLE)
-		rc = run_plain(db, "PRAGMA synchronous = FULL");
+		rc = set_synchronous(db, "PRAGMA synchronous = FULL");
 	if (rc == SQLITE_OK)
 		rc = run_plain(db, mode == DB_READ ? "BEGIN" : "BEGIN IMMEDIATE");
 	if (rc != SQLITE_OK) {
 		int r = db_error(db, rc, err, "lock");
 
 		if (mode == DB_WRITE_DURABLE)
-			(void)run_plain(db, "PRAGMA synchronous = NORMAL");
+			(void)set_synchronous(db, "PRAGMA synchronous = NORMAL");
 		pthread_mutex_unlock(&db->mutex);
 		return r;
 	}
@@ -202,7 +260,7 @@ static void finish(struct db_tx *tx)
 	struct db *db = TAKE_PTR(tx->db);
 
 	if (tx->mode == DB_WRITE_DURABLE)
-		(void)run_plain(db, "PRAGMA synchronous = NORMAL");
+		(void)set_synchronous(db, "PRAGMA synchronous = NORMAL");
 	pthread_mutex_unlock(&db->mutex);
 }
 
@@ -281,25 +339,19 @@ static int vquery(struct db_tx *tx, sqlite3_stmt **ret, struct error **err, cons
 		  const char *types, va_list ap)
 {
 	struct db *db = tx->db;
-	void **slot = map_put(&db->statements, &sql, sizeof(sql));
 	int rc;
+	sqlite3_stmt *q = prepared(db, sql, &rc);
 
-	if (!*slot) {
-		sqlite3_stmt *q = NULL;
-
-		rc = sqlite3_prepare_v3(db->conn, sql, -1, SQLITE_PREPARE_PERSISTENT, &q, NULL);
-		if (rc != SQLITE_OK)
-			return db_error(db, rc, err, "query");
-		*slot = q;
-	}
-	(void)sqlite3_reset(*slot);
-	(void)sqlite3_clear_bindings(*slot);
-	rc = bind_all(*slot, types, ap);
+	if (!q)
+		return db_error(db, rc, err, "query");
+	(void)sqlite3_reset(q);
+	(void)sqlite3_clear_bindings(q);
+	rc = bind_all(q, types, ap);
 	if (rc != SQLITE_OK)
 		return db_error(db, rc, err, "query");
-	vec_push(&db->in_use, *slot);
-	*ret = *slot;
-	return db_step(tx, *slot, err);
+	vec_push(&db->in_use, q);
+	*ret = q;
+	return db_step(tx, q, err);
 }
 
 int db_query(struct db_tx *tx, struct sqlite3_stmt **ret, struct error **err, const char *sql,

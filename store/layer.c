@@ -267,6 +267,16 @@ int layer_set_blob(struct store *s, int64_t id, const struct layer_blob *blob, s
 	return db_commit(&tx, err);
 }
 
+static bool is_index_cached(struct store *s, int64_t id)
+{
+	bool cached;
+
+	pthread_mutex_lock(&s->mutex);
+	cached = map_get(&s->indexes, &id, sizeof(id)) != NULL;
+	pthread_mutex_unlock(&s->mutex);
+	return cached;
+}
+
 static struct index *cached_index(struct store *s, int64_t id)
 {
 	struct index *i;
@@ -295,18 +305,14 @@ struct layer_state {
 	bool has_index, has_dir, trusted;
 };
 
-static int layer_state(struct store *s, int64_t id, struct layer_state *ret, struct error **err)
+static int read_state(struct db_tx *tx, int64_t id, struct layer_state *ret, struct error **err)
 {
-	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
 	_cleanup_free_ char *boot = NULL;
 	struct sqlite3_stmt *q = NULL;
-	int r = db_begin(s->db, DB_READ, &tx, err);
+	int r = db_query(tx, &q, err, "SELECT has_index, has_dir, boot FROM layer WHERE id = ?",
+			 "i", id);
 
 	*ret = (struct layer_state){0};
-	if (r < 0)
-		return r;
-	r = db_query(&tx, &q, err, "SELECT has_index, has_dir, boot FROM layer WHERE id = ?", "i",
-		     id);
 	if (r <= 0)
 		return r;
 	boot = db_col_text(q, 2);
@@ -314,6 +320,36 @@ static int layer_state(struct store *s, int64_t id, struct layer_state *ret, str
 				    .has_dir = db_col_i64(q, 1) != 0,
 				    .trusted = durable_trusted(boot)};
 	return 0;
+}
+
+static int layer_state(struct store *s, int64_t id, struct layer_state *ret, struct error **err)
+{
+	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
+	int r = db_begin(s->db, DB_READ, &tx, err);
+
+	return r < 0 ? r : read_state(&tx, id, ret, err);
+}
+
+int layers_have(struct store *s, enum layer_part part, const int64_t *ids, size_t n, bool *ret,
+		struct error **err)
+{
+	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
+	bool all = true;
+	int r = db_begin(s->db, DB_READ, &tx, err);
+
+	for (size_t i = 0; i < n && r == 0 && all; i++) {
+		struct layer_state state;
+
+		if (part == LAYER_INDEX && is_index_cached(s, ids[i]))
+			continue;
+		r = read_state(&tx, ids[i], &state, err);
+		if (r == 0)
+			all = part == LAYER_INDEX ? state.has_index
+						  : state.has_dir && state.trusted;
+	}
+	if (r == 0)
+		*ret = all;
+	return r;
 }
 
 /* The verdict of a check: a dir that is usable from now on in this boot. */

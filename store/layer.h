@@ -42,6 +42,11 @@ struct layer_info {
 void layer_info_release(struct layer_info *info);
 
 int layer_get(struct store *s, int64_t id, struct layer_info *ret, struct error **err);
+/* Do all of these have an index; or a dir that may be used as it is? (One that another boot left
+ * unsynced may not: layer_get checks it.) Asked of every chain at every step, so in one go. */
+enum layer_part { LAYER_INDEX, LAYER_DIR };
+int layers_have(struct store *s, enum layer_part part, const int64_t *ids, size_t n, bool *ret,
+		struct error **err);
 /* Has the layer no dir (any more), and nothing that one can be made of? */
 int layer_is_lost(struct store *s, int64_t id, bool *ret, struct error **err);
 /* Compares the dir, if there is one, with the index, past all caches, and the stored blob of a

@@ -318,25 +318,20 @@ static int link_key(struct db_tx *tx, int64_t id, const struct digest *key, stru
 	return r;
 }
 
-static int insert_layers(struct db_tx *tx, const struct record *r, int64_t id, struct error **err)
+static int insert_layers(struct db_tx *tx, const struct record *r, int64_t id, const char *layers,
+			 struct error **err)
 {
-	for (size_t i = 0; i < r->n_layers; i++) {
-		int64_t there;
-		int rc = db_get_i64(tx, &there, 0, err, "SELECT id FROM layer WHERE id = ?", "i",
-				    r->layers[i]);
+	int rc = db_run(tx, err,
+			"INSERT INTO record_layer (record, position, layer)"
+			" SELECT ?, list.key, layer.id FROM"
+			" json_each('[' || replace(?, ' ', ',') || ']') AS list"
+			" JOIN layer ON layer.id = list.value",
+			"it", id, layers);
 
-		if (rc < 0)
-			return rc;
-		if (there == 0)
-			return error_new(err, ERR_NOTFOUND, 0, "layer %lld is not in the store",
-					 (long long)r->layers[i]);
-		rc = db_run(tx, err,
-			    "INSERT INTO record_layer (record, position, layer) VALUES (?, ?, ?)",
-			    "iii", id, (int64_t)i, r->layers[i]);
-		if (rc < 0)
-			return rc;
-	}
-	return 0;
+	if (rc == 0 && db_changes(tx) != (int64_t)r->n_layers)
+		return error_new(err, ERR_NOTFOUND, 0, "one of the layers %s is not in the store",
+				 layers);
+	return rc;
 }
 
 int record_add(struct store *s, struct record *r, const struct digest *keys, size_t n_keys,
@@ -360,7 +355,8 @@ int record_add(struct store *s, struct record *r, const struct digest *keys, siz
 	if (rc < 0)
 		return rc;
 	id = db_last_id(&tx);
-	rc = insert_layers(&tx, r, id, err);
+	if (r->n_layers > 0)
+		rc = insert_layers(&tx, r, id, layers.p, err);
 	for (size_t i = 0; i < n_keys && rc == 0; i++)
 		rc = link_key(&tx, id, &keys[i], err);
 	if (rc == 0)
