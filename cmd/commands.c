@@ -9,6 +9,8 @@
 
 static const struct command commands[] = {
 	{"build", cmd_build, "[OPTIONS] PATH | URL | -", "Build an image from a Dockerfile"},
+	{"cache", cmd_cache, "ls | inspect | rm [OPTIONS] REF",
+	 "Look into caches outside the store (REF as for --cache-from), and remove them"},
 	{"debug", cmd_debug, "graph [--format json|dot] [BUILD OPTIONS] CONTEXT | key STEP",
 	 "Print the compiled graph, or what the key of a step is made of"},
 	{"du", cmd_du, "[OPTIONS]", "Show what the build cache takes, and what pins it"},

@@ -7,6 +7,7 @@
 #include "cmd/opt.h"
 
 int cmd_build(const struct command *self, int argc, char **argv);
+int cmd_cache(const struct command *self, int argc, char **argv);
 int cmd_debug(const struct command *self, int argc, char **argv);
 int cmd_du(const struct command *self, int argc, char **argv);
 int cmd_history(const struct command *self, int argc, char **argv);
