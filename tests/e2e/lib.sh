@@ -108,6 +108,28 @@ layer_owners() {
 		done
 }
 
+# serve_s3 BUCKET...: an S3 server until the test's end, at S3_URL, its user in the environment.
+serve_s3() {
+	S3_URL=http://127.0.0.1:$((${REGISTRY##*:} + 20000))
+	export AWS_ACCESS_KEY_ID=kilntest AWS_SECRET_ACCESS_KEY=kiln+test/secret
+	"$(dirname "$0")/../fixtures/s3_server" start "${S3_URL#http://}" "$WORK/s3" "$@" || return 1
+	S3_PID=$(cat "$WORK/s3/pid")
+	trap 'kill -KILL $S3_PID' EXIT
+}
+
+# s3_curl PATH [CURL OPTIONS]: one signed request to it. curl signs a path as it stands.
+s3_curl() {
+	s3_path=$(printf '%s' "$1" | sed 's/:/%3A/g')
+	shift
+	curl -s --noproxy '*' --aws-sigv4 aws:amz:us-east-1:s3 \
+		--user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" "$@" "$S3_URL/$s3_path"
+}
+
+# s3_keys BUCKET [PREFIX]: the keys in it, a line each.
+s3_keys() {
+	s3_curl "$1?list-type=2&prefix=$(printf '%s' "${2:-}" | sed 's|/|%2F|g')" | grep -o '<Key>[^<]*' | sed 's/<Key>//'
+}
+
 # Nothing may be left of a command: no mount below the store, no process, no temporary file.
 leaves_nothing() {
 	! grep -q " $WORK/" /proc/self/mounts && [ -z "$(ls -A "$KILN_ROOT/tmp" 2> /dev/null)" ] &&
