@@ -9,18 +9,6 @@
 
 #define NS_PER_S 1000000000LL
 
-bool owner_single_id(void)
-{
-	unsigned long inside, outside, count;
-	FILE *f = fopen("/proc/self/uid_map", "re");
-	bool single = f && fscanf(f, "%lu %lu %lu", &inside, &outside, &count) == 3 && count == 1 &&
-		      fscanf(f, "%lu", &inside) != 1;
-
-	if (f)
-		(void)fclose(f);
-	return single;
-}
-
 static size_t format_half(char *to, size_t room, uint32_t id, char end)
 {
 	int n = id == OWNER_UNKNOWN ? snprintf(to, room, "-%c", end)

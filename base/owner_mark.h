@@ -26,9 +26,6 @@ struct owner {
 };
 #define OWNER_NONE ((struct owner){OWNER_UNKNOWN, OWNER_UNKNOWN})
 
-/* Is there only one id in this process's user namespace? Files need marks then. */
-bool owner_single_id(void);
-
 /* Returns the length without the NUL. */
 size_t owner_mark_format(const struct owner *o, char ret[OWNER_MARK_MAX]);
 /* False for anything that owner_mark_format does not write: it comes from a step, which can set

@@ -15,6 +15,7 @@
 #include "base/alloc.h"
 #include "base/cancel.h"
 #include "base/fs.h"
+#include "base/owner_set.h"
 
 enum {
 	MESSAGE_MAX = 256 << 10, /* bytes, OpenSSH's bound */
@@ -201,10 +202,10 @@ static int listen_at(const char *dir, const char *name, uid_t uid, gid_t gid, mo
 	if (r < 0)
 		return r;
 	if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
-	    fchmodat(at, name, mode & 07777, 0) < 0 ||
-	    fchownat(at, name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0 || listen(fd, CLIENTS_MAX) < 0)
+	    fchmodat(at, name, mode & 07777, 0) < 0 || listen(fd, CLIENTS_MAX) < 0)
 		return -errno;
-	return TAKE_FD(fd);
+	r = owner_set(at, name, uid, gid);
+	return r < 0 ? r : TAKE_FD(fd);
 }
 
 static void forward_free(struct ssh_forward *f)

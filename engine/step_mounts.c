@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "base/owner_set.h"
 #include "base/path.h"
 #include "engine/remote_import.h"
 #include "engine/remote_mounts.h"
@@ -246,10 +247,13 @@ static int seed_cache(const struct mounting *m, const struct op_mount *mount,
 	if (fd < 0)
 		return error_new(err, ERR_IO, -fd, "open '%s'", mounts_path(use));
 	r = tree_copy(tree, path, fd, "", job_cancel_of(m->job), err);
+	if (r < 0)
+		return r;
 	/* The mount's uid, gid and mode are those of the directory that it is filled from. */
-	if (r == 0 && (fchown(fd, e.uid, e.gid) < 0 || fchmod(fd, e.mode) < 0))
-		r = error_new(err, ERR_IO, errno, "set the owner of '%s'", mounts_path(use));
-	return r;
+	r = owner_set(fd, "", e.uid, e.gid);
+	if (r == 0 && fchmod(fd, e.mode) < 0)
+		r = -errno;
+	return r < 0 ? error_new(err, ERR_IO, -r, "set the owner of '%s'", mounts_path(use)) : 0;
 }
 
 static int acquire_cache(const struct mounting *m, const struct op_mount *mount,

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "base/owner_set.h"
 #include "base/path.h"
 
 struct copy {
@@ -50,10 +51,11 @@ static int make_node(const struct copy *c, const struct entry *e, const char *to
 static int set_attributes(const struct copy *c, const struct entry *e, const char *to)
 {
 	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = e->mtime}};
-
 	/* The owner first: changing it clears set-id bits. */
-	if (!c->tree->is_context && fchownat(c->dirfd, to, e->uid, e->gid, AT_SYMLINK_NOFOLLOW) < 0)
-		return -errno;
+	int r = c->tree->is_context ? 0 : owner_set(c->dirfd, to, e->uid, e->gid);
+
+	if (r < 0)
+		return r;
 	if (e->type != ENTRY_SYMLINK && fchmodat(c->dirfd, to, e->mode, 0) < 0)
 		return -errno;
 	/* A directory's time moves again when it is filled; nothing depends on it. */

@@ -14,7 +14,7 @@
 
 #include "base/buf.h"
 #include "base/fs.h"
-#include "base/owner_mark.h"
+#include "base/owner_set.h"
 #include "base/spawn.h"
 #include "base/strv.h"
 

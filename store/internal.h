@@ -53,8 +53,4 @@ void store_notice(struct store *s, const char *fmt, ...) _printf_(2, 3);
 /* Bytes on disk of a file or tree; what cannot be read counts nothing. */
 uint64_t store_disk_usage(struct store *s, const char *path);
 
-/* Is this a user namespace with a single id, so that owners are recorded, not set? (layer_writer.c)
- */
-bool layer_one_owner(void);
-
 #endif

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "base/owner_set.h"
 #include "store/index.h"
 #include "store/internal.h"
 #include "store/layer.h"
@@ -66,7 +67,7 @@ static int check_attributes(int fd, const struct entry *e, const struct stat *st
 	if (e->type != ENTRY_FILE && e->type != ENTRY_DIR)
 		return 0;
 	if ((st->st_mode & 07777) != e->mode ||
-	    (!layer_one_owner() && (st->st_uid != e->uid || st->st_gid != e->gid)))
+	    (!owner_single_id() && (st->st_uid != e->uid || st->st_gid != e->gid)))
 		return error_new(err, ERR_CORRUPT, 0, "'%s' has changed its mode or owner",
 				 e->path);
 	return 0;

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/fs.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -14,7 +13,7 @@
 #include <unistd.h>
 
 #include "base/fs.h"
-#include "base/owner_mark.h"
+#include "base/owner_set.h"
 #include "base/path.h"
 #include "store/internal.h"
 
@@ -67,46 +66,15 @@ static int parent_of(struct layer_writer *w, const char *path, struct error **er
 	return fd;
 }
 
-/* In a user namespace with one id every file is that one's; who owns it in an image is in the index
- * and in a mark. */
-static pthread_once_t ids_once = PTHREAD_ONCE_INIT;
-static bool one_id;
-
-static void count_ids(void)
-{
-	one_id = owner_single_id();
-}
-
-bool layer_one_owner(void)
-{
-	(void)pthread_once(&ids_once, count_ids);
-	return one_id;
-}
-
-static int mark_owner(int dirfd, const char *name, const struct entry *e, struct error **err)
-{
-	const struct owner owner = {e->uid, e->gid};
-	_cleanup_free_ char *node = *name ? xasprintf("/proc/self/fd/%d/%s", dirfd, name)
-					  : xasprintf("/proc/self/fd/%d", dirfd);
-	int r = e->type == ENTRY_FILE || e->type == ENTRY_DIR ? owner_mark_write(node, &owner) : 0;
-
-	return r < 0 ? error_new(err, ERR_IO, -r, "mark '%s' as owned by %u:%u", e->path, e->uid,
-				 e->gid)
-		     : 0;
-}
-
-static int set_owner(int dirfd, const char *name, const struct entry *e, int flags,
-		     struct error **err)
+static int set_owner(int dirfd, const char *name, const struct entry *e, struct error **err)
 {
 	int errnum, r;
 
-	if (e->uid == geteuid() && e->gid == getegid())
+	if (!owner_single_id() && e->uid == geteuid() && e->gid == getegid())
 		return 0;
-	if (fchownat(dirfd, name, e->uid, e->gid, flags | AT_SYMLINK_NOFOLLOW) == 0)
+	errnum = -owner_set(dirfd, name, e->uid, e->gid);
+	if (errnum == 0)
 		return 0;
-	errnum = errno;
-	if (errnum == EINVAL && layer_one_owner())
-		return mark_owner(dirfd, name, e, err);
 	r = error_new(err, ERR_IO, errnum, "give '%s' to %u:%u", e->path, e->uid, e->gid);
 	if (errnum == EINVAL)
 		return error_hint(
@@ -166,7 +134,7 @@ static int put_dir(struct layer_writer *w, const struct entry *e, struct error *
 
 	made.opaque = e->opaque || (old && (!was_dir || old->opaque));
 	if (!*e->path) {
-		r = set_owner(w->fs, "", e, AT_EMPTY_PATH, err);
+		r = set_owner(w->fs, "", e, err);
 		if (r == 0)
 			index_builder_add(w->index, &made);
 		return r;
@@ -181,7 +149,7 @@ static int put_dir(struct layer_writer *w, const struct entry *e, struct error *
 		return dirfd;
 	if (!was_dir && mkdirat(dirfd, path_base(e->path), 0700) < 0)
 		return error_new(err, ERR_IO, errno, "create directory '%s' in a layer", e->path);
-	r = set_owner(dirfd, path_base(e->path), e, 0, err);
+	r = set_owner(dirfd, path_base(e->path), e, err);
 	if (r == 0 && made.opaque)
 		r = mark_opaque(w, e->path, err);
 	if (r == 0)
@@ -323,7 +291,7 @@ static int put_special(struct layer_writer *w, const struct entry *e, struct err
 	if (r < 0)
 		return error_new(err, ERR_IO, -r, "create '%s' in a layer", e->path);
 	if (real) {
-		r = set_owner(dirfd, name, e, 0, err);
+		r = set_owner(dirfd, name, e, err);
 		if (r == 0 && e->type != ENTRY_SYMLINK && fchmodat(dirfd, name, e->mode, 0) < 0)
 			r = error_new(err, ERR_IO, errno, "set the mode of '%s'", e->path);
 		if (r == 0)
@@ -488,7 +456,7 @@ int layer_writer_file_end(struct layer_writer *w, struct digest *ret_content, st
 	if (!w->content_known)
 		hasher_final(&w->hasher, &e->content);
 	/* A change of owner clears set-id bits and capabilities, so it comes first. */
-	r = set_owner(fd, "", e, AT_EMPTY_PATH, err);
+	r = set_owner(fd, "", e, err);
 	if (r < 0)
 		return r;
 	if (fchmod(fd, e->mode & 07777) < 0)

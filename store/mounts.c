@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "base/owner_set.h"
 #include "base/times.h"
 #include "base/vec.h"
 #include "store/db.h"
@@ -61,8 +62,10 @@ static int make_dir(struct store *s, const char *path, uint32_t mode, uint32_t u
 			       ? 0
 			       : error_new(err, ERR_IO, errno, "create '%s/%s'", s->root, path);
 	*ret_new = true;
-	if ((uid != geteuid() || gid != getegid()) && fchownat(s->dirfd, path, uid, gid, 0) < 0)
-		r = error_new(err, ERR_IO, errno, "give a cache mount to %u:%u", uid, gid);
+	if (uid != geteuid() || gid != getegid())
+		r = owner_set(s->dirfd, path, uid, gid);
+	if (r < 0)
+		r = error_new(err, ERR_IO, -r, "give a cache mount to %u:%u", uid, gid);
 	else if (fchmodat(s->dirfd, path, mode & 07777, 0) < 0)
 		r = error_new(err, ERR_IO, errno, "set the mode of '%s/%s'", s->root, path);
 	if (r < 0)
