@@ -7,6 +7,7 @@
 #include "engine/op_exec.h"
 #include "engine/seccomp_owners.h"
 #include "engine/seccomp_profile.h"
+#include "engine/selections.h"
 #include "engine/ssh_agent.h"
 #include "engine/userns.h"
 #include "store/layer.h"
@@ -15,6 +16,7 @@ static const char no_route[] = "this machine has no default route";
 
 struct sandbox_env {
 	struct network_pool *networks;
+	struct selections *selections;
 	bool have_pasta;
 	const char *why_not;
 	atomic_flag noticed; /* the notice about a missing pasta was given */
@@ -26,6 +28,7 @@ struct sandbox_env *sandbox_env_new(void)
 	struct sandbox_env *e = NEW(struct sandbox_env);
 
 	e->networks = network_pool_new();
+	e->selections = selections_new();
 	e->have_pasta = network_available(&e->why_not);
 	atomic_flag_clear(&e->noticed);
 	atomic_flag_clear(&e->noticed_single);
@@ -37,7 +40,13 @@ void sandbox_env_free(struct sandbox_env *e)
 	if (!e)
 		return;
 	network_pool_free(e->networks);
+	selections_free(e->selections);
 	free(e);
+}
+
+struct selections *sandbox_env_selections(struct sandbox_env *e)
+{
+	return e->selections;
 }
 
 const char *sandbox_env_shares_network(const struct sandbox_env *e)

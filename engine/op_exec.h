@@ -13,10 +13,11 @@
 #include "solver/progress.h"
 #include "store/store.h"
 
-/* What steps of one command share: networks, the compiled seccomp profile. Thread safe. */
+/* What steps of one command share: networks, copies of contexts that are mounted. Thread safe. */
 struct sandbox_env;
 struct sandbox_env *sandbox_env_new(void);
 void sandbox_env_free(struct sandbox_env *e); /* no step may be running */
+struct selections *sandbox_env_selections(struct sandbox_env *e);
 /* Why processes share this machine's network instead of an isolated one; NULL if they do not. Steps
  * of a build warn about it themselves. */
 const char *sandbox_env_shares_network(const struct sandbox_env *e);

@@ -12,6 +12,7 @@
 #include "base/path.h"
 #include "engine/remote_import.h"
 #include "engine/remote_mounts.h"
+#include "engine/selections.h"
 #include "engine/ssh_forward.h"
 #include "engine/tree.h"
 #include "engine/tree_copy.h"
@@ -56,14 +57,11 @@ static int get_input(const struct mounting *m, int input, struct result **ret, s
 	return r;
 }
 
-/* What is selected of a context, as a directory of its own: the mount must not show what the ignore
- * file hides. *ret_name is the selection's name in it. */
-static int copy_selection(const struct mounting *m, struct tree *tree, const char *selector,
-			  char **ret_dir, const char **ret_name, struct error **err)
+/* What is selected of a context, as a directory of its own. */
+static int find_selection(const struct mounting *m, struct tree *tree, const char *selector,
+			  const char **ret_dir, struct error **err)
 {
 	_cleanup_free_ char *wanted = path_rooted(selector), *path = NULL;
-	_cleanup_free_ char *dir = xasprintf("%s/tree%zu", m->p->scratch, m->held->dirs.n);
-	_cleanup_close_ int fd = -1;
 	struct entry e;
 	bool exists;
 	int r = tree_resolve(tree, wanted, true, &path, &exists, &e, err);
@@ -72,18 +70,8 @@ static int copy_selection(const struct mounting *m, struct tree *tree, const cha
 		return r;
 	if (!exists)
 		return error_new(err, ERR_NOTFOUND, 0, "\"/%s\": not found", wanted);
-	if (mkdir(dir, 0755) < 0)
-		return error_new(err, ERR_IO, errno, "make '%s'", dir);
-	fd = fs_open_dir(AT_FDCWD, dir);
-	if (fd < 0)
-		return error_new(err, ERR_IO, -fd, "open '%s'", dir);
-	r = tree_copy(tree, path, fd, "selection", job_cancel_of(m->job), err);
-	if (r < 0)
-		return r;
-	vec_push(&m->held->dirs, xstrdup(dir));
-	*ret_dir = TAKE_PTR(dir);
-	*ret_name = "selection";
-	return 0;
+	return selections_get(sandbox_env_selections(m->o->env), m->o->store, tree, path,
+			      job_cancel_of(m->job), ret_dir, err);
 }
 
 static int add_bind(const struct mounting *m, const struct op_mount *mount, struct error **err)
@@ -96,13 +84,12 @@ static int add_bind(const struct mounting *m, const struct op_mount *mount, stru
 	if (r < 0)
 		return r;
 	if (input && input->tree) {
-		_cleanup_free_ char *dir = NULL;
-		const char *name;
+		const char *dir;
 
-		r = copy_selection(m, input->tree, mount->selector, &dir, &name, err);
+		r = find_selection(m, input->tree, mount->selector, &dir, err);
 		if (r < 0)
 			return r;
-		added = sandbox_plan_mount(m->p, WIRE_OVERLAY, name, mount->dest, flags);
+		added = sandbox_plan_mount(m->p, WIRE_OVERLAY, SELECTION_NAME, mount->dest, flags);
 		strv_push(&added->lowers, dir);
 		return 0;
 	}

@@ -8,7 +8,7 @@
 struct step_mounts {
 	VEC(struct mount_use *) caches; /* one per mount of the op, NULL where it is no cache */
 	VEC(struct ssh_forward *) agents;
-	VEC(char *) dirs; /* selections of contexts, copied below the scratch directory */
+	VEC(char *) dirs; /* of the agents' sockets, below the scratch directory */
 };
 #define STEP_MOUNTS_INIT \
 	{                \

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -9,6 +10,17 @@
 #include "base/fs.h"
 #include "base/owner_set.h"
 #include "base/path.h"
+#include "base/vec.h"
+#include "engine/parallel.h"
+
+enum { ROUND_FILES = 64 }; /* neighbours: threads should not meet in one directory */
+
+/* Directories and links are made in the order of the walk; files, which cost most, afterwards and
+ * several at once. */
+struct copied_file {
+	struct entry entry; /* its strings are the tree's */
+	char *to;	    /* owned */
+};
 
 struct copy {
 	struct tree *tree;
@@ -16,44 +28,91 @@ struct copy {
 	const char *name;
 	int dirfd;
 	struct cancel *cancel;
+	VEC(struct copied_file) files;
 };
 
-static int copy_file(const struct copy *c, const struct entry *e, const char *to,
-		     struct error **err)
+static int failed(const struct entry *e, int r, struct error **err)
 {
+	return error_new(err, ERR_IO, -r, "copy '%s' for a mount", e->path);
+}
+
+static int canceled(struct error **err)
+{
+	return error_new(err, ERR_CANCELED, 0, "copying for a mount was stopped");
+}
+
+static void entry_times(const struct entry *e, struct timespec times[2])
+{
+	times[0] = (struct timespec){.tv_nsec = UTIME_OMIT};
+	times[1] = (struct timespec){.tv_sec = e->mtime};
+}
+
+/* The owner first: changing it clears set-id bits. */
+static int set_file_attributes(const struct copy *c, const struct entry *e, int fd)
+{
+	struct timespec times[2];
+	int r = c->tree->is_context ? 0 : owner_set(fd, "", e->uid, e->gid);
+
+	if (r < 0)
+		return r;
+	entry_times(e, times);
+	return fchmod(fd, e->mode) < 0 || futimens(fd, times) < 0 ? -errno : 0;
+}
+
+static int copy_file(const struct copy *c, const struct copied_file *file, struct error **err)
+{
+	const struct tree_ops *ops = c->tree->ops;
+	const struct entry *e = &file->entry;
 	_cleanup_close_ int in = -1, out = -1;
 	int r;
 
-	in = c->tree->ops->open(c->tree, e, err);
+	if (cancel_is_set(c->cancel))
+		return canceled(err);
+	in = ops->open(c->tree, e, err);
 	if (in < 0)
 		return in;
 	/* The directory is ours alone and holds no links but those that we copied. */
-	out = fs_open_no_symlinks(c->dirfd, to, O_CREAT | O_EXCL | O_WRONLY, 0600);
+	out = fs_open_no_symlinks(c->dirfd, file->to, O_CREAT | O_EXCL | O_WRONLY, 0600);
 	r = out < 0 ? out : fs_copy_data(in, out, UINT64_MAX);
+	if (r == 0)
+		r = set_file_attributes(c, e, out);
 	if (r < 0)
-		return error_new(err, ERR_IO, -r, "copy '%s' for a mount", e->path);
+		return failed(e, r, err);
+	/* The step is known by what the tree described: it must not see anything else. */
+	if (ops->still && !ops->still(c->tree, e, in, NULL))
+		return error_new(err, ERR_IO, 0,
+				 "'%s' was changed while it was copied for a mount; build again",
+				 e->path);
 	return 0;
+}
+
+static int copy_round(void *data, size_t round, struct error **err)
+{
+	const struct copy *c = data;
+	size_t first = round * ROUND_FILES, end = first + ROUND_FILES;
+	int r = 0;
+
+	for (size_t i = first; i < end && i < c->files.n && r == 0; i++)
+		r = copy_file(c, &c->files.v[i], err);
+	return r;
 }
 
 static int make_node(const struct copy *c, const struct entry *e, const char *to)
 {
+	struct timespec times[2];
 	int r = 0;
 
+	entry_times(e, times);
 	if (e->type == ENTRY_DIR)
 		r = mkdirat(c->dirfd, to, 0755);
 	else if (e->type == ENTRY_SYMLINK)
 		r = symlinkat(e->link, c->dirfd, to);
 	else if (e->type == ENTRY_FIFO)
 		r = mkfifoat(c->dirfd, to, 0600);
-	return r < 0 ? -errno : 0;
-}
-
-static int set_attributes(const struct copy *c, const struct entry *e, const char *to)
-{
-	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = e->mtime}};
-	/* The owner first: changing it clears set-id bits. */
-	int r = c->tree->is_context ? 0 : owner_set(c->dirfd, to, e->uid, e->gid);
-
+	if (r < 0)
+		return -errno;
+	if (!c->tree->is_context)
+		r = owner_set(c->dirfd, to, e->uid, e->gid);
 	if (r < 0)
 		return r;
 	if (e->type != ENTRY_SYMLINK && fchmodat(c->dirfd, to, e->mode, 0) < 0)
@@ -63,36 +122,39 @@ static int set_attributes(const struct copy *c, const struct entry *e, const cha
 	return 0;
 }
 
-static int copy_entry(void *data, const struct entry *e, uint64_t group, struct error **err)
+static int take_entry(void *data, const struct entry *e, uint64_t group, struct error **err)
 {
-	const struct copy *c = data;
+	struct copy *c = data;
 	const char *rest = e->path + c->skip;
-	_cleanup_free_ char *joined = path_join(c->name, rest + strspn(rest, "/"));
+	_cleanup_free_ char *to = path_join(c->name, rest + strspn(rest, "/"));
 	int r;
 
 	(void)group; /* links to one file become files of their own */
 	if (cancel_is_set(c->cancel))
-		return error_new(err, ERR_CANCELED, 0, "copying for a mount was stopped");
+		return canceled(err);
 	/* Devices have no place in what a mount shows. */
-	if (joined[0] == '\0' || e->type == ENTRY_CHAR || e->type == ENTRY_BLOCK)
+	if (to[0] == '\0' || e->type == ENTRY_CHAR || e->type == ENTRY_BLOCK)
 		return 0;
 	if (e->type == ENTRY_FILE) {
-		r = copy_file(c, e, joined, err);
-		if (r < 0)
-			return r;
-	} else {
-		r = make_node(c, e, joined);
-		if (r < 0)
-			return error_new(err, ERR_IO, -r, "copy '%s' for a mount", e->path);
+		struct copied_file file = {*e, TAKE_PTR(to)};
+
+		vec_push(&c->files, file);
+		return 0;
 	}
-	r = set_attributes(c, e, joined);
-	return r < 0 ? error_new(err, ERR_IO, -r, "copy '%s' for a mount", e->path) : 0;
+	r = make_node(c, e, to);
+	return r < 0 ? failed(e, r, err) : 0;
 }
 
 int tree_copy(struct tree *t, const char *path, int dirfd, const char *name, struct cancel *cancel,
 	      struct error **err)
 {
-	struct copy c = {t, strlen(path), name, dirfd, cancel};
+	struct copy c = {t, strlen(path), name, dirfd, cancel, {0}};
+	int r = t->ops->walk(t, path, take_entry, &c, err);
 
-	return t->ops->walk(t, path, copy_entry, &c, err);
+	if (r == 0)
+		r = parallel_for((c.files.n + ROUND_FILES - 1) / ROUND_FILES, copy_round, &c, err);
+	for (size_t i = 0; i < c.files.n; i++)
+		free(c.files.v[i].to);
+	vec_release(&c.files);
+	return r;
 }

@@ -253,6 +253,43 @@ static void a_bind_of_a_context_hides_what_is_ignored(void **state)
 	tree_unref(tree);
 }
 
+static void a_bind_of_a_context_shows_it_as_it_was(void **state)
+{
+	struct op_mount bind = {
+		.input = 1,
+		.selector = "",
+		.dest = "/src",
+		.output = OP_OUTPUT_NONE,
+		.readonly = true,
+		.type = MOUNT_BIND,
+	};
+	_cleanup_free_ char *dir = xasprintf("%s/changing", base);
+	_cleanup_close_ int fd = -1;
+	struct result *inputs[2] = {root, NULL}, *result = NULL;
+	struct error *err = NULL;
+	struct tree *tree = NULL;
+
+	(void)state;
+	assert_int_equal(fs_mkdir_p(AT_FDCWD, dir, 0755), 0);
+	fd = fs_open_dir(AT_FDCWD, dir);
+	assert_int_equal(fs_write_file_atomic(fd, "file", "old\n", 4, 0640), 0);
+	assert_int_equal(context_open(store, dir, NULL, NULL, NULL, &tree, NULL), 0);
+	inputs[1] = result_new_tree(tree);
+	expect_script("cat /src/file", &bind, 1, inputs, 2, "old\n");
+	/* Steps of one build see one state. */
+	assert_int_equal(fs_write_file_atomic(fd, "file", "newer\n", 6, 0640), 0);
+	bind.readonly = false;
+	expect_script("cat /src/file; echo x > /src/file", &bind, 1, inputs, 2, "old\n");
+	expect_script("cat /src/file", &bind, 1, inputs, 2, "old\n");
+	/* Nor may one see what its key does not know. */
+	bind.selector = "file";
+	assert_int_equal(run_script("cat /src", &bind, 1, inputs, 2, &result, &err), -ERR_IO);
+	assert_non_null(strstr(error_text(err), "'file' was changed while it was copied"));
+	error_free(err);
+	result_unref(inputs[1]);
+	tree_unref(tree);
+}
+
 static void secrets_are_files_and_variables_and_nothing_else(void **state)
 {
 	struct op_mount secret = {
@@ -413,6 +450,7 @@ int main(void)
 		cmocka_unit_test(a_new_cache_is_filled_from_its_input),
 		cmocka_unit_test(a_bind_shows_a_part_of_another_input),
 		cmocka_unit_test(a_bind_of_a_context_hides_what_is_ignored),
+		cmocka_unit_test(a_bind_of_a_context_shows_it_as_it_was),
 		cmocka_unit_test(secrets_are_files_and_variables_and_nothing_else),
 		cmocka_unit_test(an_agent_is_a_socket_that_a_variable_names),
 		cmocka_unit_test(a_tmpfs_is_empty_and_limited),
