@@ -33,8 +33,8 @@ void remote_imports_free(struct remote_imports *im);
  * Borrowed from the imports. */
 int remote_imports_find(struct remote_imports *im, const struct cache_query *q,
 			const struct remote_record **ret, struct error **err);
-/* Is there a record for this op key? */
-bool remote_imports_knows(struct remote_imports *im, const struct digest *op);
+/* Is there any record? */
+bool remote_imports_any(struct remote_imports *im);
 /* The content digest of a merged stack of layers, where it is said. */
 bool remote_imports_tree(struct remote_imports *im, const int64_t *layers, size_t n,
 			 struct digest *ret);

@@ -5,6 +5,7 @@
 #include "engine/parallel.h"
 #include "engine/remote_imported.h"
 #include "engine/result.h"
+#include "solver/op_key.h"
 #include "store/blob.h"
 
 enum { FETCHES_MAX = 4 };
@@ -27,7 +28,6 @@ static struct digest chain_digest(const struct imported_graph *g, const struct r
 static void enter_record(struct remote_imports *im, struct imported_graph *g,
 			 const struct remote_record *r)
 {
-	*map_put(&im->ops, r->op.b, DIGEST_SIZE) = im;
 	for (size_t i = 0; i < r->n_keys; i++) {
 		void **slot = map_put(&im->keys, r->keys[i].b, DIGEST_SIZE);
 		struct record_ref *ref = arena_alloc(&g->graph.arena, sizeof(*ref));
@@ -199,16 +199,20 @@ static int find(struct remote_imports *im, const struct cache_query *q,
 		const struct remote_record **ret, struct error **err)
 {
 	const struct record_ref *ref = map_get(&im->keys, q->key->b, DIGEST_SIZE);
+	struct digest op;
 	int r = 0;
 
 	*ret = NULL;
 	if (!ref || map_get(&im->refused, q->key->b, DIGEST_SIZE))
 		return 0;
+	op = op_key(&q->v->op, q->v->n_inputs);
 	for (; ref && !*ret && r == 0; ref = ref->next) {
 		const struct remote_record *rec = ref->record;
 		bool found;
 
-		if (rec->n_outputs != q->n_outputs || rec->n_inputs != q->v->n_inputs)
+		/* A key stands for an op of this shape; anything else is a lie. */
+		if (!digest_equal(&rec->op, &op) || rec->n_outputs != q->n_outputs ||
+		    rec->n_inputs != q->v->n_inputs)
 			continue;
 		if (!q->by_content && !fits_inputs(im, ref->graph, rec, q))
 			continue;
@@ -231,13 +235,13 @@ int remote_imports_find(struct remote_imports *im, const struct cache_query *q,
 	return r;
 }
 
-bool remote_imports_knows(struct remote_imports *im, const struct digest *op)
+bool remote_imports_any(struct remote_imports *im)
 {
 	bool ret;
 
 	remote_imports_wait(im);
 	pthread_mutex_lock(&im->lock);
-	ret = map_get(&im->ops, op->b, DIGEST_SIZE) != NULL;
+	ret = im->keys.n > 0;
 	pthread_mutex_unlock(&im->lock);
 	return ret;
 }
