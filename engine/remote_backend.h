@@ -48,6 +48,8 @@ struct remote_backend {
 	/* engine/fetch.h cannot fetch from `source`; fetch_blob has to. False for "host/path" of a
 	 * registry and "oci-layout:PATH". */
 	bool fetches;
+	/* write_manifest has something to do even where the manifest is there already. */
+	bool tidies;
 };
 
 struct remote_upload {

@@ -194,8 +194,13 @@ static void add_record(struct collecting *k, const struct cache_use *use, const 
 		outputs[i] = (struct remote_output){
 			.chain = make_chain(k, layers_of(use, i), n_layers_of(use, i)),
 			.own = cache_record_own(rec, i)};
-	for (size_t i = 0; i < use->v->n_inputs; i++)
+	for (size_t i = 0; i < use->v->n_inputs; i++) {
 		inputs[i] = make_input(k, use, i);
+		/* What was imported is passed on. */
+		if (!inputs[i].known && !use->inputs[i] && k->c->engine->imports)
+			remote_imports_input(k->c->engine->imports, keys, n_keys, i, k->graph,
+					     &inputs[i]);
+	}
 	memcpy(copy, keys, n_keys * sizeof(*copy));
 	if (k->c->has_epoch) {
 		r.created = k->c->epoch;

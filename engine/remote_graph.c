@@ -38,8 +38,9 @@ uint32_t remote_graph_layer(struct remote_graph *g, const struct remote_layer *l
 /* --- merging -----------------------------------------------------------------------------------
  */
 
-static struct remote_chain copy_chain(struct remote_graph *to, const struct remote_graph *from,
-				      const struct remote_chain *chain)
+struct remote_chain remote_graph_copy_chain(struct remote_graph *to,
+					    const struct remote_graph *from,
+					    const struct remote_chain *chain)
 {
 	uint32_t *layers = arena_alloc(&to->arena, (chain->n + 1) * sizeof(*layers));
 
@@ -58,11 +59,11 @@ static void copy_record(struct remote_graph *to, const struct remote_graph *from
 
 	memcpy(keys, r->keys, r->n_keys * sizeof(*keys));
 	for (size_t i = 0; i < r->n_outputs; i++)
-		outputs[i] =
-			(struct remote_output){.chain = copy_chain(to, from, &r->outputs[i].chain),
-					       .own = r->outputs[i].own};
+		outputs[i] = (struct remote_output){
+			.chain = remote_graph_copy_chain(to, from, &r->outputs[i].chain),
+			.own = r->outputs[i].own};
 	for (size_t i = 0; i < r->n_inputs; i++)
-		inputs[i] = copy_chain(to, from, &r->inputs[i]);
+		inputs[i] = remote_graph_copy_chain(to, from, &r->inputs[i]);
 	copy.keys = keys;
 	copy.name = arena_strdup(&to->arena, r->name);
 	copy.outputs = outputs;
@@ -84,6 +85,27 @@ static bool has_keys(const struct map *m, const struct remote_record *r)
 	return true;
 }
 
+static bool has_layers(const struct remote_graph *to, const struct remote_graph *from,
+		       const struct remote_chain *chain)
+{
+	for (size_t i = 0; i < chain->n; i++)
+		if (!map_get(&to->by_diff_id, from->layers.v[chain->layers[i]].diff_id.b,
+			     DIGEST_SIZE))
+			return false;
+	return true;
+}
+
+void remote_graph_keep_trees(struct remote_graph *to, const struct remote_graph *from)
+{
+	/* The same tree twice is written once. */
+	for (size_t i = 0; i < from->trees.n; i++)
+		if (has_layers(to, from, &from->trees.v[i].chain))
+			vec_push(&to->trees,
+				 (struct remote_tree){.chain = remote_graph_copy_chain(
+							      to, from, &from->trees.v[i].chain),
+						      .digest = from->trees.v[i].digest});
+}
+
 void remote_graph_merge(struct remote_graph *to, const struct remote_graph *from)
 {
 	struct map keys = {0};
@@ -93,11 +115,7 @@ void remote_graph_merge(struct remote_graph *to, const struct remote_graph *from
 	for (size_t i = 0; i < from->records.n; i++)
 		if (!has_keys(&keys, &from->records.v[i]))
 			copy_record(to, from, &from->records.v[i]);
-	/* The same tree twice is written once. */
-	for (size_t i = 0; i < from->trees.n; i++)
-		vec_push(&to->trees, (struct remote_tree){
-					     .chain = copy_chain(to, from, &from->trees.v[i].chain),
-					     .digest = from->trees.v[i].digest});
+	remote_graph_keep_trees(to, from);
 	map_release(&keys, NULL);
 }
 

@@ -38,6 +38,10 @@ bool remote_imports_any(struct remote_imports *im);
 /* The content digest of a merged stack of layers, where it is said. */
 bool remote_imports_tree(struct remote_imports *im, const int64_t *layers, size_t n,
 			 struct digest *ret);
+/* Copies to `to` what a record of one of these keys says of input number `input`; ret->known =
+ * false if none says anything. */
+void remote_imports_input(struct remote_imports *im, const struct digest *keys, size_t n,
+			  size_t input, struct remote_graph *to, struct remote_chain *ret);
 /* Records of these keys turned out hollow: they are not found again. */
 void remote_imports_refuse(struct remote_imports *im, const struct digest *keys, size_t n);
 

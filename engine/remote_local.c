@@ -87,6 +87,7 @@ static int local_open(const struct remote_env *env, const struct remote_spec *sp
 	l->dir = absolute(remote_spec_get(spec, import ? "src" : "dest"));
 	l->base.name = xasprintf("%s:%s", l->dir, l->tag);
 	l->base.source = oci_layout_source(l->dir);
+	l->base.tidies = l->reset;
 	if (r < 0)
 		local_close(&l->base);
 	else

@@ -282,6 +282,22 @@ bool remote_imports_tree(struct remote_imports *im, const int64_t *layers, size_
 	return found;
 }
 
+void remote_imports_input(struct remote_imports *im, const struct digest *keys, size_t n,
+			  size_t input, struct remote_graph *to, struct remote_chain *ret)
+{
+	*ret = (struct remote_chain){0};
+	remote_imports_wait(im);
+	pthread_mutex_lock(&im->lock);
+	for (size_t i = 0; i < n && !ret->known; i++) {
+		const struct record_ref *ref = map_get(&im->keys, keys[i].b, DIGEST_SIZE);
+
+		if (ref && input < ref->record->n_inputs && ref->record->inputs[input].known)
+			*ret = remote_graph_copy_chain(to, &ref->graph->graph,
+						       &ref->record->inputs[input]);
+	}
+	pthread_mutex_unlock(&im->lock);
+}
+
 void remote_imports_refuse(struct remote_imports *im, const struct digest *keys, size_t n)
 {
 	remote_imports_wait(im);

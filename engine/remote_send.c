@@ -369,9 +369,10 @@ static void add_blobs(struct remote_target *t, struct documents *d)
 	}
 }
 
-/* Somebody else wrote since the build began: theirs is kept beside ours. */
-static int merge(struct remote_target *t, struct documents *d, const struct remote_manifest *theirs,
-		 struct error **err)
+/* Where somebody else wrote since the build began, theirs is kept beside ours; else only what is
+ * said of layers that ours has too, which a store that never unpacked them does not know. */
+static int keep_theirs(struct remote_target *t, struct documents *d,
+		       const struct remote_manifest *theirs, bool all, struct error **err)
 {
 	_cleanup_(remote_graph_release) struct remote_graph graph = REMOTE_GRAPH_INIT;
 	_cleanup_buf_ struct buf packed = BUF_INIT;
@@ -382,6 +383,10 @@ static int merge(struct remote_target *t, struct documents *d, const struct remo
 		return error_new(err, ERR_CANCELED, 0, "canceled");
 	if (r < 0 || remote_graph_unpack(packed.p, packed.n, &graph, NULL) < 0)
 		return 0;
+	if (!all) {
+		remote_graph_keep_trees(&d->graph, &graph);
+		return 0;
+	}
 	remote_graph_merge(&d->graph, &graph);
 	for (size_t i = 0; i < theirs->results.n; i++)
 		add_blob(&d->manifest, &theirs->results.v[i].diff_id, &theirs->results.v[i].blob);
@@ -441,8 +446,10 @@ static int make_documents(struct remote_target *t, const struct cache_uses *uses
 		return r;
 	add_blobs(t, d);
 	digest = digest_of(now.p, now.n);
-	if (is_cache && !(t->before.exists && digest_equal(&t->before.manifest, &digest)))
-		r = merge(t, d, &there, err);
+	if (is_cache)
+		r = keep_theirs(t, d, &there,
+				!t->before.exists || !digest_equal(&t->before.manifest, &digest),
+				err);
 	if (r == 0)
 		r = remote_mounts_save(t->engine->store, t->backend, &t->spec->mounts,
 				       is_cache ? &there : NULL, t->job, &d->manifest, err);
@@ -479,7 +486,7 @@ static int put_documents(struct remote_target *t, struct documents *d, struct er
 	if (r < 0)
 		return r;
 	job_status(t->job, line, 0, 0, false);
-	if (!d->same)
+	if (!d->same || t->backend->tidies)
 		r = t->backend->ops->write_manifest(t->backend, OCI_MANIFEST_TYPE, d->bytes.p,
 						    d->bytes.n, err);
 	if (r == 0)
