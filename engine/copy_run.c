@@ -65,7 +65,7 @@ static int copy_dir(struct root_copy *rc, const struct copy_item *item, struct e
 		if (!c->copy->always_replace_existing_dest_paths)
 			return error_new(err, ERR_INVALID, 0, "cannot copy to non-directory: /%s",
 					 rc->path.p);
-		r = layer_edit_remove(c->edit, rc->path.p, err);
+		r = layer_edit_remove(c->edit, rc->path.p, *item->rel != '\0', err);
 		if (r < 0)
 			return r;
 		exists = false;
@@ -102,7 +102,7 @@ static int copy_nondir(struct root_copy *rc, const struct copy_item *item, struc
 		/* A file of a lower layer is hidden by the new one without further ado. */
 		if (have.type == ENTRY_DIR ||
 		    layer_plan_get(layer_edit_plan(c->edit), rc->path.p)) {
-			r = layer_edit_remove(c->edit, rc->path.p, err);
+			r = layer_edit_remove(c->edit, rc->path.p, quiet, err);
 			if (r < 0)
 				return r;
 		}

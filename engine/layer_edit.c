@@ -362,7 +362,7 @@ int layer_edit_link(struct layer_edit *e, const char *path, const char *target, 
 	return layer_edit_put(e, &link, quiet, err);
 }
 
-int layer_edit_remove(struct layer_edit *e, const char *path, struct error **err)
+int layer_edit_remove(struct layer_edit *e, const char *path, bool quiet, struct error **err)
 {
 	struct entry whiteout = {.path = path, .type = ENTRY_WHITEOUT}, have;
 	struct rootfs_node node;
@@ -373,7 +373,7 @@ int layer_edit_remove(struct layer_edit *e, const char *path, struct error **err
 		return error_new(err, ERR_INVALID, 0, "the root directory cannot be removed");
 	if (!layer_edit_get(e, path, &have))
 		return 0;
-	r = list_parents(e, path, true, err);
+	r = list_parents(e, path, !quiet, err);
 	if (r < 0)
 		return r;
 	in_base = get_from_base(e, path, &node);

@@ -63,8 +63,9 @@ int layer_edit_file(struct layer_edit *e, const struct entry *entry, struct tree
 int layer_edit_spool(struct layer_edit *e, const struct entry *entry, bool quiet,
 		     struct error **err);
 int64_t layer_edit_now(const struct layer_edit *e); /* the time given to layer_edit_open */
-/* Removes `path` and what is below it, from the layer and, by a whiteout, from the layers below. */
-int layer_edit_remove(struct layer_edit *e, const char *path, struct error **err);
+/* Removes `path` and what is below it, from the layer and, by a whiteout, from the layers below;
+ * `quiet` as for layer_edit_put. */
+int layer_edit_remove(struct layer_edit *e, const char *path, bool quiet, struct error **err);
 
 /* Reads a whole small file as merged, following symlinks; ERR_NOTFOUND if it does not exist. */
 int layer_edit_read(const struct layer_edit *e, const char *path, size_t max, struct buf *ret,

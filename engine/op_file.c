@@ -110,7 +110,7 @@ static int run_mkfile(struct file_run *run, const struct op_file_mkfile *a, stru
 		file.uid = who.set ? who.uid : have.uid;
 		file.gid = who.set ? who.gid : have.gid;
 		if (layer_plan_get(layer_edit_plan(run->edit), path)) {
-			r = layer_edit_remove(run->edit, path, err);
+			r = layer_edit_remove(run->edit, path, false, err);
 			if (r < 0)
 				return r;
 		}
@@ -173,7 +173,7 @@ static int run_rm(struct file_run *run, const struct op_file_rm *a, struct error
 			return 0;
 		return error_new(err, ERR_NOTFOUND, 0, "rm /%s: no such file or directory", dir);
 	}
-	return layer_edit_remove(run->edit, dir, err);
+	return layer_edit_remove(run->edit, dir, false, err);
 }
 
 /* --- The op ---------------------------------------------------------------------------------- */

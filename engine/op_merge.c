@@ -179,7 +179,7 @@ static int diff_upper(void *data, const struct entry *e, uint64_t group, struct 
 		if (same_node(&node.entry, e))
 			return 0;
 		if (node.entry.type != e->type)
-			r = layer_edit_remove(d->edit, e->path, err);
+			r = layer_edit_remove(d->edit, e->path, false, err);
 	}
 	if (r < 0 || e->type != ENTRY_FILE)
 		return r < 0 ? r : layer_edit_put(d->edit, e, true, err);
@@ -191,7 +191,7 @@ static int diff_trees(struct diff *d, struct error **err)
 	int r = rootfs_walk(d->lower, "", diff_lower, d, err);
 
 	for (size_t i = 0; i < d->gone.n && r >= 0; i++)
-		r = layer_edit_remove(d->edit, d->gone.v[i], err);
+		r = layer_edit_remove(d->edit, d->gone.v[i], false, err);
 	if (r >= 0)
 		r = d->upper->ops->walk(d->upper, "", diff_upper, d, err);
 	for (size_t i = 0; i < d->gone.n; i++)

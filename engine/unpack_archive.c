@@ -67,10 +67,12 @@ bool unpack_archive_recognise(int fd)
 	struct archive *a;
 	locale_t before;
 	bool is_archive;
+	int r;
 
 	(void)pthread_once(&byte_locale_once, make_byte_locale);
 	before = uselocale(byte_locale);
-	is_archive = open_archive(fd, &a) && archive_read_next_header(a, &entry) >= ARCHIVE_WARN &&
+	r = open_archive(fd, &a) ? archive_read_next_header(a, &entry) : ARCHIVE_FATAL;
+	is_archive = r >= ARCHIVE_WARN && r != ARCHIVE_EOF &&
 		     (archive_format(a) & ARCHIVE_FORMAT_BASE_MASK) == ARCHIVE_FORMAT_TAR;
 	archive_read_free(a);
 	(void)uselocale(before);
@@ -207,7 +209,7 @@ static int make_room(struct unpack *u, const char *path, bool for_dir, struct er
 	/* A file of a lower layer is hidden by the new one without further ado. */
 	if (have.type != ENTRY_DIR && !layer_plan_get(layer_edit_plan(u->edit), path))
 		return 0;
-	return layer_edit_remove(u->edit, path, err);
+	return layer_edit_remove(u->edit, path, false, err);
 }
 
 static void take_capability(struct archive_entry *from, struct entry *to)

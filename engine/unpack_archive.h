@@ -24,8 +24,8 @@ struct layer_edit;
 #define UNPACK_ARCHIVE_FREE_SIZE (UINT64_C(4) << 30)
 #define UNPACK_ARCHIVE_RATIO_MAX 200
 
-/* Does `fd` (a regular file, read from its start) hold a tar, perhaps compressed with gzip, bzip2,
- * xz or zstd? */
+/* Does `fd` (a regular file, read from its start) hold a tar with at least one entry, perhaps
+ * compressed with gzip, bzip2, xz or zstd? */
 bool unpack_archive_recognise(int fd);
 
 /* The time of its newest member (seconds); 0 if it has none. */
