@@ -8,6 +8,7 @@
 #include "cmd/session.h"
 #include "cmd/table.h"
 #include "cmd/template.h"
+#include "engine/image_index.h"
 #include "store/layer.h"
 
 enum { SHORT_ID = 12, CREATED_BY_WIDTH = 45 };
@@ -16,6 +17,7 @@ struct history_options {
 	bool human, no_trunc, quiet;
 	const char *format;
 	const struct template *template;
+	const struct platform *platform; /* NULL: the image that the store knows */
 };
 
 /* One row, newest first. */
@@ -142,6 +144,8 @@ static int history(const char *name, struct history_options *o, struct error **e
 	if (r == 0)
 		r = session_find_image(s, name, &image, NULL, err);
 	if (r == 0)
+		r = image_for_platform(s, &image, o->platform, err);
+	if (r == 0)
 		r = image_config_load(s, &image, &c, err);
 	if (r < 0)
 		return r;
@@ -153,24 +157,33 @@ static int history(const char *name, struct history_options *o, struct error **e
 int cmd_history(const struct command *self, int argc, char **argv)
 {
 	struct history_options o = {.human = true};
+	const char *platform = NULL;
+	struct platform wanted;
 	const struct opt table[] = {
 		{"format", 0, OPT_STRING, &o.format, "FORMAT",
 		 "table (default), json or a Go template"},
 		{"human", 'H', OPT_BOOL, &o.human, NULL,
 		 "Sizes and ages for people (default true)"},
 		{"no-trunc", 0, OPT_BOOL, &o.no_trunc, NULL, "Do not cut ids and commands"},
-		{"platform", 0, OPT_IGNORED, NULL, "PLATFORM", NULL},
+		{"platform", 0, OPT_STRING, &platform, "PLATFORM",
+		 "Of an image for several: the one for this platform"},
 		{"quiet", 'q', OPT_BOOL, &o.quiet, NULL, "Show ids only"},
 		{0},
 	};
 	_cleanup_strv_ struct strv args = {0};
 	struct error *err = NULL;
-	int r, status;
+	int r = 0, status;
 
 	if (!session_begin(self, table, argc, argv, 0, &args, &status))
 		return status;
 	if (args.n != 1)
 		return session_misuse(self, "takes one image");
+	if (platform) {
+		r = platform_parse(platform, &wanted, &err);
+		o.platform = &wanted;
+	}
+	if (r < 0)
+		return session_usage(self, &err);
 	r = history(args.v[0], &o, &err);
 	return r < 0 ? session_fail(r, &err) : 0;
 }

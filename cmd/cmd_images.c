@@ -10,11 +10,12 @@
 #include "cmd/session.h"
 #include "cmd/table.h"
 #include "cmd/template.h"
+#include "engine/image_index.h"
 
 enum { SHORT_ID = 12 };
 
 struct images_options {
-	bool all, quiet, no_trunc, digests;
+	bool all, quiet, no_trunc, digests, tree;
 	const char *format;
 	const struct template *template;
 	struct image_filter filter;
@@ -147,6 +148,63 @@ static void print_rows(const struct row *rows, size_t n, const struct images_opt
 	table_release(&t);
 }
 
+/* An image that stands for several platforms, with one line for each below it. */
+static int add_platforms(struct store *s, struct table *t, const struct image *image,
+			 const struct images_options *o, struct error **err)
+{
+	_cleanup_(image_index_release) struct image_index index = IMAGE_INDEX_INIT;
+	bool found = false;
+	int r = image_index_load(s, &image->manifest, &found, &index, err);
+
+	for (size_t i = 0; r == 0 && found && i < index.doc.manifests.n; i++) {
+		const struct oci_descriptor *d = &index.doc.manifests.v[i];
+		struct image one = {.manifest = image->manifest};
+		_cleanup_free_ char *id = NULL, *size = NULL, *name = NULL;
+		char platform[64];
+
+		r = image_for_platform(s, &one, &d->platform, err);
+		if (r == 0 && digest_equal(&one.manifest, &image->manifest)) {
+			one.config = image->config;
+			one.size = image->size;
+		}
+		id = image_id(&one, o->no_trunc);
+		size = times_human_size(one.size);
+		name = xasprintf("%s %s", i + 1 < index.doc.manifests.n ? "├─" : "└─",
+				 platform_format(&d->platform, platform));
+		table_cell(t, name);
+		table_cell(t, id);
+		table_cell(t, size);
+		image_release(&one);
+	}
+	return r;
+}
+
+static int print_tree(struct store *s, const struct row *rows, size_t n,
+		      const struct images_options *o, struct error **err)
+{
+	static const char *const heads[] = {"IMAGE", "ID", "DISK USAGE"};
+	struct table t = {.columns = ARRAY_SIZE(heads)};
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(heads); i++)
+		table_cell(&t, heads[i]);
+	for (size_t i = 0; i < n && r == 0; i++) {
+		const struct row *row = &rows[i];
+		_cleanup_free_ char *id = image_id(row->image, o->no_trunc);
+		_cleanup_free_ char *size = times_human_size(row->image->size);
+		_cleanup_free_ char *name = xasprintf("%s:%s", row->repository, row->tag);
+
+		table_cell(&t, name);
+		table_cell(&t, id);
+		table_cell(&t, size);
+		r = add_platforms(s, &t, row->image, o, err);
+	}
+	if (r == 0)
+		table_print(&t, stdout);
+	table_release(&t);
+	return r;
+}
+
 static void print_ids(const struct row *rows, size_t n, const struct images_options *o)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -188,6 +246,8 @@ static int list(struct store *s, const struct images_options *o, const struct im
 	else if (o->template || (o->format && strcmp(o->format, "json") == 0))
 		for (size_t i = 0; i < rows.n && r >= 0; i++)
 			r = print_formatted(&rows.v[i], o, err);
+	else if (r >= 0 && o->tree)
+		r = print_tree(s, rows.v, rows.n, o, err);
 	else if (r >= 0)
 		print_rows(rows.v, rows.n, o);
 	for (size_t i = 0; i < rows.n; i++)
@@ -211,6 +271,8 @@ int cmd_images(const struct command *self, int argc, char **argv)
 		 "table (default), json or a Go template such as {{.Repository}}:{{.Tag}}"},
 		{"no-trunc", 0, OPT_BOOL, &o.no_trunc, NULL, "Show whole ids"},
 		{"quiet", 'q', OPT_BOOL, &o.quiet, NULL, "Show ids only"},
+		{"tree", 0, OPT_BOOL, &o.tree, NULL,
+		 "Show the platforms of images that are for several"},
 		{0},
 	};
 	_cleanup_(store_closep) struct store *s = NULL;

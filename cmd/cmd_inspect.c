@@ -4,14 +4,18 @@
 #include "cmd/image_json.h"
 #include "cmd/session.h"
 #include "cmd/template.h"
+#include "engine/image_index.h"
 
-static int inspect_one(struct store *s, const char *name, const struct template *format,
-		       json_t *list, struct buf *out, struct error **err)
+static int inspect_one(struct store *s, const char *name, const struct platform *platform,
+		       const struct template *format, json_t *list, struct buf *out,
+		       struct error **err)
 {
 	_cleanup_(image_release) struct image image = {0};
 	_cleanup_json_ json_t *o = NULL;
 	int r = session_find_image(s, name, &image, NULL, err);
 
+	if (r == 0)
+		r = image_for_platform(s, &image, platform, err);
 	if (r == 0)
 		r = image_json(s, &image, &o, err);
 	if (r == 0 && format) {
@@ -24,7 +28,8 @@ static int inspect_one(struct store *s, const char *name, const struct template 
 }
 
 /* What was found is shown even if something else was not. */
-static int inspect(const struct strv *names, const char *format_text, struct error **err)
+static int inspect(const struct strv *names, const struct platform *platform,
+		   const char *format_text, struct error **err)
 {
 	_cleanup_(template_freep) struct template *format = NULL;
 	_cleanup_(store_closep) struct store *s = NULL;
@@ -41,7 +46,7 @@ static int inspect(const struct strv *names, const char *format_text, struct err
 	for (size_t i = 0; i < names->n; i++) {
 		struct error *why = NULL;
 
-		r = inspect_one(s, names->v[i], format, list, &out, &why);
+		r = inspect_one(s, names->v[i], platform, format, list, &out, &why);
 		if (r < 0 && failed == 0) {
 			failed = r;
 			*err = why;
@@ -59,23 +64,29 @@ static int inspect(const struct strv *names, const char *format_text, struct err
 
 int cmd_inspect(const struct command *self, int argc, char **argv)
 {
-	const char *format = NULL, *type = NULL;
+	const char *format = NULL, *type = NULL, *platform = NULL;
+	struct platform wanted;
 	const struct opt table[] = {
 		{"format", 'f', OPT_STRING, &format, "TEMPLATE",
 		 "Print with a Go template, as in {{.Config.Env}} or {{json .}}"},
-		{"platform", 0, OPT_IGNORED, NULL, "PLATFORM", NULL},
+		{"platform", 0, OPT_STRING, &platform, "PLATFORM",
+		 "Of an image for several: the one for this platform"},
 		{"size", 's', OPT_IGNORED_BOOL, NULL, NULL, NULL},
 		{"type", 0, OPT_STRING, &type, "TYPE", NULL},
 		{0},
 	};
 	_cleanup_strv_ struct strv args = {0};
 	struct error *err = NULL;
-	int r, status;
+	int r = 0, status;
 
 	if (!session_begin(self, table, argc, argv, 0, &args, &status))
 		return status;
 	if (args.n == 0)
 		return session_misuse(self, "needs at least one image");
-	r = inspect(&args, format, &err);
+	if (platform)
+		r = platform_parse(platform, &wanted, &err);
+	if (r < 0)
+		return session_usage(self, &err);
+	r = inspect(&args, platform ? &wanted : NULL, format, &err);
 	return r < 0 ? session_fail(r, &err) : 0;
 }

@@ -10,6 +10,7 @@
 
 struct push_options {
 	bool all, quiet;
+	const struct platform *platform; /* NULL: all that there are */
 	enum display_mode mode;
 	struct strv names; /* full */
 };
@@ -81,7 +82,7 @@ static int push(const char *text, struct push_options *o, struct error **err)
 	fetcher = engine_blob_fetcher(engine);
 	pushed = xcalloc(o->names.n, sizeof(*pushed));
 	for (size_t i = 0; i < o->names.n && r == 0; i++)
-		r = push_stored(s, engine->registry, o->names.v[i], &fetcher,
+		r = push_stored(s, engine->registry, o->names.v[i], o->platform, &fetcher,
 				display_progress(display), engine->cancel, &pushed[i], err);
 	display_close(display, r < 0);
 	for (size_t i = 0; i < o->names.n && r == 0; i++)
@@ -93,9 +94,12 @@ static int push(const char *text, struct push_options *o, struct error **err)
 int cmd_push(const struct command *self, int argc, char **argv)
 {
 	struct push_options o = {.mode = DISPLAY_AUTO};
-	const char *progress = NULL;
+	const char *progress = NULL, *platform_text = NULL;
+	struct platform platform;
 	const struct opt table[] = {
 		{"all-tags", 'a', OPT_BOOL, &o.all, NULL, "Push every tag of the repository"},
+		{"platform", 0, OPT_STRING, &platform_text, "PLATFORM",
+		 "Push only the image for this platform"},
 		{"progress", 0, OPT_STRING, &progress, "MODE", "auto, plain, tty or quiet"},
 		{"quiet", 'q', OPT_BOOL, &o.quiet, NULL, "Print only the name"},
 		{"disable-content-trust", 0, OPT_IGNORED_BOOL, NULL, NULL, NULL},
@@ -113,6 +117,10 @@ int cmd_push(const struct command *self, int argc, char **argv)
 		return session_misuse(self, "a tag cannot be used with --all-tags");
 	if (progress)
 		r = display_mode_parse(progress, &o.mode, &err);
+	if (r == 0 && platform_text) {
+		r = platform_parse(platform_text, &platform, &err);
+		o.platform = &platform;
+	}
 	if (r < 0)
 		return session_usage(self, &err);
 	r = push(args.v[0], &o, &err);

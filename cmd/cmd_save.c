@@ -5,7 +5,8 @@
 #include "engine/engine.h"
 #include "engine/save.h"
 
-static int save(const struct strv *images, const char *dest, struct error **err)
+static int save(const struct strv *images, const struct platform *platform, const char *dest,
+		struct error **err)
 {
 	_cleanup_(store_closep) struct store *s = NULL;
 	_cleanup_(engine_closep) struct engine *engine = NULL;
@@ -17,19 +18,22 @@ static int save(const struct strv *images, const char *dest, struct error **err)
 	if (r < 0)
 		return r;
 	fetcher = engine_blob_fetcher(engine);
-	return save_images(s, images, dest, STDOUT_FILENO, &fetcher, engine->cancel, err);
+	return save_images(s, images, platform, dest, STDOUT_FILENO, &fetcher, engine->cancel, err);
 }
 
 int cmd_save(const struct command *self, int argc, char **argv)
 {
-	const char *dest = NULL;
+	const char *dest = NULL, *platform_text = NULL;
+	struct platform platform;
 	const struct opt table[] = {
 		{"output", 'o', OPT_STRING, &dest, "FILE", "Write to a file instead of stdout"},
+		{"platform", 0, OPT_STRING, &platform_text, "PLATFORM",
+		 "Write only the images for this platform"},
 		{0},
 	};
 	_cleanup_strv_ struct strv args = {0};
 	struct error *err = NULL;
-	int r, status;
+	int r = 0, status;
 
 	if (!session_begin(self, table, argc, argv, 0, &args, &status))
 		return status;
@@ -38,6 +42,10 @@ int cmd_save(const struct command *self, int argc, char **argv)
 	if (!dest && isatty(STDOUT_FILENO))
 		return session_misuse(self,
 				      "an archive is not for a terminal: use -o FILE or a pipe");
-	r = save(&args, dest, &err);
+	if (platform_text)
+		r = platform_parse(platform_text, &platform, &err);
+	if (r < 0)
+		return session_usage(self, &err);
+	r = save(&args, platform_text ? &platform : NULL, dest, &err);
 	return r < 0 ? session_fail(r, &err) : 0;
 }

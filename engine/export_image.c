@@ -2,7 +2,7 @@
 
 #include "base/times.h"
 #include "engine/export_make.h"
-#include "engine/push.h"
+#include "engine/image_index.h"
 #include "store/blob.h"
 #include "store/image.h"
 #include "store/record.h"
@@ -158,44 +158,25 @@ static const struct made_image *choose(const struct several *m)
 }
 
 /* What the index names stays as long as the image that stands for it. */
-static int keep_blobs(struct store *s, const struct several *m, const struct made_image *image,
-		      struct error **err)
-{
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < m->n; i++) {
-		const struct made_image *one = &m->made[i];
-
-		r = put_documents(s, one, err);
-		if (r == 0)
-			r = image_keep_blob(s, &image->manifest_digest, &one->manifest_digest, err);
-		if (r == 0)
-			r = image_keep_blob(s, &image->manifest_digest, &one->config_digest, err);
-		for (size_t k = 0; r == 0 && k < one->in->n_layers; k++)
-			r = image_keep_blob(s, &image->manifest_digest, &one->bodies[k].blob.digest,
-					    err);
-	}
-	return r;
-}
-
 static int put_index(struct export_job *j, const struct several *m, const struct made_image *image,
 		     struct error **err)
 {
-	char manifest[DIGEST_TEXT], index[DIGEST_TEXT];
-	_cleanup_free_ char *pin = NULL, *line = NULL;
+	_cleanup_free_ char *line = NULL;
+	char text[DIGEST_TEXT];
 	struct digest digest;
-	int r = blob_put(j->s, m->index.p, m->index.n, &digest, err);
+	int r = 0;
 
+	for (size_t i = 0; r == 0 && i < m->n; i++)
+		r = put_documents(j->s, &m->made[i], err);
 	if (r == 0)
-		r = image_keep_blob(j->s, &image->manifest_digest, &digest, err);
+		r = blob_put(j->s, m->index.p, m->index.n, &digest, err);
+	if (r == 0)
+		r = image_index_keep(j->s, &image->manifest_digest, &digest, err);
 	if (r < 0)
 		return r;
-	pin = xasprintf(PUSH_INDEX_PIN "%s", digest_format(&image->manifest_digest, manifest));
-	r = pin_set(j->s, pin, digest_format(&digest, index), err);
-	line = xasprintf("exporting manifest list %s", index);
-	if (r == 0)
-		job_status(j->job, line, 0, 0, true);
-	return r;
+	line = xasprintf("exporting manifest list %s", digest_format(&digest, text));
+	job_status(j->job, line, 0, 0, true);
+	return 0;
 }
 
 static int export_several(struct export_job *j, struct error **err)
@@ -211,8 +192,6 @@ static int export_several(struct export_job *j, struct error **err)
 	strv_release(&top.annotations);
 	image = choose(&m);
 	r = put_image(j, image, err);
-	if (r == 0)
-		r = keep_blobs(j->s, &m, image, err);
 	return r == 0 ? put_index(j, &m, image, err) : r;
 }
 

@@ -457,7 +457,8 @@ int layer_blob_send(struct store *s, const int64_t *layers, size_t i, size_t n_k
 		return r;
 	if (!digest_equal(&digest, &body->blob.digest))
 		return error_new(err, ERR_CORRUPT, 0, "layer %" PRId64 ": expected %s, found %s",
-				 layers[i], digest_format(&body->blob.digest, expected),
+				 layers ? layers[i] : 0,
+				 digest_format(&body->blob.digest, expected),
 				 digest_format(&digest, found));
 	return 0;
 }

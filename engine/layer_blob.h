@@ -63,7 +63,8 @@ int layer_blob_make_one(struct store *s, const int64_t *layers, size_t i, size_t
 			const struct layer_blob_options *o, struct cancel *cancel,
 			struct layer_body *ret, struct error **err);
 
-/* Streams the bytes of layer number i of the chain, `body` being what layer_blob_make said of it.
+/* Streams the bytes of layer number i of the chain, `body` being what layer_blob_make said of it
+ * (one that is stored needs no chain: NULL).
  * The bytes are verified: ERR_CORRUPT if they are not what the descriptor says. */
 int layer_blob_send(struct store *s, const int64_t *layers, size_t i, size_t n_keep,
 		    const struct layer_blob_options *o, const struct layer_body *body,

@@ -7,6 +7,7 @@
 #include "base/image_config.h"
 #include "base/imageref.h"
 #include "base/times.h"
+#include "engine/image_index.h"
 #include "engine/inflate.h"
 #include "engine/layer_blob.h"
 #include "engine/load_archive.h"
@@ -25,6 +26,8 @@ struct found_image {
 	struct strv tags;  /* without a name: of OCI layouts */
 	struct image_config parsed;
 	VEC(struct oci_descriptor) layers; /* media types owned */
+	bool indexed;
+	struct digest index; /* that it was chosen from */
 };
 
 struct load {
@@ -153,6 +156,16 @@ static int take_manifest(struct load *l, const struct digest *digest,
 	return 0;
 }
 
+static void note_index(struct load *l, const struct digest *manifest, const struct digest *index)
+{
+	struct found_image *f = find_manifest(l, manifest);
+
+	if (!f)
+		return;
+	f->indexed = true;
+	f->index = *index;
+}
+
 /* Follows a descriptor to a manifest, through indexes. `ret` is the manifest's digest. */
 static int take_descriptor(struct load *l, const struct oci_descriptor *d, unsigned depth,
 			   struct digest *ret, struct error **err)
@@ -175,7 +188,11 @@ static int take_descriptor(struct load *l, const struct oci_descriptor *d, unsig
 	if (doc.kind == OCI_MANIFEST)
 		return take_manifest(l, &d->digest, &doc, err);
 	r = oci_index_select(&doc, l->platform, &chosen, err);
-	return r < 0 ? r : take_descriptor(l, &doc.manifests.v[chosen], depth + 1, ret, err);
+	if (r == 0)
+		r = take_descriptor(l, &doc.manifests.v[chosen], depth + 1, ret, err);
+	if (r == 0)
+		note_index(l, ret, &d->digest);
+	return r;
 }
 
 /* A name in index.json may be a whole reference or, by the OCI's letter, a tag alone: then the
@@ -315,6 +332,26 @@ static int take_docker_image(struct load *l, const json_t *entry, struct found_i
 	return 0;
 }
 
+/* Has the OCI index said whose these names are? It can tell platforms apart, manifest.json cannot.
+ */
+static bool are_named(const struct load *l, const struct strv *tags)
+{
+	for (size_t i = 0; i < tags->n; i++) {
+		_cleanup_(imageref_release) struct imageref ref = IMAGEREF_INIT;
+		_cleanup_free_ char *full = NULL;
+		bool found = false;
+
+		if (imageref_parse(tags->v[i], &ref, NULL) < 0)
+			return false;
+		full = imageref_format(&ref);
+		for (size_t k = 0; k < l->images.n && !found; k++)
+			found = strv_contains(&l->images.v[k].names, full);
+		if (!found)
+			return false;
+	}
+	return tags->n > 0;
+}
+
 static int read_docker(struct load *l, const struct load_file *file, struct error **err)
 {
 	_cleanup_json_ json_t *doc = NULL;
@@ -333,9 +370,11 @@ static int read_docker(struct load *l, const struct load_file *file, struct erro
 		if (!json_is_object(entry))
 			return error_new(err, ERR_INVALID, 0,
 					 "manifest.json: entry %zu is no object", i);
-		r = take_docker_image(l, entry, &f, err);
+		r = js_strings(entry, "RepoTags", &tags, err);
+		if (r == 0 && are_named(l, &tags))
+			continue;
 		if (r == 0)
-			r = js_strings(entry, "RepoTags", &tags, err);
+			r = take_docker_image(l, entry, &f, err);
 		for (size_t k = 0; r == 0 && k < tags.n; k++)
 			r = add_name(f, tags.v[k], err);
 	}
@@ -475,6 +514,9 @@ static int put_image(struct load *l, const struct found_image *f, struct load_re
 	for (size_t i = 1; r == 0 && i < f->names.n; i++)
 		r = image_tag(l->s, &f->manifest, f->names.v[i], IMAGE_MADE, err);
 	image_release(&image);
+	/* The other platforms stay with it, if the archive has them whole. */
+	if (r == 0 && f->indexed)
+		(void)image_index_keep(l->s, &f->manifest, &f->index, NULL);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < f->names.n; i++)

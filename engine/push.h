@@ -12,6 +12,7 @@
 #ifndef KILN_ENGINE_PUSH_H
 #define KILN_ENGINE_PUSH_H
 
+#include "base/platform.h"
 #include "engine/layer_blob.h"
 #include "engine/registry.h"
 #include "solver/progress.h"
@@ -51,19 +52,15 @@ int push_layer(struct push_job *p, const char *name, const struct push_image *m,
 void push_job_release(struct push_job *p);
 
 /* `kiln push`: an image of the local store under its full name, as one step on the progress stream.
- * Layers made here are sent with gzip; an image that was pulled is sent as it came. */
+ * Layers made here are sent with gzip; an image that was pulled is sent as it came. `platform`: of
+ * an image for several only that one goes, without an index; NULL: all. */
 struct push_result {
 	struct digest digest;
 	uint64_t size; /* of the document with that digest */
 };
 int push_stored(struct store *s, struct registry *registry, const char *name,
-		const struct blob_fetcher *fetcher, const struct progress *progress,
-		struct cancel *cancel, struct push_result *ret, struct error **err);
-
-/* A build for several platforms leaves its index beside the image of one of them, which the store
- * knows: a pin of this name and the manifest's digest says which. */
-#define PUSH_INDEX_PIN "image-index:"
-int push_index_of(struct store *s, const struct digest *manifest, bool *ret_found,
-		  struct digest *ret, struct error **err);
+		const struct platform *platform, const struct blob_fetcher *fetcher,
+		const struct progress *progress, struct cancel *cancel, struct push_result *ret,
+		struct error **err);
 
 #endif

@@ -2,12 +2,12 @@
 #include <string.h>
 
 #include "base/image_config.h"
+#include "engine/image_index.h"
 #include "engine/oci.h"
 #include "engine/oci_manifest.h"
 #include "engine/push.h"
 #include "store/blob.h"
 #include "store/image.h"
-#include "store/record.h"
 
 /* An image of the store on its way out. */
 struct stored {
@@ -25,9 +25,9 @@ struct stored_push {
 	struct image image;
 	VEC(struct stored) images;
 	VEC(struct push_image) views; /* of the same */
-	struct buf index;
-	struct digest index_digest;
-	char *index_type;
+	struct image_index index;
+	bool indexed;	 /* the index goes, too */
+	bool blobs_only; /* the images are blobs of an index */
 };
 
 static void stored_release(struct stored *m)
@@ -47,8 +47,7 @@ static void stored_push_release(struct stored_push *p)
 		stored_release(&p->images.v[i]);
 	vec_release(&p->images);
 	vec_release(&p->views);
-	buf_release(&p->index);
-	free(p->index_type);
+	image_index_release(&p->index);
 }
 
 static int load_documents(struct store *s, struct stored *m, struct error **err)
@@ -180,14 +179,14 @@ static int add_single(struct stored_push *p, struct error **err)
 /* --- an index, whose blobs lie in the store as they travel --------------------------------------
  */
 
-static int add_indexed(struct stored_push *p, const struct oci_descriptor *d, struct error **err)
+static int add_indexed(struct stored_push *p, const struct digest *manifest, struct error **err)
 {
 	struct stored *m;
 	int r;
 
 	vec_push(&p->images, (struct stored){.manifest = BUF_INIT,
 					     .config = BUF_INIT,
-					     .manifest_digest = d->digest});
+					     .manifest_digest = *manifest});
 	m = &vec_last(&p->images);
 	r = load_documents(p->s, m, err);
 	if (r < 0)
@@ -205,39 +204,37 @@ static int add_indexed(struct stored_push *p, const struct oci_descriptor *d, st
 
 static int add_index(struct stored_push *p, struct error **err)
 {
-	struct oci_document doc = OCI_DOCUMENT_INIT;
-	int r = blob_read(p->s, &p->index_digest, OCI_DOCUMENT_MAX, &p->index, err);
+	int r = 0;
 
-	if (r == 0)
-		r = oci_document_parse(NULL, p->index.p, p->index.n, &doc, err);
-	if (r == 0)
-		p->index_type = xstrdup(doc.media_type);
-	for (size_t i = 0; r == 0 && i < doc.manifests.n; i++)
-		r = add_indexed(p, &doc.manifests.v[i], err);
-	oci_document_release(&doc);
-	return r;
-}
-
-int push_index_of(struct store *s, const struct digest *manifest, bool *ret_found,
-		  struct digest *ret, struct error **err)
-{
-	char text[DIGEST_TEXT];
-	_cleanup_free_ char *name = xasprintf(PUSH_INDEX_PIN "%s", digest_format(manifest, text));
-	_cleanup_buf_ struct buf value = BUF_INIT;
-	int64_t when;
-	int r = pin_get(s, name, ret_found, &value, &when, err);
-
-	if (r == 0 && *ret_found)
-		*ret_found = digest_parse(value.p, ret) == 0 && blob_exists(s, ret, NULL);
+	for (size_t i = 0; r == 0 && i < p->index.doc.manifests.n; i++)
+		r = add_indexed(p, &p->index.doc.manifests.v[i].digest, err);
+	p->blobs_only = true;
 	return r;
 }
 
 /* --- the whole ----------------------------------------------------------------------------------
  */
 
-static int load(struct stored_push *p, const char *name, struct error **err)
+static int add_images(struct stored_push *p, const struct platform *platform, struct error **err)
 {
-	bool found = false, indexed = false;
+	const struct digest whole = p->image.manifest;
+	int r = image_index_load(p->s, &whole, &p->indexed, &p->index, err);
+
+	if (r < 0 || (p->indexed && !platform))
+		return r < 0 ? r : add_index(p, err);
+	r = image_for_platform(p->s, &p->image, platform, err);
+	if (r < 0)
+		return r;
+	r = p->indexed ? add_indexed(p, &p->image.manifest, err) : add_single(p, err);
+	p->blobs_only = p->indexed;
+	p->indexed = false;
+	return r;
+}
+
+static int load(struct stored_push *p, const char *name, const struct platform *platform,
+		struct error **err)
+{
+	bool found = false;
 	int r = image_by_name(p->s, name, &found, &p->image, NULL, err);
 
 	if (r < 0)
@@ -246,32 +243,31 @@ static int load(struct stored_push *p, const char *name, struct error **err)
 		return error_hint(
 			err, error_new(err, ERR_NOTFOUND, 0, "there is no image named %s", name),
 			"kiln images lists the images, kiln tag names one");
-	r = push_index_of(p->s, &p->image.manifest, &indexed, &p->index_digest, err);
-	if (r == 0)
-		r = indexed ? add_index(p, err) : add_single(p, err);
+	r = add_images(p, platform, err);
 	for (size_t i = 0; r == 0 && i < p->images.n; i++) {
 		const struct stored *m = &p->images.v[i];
 
-		vec_push(&p->views, (struct push_image){.config = &m->config,
-							.manifest = &m->manifest,
-							.manifest_type = m->doc.media_type,
-							.config_digest = m->config_digest,
-							.manifest_digest = m->manifest_digest,
-							.layers = indexed ? NULL : p->image.layers,
-							.bodies = m->bodies,
-							.n_layers = m->n_bodies,
-							.options = m->options});
+		vec_push(&p->views,
+			 (struct push_image){.config = &m->config,
+					     .manifest = &m->manifest,
+					     .manifest_type = m->doc.media_type,
+					     .config_digest = m->config_digest,
+					     .manifest_digest = m->manifest_digest,
+					     .layers = p->blobs_only ? NULL : p->image.layers,
+					     .bodies = m->bodies,
+					     .n_layers = m->n_bodies,
+					     .options = m->options});
 	}
 	return r;
 }
 
 static int push(struct stored_push *p, struct push_job *job, const char *name,
-		struct push_result *ret, struct error **err)
+		const struct platform *platform, struct push_result *ret, struct error **err)
 {
 	int r;
 
 	job_status(job->job, "preparing layers", 0, 0, false);
-	r = load(p, name, err);
+	r = load(p, name, platform, err);
 	if (r < 0)
 		return r;
 	job_status(job->job, "preparing layers", 0, 0, true);
@@ -279,21 +275,22 @@ static int push(struct stored_push *p, struct push_job *job, const char *name,
 	job->n_images = p->views.n;
 	*ret = (struct push_result){.digest = p->images.v[0].manifest_digest,
 				    .size = p->images.v[0].manifest.n};
-	if (p->index_type) {
-		job->index = &p->index;
-		job->index_type = p->index_type;
-		job->index_digest = p->index_digest;
-		*ret = (struct push_result){.digest = p->index_digest, .size = p->index.n};
+	if (p->indexed) {
+		job->index = &p->index.bytes;
+		job->index_type = p->index.doc.media_type;
+		job->index_digest = p->index.digest;
+		*ret = (struct push_result){.digest = p->index.digest, .size = p->index.bytes.n};
 	}
 	return push_run(job, name, err);
 }
 
 int push_stored(struct store *s, struct registry *registry, const char *name,
-		const struct blob_fetcher *fetcher, const struct progress *progress,
-		struct cancel *cancel, struct push_result *ret, struct error **err)
+		const struct platform *platform, const struct blob_fetcher *fetcher,
+		const struct progress *progress, struct cancel *cancel, struct push_result *ret,
+		struct error **err)
 {
 	_cleanup_(stored_push_release) struct stored_push p = {
-		.s = s, .cancel = cancel, .index = BUF_INIT};
+		.s = s, .cancel = cancel, .index = IMAGE_INDEX_INIT};
 	_cleanup_free_ char *title = xasprintf("push %s", name);
 	struct push_job job = {.store = s,
 			       .registry = registry,
@@ -301,7 +298,7 @@ int push_stored(struct store *s, struct registry *registry, const char *name,
 			       .cancel = cancel,
 			       .fetcher = *fetcher};
 	struct error *failed = NULL;
-	int r = push(&p, &job, name, ret, &failed);
+	int r = push(&p, &job, name, platform, ret, &failed);
 
 	job_close(job.job, r, &failed);
 	push_job_release(&job);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/imageref.h"
+#include "engine/image_index.h"
 #include "engine/oci.h"
 #include "engine/oci_archive.h"
 #include "engine/oci_manifest.h"
@@ -16,31 +17,42 @@ struct saved_image {
 	struct strv names; /* full names that were asked for */
 	struct buf manifest, config;
 	struct oci_document doc;
-	struct layer_body *bodies;
+	struct layer_body *bodies; /* one per layer of `doc` */
+	bool blobs_only;	   /* not an image that the store knows: its blobs are all here */
+	struct image_index index;  /* over it and others; empty if there is none */
+	bool indexed;
 };
 
 struct save {
 	struct store *s;
 	const struct blob_fetcher *fetcher;
+	const struct platform *platform;
 	VEC(struct saved_image) images;
+	VEC(struct saved_image) others; /* of their indexes; blobs_only */
 	struct oci_archive archive;
 };
 
+static void saved_image_release(struct saved_image *m)
+{
+	for (size_t k = 0; m->bodies && k < m->doc.layers.n; k++)
+		layer_body_release(&m->bodies[k]);
+	free(m->bodies);
+	image_release(&m->image);
+	strv_release(&m->names);
+	buf_release(&m->manifest);
+	buf_release(&m->config);
+	oci_document_release(&m->doc);
+	image_index_release(&m->index);
+}
+
 static void save_release(struct save *v)
 {
-	for (size_t i = 0; i < v->images.n; i++) {
-		struct saved_image *m = &v->images.v[i];
-
-		for (size_t k = 0; m->bodies && k < m->image.n_layers; k++)
-			layer_body_release(&m->bodies[k]);
-		free(m->bodies);
-		image_release(&m->image);
-		strv_release(&m->names);
-		buf_release(&m->manifest);
-		buf_release(&m->config);
-		oci_document_release(&m->doc);
-	}
+	for (size_t i = 0; i < v->images.n; i++)
+		saved_image_release(&v->images.v[i]);
+	for (size_t i = 0; i < v->others.n; i++)
+		saved_image_release(&v->others.v[i]);
 	vec_release(&v->images);
+	vec_release(&v->others);
 	oci_archive_release(&v->archive);
 }
 
@@ -70,20 +82,37 @@ static int find_image(struct store *s, const char *text, struct image *ret, char
 	return found ? 0 : error_new(err, ERR_NOTFOUND, 0, "no such image: %s", text);
 }
 
+static int choose_platform(struct save *v, struct saved_image *m, struct error **err)
+{
+	const struct digest known = m->image.manifest;
+	int r = image_for_platform(v->s, &m->image, v->platform, err);
+
+	m->blobs_only = !digest_equal(&known, &m->image.manifest);
+	return r;
+}
+
 static int add_image(struct save *v, const char *text, struct error **err)
 {
-	struct saved_image m = {.manifest = BUF_INIT, .config = BUF_INIT};
+	struct saved_image m = {
+		.manifest = BUF_INIT, .config = BUF_INIT, .index = IMAGE_INDEX_INIT};
 	_cleanup_free_ char *name = NULL;
 	int r = find_image(v->s, text, &m.image, &name, err);
 
-	if (r < 0)
-		return r;
+	if (r == 0 && v->platform)
+		r = choose_platform(v, &m, err);
+	else if (r == 0)
+		r = image_index_load(v->s, &m.image.manifest, &m.indexed, &m.index, err);
+	if (r < 0) {
+		image_release(&m.image);
+		return error_wrap(err, r, "save %s", text);
+	}
 	for (size_t i = 0; i < v->images.n; i++) {
 		struct saved_image *known = &v->images.v[i];
 
 		if (!digest_equal(&known->image.manifest, &m.image.manifest))
 			continue;
 		image_release(&m.image);
+		image_index_release(&m.index);
 		if (name && !strv_contains(&known->names, name))
 			strv_push(&known->names, name);
 		return 0;
@@ -170,6 +199,17 @@ static int describe_layers(struct save *v, struct saved_image *m, bool *ret_poss
 	return fetch(v, missing, n_missing, err);
 }
 
+static void describe_blobs(struct saved_image *m)
+{
+	for (size_t i = 0; i < m->doc.layers.n; i++) {
+		const struct oci_descriptor *d = &m->doc.layers.v[i];
+
+		m->bodies[i].blob = (struct layer_blob){
+			.media_type = xstrdup(d->media_type), .digest = d->digest, .size = d->size};
+		m->bodies[i].stored = true;
+	}
+}
+
 /* A layer of another image's that was made here stands in for one that was received: it has the
  * same files, but its blob is not the one in the manifest, which therefore is written anew. */
 static int redescribe(struct save *v, struct saved_image *m, struct error **err)
@@ -200,22 +240,28 @@ static int load_documents(struct save *v, struct saved_image *m, struct error **
 	int r = blob_read(v->s, &m->image.manifest, OCI_DOCUMENT_MAX, &m->manifest, err);
 
 	if (r == 0)
-		r = blob_read(v->s, &m->image.config, OCI_DOCUMENT_MAX, &m->config, err);
-	if (r == 0)
 		r = oci_document_parse(NULL, m->manifest.p, m->manifest.n, &m->doc, err);
 	if (r < 0)
 		return r;
-	if (m->doc.kind != OCI_MANIFEST || m->doc.layers.n != m->image.n_layers)
+	m->image.config = m->doc.config.digest;
+	r = blob_read(v->s, &m->image.config, OCI_DOCUMENT_MAX, &m->config, err);
+	if (r < 0)
+		return r;
+	if (m->doc.kind != OCI_MANIFEST || (!m->blobs_only && m->doc.layers.n != m->image.n_layers))
 		return error_new(err, ERR_CORRUPT, 0, "the manifest has %zu layers, the image %zu",
 				 m->doc.layers.n, m->image.n_layers);
-	m->bodies = xcalloc(m->image.n_layers + 1, sizeof(*m->bodies));
+	m->bodies = xcalloc(m->doc.layers.n + 1, sizeof(*m->bodies));
+	if (m->blobs_only) {
+		describe_blobs(m);
+		return 0;
+	}
 	r = describe_layers(v, m, &possible, err);
 	return r < 0 || possible ? r : redescribe(v, m, err);
 }
 
 static int add_layers(struct save *v, const struct saved_image *m, struct error **err)
 {
-	for (size_t i = 0; i < m->image.n_layers; i++) {
+	for (size_t i = 0; i < m->doc.layers.n; i++) {
 		struct layer_blob_options lo = {0};
 		int r;
 
@@ -225,7 +271,8 @@ static int add_layers(struct save *v, const struct saved_image *m, struct error 
 			if (r < 0)
 				return r;
 		}
-		oci_archive_add_layer(&v->archive, &m->bodies[i], m->image.layers, i, 0, &lo);
+		oci_archive_add_layer(&v->archive, &m->bodies[i],
+				      m->blobs_only ? NULL : m->image.layers, i, 0, &lo);
 	}
 	return 0;
 }
@@ -249,9 +296,12 @@ static void add_index_entries(const struct saved_image *m, json_t *entries)
 			strv_pushf(&annotations, "org.opencontainers.image.ref.name=%s",
 				   colon ? colon + 1 : "latest");
 		}
-		json_array_append_new(entries,
-				      oci_descriptor(m->doc.media_type, &m->image.manifest,
-						     m->manifest.n, &annotations, &platform));
+		json_array_append_new(
+			entries, m->indexed
+					 ? oci_descriptor(m->index.doc.media_type, &m->index.digest,
+							  m->index.bytes.n, &annotations, NULL)
+					 : oci_descriptor(m->doc.media_type, &m->image.manifest,
+							  m->manifest.n, &annotations, &platform));
 	}
 }
 
@@ -283,6 +333,42 @@ json_t *save_docker_entry(const struct digest *config, const struct layer_body *
 	return o;
 }
 
+/* Documents and layers of one image. */
+static int add_blobs(struct save *v, struct saved_image *m, struct error **err)
+{
+	int r = load_documents(v, m, err);
+
+	if (r == 0)
+		r = add_layers(v, m, err);
+	if (r < 0)
+		return r;
+	oci_archive_add_blob(&v->archive, &m->image.config, m->config.p, m->config.n);
+	oci_archive_add_blob(&v->archive, &m->image.manifest, m->manifest.p, m->manifest.n);
+	return 0;
+}
+
+/* The index of an image, and the other images that it names. */
+static int add_index(struct save *v, const struct saved_image *m, struct error **err)
+{
+	const struct image_index *index = &m->index;
+
+	oci_archive_add_blob(&v->archive, &index->digest, index->bytes.p, index->bytes.n);
+	for (size_t i = 0; i < index->doc.manifests.n; i++) {
+		struct saved_image other = {.manifest = BUF_INIT,
+					    .config = BUF_INIT,
+					    .index = IMAGE_INDEX_INIT,
+					    .blobs_only = true};
+		int r;
+
+		other.image.manifest = index->doc.manifests.v[i].digest;
+		vec_push(&v->others, other);
+		r = add_blobs(v, &vec_last(&v->others), err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 static int fill_archive(struct save *v, struct error **err)
 {
 	_cleanup_json_ json_t *entries = json_array(), *docker = json_array();
@@ -290,18 +376,16 @@ static int fill_archive(struct save *v, struct error **err)
 
 	for (size_t i = 0; i < v->images.n; i++) {
 		struct saved_image *m = &v->images.v[i];
-		int r = load_documents(v, m, err);
+		int r = add_blobs(v, m, err);
 
-		if (r == 0)
-			r = add_layers(v, m, err);
+		if (r == 0 && m->indexed)
+			r = add_index(v, m, err);
 		if (r < 0)
 			return r;
-		oci_archive_add_blob(&v->archive, &m->image.config, m->config.p, m->config.n);
-		oci_archive_add_blob(&v->archive, &m->image.manifest, m->manifest.p, m->manifest.n);
 		add_index_entries(m, entries);
 		json_array_append_new(docker,
 				      save_docker_entry(&m->image.config, m->bodies,
-							m->image.n_layers, m->names.v, m->names.n));
+							m->doc.layers.n, m->names.v, m->names.n));
 	}
 	oci_index_write(false, entries, NULL, false, &index);
 	js_dump_go(docker, 0, false, &manifest);
@@ -310,10 +394,11 @@ static int fill_archive(struct save *v, struct error **err)
 	return 0;
 }
 
-int save_images(struct store *s, const struct strv *images, const char *dest, int fd,
-		const struct blob_fetcher *fetcher, struct cancel *cancel, struct error **err)
+int save_images(struct store *s, const struct strv *images, const struct platform *platform,
+		const char *dest, int fd, const struct blob_fetcher *fetcher, struct cancel *cancel,
+		struct error **err)
 {
-	_cleanup_(save_release) struct save v = {.s = s, .fetcher = fetcher};
+	_cleanup_(save_release) struct save v = {.s = s, .fetcher = fetcher, .platform = platform};
 	struct out_file f;
 	int r = 0;
 

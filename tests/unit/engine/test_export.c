@@ -399,7 +399,7 @@ static void save_and_load(struct fixture *f, const char *output)
 	build(f, &b);
 	run(f, &b, output, "app", &result);
 	strv_push(&names, "app");
-	if (save_images(f->s, &names, path, -1, NULL, NULL, &err) < 0)
+	if (save_images(f->s, &names, NULL, path, -1, NULL, NULL, &err) < 0)
 		fail_msg("%s", error_text(err));
 	set_up((void **)&other);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -432,7 +432,7 @@ static void saving_an_unknown_image_names_it(void **state)
 	_cleanup_strv_ struct strv names = {0};
 
 	strv_push(&names, "nosuch");
-	assert_int_equal(save_images(f->s, &names, NULL, 1, NULL, NULL, &err), -ERR_NOTFOUND);
+	assert_int_equal(save_images(f->s, &names, NULL, NULL, 1, NULL, NULL, &err), -ERR_NOTFOUND);
 	assert_non_null(strstr(error_text(err), "nosuch"));
 }
 
