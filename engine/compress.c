@@ -1,5 +1,6 @@
 #include "engine/compress.h"
 
+#include <isa-l/crc.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +47,7 @@ struct compress {
 	ZSTD_CCtx *zstd;
 	unsigned char *in, *out;
 	size_t n_in, out_size;
+	bool passes; /* `in` was passed on */
 
 	/* gzip: a ring of blocks; [tail, submitted) are with the workers, the block after is being
 	 * filled. Positions only grow. */
@@ -148,7 +150,8 @@ static int deflate_block(z_stream *z, struct gzip_block *b)
 	z->avail_out = (uInt)b->out_size;
 	r = deflate(z, b->last ? Z_FINISH : Z_SYNC_FLUSH);
 	b->n_out = b->out_size - z->avail_out;
-	b->crc = (uint32_t)crc32(0, b->in, (uInt)b->n_in);
+	/* The same sum as zlib's, many times as fast. */
+	b->crc = crc32_gzip_refl(0, b->in, b->n_in);
 	if (b->last)
 		return r == Z_STREAM_END ? Z_OK : Z_BUF_ERROR;
 	return r == Z_OK && z->avail_in == 0 && z->avail_out > 0 ? Z_OK : Z_BUF_ERROR;
@@ -360,9 +363,9 @@ static int zstd_open(struct compress *c, struct error **err)
 	return 0;
 }
 
-static void zstd_push(struct compress *c, ZSTD_EndDirective mode)
+static void zstd_push(struct compress *c, const void *p, size_t n, ZSTD_EndDirective mode)
 {
-	ZSTD_inBuffer in = {c->in, c->n_in, 0};
+	ZSTD_inBuffer in = {p, n, 0};
 	bool more = true;
 
 	while (more && !c->failed) {
@@ -377,23 +380,28 @@ static void zstd_push(struct compress *c, ZSTD_EndDirective mode)
 		emit(c, c->out, out.pos);
 		more = mode == ZSTD_e_end ? r > 0 : in.pos < in.size;
 	}
-	c->n_in = 0;
 }
 
+/* The first bytes are held back: a stream that is no longer than them is compressed at once, and
+ * its frame says how long it is. Beyond them the library gathers its jobs itself. */
 static void zstd_write(struct compress *c, const unsigned char *p, size_t n)
 {
-	while (n > 0 && !c->failed) {
-		size_t room = ZSTD_INPUT - c->n_in, part = n < room ? n : room;
+	size_t room = ZSTD_INPUT - c->n_in, part = n < room ? n : room;
 
-		if (room == 0) {
-			zstd_push(c, ZSTD_e_continue);
-			continue;
-		}
-		memcpy(c->in + c->n_in, p, part);
-		c->n_in += part;
-		p += part;
-		n -= part;
+	memcpy(c->in + c->n_in, p, part);
+	c->n_in += part;
+	if (part == n)
+		return;
+	if (!c->passes) {
+		zstd_push(c, c->in, c->n_in, ZSTD_e_continue);
+		c->passes = true;
 	}
+	zstd_push(c, p + part, n - part, ZSTD_e_continue);
+}
+
+static void zstd_finish(struct compress *c)
+{
+	zstd_push(c, c->in, c->passes ? 0 : c->n_in, ZSTD_e_end);
 }
 
 /* --- the stream ------------------------------------------------------------------------------ */
@@ -451,7 +459,7 @@ int compress_finish(struct compress *c, struct error **err)
 	if (c->o.type == COMPRESS_GZIP)
 		gzip_finish(c);
 	else if (c->o.type == COMPRESS_ZSTD && !c->failed)
-		zstd_push(c, ZSTD_e_end);
+		zstd_finish(c);
 	if (c->failed && err && !*err)
 		*err = TAKE_PTR(c->error);
 	return c->failed;

@@ -447,8 +447,11 @@ int layer_blob_send(struct store *s, const int64_t *layers, size_t i, size_t n_k
 	struct digest digest;
 	int r;
 
+	/* What was hashed a moment ago, as it was written, is what it says. */
+	if (body->stored && blob_is_ours(s, &body->blob.digest))
+		return layer_bytes_blob(s, &body->blob.digest, cancel, sink, data, err);
 	hasher_init(&t.hasher);
-	r = body->stored ? layer_bytes_blob(s, &body->blob.digest, tee_write, &t, err)
+	r = body->stored ? layer_bytes_blob(s, &body->blob.digest, cancel, tee_write, &t, err)
 			 : send_made(s, layers, i, clamp, &t, err);
 	if (r == 0)
 		hasher_final(&t.hasher, &digest);

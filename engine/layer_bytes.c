@@ -100,8 +100,8 @@ int layer_bytes_unpacked(struct store *s, const struct layer_blob *blob, tar_sin
 	return r < 0 ? r : blob_reader_copy(&reader, sink, data, err);
 }
 
-int layer_bytes_blob(struct store *s, const struct digest *digest, tar_sink_fn sink, void *data,
-		     struct error **err)
+int layer_bytes_blob(struct store *s, const struct digest *digest, struct cancel *cancel,
+		     tar_sink_fn sink, void *data, struct error **err)
 {
 	_cleanup_free_ char *buffer = xmalloc(READ_SIZE);
 	_cleanup_close_ int fd = -1;
@@ -118,6 +118,8 @@ int layer_bytes_blob(struct store *s, const struct digest *digest, tar_sink_fn s
 			return error_new(err, ERR_IO, (int)-n, "read a blob");
 		if (n == 0)
 			return 0;
+		if (cancel_is_set(cancel))
+			return error_new(err, ERR_CANCELED, 0, "canceled");
 		r = sink(data, buffer, (size_t)n, err);
 		if (r < 0)
 			return r;

@@ -19,7 +19,7 @@ int layer_bytes_made(struct store *s, const int64_t *layers, size_t i,
 int layer_bytes_unpacked(struct store *s, const struct layer_blob *blob, tar_sink_fn sink,
 			 void *data, struct error **err);
 /* Streams a blob in the store as it is. */
-int layer_bytes_blob(struct store *s, const struct digest *digest, tar_sink_fn sink, void *data,
-		     struct error **err);
+int layer_bytes_blob(struct store *s, const struct digest *digest, struct cancel *cancel,
+		     tar_sink_fn sink, void *data, struct error **err);
 
 #endif

@@ -73,7 +73,7 @@ static int hold(struct store *s, const struct digest *digest, struct blob_row *r
 		return r;
 	r = db_commit(&tx, err);
 	if (r == 0)
-		lease_note_blob(s, digest);
+		lease_note_blob(s, digest, false);
 	return r;
 }
 
@@ -184,6 +184,11 @@ int blob_open(struct store *s, const struct digest *digest, uint64_t *ret_size, 
 	if (ret_size)
 		*ret_size = row.size;
 	return fd;
+}
+
+bool blob_is_ours(struct store *s, const struct digest *digest)
+{
+	return lease_wrote_blob(s, digest);
 }
 
 int blob_read(struct store *s, const struct digest *digest, size_t max, struct buf *ret,
@@ -360,7 +365,7 @@ static int publish(struct blob_writer *w, const struct digest *digest, struct er
 		return r;
 	r = db_commit(&tx, err);
 	if (r == 0)
-		lease_note_blob(s, digest);
+		lease_note_blob(s, digest, !w->tmp);
 	return r;
 }
 

@@ -10,6 +10,8 @@
 bool blob_exists(struct store *s, const struct digest *digest, uint64_t *ret_size /* or NULL */);
 /* Opens for reading; ERR_NOTFOUND if absent. Returns the descriptor. */
 int blob_open(struct store *s, const struct digest *digest, uint64_t *ret_size, struct error **err);
+/* Did this handle write the blob, so that its bytes need not be hashed once more to be trusted? */
+bool blob_is_ours(struct store *s, const struct digest *digest);
 /* The whole of a small blob (a manifest, a config); more than `max` bytes is ERR_INVALID. The bytes
  * are verified against the digest; ERR_CORRUPT if they differ. */
 int blob_read(struct store *s, const struct digest *digest, size_t max, struct buf *ret,

@@ -23,7 +23,8 @@ struct store {
 	pthread_mutex_t mutex; /* protects all below */
 	struct lease lease;
 	struct map indexes;  /* layer id -> struct index, kept until the handle closes */
-	struct map held;     /* digests of blobs and ids of layers that our lease names -> self */
+	struct map held;     /* digests of blobs and ids of layers that our lease names -> self; of
+				blobs that we wrote -> this map */
 	struct strv notices; /* what was found damaged, for store_take_notices */
 
 	bool limited; /* policy is set; both are constant once threads run */

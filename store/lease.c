@@ -100,11 +100,27 @@ int lease_add_blob(struct store *s, struct db_tx *tx, const struct digest *diges
 		      "id", row, digest);
 }
 
-void lease_note_blob(struct store *s, const struct digest *digest)
+void lease_note_blob(struct store *s, const struct digest *digest, bool written)
 {
+	void **slot;
+
 	pthread_mutex_lock(&s->mutex);
-	*map_put(&s->held, digest->b, DIGEST_SIZE) = s;
+	slot = map_put(&s->held, digest->b, DIGEST_SIZE);
+	if (written)
+		*slot = &s->held;
+	else if (!*slot)
+		*slot = s;
 	pthread_mutex_unlock(&s->mutex);
+}
+
+bool lease_wrote_blob(struct store *s, const struct digest *digest)
+{
+	bool wrote;
+
+	pthread_mutex_lock(&s->mutex);
+	wrote = map_get(&s->held, digest->b, DIGEST_SIZE) == &s->held;
+	pthread_mutex_unlock(&s->mutex);
+	return wrote;
 }
 
 bool lease_holds_blob(struct store *s, const struct digest *digest)

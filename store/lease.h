@@ -36,8 +36,10 @@ int lease_add_layers(struct store *s, struct db_tx *tx, const int64_t *layers, s
 int lease_add_blob(struct store *s, struct db_tx *tx, const struct digest *digest,
 		   struct error **err);
 /* What this handle remembers of the blobs it holds, so that a second use spares a write
- * transaction. To be noted after the commit that named the blob; not knowing only costs asking. */
-void lease_note_blob(struct store *s, const struct digest *digest);
+ * transaction. To be noted after the commit that named the blob; not knowing only costs asking.
+ * `written`: this handle has hashed the bytes as it wrote them. */
+void lease_note_blob(struct store *s, const struct digest *digest, bool written);
+bool lease_wrote_blob(struct store *s, const struct digest *digest);
 bool lease_holds_blob(struct store *s, const struct digest *digest);
 void lease_forget_blob(struct store *s, const struct digest *digest);
 
