@@ -22,7 +22,7 @@ static int write_bytes(struct making *m, const struct plan_source *source, const
 	r = plan_reader_open(m->plan, source, e, &reader, err);
 	if (r < 0)
 		return r;
-	if (lseek(reader.fd, (off_t)reader.at, SEEK_SET) < 0)
+	if (!reader.owned && lseek(reader.fd, (off_t)reader.at, SEEK_SET) < 0)
 		return error_new(err, ERR_IO, errno, "read what becomes '%s'", e->path);
 	r = known ? layer_writer_copy_known(m->w, reader.fd, &e->content, e->size, err)
 		  : layer_writer_copy(m->w, reader.fd, err);

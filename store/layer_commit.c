@@ -27,6 +27,8 @@ int layer_writer_open_for(struct store *s, int64_t id, struct layer_writer **ret
 	w->s = s;
 	w->for_id = id;
 	w->fs = w->parent_fd = w->file_fd = -1;
+	w->uid = geteuid();
+	w->gid = getegid();
 	w->index = index_builder_new();
 	r = store_tmp_name(s, &w->tmp, err);
 	if (r < 0)
@@ -58,6 +60,7 @@ void layer_writer_free(struct layer_writer *w)
 		(void)fs_remove_tree(w->s->dirfd, w->tmp);
 	free(w->tmp);
 	free(w->file_path);
+	free(w->chunk);
 	hasher_release(&w->hasher);
 	index_builder_free(w->index);
 	map_release(&w->implied, NULL);

@@ -66,11 +66,12 @@ static int parent_of(struct layer_writer *w, const char *path, struct error **er
 	return fd;
 }
 
-static int set_owner(int dirfd, const char *name, const struct entry *e, struct error **err)
+static int set_owner(const struct layer_writer *w, int dirfd, const char *name,
+		     const struct entry *e, struct error **err)
 {
 	int errnum, r;
 
-	if (!owner_single_id() && e->uid == geteuid() && e->gid == getegid())
+	if (!owner_single_id() && e->uid == w->uid && e->gid == w->gid)
 		return 0;
 	errnum = -owner_set(dirfd, name, e->uid, e->gid);
 	if (errnum == 0)
@@ -134,7 +135,7 @@ static int put_dir(struct layer_writer *w, const struct entry *e, struct error *
 
 	made.opaque = e->opaque || (old && (!was_dir || old->opaque));
 	if (!*e->path) {
-		r = set_owner(w->fs, "", e, err);
+		r = set_owner(w, w->fs, "", e, err);
 		if (r == 0)
 			index_builder_add(w->index, &made);
 		return r;
@@ -149,7 +150,7 @@ static int put_dir(struct layer_writer *w, const struct entry *e, struct error *
 		return dirfd;
 	if (!was_dir && mkdirat(dirfd, path_base(e->path), 0700) < 0)
 		return error_new(err, ERR_IO, errno, "create directory '%s' in a layer", e->path);
-	r = set_owner(dirfd, path_base(e->path), e, err);
+	r = set_owner(w, dirfd, path_base(e->path), e, err);
 	if (r == 0 && made.opaque)
 		r = mark_opaque(w, e->path, err);
 	if (r == 0)
@@ -170,9 +171,9 @@ static int make_parents(struct layer_writer *w, const char *path, struct error *
 		*slash = '\0';
 		old = index_builder_get(w->index, copy);
 		if (!old || old->type != ENTRY_DIR) {
-			if (geteuid() != 0) {
-				dir.uid = geteuid();
-				dir.gid = getegid();
+			if (w->uid != 0) {
+				dir.uid = w->uid;
+				dir.gid = w->gid;
 			}
 			r = put_dir(w, &dir, err);
 			if (r == 0)
@@ -291,7 +292,7 @@ static int put_special(struct layer_writer *w, const struct entry *e, struct err
 	if (r < 0)
 		return error_new(err, ERR_IO, -r, "create '%s' in a layer", e->path);
 	if (real) {
-		r = set_owner(dirfd, name, e, err);
+		r = set_owner(w, dirfd, name, e, err);
 		if (r == 0 && e->type != ENTRY_SYMLINK && fchmodat(dirfd, name, e->mode, 0) < 0)
 			r = error_new(err, ERR_IO, errno, "set the mode of '%s'", e->path);
 		if (r == 0)
@@ -399,10 +400,17 @@ int layer_writer_write(struct layer_writer *w, const void *p, size_t n, struct e
 	return 0;
 }
 
+static char *copy_buffer(struct layer_writer *w)
+{
+	if (!w->chunk)
+		w->chunk = xmalloc(COPY_CHUNK);
+	return w->chunk;
+}
+
 /* Hashes what was cloned, not its source: that may change meanwhile. */
 static int hash_clone(struct layer_writer *w, struct error **err)
 {
-	_cleanup_free_ char *chunk = xmalloc(COPY_CHUNK);
+	char *chunk = copy_buffer(w);
 	ssize_t n;
 
 	while ((n = fs_read_full(w->file_fd, chunk, COPY_CHUNK)) > 0) {
@@ -412,20 +420,33 @@ static int hash_clone(struct layer_writer *w, struct error **err)
 	return n < 0 ? error_new(err, ERR_IO, (int)-n, "read '%s' in a layer", w->file.path) : 0;
 }
 
+/* Whether files can be cloned at all is found out once. */
+static bool clone_file(struct layer_writer *w, int from)
+{
+	if (w->no_clones)
+		return false;
+	if (ioctl(w->file_fd, FICLONE, from) == 0)
+		return true;
+	w->no_clones = errno == EOPNOTSUPP || errno == ENOTTY;
+	return false;
+}
+
 int layer_writer_copy(struct layer_writer *w, int from, struct error **err)
 {
-	_cleanup_free_ char *chunk = NULL;
+	char *chunk;
 	ssize_t n;
 
-	if (w->file.size == 0 && ioctl(w->file_fd, FICLONE, from) == 0)
+	if (w->file.size == 0 && clone_file(w, from))
 		return hash_clone(w, err);
-	chunk = xmalloc(COPY_CHUNK);
-	while ((n = fs_read_full(from, chunk, COPY_CHUNK)) > 0) {
-		int r = layer_writer_write(w, chunk, (size_t)n, err);
+	chunk = copy_buffer(w);
+	do {
+		int r;
 
+		n = fs_read_full(from, chunk, COPY_CHUNK);
+		r = n > 0 ? layer_writer_write(w, chunk, (size_t)n, err) : 0;
 		if (r < 0)
 			return r;
-	}
+	} while (n == COPY_CHUNK);
 	return n < 0 ? error_new(err, ERR_IO, (int)-n, "read what becomes '%s'", w->file.path) : 0;
 }
 
@@ -456,7 +477,7 @@ int layer_writer_file_end(struct layer_writer *w, struct digest *ret_content, st
 	if (!w->content_known)
 		hasher_final(&w->hasher, &e->content);
 	/* A change of owner clears set-id bits and capabilities, so it comes first. */
-	r = set_owner(fd, "", e, err);
+	r = set_owner(w, fd, "", e, err);
 	if (r < 0)
 		return r;
 	if (fchmod(fd, e->mode & 07777) < 0)

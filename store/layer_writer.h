@@ -2,6 +2,8 @@
 #ifndef KILN_STORE_LAYER_WRITER_H
 #define KILN_STORE_LAYER_WRITER_H
 
+#include <sys/types.h>
+
 #include "base/map.h"
 #include "store/index.h"
 #include "store/layer.h"
@@ -19,6 +21,11 @@ struct layer_writer {
 
 	char *parent; /* path of the directory that parent_fd is open on; NULL: none */
 	int parent_fd;
+
+	uid_t uid; /* ours */
+	gid_t gid;
+	char *chunk;	/* for copying; NULL until then */
+	bool no_clones; /* the store's file system has none */
 
 	int file_fd; /* the open file, -1 if none */
 	struct entry file;
