@@ -11,12 +11,11 @@ struct arena_block {
 	alignas(max_align_t) char data[];
 };
 
-void *arena_alloc(struct arena *a, size_t n)
+static char *take(struct arena *a, size_t n, size_t align)
 {
-	size_t align = alignof(max_align_t);
 	char *p;
 
-	n = (n + align - 1) & ~(align - 1);
+	a->used = (a->used + align - 1) & ~(align - 1);
 	if (!a->blocks || a->used + n > a->cap) {
 		size_t cap = n > ARENA_BLOCK ? n : ARENA_BLOCK;
 		struct arena_block *block = xcalloc(1, sizeof(*block) + cap);
@@ -31,9 +30,15 @@ void *arena_alloc(struct arena *a, size_t n)
 	return p;
 }
 
+void *arena_alloc(struct arena *a, size_t n)
+{
+	return take(a, n, alignof(max_align_t));
+}
+
+/* A path is not much longer than the padding behind it would be. */
 char *arena_strndup(struct arena *a, const char *s, size_t n)
 {
-	char *p = arena_alloc(a, n + 1);
+	char *p = take(a, n + 1, 1);
 
 	if (n > 0)
 		memcpy(p, s, n);

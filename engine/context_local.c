@@ -28,9 +28,8 @@ enum {
 
 /* What is known of a node beyond the scan. */
 struct node_state {
-	struct digest content;
-	uint32_t group; /* of hard links, 0: none */
-	bool known;	/* content is the digest of the file as the node describes it */
+	const struct digest *content; /* of the file as the node describes it; NULL: not known */
+	uint32_t group;		      /* of hard links, 0: none */
 };
 
 struct context {
@@ -44,10 +43,11 @@ struct context {
 	bool whole;	      /* everything was scanned: `followed` is empty */
 	struct strv followed; /* the paths that were scanned, sorted */
 	int64_t scanned;      /* when the scan began, ns */
-	/* Protects the states' content and known, the nodes' stat data and dirty. */
+	/* Protects the states' content, the nodes' stat data, learned and dirty. */
 	pthread_mutex_t lock;
-	bool dirty;	/* something became known that the stat index does not have */
-	bool normalize; /* modes, see context_normalize_modes */
+	struct arena learned; /* digests that the stat index does not have */
+	bool dirty;	      /* something became known that the stat index does not have */
+	bool normalize;	      /* modes, see context_normalize_modes */
 };
 
 static struct context *context_of(struct tree *t)
@@ -85,27 +85,25 @@ static int64_t seconds_of(int64_t ns)
 
 static void node_entry(struct context *c, size_t i, struct entry *ret)
 {
-	const struct scan_node *n = &c->scan.nodes[i];
+	const struct scan_node *n = c->scan.nodes[i];
 
 	*ret = (struct entry){.path = n->path,
 			      .type = entry_type_of(n->mode),
 			      .mode = n->mode & 07777,
-			      .link = n->link};
+			      .link = n->extra->link};
 	if (c->normalize && ret->type != ENTRY_SYMLINK)
 		ret->mode = ret->type == ENTRY_DIR || (n->mode & 0111) ? 0755 : 0644;
 	if (ret->type == ENTRY_CHAR || ret->type == ENTRY_BLOCK) {
-		ret->dev_major = n->dev_major;
-		ret->dev_minor = n->dev_minor;
+		ret->dev_major = n->extra->dev_major;
+		ret->dev_minor = n->extra->dev_minor;
 	}
-	if (n->capability) {
-		memcpy(ret->capability, n->capability, n->capability_size);
-		ret->capability_size = n->capability_size;
-	}
+	memcpy(ret->capability, n->extra->capability, n->extra->capability_size);
+	ret->capability_size = n->extra->capability_size;
 	(void)pthread_mutex_lock(&c->lock);
 	ret->size = n->size;
 	ret->mtime = seconds_of(n->mtime);
-	if (c->states[i].known)
-		ret->content = c->states[i].content;
+	if (c->states[i].content)
+		ret->content = *c->states[i].content;
 	(void)pthread_mutex_unlock(&c->lock);
 }
 
@@ -117,7 +115,7 @@ static size_t lower_bound(const struct context *c, const char *path)
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
 
-		if (path_compare(c->scan.nodes[mid].path, path) < 0)
+		if (path_compare(c->scan.nodes[mid]->path, path) < 0)
 			low = mid + 1;
 		else
 			high = mid;
@@ -129,7 +127,7 @@ static bool find_node(const struct context *c, const char *path, size_t *ret)
 {
 	size_t i = lower_bound(c, path);
 
-	if (i == c->scan.n || strcmp(c->scan.nodes[i].path, path) != 0)
+	if (i == c->scan.n || strcmp(c->scan.nodes[i]->path, path) != 0)
 		return false;
 	*ret = i;
 	return true;
@@ -155,8 +153,8 @@ static int context_walk(struct tree *t, const char *path, tree_visit_fn visit, v
 
 	if (!find_node(c, path, &i))
 		return error_new(err, ERR_NOTFOUND, 0, "'/%s' is not in the build context", path);
-	while (i < c->scan.n && path_within(c->scan.nodes[i].path, path)) {
-		const char *at = c->scan.nodes[i].path;
+	while (i < c->scan.n && path_within(c->scan.nodes[i]->path, path)) {
+		const char *at = c->scan.nodes[i]->path;
 		struct entry e;
 		int r;
 
@@ -165,7 +163,7 @@ static int context_walk(struct tree *t, const char *path, tree_visit_fn visit, v
 		if (r != 0 && !(r == TREE_SKIP && e.type == ENTRY_DIR))
 			return r == TREE_SKIP ? 0 : r;
 		i++;
-		while (r == TREE_SKIP && i < c->scan.n && path_within(c->scan.nodes[i].path, at))
+		while (r == TREE_SKIP && i < c->scan.n && path_within(c->scan.nodes[i]->path, at))
 			i++;
 	}
 	return 0;
@@ -185,7 +183,7 @@ static bool same_file(const struct scan_node *n, const struct stat *st)
 /* Remembers what the file is now; what was known of its bytes is void if that differs. */
 static void update_node(struct context *c, size_t i, const struct stat *st)
 {
-	struct scan_node *n = &c->scan.nodes[i];
+	struct scan_node *n = c->scan.nodes[i];
 
 	if (same_file(n, st))
 		return;
@@ -193,21 +191,24 @@ static void update_node(struct context *c, size_t i, const struct stat *st)
 	n->ino = st->st_ino;
 	n->mtime = timespec_ns(&st->st_mtim);
 	n->ctime = timespec_ns(&st->st_ctim);
-	c->states[i].known = false;
+	c->states[i].content = NULL;
 }
 
 static void learn(struct context *c, size_t i, const struct digest *content)
 {
-	if (c->states[i].known)
+	struct digest *kept;
+
+	if (c->states[i].content)
 		return;
-	c->states[i].content = *content;
-	c->states[i].known = true;
+	kept = ARENA_NEW(&c->learned, struct digest);
+	*kept = *content;
+	c->states[i].content = kept;
 	c->dirty = true;
 }
 
 static int open_node(struct context *c, size_t i, struct error **err)
 {
-	const struct scan_node *n = &c->scan.nodes[i];
+	const struct scan_node *n = c->scan.nodes[i];
 	int fd;
 
 	if (!S_ISREG(n->mode)) {
@@ -239,12 +240,12 @@ static bool context_still(struct tree *t, const struct entry *e, int fd,
 	bool still;
 	size_t i;
 
-	if (!find_node(c, e->path, &i) || !S_ISREG(c->scan.nodes[i].mode))
+	if (!find_node(c, e->path, &i) || !S_ISREG(c->scan.nodes[i]->mode))
 		return true;
 	if (fstat(fd, &st) < 0)
 		return false;
 	(void)pthread_mutex_lock(&c->lock);
-	still = same_file(&c->scan.nodes[i], &st);
+	still = same_file(c->scan.nodes[i], &st);
 	if (!still)
 		update_node(c, i, &st);
 	else if (content)
@@ -290,7 +291,7 @@ static int hash_node(struct context *c, size_t i, struct digest *ret, struct err
 			r = -errno;
 		if (r < 0)
 			return error_new(err, ERR_IO, -r, "read '%s/%s'", c->dir,
-					 c->scan.nodes[i].path);
+					 c->scan.nodes[i]->path);
 		if (before.st_size != after.st_size ||
 		    timespec_ns(&before.st_mtim) != timespec_ns(&after.st_mtim) ||
 		    timespec_ns(&before.st_ctim) != timespec_ns(&after.st_ctim))
@@ -302,7 +303,7 @@ static int hash_node(struct context *c, size_t i, struct digest *ret, struct err
 		return 0;
 	}
 	return error_new(err, ERR_BUSY, 0, "'%s/%s' keeps changing while it is read", c->dir,
-			 c->scan.nodes[i].path);
+			 c->scan.nodes[i]->path);
 }
 
 static int context_content(struct tree *t, const struct entry *e, struct digest *ret,
@@ -312,17 +313,17 @@ static int context_content(struct tree *t, const struct entry *e, struct digest 
 	bool known;
 	size_t i;
 
-	if (!find_node(c, e->path, &i) || !is_file(&c->scan.nodes[i]))
+	if (!find_node(c, e->path, &i) || !is_file(c->scan.nodes[i]))
 		return error_new(err, ERR_NOTFOUND, 0, "'/%s' is no file of the build context",
 				 e->path);
-	if (!S_ISREG(c->scan.nodes[i].mode)) {
+	if (!S_ISREG(c->scan.nodes[i]->mode)) {
 		*ret = digest_of("", 0);
 		return 0;
 	}
 	(void)pthread_mutex_lock(&c->lock);
-	known = c->states[i].known;
+	known = c->states[i].content != NULL;
 	if (known)
-		*ret = c->states[i].content;
+		*ret = *c->states[i].content;
 	(void)pthread_mutex_unlock(&c->lock);
 	return known ? 0 : hash_node(c, i, ret, err);
 }
@@ -341,9 +342,27 @@ static void node_record(const struct scan_node *n, struct statindex_record *ret)
 					 .mode = n->mode};
 }
 
+/* What the new stat index is to hold: nodes of this scan, and records of the old index for places
+ * that it did not look at. */
 struct records {
-	VEC(struct statindex_record) list;
+	struct context *c;
+	VEC(uint32_t) list; /* the number of a node, or OLD and that of an old record */
 };
+
+#define OLD UINT32_C(0x80000000)
+
+static void get_record(void *data, size_t n, struct statindex_record *ret)
+{
+	struct records *r = data;
+	uint32_t at = r->list.v[n];
+
+	if (at & OLD) {
+		statindex_record(r->c->index, at & ~OLD, ret);
+		return;
+	}
+	node_record(r->c->scan.nodes[at], ret);
+	ret->content = *r->c->states[at].content;
+}
 
 /* Did this scan look at the place where `path` is, or was? */
 static bool was_scanned(const struct context *c, const char *path)
@@ -374,31 +393,28 @@ static void keep_old(const struct context *c, struct records *r, size_t *old, co
 		if (order > 0)
 			return;
 		if (order < 0 && !was_scanned(c, record.path))
-			vec_push(&r->list, record);
+			vec_push(&r->list, OLD | (uint32_t)*old);
 	}
 }
 
 static void save_index(struct context *c)
 {
-	struct records records = {0};
+	struct records records = {.c = c};
 	size_t old = 0;
 
+	if (c->scan.n >= OLD || statindex_count(c->index) >= OLD)
+		return;
 	for (size_t i = 0; i < c->scan.n; i++) {
-		const struct scan_node *n = &c->scan.nodes[i];
-		struct statindex_record record;
-
-		if (!S_ISREG(n->mode))
+		if (!S_ISREG(c->scan.nodes[i]->mode))
 			continue;
-		keep_old(c, &records, &old, n->path);
-		if (!c->states[i].known)
-			continue;
-		node_record(n, &record);
-		record.content = c->states[i].content;
-		vec_push(&records.list, record);
+		keep_old(c, &records, &old, c->scan.nodes[i]->path);
+		if (c->states[i].content)
+			vec_push(&records.list, (uint32_t)i);
 	}
 	keep_old(c, &records, &old, NULL);
 	/* Without it the next build only takes longer. */
-	(void)statindex_save(c->store, c->dir, records.list.v, records.list.n, c->scanned, NULL);
+	(void)statindex_save(c->store, c->dir, records.list.n, get_record, &records, c->scanned,
+			     NULL);
 	vec_release(&records.list);
 }
 
@@ -410,6 +426,7 @@ static void context_free(struct tree *t)
 		save_index(c);
 	statindex_free(c->index);
 	scan_release(&c->scan);
+	arena_release(&c->learned);
 	strv_release(&c->followed);
 	free(c->states);
 	free(c->dir);
@@ -441,7 +458,7 @@ static uint64_t fill_states(struct context *c)
 	size_t old = 0;
 
 	for (size_t i = 0; i < c->scan.n; i++) {
-		const struct scan_node *n = &c->scan.nodes[i];
+		const struct scan_node *n = c->scan.nodes[i];
 		struct node_state *state = &c->states[i];
 		struct statindex_record want;
 
@@ -449,8 +466,8 @@ static uint64_t fill_states(struct context *c)
 		if (!S_ISREG(n->mode))
 			continue;
 		node_record(n, &want);
-		state->known = statindex_find_next(c->index, &old, &want, &state->content);
-		if (!state->known)
+		state->content = statindex_find_next(c->index, &old, &want);
+		if (!state->content)
 			bytes += n->size;
 		if (n->nlink > 1) {
 			const uint64_t key[2] = {n->dev, n->ino};

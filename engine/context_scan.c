@@ -27,7 +27,7 @@ enum {
 struct scan_dir;
 
 struct scan_item {
-	struct scan_node node;
+	struct scan_node *node;
 	struct scan_dir *dir; /* of a directory that is read too */
 	bool excluded;	      /* a directory that stays only if something below it does */
 };
@@ -93,14 +93,13 @@ static int64_t statx_ns(const struct statx_timestamp *t)
 
 /* Only what is executable can use a capability; asking for all files would double the system calls.
  */
-static void read_capability(struct worker *w, int dirfd, const char *name, struct scan_node *node)
+static void read_capability(int dirfd, const char *name, mode_t mode, struct scan_extra *ret)
 {
 	_cleanup_free_ char *path = NULL;
 	uint8_t data[ENTRY_CAPABILITY_MAX];
-	uint8_t *keep;
 	ssize_t n;
 
-	if (!S_ISREG(node->mode) || !(node->mode & 0111))
+	if (!S_ISREG(mode) || !(mode & 0111))
 		return;
 	path = xasprintf("/proc/self/fd/%d/%s", dirfd, name);
 	n = lgetxattr(path, "security.capability", data, sizeof(data));
@@ -109,45 +108,66 @@ static void read_capability(struct worker *w, int dirfd, const char *name, struc
 	/* Layers carry the v2 form: no owner of a user namespace. The revision is the top byte of a
 	 * little-endian word. */
 	data[3] = 2;
-	keep = arena_alloc(w->arena, ENTRY_CAPABILITY_MAX);
-	memcpy(keep, data, CAPABILITY_V2_SIZE);
-	node->capability = keep;
-	node->capability_size = CAPABILITY_V2_SIZE;
+	memcpy(ret->capability, data, CAPABILITY_V2_SIZE);
+	ret->capability_size = CAPABILITY_V2_SIZE;
 }
 
+/* All but the path and what a node may point to. */
+static struct scan_node node_of(const struct statx *stx)
+{
+	return (struct scan_node){
+		.size = S_ISREG(stx->stx_mode) ? stx->stx_size : 0,
+		.dev = (uint64_t)stx->stx_dev_major << 32 | stx->stx_dev_minor,
+		.ino = stx->stx_ino,
+		.mtime = statx_ns(&stx->stx_mtime),
+		.ctime = statx_ns(&stx->stx_ctime),
+		.mode = stx->stx_mode,
+		.nlink = stx->stx_nlink,
+	};
+}
+
+/* Shared by all nodes that have nothing of it. */
+static const struct scan_extra no_extra;
+
+static const struct scan_extra *keep_extra(struct worker *w, const struct scan_extra *extra)
+{
+	struct scan_extra *kept;
+
+	if (!extra->link && !extra->dev_major && !extra->dev_minor && !extra->capability_size)
+		return &no_extra;
+	kept = ARENA_NEW(w->arena, struct scan_extra);
+	*kept = *extra;
+	return kept;
+}
+
+/* *ret = NULL if it is gone. */
 static int read_node(struct worker *w, int dirfd, const char *name, const char *path,
-		     struct scan_node *ret, bool *ret_gone)
+		     struct scan_node **ret)
 {
 	unsigned mask = STATX_TYPE | STATX_MODE | STATX_NLINK | STATX_SIZE | STATX_MTIME |
 			STATX_CTIME | STATX_INO;
-	struct scan_node node = {0};
+	struct scan_extra extra = {0};
+	struct scan_node *node;
 	struct statx stx;
 
-	*ret_gone = false;
-	if (statx(dirfd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, mask, &stx) < 0) {
-		*ret_gone = errno == ENOENT;
+	*ret = NULL;
+	if (statx(dirfd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, mask, &stx) < 0)
 		return errno == ENOENT ? 0 : -errno;
-	}
-	node.size = S_ISREG(stx.stx_mode) ? stx.stx_size : 0;
-	node.dev = (uint64_t)stx.stx_dev_major << 32 | stx.stx_dev_minor;
-	node.ino = stx.stx_ino;
-	node.mtime = statx_ns(&stx.stx_mtime);
-	node.ctime = statx_ns(&stx.stx_ctime);
-	node.mode = stx.stx_mode;
-	node.nlink = stx.stx_nlink;
-	node.dev_major = stx.stx_rdev_major;
-	node.dev_minor = stx.stx_rdev_minor;
+	extra.dev_major = stx.stx_rdev_major;
+	extra.dev_minor = stx.stx_rdev_minor;
 	if (S_ISLNK(stx.stx_mode)) {
 		char target[PATH_MAX];
 		ssize_t n = readlinkat(dirfd, name, target, sizeof(target));
 
-		*ret_gone = n < 0;
 		if (n < 0)
 			return errno == ENOENT || errno == EINVAL ? 0 : -errno;
-		node.link = arena_strndup(w->arena, target, (size_t)n);
+		extra.link = arena_strndup(w->arena, target, (size_t)n);
 	}
-	read_capability(w, dirfd, name, &node);
-	node.path = arena_strdup(w->arena, path);
+	read_capability(dirfd, name, stx.stx_mode, &extra);
+	node = ARENA_NEW(w->arena, struct scan_node);
+	*node = node_of(&stx);
+	node->extra = keep_extra(w, &extra);
+	node->path = arena_strdup(w->arena, path);
 	*ret = node;
 	return 0;
 }
@@ -161,7 +181,7 @@ static int add_name(struct worker *w, struct scan_dir *dir, int dirfd, const str
 		*dir->path ? xasprintf("%s/%s", dir->path, de->d_name) : xstrdup(de->d_name);
 	enum want want = dir->covered ? WANT_ALL : wanted(s, path);
 	struct scan_item item = {0};
-	bool gone;
+	bool is_dir;
 	int r;
 
 	*ret_sub = NULL;
@@ -170,17 +190,17 @@ static int add_name(struct worker *w, struct scan_dir *dir, int dirfd, const str
 	item.excluded = s->o->excludes && pattern_list_matches(s->o->excludes, path);
 	if (item.excluded && !pattern_list_may_reinclude(s->o->excludes, path))
 		return 0;
-	r = read_node(w, dirfd, de->d_name, path, &item.node, &gone);
+	r = read_node(w, dirfd, de->d_name, path, &item.node);
 	if (r < 0)
 		return error_new(err, ERR_IO, -r, "read '%s/%s'", s->name, path);
-	if (gone || (!S_ISDIR(item.node.mode) && (item.excluded || want == WANT_LEADS)))
+	is_dir = item.node && S_ISDIR(item.node->mode);
+	if (!item.node || (!is_dir && (item.excluded || want == WANT_LEADS)))
 		return 0;
-	if (S_ISDIR(item.node.mode) && item.node.ino == s->o->skip_ino &&
-	    item.node.dev == s->o->skip_dev)
+	if (is_dir && item.node->ino == s->o->skip_ino && item.node->dev == s->o->skip_dev)
 		return 0;
-	if (S_ISDIR(item.node.mode)) {
+	if (is_dir) {
 		item.dir = arena_alloc(w->arena, sizeof(*item.dir));
-		item.dir->path = item.node.path;
+		item.dir->path = item.node->path;
 		item.dir->covered = want == WANT_ALL;
 		*ret_sub = item.dir;
 	}
@@ -202,7 +222,7 @@ static int compare_items(const void *a, const void *b)
 {
 	const struct scan_item *x = a, *y = b;
 
-	return path_compare(x->node.path, y->node.path);
+	return path_compare(x->node->path, y->node->path);
 }
 
 static int scan_one(struct worker *w, struct scan_dir *dir, struct error **err)
@@ -303,7 +323,7 @@ static void scan_all(struct scanner *s, struct scan_dir *root, struct arena *are
  */
 
 struct flat {
-	VEC(struct scan_node) nodes;
+	VEC(struct scan_node *) nodes;
 };
 
 /* Appends what is below `dir` in order, for which there is room, and frees it. Excluded directories
@@ -344,15 +364,14 @@ int context_scan(int rootfd, const char *dir, const struct scan_options *o, stru
 	struct scan_dir root = {.path = "", .covered = !o->follow};
 	struct scan scan = {.arenas = xcalloc(n, sizeof(*scan.arenas)), .n_arenas = n};
 	struct worker w = {.scanner = &s, .arena = &scan.arenas[0]};
-	struct scan_node root_node;
+	struct scan_node *root_node;
 	struct flat flat = {0};
-	bool gone;
 	int r;
 
-	r = read_node(&w, rootfd, ".", "", &root_node, &gone);
-	if (r < 0 || gone) {
+	r = read_node(&w, rootfd, ".", "", &root_node);
+	if (r < 0 || !root_node) {
 		scan_release(&scan);
-		return error_new(err, ERR_IO, gone ? ENOENT : -r, "read '%s'", dir);
+		return error_new(err, ERR_IO, r < 0 ? -r : ENOENT, "read '%s'", dir);
 	}
 	scan_all(&s, &root, scan.arenas, n);
 	vec_reserve(&flat.nodes, s.found + 1);

@@ -11,22 +11,28 @@
 
 struct pattern_list;
 
-struct scan_node {
-	const char *path; /* relative, clean */
-	const char *link; /* target of a symlink, else NULL */
-	uint64_t size, dev, ino;
-	int64_t mtime, ctime; /* ns */
-	uint32_t mode;	      /* with the type bits, as stat gives it */
-	uint32_t nlink;
+/* What few nodes have. */
+struct scan_extra {
+	const char *link;	       /* target of a symlink, else NULL */
 	uint32_t dev_major, dev_minor; /* of a device */
-	const uint8_t *capability;     /* of ENTRY_CAPABILITY_MAX bytes, NULL if none */
+	uint8_t capability[ENTRY_CAPABILITY_MAX];
 	uint8_t capability_size;
 };
 
+/* There may be millions of them. */
+struct scan_node {
+	const char *path; /* relative, clean */
+	uint64_t size, dev, ino;
+	int64_t mtime, ctime;		/* ns */
+	const struct scan_extra *extra; /* never NULL */
+	uint32_t mode;			/* with the type bits, as stat gives it */
+	uint32_t nlink;
+};
+
 struct scan {
-	struct scan_node *nodes; /* in path_compare order; the root ("") first */
+	struct scan_node **nodes; /* in path_compare order; the root ("") first */
 	size_t n;
-	struct arena *arenas; /* what the nodes' strings are in */
+	struct arena *arenas; /* what the nodes and their strings are in */
 	size_t n_arenas;
 };
 

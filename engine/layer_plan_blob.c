@@ -65,11 +65,11 @@ static int settle(struct layer_plan *p, const struct rootfs *below, struct index
 	struct layer_diff diff;
 	int r = index_draft_open(p->s, p->entries, &draft, err);
 
+	index_builder_free(TAKE_PTR(p->entries));
 	if (r == 0)
 		r = layer_diff_make(index_draft_view(draft), below, &diff, err);
 	if (r < 0)
 		return r;
-	index_builder_free(TAKE_PTR(p->entries));
 	if (diff.whole) {
 		*ret = TAKE_PTR(draft);
 	} else {

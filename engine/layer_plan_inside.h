@@ -13,8 +13,10 @@ enum { LAYER_PLAN_TRIES = 3 };
 /* Where the bytes of a file are. */
 struct plan_source {
 	struct tree *tree; /* borrowed from the plan; NULL: the spool */
-	const char *path;  /* in the tree */
-	uint64_t at;	   /* in the spool */
+	union {
+		const char *path; /* in the tree */
+		uint64_t at;	  /* in the spool */
+	};
 };
 
 struct layer_plan {

@@ -23,11 +23,11 @@ enum { WRITE_CHUNK = 1 << 16 };
  * the next add of its path. */
 struct item {
 	const char *path, *link;
-	uint64_t size;
+	uint64_t size; /* of a file; of a device its number, see device_number */
 	int64_t mtime;
 	struct digest content;
-	uint8_t capability[ENTRY_CAPABILITY_MAX];
-	uint32_t mode, uid, gid, dev_major, dev_minor;
+	const uint8_t *capability; /* NULL: none */
+	uint32_t mode, uid, gid;
 	uint32_t group; /* hard-link group, or NONE */
 	uint32_t next;	/* next member of the group */
 	uint32_t tag;	/* the user's */
@@ -159,6 +159,28 @@ static uint32_t slot_for(struct index_builder *b, const char *path)
 	return b->table[at];
 }
 
+static bool is_device(const struct entry *e)
+{
+	return e->type == ENTRY_CHAR || e->type == ENTRY_BLOCK;
+}
+
+static uint64_t device_number(const struct entry *e)
+{
+	return (uint64_t)e->dev_major << 32 | e->dev_minor;
+}
+
+static void keep_capability(struct index_builder *b, struct item *item, const struct entry *e)
+{
+	uint8_t *kept;
+
+	if (e->capability_size == 0 || e->capability_size > ENTRY_CAPABILITY_MAX)
+		return;
+	kept = arena_alloc(&b->arena, e->capability_size);
+	memcpy(kept, e->capability, e->capability_size);
+	item->capability = kept;
+	item->capability_size = e->capability_size;
+}
+
 void index_builder_add(struct index_builder *b, const struct entry *e)
 {
 	uint32_t i = slot_for(b, e->path), target = NONE;
@@ -177,13 +199,13 @@ void index_builder_add(struct index_builder *b, const struct entry *e)
 	*item = (struct item){
 		.path = item->path,
 		.link = e->link ? arena_strdup(&b->arena, e->link) : NULL,
-		.size = e->type == ENTRY_FILE ? e->size : 0,
+		.size = e->type == ENTRY_FILE ? e->size
+			: is_device(e)	      ? device_number(e)
+					      : 0,
 		.mtime = e->mtime,
 		.mode = e->mode & 07777,
 		.uid = e->uid,
 		.gid = e->gid,
-		.dev_major = e->dev_major,
-		.dev_minor = e->dev_minor,
 		.group = NONE,
 		.next = NONE,
 		.type = (uint8_t)e->type,
@@ -191,9 +213,7 @@ void index_builder_add(struct index_builder *b, const struct entry *e)
 	};
 	if (e->type == ENTRY_FILE) {
 		item->content = e->content;
-		item->capability_size =
-			e->capability_size <= ENTRY_CAPABILITY_MAX ? e->capability_size : 0;
-		memcpy(item->capability, e->capability, item->capability_size);
+		keep_capability(b, item, e);
 	}
 	if (target != NONE &&
 	    (b->items.v[target].type == ENTRY_FILE || b->items.v[target].group != NONE))
@@ -216,13 +236,17 @@ static void view_item(const struct index_builder *b, uint32_t i, struct entry *r
 		.size = item->size,
 		.mtime = data->mtime,
 		.link = data != item ? data->path : item->link,
-		.dev_major = item->dev_major,
-		.dev_minor = item->dev_minor,
 		.content = item->content,
 		.capability_size = item->capability_size,
 		.opaque = item->opaque,
 	};
-	memcpy(ret->capability, item->capability, item->capability_size);
+	if (item->capability_size > 0)
+		memcpy(ret->capability, item->capability, item->capability_size);
+	if (is_device(ret)) {
+		ret->dev_major = (uint32_t)(item->size >> 32);
+		ret->dev_minor = (uint32_t)item->size;
+		ret->size = 0;
+	}
 }
 
 const struct entry *index_builder_get(const struct index_builder *b, const char *path)

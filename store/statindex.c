@@ -180,26 +180,27 @@ void statindex_record(const struct statindex *i, size_t n, struct statindex_reco
 	memcpy(ret->content.b, p + 48, DIGEST_SIZE);
 }
 
-/* Does record n describe the same file? */
-static bool record_holds(const struct statindex *i, size_t n, const struct statindex_record *want,
-			 struct digest *ret_content)
+/* The content of record n if that describes the same file. */
+static const struct digest *content_of(const struct statindex *i, size_t n,
+				       const struct statindex_record *want)
 {
 	struct statindex_record r;
 
 	if (n >= i->count)
-		return false;
+		return NULL;
 	statindex_record(i, n, &r);
 	if (strcmp(r.path, want->path) != 0 || r.size != want->size || r.dev != want->dev ||
 	    r.ino != want->ino || r.mtime != want->mtime || r.ctime != want->ctime ||
 	    r.mode != want->mode)
-		return false;
-	*ret_content = r.content;
-	return true;
+		return NULL;
+	/* A digest is bytes, which are aligned anywhere. */
+	return (const struct digest *)(i->map + HEADER_SIZE + n * RECORD_SIZE + 48);
 }
 
 bool statindex_find(const struct statindex *i, const struct statindex_record *want,
 		    struct digest *ret_content)
 {
+	const struct digest *content;
 	size_t low = 0, high = i->count;
 
 	while (low < high) {
@@ -210,15 +211,18 @@ bool statindex_find(const struct statindex *i, const struct statindex_record *wa
 		else
 			high = mid;
 	}
-	return record_holds(i, low, want, ret_content);
+	content = content_of(i, low, want);
+	if (content)
+		*ret_content = *content;
+	return content != NULL;
 }
 
-bool statindex_find_next(const struct statindex *i, size_t *pos,
-			 const struct statindex_record *want, struct digest *ret_content)
+const struct digest *statindex_find_next(const struct statindex *i, size_t *pos,
+					 const struct statindex_record *want)
 {
 	while (*pos < i->count && path_compare(record_path(i, *pos), want->path) < 0)
 		(*pos)++;
-	return record_holds(i, *pos, want, ret_content);
+	return content_of(i, *pos, want);
 }
 
 /* Could the file have been changed again, after it was looked at at `scanned`, without a change of
@@ -268,27 +272,29 @@ static void out_record(struct out *o, const struct statindex_record *r, uint32_t
 }
 
 /* Writes header, records and strings; 0 or -errno. */
-static int write_index(struct out *o, const struct statindex_record *records, size_t n,
-		       int64_t scanned)
+static int write_index(struct out *o, size_t n, statindex_get_fn get, void *data, int64_t scanned)
 {
 	uint8_t header[HEADER_SIZE] = {0};
 	uint64_t count = 0, strings = 0;
+	struct statindex_record r;
 
 	if (lseek(o->fd, HEADER_SIZE, SEEK_SET) < 0)
 		return -errno;
 	for (size_t i = 0; i < n; i++) {
-		if (is_racy(&records[i], scanned) || strings > UINT32_MAX)
+		get(data, i, &r);
+		if (is_racy(&r, scanned) || strings > UINT32_MAX)
 			continue;
-		out_record(o, &records[i], (uint32_t)strings);
+		out_record(o, &r, (uint32_t)strings);
 		count++;
-		strings += strlen(records[i].path) + 1;
+		strings += strlen(r.path) + 1;
 	}
 	strings = 0;
 	for (size_t i = 0; i < n; i++) {
-		if (is_racy(&records[i], scanned) || strings > UINT32_MAX)
+		get(data, i, &r);
+		if (is_racy(&r, scanned) || strings > UINT32_MAX)
 			continue;
-		out_add(o, records[i].path, strlen(records[i].path) + 1);
-		strings += strlen(records[i].path) + 1;
+		out_add(o, r.path, strlen(r.path) + 1);
+		strings += strlen(r.path) + 1;
 	}
 	out_flush(o);
 	memcpy(header, MAGIC, 8);
@@ -301,8 +307,8 @@ static int write_index(struct out *o, const struct statindex_record *records, si
 	return o->r;
 }
 
-int statindex_save(struct store *s, const char *dir, const struct statindex_record *records,
-		   size_t n, int64_t scanned, struct error **err)
+int statindex_save(struct store *s, const char *dir, size_t n, statindex_get_fn get, void *data,
+		   int64_t scanned, struct error **err)
 {
 	_cleanup_free_ char *name = index_name(dir), *tmp = NULL;
 	_cleanup_close_ int tmpfd = -1, fd = -1;
@@ -319,7 +325,7 @@ int statindex_save(struct store *s, const char *dir, const struct statindex_reco
 		o.fd = fd;
 		o.hash = XXH3_createState();
 		(void)XXH3_64bits_reset(o.hash);
-		r = write_index(&o, records, n, scanned);
+		r = write_index(&o, n, get, data, scanned);
 		(void)XXH3_freeState(o.hash);
 		buf_release(&o.chunk);
 	}

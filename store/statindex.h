@@ -43,14 +43,17 @@ void statindex_record(const struct statindex *i, size_t n, struct statindex_reco
 bool statindex_find(const struct statindex *i, const struct statindex_record *want,
 		    struct digest *ret_content);
 
-/* The same for asking in path order: start with *pos = 0. */
-bool statindex_find_next(const struct statindex *i, size_t *pos,
-			 const struct statindex_record *want, struct digest *ret_content);
+/* The same for asking in path order: start with *pos = 0. NULL if it is unknown, else good for as
+ * long as the index. */
+const struct digest *statindex_find_next(const struct statindex *i, size_t *pos,
+					 const struct statindex_record *want);
 
-/* Replaces the index of `dir` by `records` (in path_compare order). `scanned` is the time (ns) at
+/* Gives record number n of those to be saved; they are asked for one after the other, twice. */
+typedef void (*statindex_get_fn)(void *data, size_t n, struct statindex_record *ret);
+/* Replaces the index of `dir` by n records (in path_compare order). `scanned` is the time (ns) at
  * which the first of them was looked at: records modified later than its clock tick before are left
  * out. */
-int statindex_save(struct store *s, const char *dir, const struct statindex_record *records,
-		   size_t n, int64_t scanned, struct error **err);
+int statindex_save(struct store *s, const char *dir, size_t n, statindex_get_fn get, void *data,
+		   int64_t scanned, struct error **err);
 
 #endif
