@@ -90,6 +90,9 @@ void index_draft_set(struct index_draft *d, size_t n, uint64_t size, const struc
 void index_draft_seal(struct index_draft *d)
 {
 	index_seal(d->index);
+	index_unref(d->index);
+	d->index = NULL;
+	free(TAKE_PTR(d->tags));
 }
 
 /* The tree digest covers an entry without its offsets and its mtime, and its strings. */

@@ -27,7 +27,7 @@ const struct index *index_draft_view(const struct index_draft *d);
 uint32_t index_draft_tag(const struct index_draft *d, size_t n);
 /* What file n turned out to be. Different entries may be set by several threads at once. */
 void index_draft_set(struct index_draft *d, size_t n, uint64_t size, const struct digest *content);
-/* Completes the file. */
+/* Completes the file. Nothing can be read or set after it. */
 void index_draft_seal(struct index_draft *d);
 /* Path of the directory that holds `index`, relative to the store's root; taken away from the draft
  * by whoever renames it. */
