@@ -191,6 +191,7 @@ int display_open(enum display_mode mode, struct display **ret, struct error **er
 	d->progress = (struct progress){.emit = emit, .data = d};
 	d->raw = (struct buf)BUF_INIT;
 	d->model.keep_log = mode == DISPLAY_PLAIN;
+	d->model.raw_log = mode == DISPLAY_PLAIN && !isatty(STDERR_FILENO);
 	d->tty.color = !getenv("NO_COLOR");
 	pthread_mutex_init(&d->lock, NULL);
 	pthread_mutex_init(&d->screen, NULL);

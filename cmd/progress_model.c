@@ -12,7 +12,7 @@ static void step_free(struct step *s)
 	for (size_t i = 0; i < s->warnings.n; i++)
 		free(s->warnings.v[i].text);
 	for (size_t i = 0; i < TAIL_LINES; i++)
-		free(s->tail[i]);
+		buf_release(&s->tail[i]);
 	vec_release(&s->statuses);
 	vec_release(&s->warnings);
 	buf_release(&s->log);
@@ -78,6 +78,8 @@ static struct step *step_get(struct progress_model *m, const struct digest *id)
 	s->name = xstrdup("");
 	s->log = (struct buf)BUF_INIT;
 	s->partial = (struct buf)BUF_INIT;
+	for (size_t i = 0; i < TAIL_LINES; i++)
+		s->tail[i] = (struct buf)BUF_INIT;
 	*slot = s;
 	vec_push(&m->steps, s);
 	return s;
@@ -152,14 +154,17 @@ static void end_line(struct progress_model *m, struct step *s, double t)
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
 	buf_addf(&line, seconds_format(t), t);
 #pragma GCC diagnostic pop
-	progress_sanitise(&line, s->partial.p, s->partial.n);
+	if (m->raw_log)
+		buf_add(&line, s->partial.p, s->partial.n);
+	else
+		progress_sanitise(&line, s->partial.p, s->partial.n);
 	buf_clear(&s->partial);
 	if (m->keep_log) {
 		buf_add(&s->log, line.p, line.n);
 		buf_addc(&s->log, '\n');
 	}
-	free(s->tail[s->tail_next]);
-	s->tail[s->tail_next] = buf_take(&line);
+	buf_release(&s->tail[s->tail_next]);
+	s->tail[s->tail_next] = line;
 	s->tail_next = (s->tail_next + 1) % TAIL_LINES;
 }
 
@@ -194,6 +199,17 @@ static void add_to_line(struct progress_model *m, struct step *s, const char *p,
 	}
 }
 
+/* A carriage return redraws the line; what counts is what was drawn last. */
+static void skip_redrawn(struct step *s, const char **p, size_t *n)
+{
+	for (const char *cr; *n > 1 && (cr = memchr(*p, '\r', *n - 1)); buf_clear(&s->partial)) {
+		*n -= (size_t)(cr + 1 - *p);
+		*p = cr + 1;
+	}
+	if (*n > 0 && (*p)[*n - 1] == '\r')
+		(*n)--;
+}
+
 static void apply_log(struct progress_model *m, struct step *s, const struct event_log *e)
 {
 	double t = s->first_started ? (double)(e->time - s->first_started) / 1e9 : 0;
@@ -203,14 +219,8 @@ static void apply_log(struct progress_model *m, struct step *s, const struct eve
 		const char *nl = memchr(p, '\n', (size_t)(end - p));
 		size_t n = (size_t)((nl ? nl : end) - p);
 
-		/* A carriage return redraws the line; what counts is what was drawn last. */
-		for (const char *cr; n > 1 && (cr = memchr(p, '\r', n - 1));
-		     buf_clear(&s->partial)) {
-			n -= (size_t)(cr + 1 - p);
-			p = cr + 1;
-		}
-		if (n > 0 && p[n - 1] == '\r')
-			n--;
+		if (!m->raw_log)
+			skip_redrawn(s, &p, &n);
 		add_to_line(m, s, p, n, t);
 		if (!nl)
 			return;
@@ -253,10 +263,12 @@ void step_report(const struct step *s, struct buf *b)
 {
 	buf_addf(b, "------\n > %s:\n", s->name);
 	for (unsigned i = 0; i < TAIL_LINES; i++) {
-		const char *line = s->tail[(s->tail_next + i) % TAIL_LINES];
+		const struct buf *line = &s->tail[(s->tail_next + i) % TAIL_LINES];
 
-		if (line)
-			buf_addf(b, "%s\n", line);
+		if (line->n == 0)
+			continue;
+		buf_add(b, line->p, line->n);
+		buf_addc(b, '\n');
 	}
 	buf_adds(b, "------\n");
 }

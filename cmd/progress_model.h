@@ -35,9 +35,9 @@ struct step {
 	int64_t elapsed; /* ns in finished intervals */
 	VEC(struct step_status) statuses;
 	VEC(struct step_warning) warnings;
-	struct buf log;		/* what was written and not yet printed, prefixed lines */
-	struct buf partial;	/* a line without its end yet */
-	char *tail[TAIL_LINES]; /* ring of the last lines, with their time prefix */
+	struct buf log;		     /* what was written and not yet printed, prefixed lines */
+	struct buf partial;	     /* a line without its end yet */
+	struct buf tail[TAIL_LINES]; /* ring of the last lines, with their time prefix */
 	unsigned tail_next;
 	bool dirty, reported;
 };
@@ -47,6 +47,7 @@ struct progress_model {
 	struct map by_id;
 	size_t completed;
 	bool keep_log; /* collect step->log for printing (plain) */
+	bool raw_log;  /* every byte of the log as it came, for a file or pipe; else sanitised */
 };
 
 void progress_model_release(struct progress_model *m);

@@ -38,11 +38,14 @@ static void print_status(struct step *step, struct step_status *s, int64_t now, 
 
 static void print_log(struct step *s, struct buf *b)
 {
-	for (const char *p = s->log.p; *p;) {
-		size_t n = strcspn(p, "\n");
+	for (size_t at = 0; at < s->log.n;) {
+		const char *line = s->log.p + at;
+		const char *end = memchr(line, '\n', s->log.n - at);
+		size_t n = end ? (size_t)(end - line) + 1 : s->log.n - at;
 
-		buf_addf(b, "#%u %.*s\n", s->number, (int)n, p);
-		p += n + (p[n] == '\n');
+		buf_addf(b, "#%u ", s->number);
+		buf_add(b, line, n);
+		at += n;
 	}
 	buf_clear(&s->log);
 }

@@ -6,8 +6,9 @@ RUN printf 'red \033[31mink\033[0m and \200\377 and caf\303\251\n50%%\r100%%\nno
 RUN sleep 0.3; echo done
 END
 check "plain" kiln build --progress=plain .
-prints "control bytes are shown, not sent" 'red \\x1b\[31mink\\x1b\[0m and \\x80\\xff and café$'
-prints "of a redrawn line the last" '^#[0-9]+ [0-9.]+ 100%$'
+grep -aqF "$(printf 'red \033[31mink\033[0m and \200\377 and caf\303\251')" "$WORK/err"
+ok "every byte of a log goes to a file" $?
+grep -aqF "$(printf ' 50%%\r100%%')" "$WORK/err"; ok "redrawn lines too" $?
 prints "an unfinished line is shown" '^#[0-9]+ [0-9.]+ no end$'
 head -n 1 "$WORK/err" | grep -q '^#0 building with "default" instance'; ok "after a header" $?
 awk '/^$/ || /^#[0-9]+ / {next} {bad = 1; print} END {exit bad}' "$WORK/err" > "$WORK/out"
@@ -50,6 +51,10 @@ kiln build . < /dev/null <&-; ok "nor a closed standard input" $?
 test "$(cat status)" = 0; ok "nor a reader that leaves" $?
 
 if command -v script > /dev/null; then
+	script -qec "'$KILN' build --no-cache --progress=plain ." /dev/null < /dev/null | tr -d '\r' > "$WORK/out"
+	: > "$WORK/err"
+	prints "a terminal is shown control bytes, not sent" 'red \\x1b\[31mink\\x1b\[0m and \\x80\\xff and café$'
+	prints "and of a redrawn line the last" '^#[0-9]+ [0-9.]+ 100%$'
 	for size in '20 5' '40 10' '80 24' '1 1' '300 80'; do
 		set -- $size
 		script -qec "stty cols $1 rows $2; TERM=xterm '$KILN' build --no-cache ." /dev/null > "$WORK/tty" < /dev/null

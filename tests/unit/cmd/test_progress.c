@@ -171,6 +171,29 @@ static void control_bytes_of_a_build_are_shown_not_sent(void **state)
 	stage_release(&s);
 }
 
+static void a_file_gets_every_byte_of_a_log(void **state)
+{
+	static const char bytes[] = "10%\r50%\r\x1b[1mq\0\x80\r\n";
+	struct event e = {.kind = EVENT_LOG, .vertex = id(1)};
+	struct stage s;
+
+	(void)state;
+	stage_init(&s);
+	s.model.raw_log = true;
+	vertex(&s, 1, "RUN x", VERTEX_STARTED, 0, NULL);
+	e.log = (struct event_log){
+		.stream = 1, .data = bytes, .n = sizeof(bytes) - 1, .time = START + 1000000};
+	progress_model_apply(&s.model, &e);
+	(void)plain(&s, 2);
+	assert_memory_equal(s.out.p, "#1 RUN x\n#1 0.001 10%\r50%\r\x1b[1mq\0\x80\r\n", s.out.n);
+	assert_int_equal(s.out.n, sizeof("#1 RUN x\n#1 0.001 ") - 1 + sizeof(bytes) - 1);
+	buf_clear(&s.out);
+	step_report(s.model.steps.v[0], &s.out);
+	assert_memory_equal(s.out.p, "------\n > RUN x:\n0.001 10%\r50%\r\x1b[1mq\0\x80\r\n",
+			    strlen("------\n > RUN x:\n0.001 ") + sizeof(bytes) - 1);
+	stage_release(&s);
+}
+
 static void a_very_long_line_is_shown_in_pieces(void **state)
 {
 	struct stage s;
@@ -277,6 +300,7 @@ int main(void)
 		cmocka_unit_test(failures_and_cancellations_end_their_blocks),
 		cmocka_unit_test(progress_lines_are_throttled_but_never_lost),
 		cmocka_unit_test(control_bytes_of_a_build_are_shown_not_sent),
+		cmocka_unit_test(a_file_gets_every_byte_of_a_log),
 		cmocka_unit_test(a_very_long_line_is_shown_in_pieces),
 		cmocka_unit_test(a_failure_is_reported_with_its_last_lines),
 		cmocka_unit_test(the_live_view_rewrites_only_changed_lines),
