@@ -176,6 +176,8 @@ int cmd_run(const struct command *self, int argc, char **argv)
 		{"env", 'e', OPT_LIST, &c->environment, "NAME[=VALUE]",
 		 "Set an environment variable"},
 		{"hostname", 'h', OPT_STRING, &c->hostname, "NAME", "Host name inside"},
+		{"init", 0, OPT_BOOL, &c->init, NULL,
+		 "Put an init before the process: it reaps orphans and passes signals on"},
 		{"interactive", 'i', OPT_BOOL, &c->interactive, NULL, "Pass standard input on"},
 		{"name", 0, OPT_STRING, &o.name, "NAME", "Accepted; containers are not kept"},
 		{"network", 0, OPT_STRING, &o.network, "MODE", "default (bridge), host or none"},

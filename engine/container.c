@@ -168,6 +168,8 @@ static int make_plan(const struct container_options *o, const char *dir, struct 
 	p->hostname = o->hostname ? xstrdup(o->hostname) : random_name();
 	if (o->tty)
 		p->flags |= WIRE_TTY;
+	if (o->init)
+		p->flags |= WIRE_INIT;
 	r = set_args(o, p, err);
 	if (r == 0)
 		r = set_user(o, p, err);

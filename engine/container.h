@@ -27,6 +27,7 @@ struct container_options {
 	const char *workdir, *user, *hostname; /* NULL: the image's, or made up */
 	enum op_network network;
 	bool tty, interactive;
+	bool init; /* put one before the process */
 };
 
 /* Runs it with our stdin (if interactive), stdout and stderr, or, with `tty`, on a pseudo terminal

@@ -122,6 +122,14 @@ void sandbox_plan_default_masks(struct sandbox_plan *p)
 
 	for (size_t i = 0; i < ARRAY_SIZE(masked); i++)
 		strv_push(&p->masked, masked[i]);
+	/* How hot each processor ran tells what others compute. */
+	for (long cpu = 0; cpu < sysconf(_SC_NPROCESSORS_CONF); cpu++) {
+		_cleanup_free_ char *path =
+			xasprintf("/sys/devices/system/cpu/cpu%ld/thermal_throttle", cpu);
+
+		if (access(path, F_OK) == 0)
+			strv_push(&p->masked, path);
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(readonly); i++)
 		strv_push(&p->readonly, readonly[i]);
 }

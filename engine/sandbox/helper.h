@@ -101,6 +101,13 @@ int process_run(const struct plan *p, int supervisor) __attribute__((noreturn));
 /* Those of `caps` that we have, nothing inheritable. */
 void set_capabilities(uint64_t caps);
 
+/* To what the plan grants: no more capabilities, and only the calls that the filter allows. */
+void drop_privileges(const struct plan *p);
+
+/* --- init.c */
+/* Returns in a child, which is to become the process; the caller stays as its init. */
+void init_fork(const struct plan *p);
+
 /* --- supervisor.c */
 /* Starts the process that answers the step's chown and set*id calls; nothing happens in it before
  * the step has handed over its root and its notifications. Returns its pid, -1 if the plan has

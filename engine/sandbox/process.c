@@ -97,6 +97,13 @@ static void install_seccomp(const struct plan *p)
 		fail(errno, "install the seccomp filter");
 }
 
+void drop_privileges(const struct plan *p)
+{
+	drop_bounding_set(p->caps);
+	install_seccomp(p);
+	set_capabilities(p->caps);
+}
+
 static void set_limits(const struct plan *p)
 {
 	for (size_t i = 0; i < p->n_rlimits; i++) {
@@ -264,5 +271,7 @@ int process_run(const struct plan *plan, int supervisor)
 	(void)close(root);
 	if (setrlimit(RLIMIT_NOFILE, &files) < 0)
 		fail(errno, "restore resource limits");
+	if (p.flags & WIRE_INIT)
+		init_fork(&p);
 	become_process(&p, terminal, supervisor);
 }

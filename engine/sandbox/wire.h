@@ -62,6 +62,7 @@ enum wire_flag {
 	WIRE_TTY = 1 << 4, /* a pseudo terminal for the process; its master is sent back */
 	WIRE_ROOT_READONLY = 1 << 5,
 	WIRE_RECORD_OWNERS = 1 << 6, /* the supervisor writes down what chown asks for */
+	WIRE_INIT = 1 << 7, /* the process gets an init, and is not the first of its namespace */
 };
 
 enum wire_mount_kind {

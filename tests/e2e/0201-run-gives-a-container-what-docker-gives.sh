@@ -75,6 +75,25 @@ wait $process
 test $? = 5; ok "signals go to the process" $?
 prints "which may answer them" "stopped"
 
+is "a process is the first of its container" "1 " "$(output kiln run app 'echo $$')"
+is "--init puts one before it" "kiln-init " "$(output kiln run --init app '[ $$ != 1 ] && cat /proc/1/comm')"
+is "which reaps what others leave" "0 " \
+	"$(output kiln run --init app '(sleep 0.1 &); sleep 0.6; grep -h ^State: /proc/[0-9]*/status | grep -c Z')"
+fails "ends as the process ends" 42 kiln run --init app 'exit 42'
+fails "or with its signal" 143 kiln run --init app 'kill -TERM $$'
+is "has no rights that the container lacks" "00000000a80425fb 2 " \
+	"$(output kiln run --init app 'grep -E "^(CapPrm|Seccomp):" /proc/1/status | cut -f2')"
+is "nor anything open" "" "$(output kiln run --init app 'ls /proc/1/fd')"
+"$KILN" run --init app 'trap "echo stopped; exit 6" TERM; echo ready; while :; do sleep 0.1; done' \
+	> "$WORK/out" 2> "$WORK/err" &
+process=$!
+for _ in $(seq 100); do grep -q ready "$WORK/out" && break; sleep 0.05; done
+kill -TERM $process
+wait $process
+test $? = 6; ok "and passes signals on" $?
+is "also on a terminal" "/dev/pts/0" "$(kiln run --init -t app tty < /dev/null | tr -d '\r\n')"
+fails "where programs that are not there are told, too" 127 kiln run --init --entrypoint nosuch app
+
 "$KILN" run app "echo ready; sleep 10$$ & sleep 20$$" > "$WORK/out" 2> "$WORK/err" &
 process=$!
 for _ in $(seq 100); do grep -q ready "$WORK/out" && break; sleep 0.05; done
