@@ -62,7 +62,8 @@ void buf_add(struct buf *b, const void *p, size_t n)
 
 	if (n == 0)
 		return;
-	to = buf_reserve(b, n);
+	/* Most pieces are a few bytes long and fit. */
+	to = n < b->cap - b->n && !b->max ? b->p + b->n : buf_reserve(b, n);
 	if (!to)
 		return;
 	memcpy(to, p, n);

@@ -65,8 +65,10 @@ static void emit(void *data, const struct event *event)
 		rawjson_render(event, &d->raw);
 	if (event->kind == EVENT_LOG && (d->mode == DISPLAY_PLAIN || d->mode == DISPLAY_RAWJSON))
 		d->pending += event->log.n;
+	/* One signal a frame: the thread looks at all that has come by then. */
+	if (d->mode != DISPLAY_QUIET && (!d->dirty || d->pending > PENDING_MAX))
+		pthread_cond_signal(&d->wake);
 	d->dirty = true;
-	pthread_cond_signal(&d->wake);
 	/* A step that prints faster than our reader reads waits for it, as with any pipe. */
 	while (event->kind == EVENT_LOG && d->pending > PENDING_MAX && !d->closing)
 		pthread_cond_wait(&d->drained, &d->lock);
@@ -146,7 +148,7 @@ static void *display_thread(void *arg)
 		int64_t frame;
 
 		pthread_mutex_lock(&d->lock);
-		while (!d->dirty && !d->closing) {
+		while ((!d->dirty || d->mode == DISPLAY_QUIET) && !d->closing) {
 			/* A live view also moves while nothing happens: its clocks run. */
 			if (d->mode == DISPLAY_TTY && d->model.steps.n > 0) {
 				wait_until(d, times_monotonic_ns() + TICK_NS);

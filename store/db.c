@@ -153,7 +153,8 @@ int db_open(const char *path, bool create, struct db **ret, struct error **err)
 		if (r < 0)
 			return r;
 	}
-	r = db_script(db, "PRAGMA synchronous = NORMAL", err);
+	/* The cache, in KiB at most, holds what a build of ten thousand steps looks at. */
+	r = db_script(db, "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -16384", err);
 	if (r < 0)
 		return r;
 	r = user_version(db, &version, err);
@@ -231,7 +232,7 @@ int db_begin(struct db *db, enum db_mode mode, struct db_tx *tx, struct error **
 	pthread_mutex_lock(&db->mutex);
 	if (mode == DB_WRITE_DURABLE)
 		rc = set_synchronous(db, "PRAGMA synchronous = FULL");
-	if (rc == SQLITE_OK)
+	if (rc == SQLITE_OK && mode != DB_LOOK)
 		rc = run_plain(db, mode == DB_READ ? "BEGIN" : "BEGIN IMMEDIATE");
 	if (rc != SQLITE_OK) {
 		int r = db_error(db, rc, err, "lock");

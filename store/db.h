@@ -29,6 +29,7 @@ struct sqlite3_stmt;
 
 enum db_mode {
 	DB_READ,
+	DB_LOOK,	  /* reading with one statement, which needs no transaction around it */
 	DB_WRITE,	  /* takes the database's write lock at once; waits for other processes */
 	DB_WRITE_DURABLE, /* the same, and its commit syncs the write-ahead log */
 };

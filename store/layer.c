@@ -55,7 +55,7 @@ static int get_row(struct store *s, int64_t id, struct layer_info *ret, bool *re
 	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
 	_cleanup_free_ char *boot = NULL;
 	struct sqlite3_stmt *q = NULL;
-	int r = db_begin(s->db, DB_READ, &tx, err);
+	int r = db_begin(s->db, DB_LOOK, &tx, err);
 
 	if (r < 0)
 		return r;
@@ -325,7 +325,7 @@ static int read_state(struct db_tx *tx, int64_t id, struct layer_state *ret, str
 static int layer_state(struct store *s, int64_t id, struct layer_state *ret, struct error **err)
 {
 	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
-	int r = db_begin(s->db, DB_READ, &tx, err);
+	int r = db_begin(s->db, DB_LOOK, &tx, err);
 
 	return r < 0 ? r : read_state(&tx, id, ret, err);
 }

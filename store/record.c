@@ -169,7 +169,7 @@ int record_exists(struct store *s, const struct digest *key, bool *ret, struct e
 {
 	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
 	int64_t record;
-	int r = db_begin(s->db, DB_READ, &tx, err);
+	int r = db_begin(s->db, DB_LOOK, &tx, err);
 
 	if (r == 0)
 		r = db_get_i64(&tx, &record, 0, err, "SELECT record FROM record_key WHERE key = ?",
@@ -217,7 +217,7 @@ int record_look(struct store *s, const struct digest *key, bool *ret_found, stru
 	{
 		_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
 
-		r = db_begin(s->db, DB_READ, &tx, err);
+		r = db_begin(s->db, DB_LOOK, &tx, err);
 		if (r == 0)
 			r = load(&tx, key, &known, &whole, &found, err);
 	}
@@ -399,13 +399,17 @@ int record_remove(struct store *s, int64_t id, struct error **err)
 int record_touch(struct store *s, const int64_t *ids, size_t n, struct error **err)
 {
 	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
-	int64_t now = times_now_ns();
+	_cleanup_buf_ struct buf list = BUF_INIT;
 	int r = db_begin(s->db, DB_WRITE, &tx, err);
 
-	for (size_t i = 0; i < n && r == 0; i++)
+	for (size_t i = 0; i < n; i++)
+		buf_addf(&list, "%c%lld", i == 0 ? '[' : ',', (long long)ids[i]);
+	buf_addc(&list, ']');
+	if (r == 0 && n > 0)
 		r = db_run(&tx, err,
-			   "UPDATE record SET last_used = ?, uses = uses + 1 WHERE id = ?", "ii",
-			   now, ids[i]);
+			   "UPDATE record SET last_used = ?, uses = uses + 1"
+			   " WHERE id IN (SELECT value FROM json_each(?))",
+			   "it", times_now_ns(), list.p);
 	return r < 0 ? r : db_commit(&tx, err);
 }
 

@@ -50,7 +50,7 @@ static int usage(struct store *s, uint64_t *ret, struct error **err)
 {
 	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
 	int64_t bytes;
-	int r = db_begin(s->db, DB_READ, &tx, err);
+	int r = db_begin(s->db, DB_LOOK, &tx, err);
 
 	if (r == 0)
 		r = db_get_i64(&tx, &bytes, 0, err, "SELECT bytes FROM usage", "");

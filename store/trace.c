@@ -29,7 +29,7 @@ int trace_has_op(struct store *s, const struct digest *op, bool *ret, struct err
 {
 	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
 	int64_t found = 0;
-	int r = db_begin(s->db, DB_READ, &tx, err);
+	int r = db_begin(s->db, DB_LOOK, &tx, err);
 
 	if (r == 0)
 		r = db_get_i64(&tx, &found, 0, err, "SELECT 1 FROM trace WHERE op = ? LIMIT 1", "d",
