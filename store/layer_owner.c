@@ -101,11 +101,11 @@ static struct owner owner_by_default(const struct step_owners *o, const struct e
 /* A step sees the xattr, so that what copies xattrs copies owners; root's need none. */
 static int leave_mark(const char *node, const struct owner *mark, const struct owner *owner)
 {
+	if (owner->uid == 0 && owner->gid == 0)
+		return mark && removexattr(node, OWNER_MARK_XATTR) < 0 ? -errno : 0;
 	if (mark && owner->uid == mark->uid && owner->gid == mark->gid)
 		return 0;
-	if (owner->uid != 0 || owner->gid != 0)
-		return owner_mark_write(node, owner);
-	return mark && removexattr(node, OWNER_MARK_XATTR) < 0 ? -errno : 0;
+	return owner_mark_write(node, owner);
 }
 
 int step_owners_apply(const struct step_owners *o, int fd, const char *node,

@@ -17,6 +17,7 @@
 #include <sys/syscall.h>
 
 #include "base/fs.h"
+#include "engine/seccomp_owners.h"
 #include "engine/seccomp_profile.h"
 
 #if defined(__x86_64__)
@@ -45,16 +46,13 @@ static bool jump_taken(const struct sock_filter *i, uint32_t a)
 }
 
 /* What the kernel would do: runs the program on one call. */
-static uint32_t run_filter(uint32_t arch, int nr, uint64_t arg0)
+static uint32_t run_program(const struct buf *bytes, uint32_t arch, int nr, uint64_t arg0)
 {
 	const struct seccomp_data data = {.nr = nr, .arch = arch, .args = {arg0}};
-	const struct buf *profile = NULL;
-	const struct sock_filter *program;
+	const struct sock_filter *program = (const struct sock_filter *)(const void *)bytes->p;
 	uint32_t a = 0;
 
-	assert_int_equal(seccomp_profile_default(&profile, NULL), 0);
-	program = (const struct sock_filter *)(const void *)profile->p;
-	for (size_t at = 0; at < profile->n / sizeof(*program); at++) {
+	for (size_t at = 0; at < bytes->n / sizeof(*program); at++) {
 		const struct sock_filter *i = &program[at];
 
 		switch (BPF_CLASS(i->code)) {
@@ -79,6 +77,14 @@ static uint32_t run_filter(uint32_t arch, int nr, uint64_t arg0)
 	}
 	fail_msg("the program has no end");
 	return 0;
+}
+
+static uint32_t run_filter(uint32_t arch, int nr, uint64_t arg0)
+{
+	const struct buf *profile = NULL;
+
+	assert_int_equal(seccomp_profile_default(&profile, NULL), 0);
+	return run_program(profile, arch, nr, arg0);
 }
 
 static void expect_errno(int nr, uint64_t arg0, int errnum)
@@ -207,6 +213,56 @@ static void the_32_bit_calls_have_the_same_rules(void **state)
 }
 #endif
 
+/* Every call of the table, and nothing else, is the supervisor's. */
+static void a_supervisor_is_told_of_the_calls_that_it_knows(void **state)
+{
+	struct sandbox_plan p;
+	size_t seen = 0;
+
+	(void)state;
+	sandbox_plan_init(&p);
+	assert_int_equal(seccomp_owners_add(&p, NULL), 0);
+	for (size_t i = 0; i < p.calls.n; i++)
+		assert_int_equal(run_program(&p.notify, p.calls.v[i].arch, (int)p.calls.v[i].nr, 0),
+				 SECCOMP_RET_USER_NOTIF);
+	for (int nr = 0; nr < 1024; nr++)
+		seen += run_program(&p.notify, NATIVE, nr, 0) == SECCOMP_RET_USER_NOTIF;
+	for (size_t i = 0; i < p.calls.n; i++)
+		seen -= p.calls.v[i].arch == NATIVE;
+	assert_int_equal(seen, 0);
+	assert_int_equal(run_program(&p.notify, NATIVE, SYS_fchownat, 0), SECCOMP_RET_USER_NOTIF);
+	assert_int_equal(run_program(&p.notify, NATIVE, SYS_setgroups, 0), SECCOMP_RET_USER_NOTIF);
+	assert_int_equal(run_program(&p.notify, NATIVE, SYS_openat, 0), SECCOMP_RET_ALLOW);
+	assert_int_equal(run_program(&p.notify, NATIVE, SYS_io_uring_setup, 0),
+			 SECCOMP_RET_ERRNO | EPERM);
+	sandbox_plan_release(&p);
+}
+
+#ifdef __x86_64__
+static void the_older_32_bit_calls_have_narrow_ids(void **state)
+{
+	struct sandbox_plan p;
+
+	(void)state;
+	sandbox_plan_init(&p);
+	assert_int_equal(seccomp_owners_add(&p, NULL), 0);
+	for (size_t i = 0; i < p.calls.n; i++) {
+		const struct wire_call *c = &p.calls.v[i];
+
+		if (c->arch == AUDIT_ARCH_I386 && c->nr == 182) /* chown */
+			assert_int_equal(c->id_bits, 16);
+		else if (c->arch == AUDIT_ARCH_I386 && (c->nr == 212 || c->nr == 298))
+			assert_int_equal(c->id_bits, 32); /* chown32, fchownat */
+		else if (c->arch == NATIVE)
+			assert_int_equal(c->id_bits, 32);
+	}
+	/* x32 passes by no filter */
+	assert_int_equal(run_program(&p.notify, NATIVE, 0x40000000 + SYS_chown, 0),
+			 SECCOMP_RET_ERRNO | ENOSYS);
+	sandbox_plan_release(&p);
+}
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -215,8 +271,10 @@ int main(void)
 		cmocka_unit_test(arguments_decide_where_docker_lets_them),
 		cmocka_unit_test(what_is_allowed_is_what_docker_allows),
 		cmocka_unit_test(calls_that_are_too_new_do_not_exist),
+		cmocka_unit_test(a_supervisor_is_told_of_the_calls_that_it_knows),
 #ifdef __x86_64__
 		cmocka_unit_test(the_32_bit_calls_have_the_same_rules),
+		cmocka_unit_test(the_older_32_bit_calls_have_narrow_ids),
 #endif
 	};
 
