@@ -250,6 +250,7 @@ static void foresee_output(struct build *b)
 {
 	struct engine_output *out = &b->engine->output;
 
+	out->files = b->options.squash != SQUASH_NOT;
 	for (size_t i = 0; i < b->options.exports.n; i++) {
 		const struct export_options *o = &b->options.exports.v[i];
 

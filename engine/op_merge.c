@@ -78,14 +78,16 @@ static int clone_layer(struct store *s, int64_t layer, struct job *job, int64_t 
 }
 
 static int add_layers(struct store *s, struct layer_list *list, const struct result *from,
-		      struct job *job, struct error **err)
+		      const struct layer_need_dirs *need, struct job *job, struct error **err)
 {
 	for (size_t i = 0; from && i < from->n_layers; i++) {
 		int64_t id = from->layers[i];
 
 		if (list_has(list, id)) {
-			int r = clone_layer(s, id, job, &id, err);
+			int r = need ? need->require(need->data, &id, 1, err) : 0;
 
+			if (r == 0)
+				r = clone_layer(s, id, job, &id, err);
 			if (r < 0)
 				return error_wrap(err, r, "merge");
 		}
@@ -104,8 +106,9 @@ static size_t common_layers(const int64_t *a, size_t n_a, const int64_t *b, size
 	return n;
 }
 
-int merge_op_run(struct store *s, struct result *const *inputs, size_t n, struct job *job,
-		 struct result **ret, struct error **err)
+int merge_op_run(struct store *s, struct result *const *inputs, size_t n,
+		 const struct layer_need_dirs *need, struct job *job, struct result **ret,
+		 struct error **err)
 {
 	struct layer_list list = {0};
 	int r = 0;
@@ -119,7 +122,7 @@ int merge_op_run(struct store *s, struct result *const *inputs, size_t n, struct
 			from = made;
 		}
 		if (r == 0)
-			r = add_layers(s, &list, from, job, err);
+			r = add_layers(s, &list, from, need, job, err);
 	}
 	if (r == 0)
 		*ret = result_new_rootfs(list.ids.v, list.ids.n);

@@ -399,6 +399,7 @@ static int run_once(struct vertex_ops *o, struct job *job, const struct vertex *
 		    struct result *const *inputs, struct result **ret, size_t n_outputs,
 		    size_t *ret_hollow, struct error **err)
 {
+	const struct layer_need_dirs need = {.require = require_layer, .data = o->engine};
 	struct store *s = o->engine->store;
 	int r = 0;
 
@@ -414,7 +415,7 @@ static int run_once(struct vertex_ops *o, struct job *job, const struct vertex *
 	case OP_FILE:
 		return run_file(o, job, v, inputs, ret, err);
 	case OP_MERGE:
-		return merge_op_run(s, inputs, v->n_inputs, job, ret, err);
+		return merge_op_run(s, inputs, v->n_inputs, &need, job, ret, err);
 	case OP_DIFF:
 		return diff_op_run(s, v->op.diff.lower < 0 ? NULL : inputs[v->op.diff.lower],
 				   v->op.diff.upper < 0 ? NULL : inputs[v->op.diff.upper], job, ret,

@@ -485,14 +485,14 @@ static void merge_stacks_layers_and_clones_one_that_comes_twice(void **state)
 	{
 		struct result *const inputs[] = {base, top};
 
-		assert_int_equal(merge_op_run(f->store, inputs, 2, NULL, &r, NULL), 0);
+		assert_int_equal(merge_op_run(f->store, inputs, 2, NULL, NULL, &r, NULL), 0);
 	}
 	assert_int_equal(r->n_layers, 2);
 	assert_layer(f, r, "d x\nf x/y\n");
 	{
 		struct result *const inputs[] = {r, top};
 
-		assert_int_equal(merge_op_run(f->store, inputs, 2, NULL, &twice, NULL), 0);
+		assert_int_equal(merge_op_run(f->store, inputs, 2, NULL, NULL, &twice, NULL), 0);
 	}
 	assert_int_equal(twice->n_layers, 3);
 	assert_int_not_equal(twice->layers[1], twice->layers[2]);

@@ -93,6 +93,11 @@ check "is a file here" kiln build -o out2 .
 test "$(cat out2/odd/.wh.name)" = x; ok "with its bytes" $?
 rm -r odd out2
 
+# --- the same layer twice in one image
+printf 'FROM scratch\nCOPY --link big /big\nCOPY --link sub /sub\nCOPY --link big /big\n' > Dockerfile
+check "a copy that comes twice" kiln build -o type=oci,dest=../twice.tar .
+test "$(diff_ids ../twice.tar | wc -w)" = 3; ok "is there twice" $?
+
 # --- archives and files written by steps
 tar -cf ../archive.tar sub linked big
 mv ../archive.tar archive.tgz
