@@ -82,8 +82,10 @@ static int find_here(struct cache_store *c, const struct cache_query *q, enum ca
 	}
 	if (!cache_record_is_readable(&rec, q))
 		return record_remove(c->store, rec.id, err);
-	if (!q->by_content && !cache_record_fits(&rec, q))
+	if (!q->by_content && !cache_record_fits(&rec, q)) {
+		*ret = CACHE_OTHER;
 		return 0;
+	}
 	if (!cache_record_outputs(&rec, q))
 		return record_remove(c->store, rec.id, err);
 	*ret = CACHE_HIT;
@@ -289,7 +291,8 @@ static int cache_find(void *data, const struct cache_query *q, enum cache_answer
 	if (q->by_content && q->v->op.kind != OP_EXEC && q->v->op.kind != OP_FILE)
 		return 0;
 	r = find_here(c, q, ret, err);
-	if (r == 0 && *ret == CACHE_MISS && c->imports && q->v->op.kind != OP_SOURCE)
+	if (r == 0 && (*ret == CACHE_MISS || *ret == CACHE_OTHER) && c->imports &&
+	    q->v->op.kind != OP_SOURCE)
 		r = find_imported(c, q, ret, err);
 	return r;
 }

@@ -209,9 +209,10 @@ static int find_by_definition(struct solve *s, struct node *n, bool *ret_found)
 	if (r < 0 || answer != CACHE_HIT) {
 		error_free(err);
 		free(query.outputs);
-		/* What was made of the one that is too old is too old as well. */
-		if (answer == CACHE_EXPIRED)
-			n->fresh = n->must_run = true;
+		/* What was made of the one that is too old is too old as well, and what was made of
+		 * one of other inputs is of those. */
+		n->must_run = n->must_run || answer == CACHE_EXPIRED;
+		n->fresh = n->fresh || answer == CACHE_EXPIRED || answer == CACHE_OTHER;
 		return r < 0 ? r : 0;
 	}
 	n->outputs = query.outputs;
@@ -449,6 +450,24 @@ static void start_prepare(struct solve *s, struct node *n)
 	task_submit(s, t);
 }
 
+/* Drops what n has. Those that were found because of it are looked up anew, once it has something
+ * else: they may be made of what turned out not to be there, or of another run than what follows.
+ */
+static void drop_outputs(struct solve *s, struct node *n)
+{
+	task_results_free(s->o->ops, TAKE_PTR(n->outputs), n->n_outputs);
+	n->from_cache = false;
+	for (size_t i = 0; i < n->n_consumers; i++) {
+		struct node *c = n->consumers[i].node;
+
+		c->inputs_missing += n->complete;
+		if (c->from_cache)
+			drop_outputs(s, c);
+	}
+	n->complete = false;
+	sched_touch(s, n);
+}
+
 /* What was found for n cannot be had: n runs. */
 static void refuse(struct solve *s, struct node *n)
 {
@@ -462,9 +481,8 @@ static void refuse(struct solve *s, struct node *n)
 			v[n_keys++] = *keys[i];
 	s->o->cache->forget(s->o->cache_data, v, n_keys, n->v);
 	s->stats.hollow++;
-	task_results_free(s->o->ops, TAKE_PTR(n->outputs), n->n_outputs);
-	n->from_cache = false;
 	n->must_run = true;
+	drop_outputs(s, n);
 }
 
 /* Of what was found only this much is touched: what is needed. True if it is there to stay. */
@@ -532,14 +550,26 @@ void sched_advance(struct solve *s)
 
 /* Finished tasks. */
 
-/* Takes back a hit that turned out hollow. */
-static void take_back(struct solve *s, struct node *n)
+/* The job stays open: the step goes on when its inputs are there. */
+static void start_over(struct solve *s, struct node *n)
 {
-	refuse(s, n);
-	n->complete = false;
-	for (size_t i = 0; i < n->n_consumers; i++)
-		n->consumers[i].node->inputs_missing++;
+	n->phase = PHASE_IDLE;
+	wake_parked(s, n);
 	sched_touch(s, n);
+}
+
+/* Has t worked on what its node's inputs still are? */
+static bool has_current_inputs(const struct task *t)
+{
+	const struct node *n = t->node;
+
+	for (size_t i = 0; i < t->n_inputs; i++) {
+		const struct node *in = n->inputs[i];
+
+		if (in && (!in->complete || in->outputs[n->v->inputs[i].output] != t->inputs[i]))
+			return false;
+	}
+	return true;
 }
 
 /* The run of t->node failed for want of an input. True if that can be mended: by running the input,
@@ -555,12 +585,9 @@ static bool mend_hollow(struct solve *s, const struct task *t)
 	if (in->complete && in->outputs[n->v->inputs[t->hollow].output] == t->inputs[t->hollow]) {
 		if (!in->from_cache)
 			return false;
-		take_back(s, in);
+		refuse(s, in);
 	}
-	/* The job stays open: the step goes on when the input is there. */
-	n->phase = PHASE_IDLE;
-	wake_parked(s, n);
-	sched_touch(s, n);
+	start_over(s, n);
 	return true;
 }
 
@@ -604,7 +631,7 @@ static void collect_content(struct solve *s, struct task *t)
 static void take_outputs(struct node *n, struct task *t)
 {
 	n->outputs = TAKE_PTR(t->outputs);
-	n->from_cache = t->answer == CACHE_HIT;
+	n->from_cache = t->answer == CACHE_HIT || t->replaced;
 }
 
 static void collect_prepare(struct solve *s, struct task *t)
@@ -674,6 +701,8 @@ void sched_collect(struct solve *s, struct task *t)
 		collect_pin(s, t);
 	} else if (t->kind == TASK_CONTENT) {
 		collect_content(s, t);
+	} else if (t->answer == CACHE_HIT && !has_current_inputs(t)) {
+		start_over(s, t->node);
 	} else if (t->kind == TASK_PREPARE) {
 		collect_prepare(s, t);
 	} else {

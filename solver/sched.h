@@ -71,7 +71,7 @@ struct node {
 	bool has_content_key;
 	struct digest content_key;
 	struct key_part *contents; /* parts of the content key; NULL: not asked for */
-	bool from_cache;	   /* `outputs` was found, not made by this solve */
+	bool from_cache;	   /* some of `outputs` is older than this solve */
 	bool complete;
 	uint64_t looked_at, made_at; /* see solve.n_made; 0: never */
 	struct result **outputs;     /* NULL unless found or complete */

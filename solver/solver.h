@@ -95,6 +95,8 @@ enum cache_answer {
 	CACHE_MISS,
 	CACHE_HIT,
 	CACHE_EXPIRED, /* there is one, but it is too old to be used: v has to run afresh */
+	CACHE_OTHER,   /* there is one, but it is made of other inputs: what was made of it in turn
+			* does not belong to this build either */
 };
 
 /* What a run of v made, or (in `link`) what was found for it by content. */

@@ -151,6 +151,18 @@ static int learn_keys(struct task *t)
 	return r;
 }
 
+static int add(struct task *t, const struct cache_entry *e)
+{
+	size_t size = t->n_outputs * sizeof(struct result *);
+	_cleanup_free_ struct result **before = task_results_new(t->n_outputs);
+	int r;
+
+	memcpy(before, t->outputs, size);
+	r = t->o->cache->add(t->o->cache_data, e, &t->err);
+	t->replaced = memcmp(before, t->outputs, size) != 0;
+	return r;
+}
+
 static int run_and_add(struct task *t)
 {
 	int64_t start = times_monotonic_ns();
@@ -181,9 +193,7 @@ static int run_and_add(struct task *t)
 		keys[e.n_keys++] = t->key;
 	if (t->has_content_key)
 		keys[e.n_keys++] = t->content_key;
-	if (!t->o->cache || e.n_keys == 0)
-		return 0;
-	return t->o->cache->add(t->o->cache_data, &e, &t->err);
+	return t->o->cache && e.n_keys > 0 ? add(t, &e) : 0;
 }
 
 static int find_again(struct task *t)

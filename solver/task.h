@@ -41,6 +41,7 @@ struct task {
 	struct digest content;
 	bool available;		  /* TASK_CONTENT */
 	enum cache_answer answer; /* CACHE_HIT: outputs came from the cache */
+	bool replaced;		  /* some of the outputs that were made gave way to earlier ones */
 	struct result **outputs;  /* NULL unless found or run */
 	size_t hollow;
 };
