@@ -50,10 +50,24 @@ static int dispatch(struct export_job *j, struct error **err)
 	}
 }
 
+static bool annotates_index(const struct export_options *o)
+{
+	for (size_t i = 0; i < o->annotations.n; i++)
+		if (o->annotations.v[i].on == ANNOTATE_INDEX)
+			return true;
+	return false;
+}
+
 static int check(size_t n, const struct export_options *o, struct error **err)
 {
 	bool pushes = o->push || o->type == EXPORT_REGISTRY;
 
+	if (n == 1 && annotates_index(o))
+		return error_hint(err,
+				  error_new(err, ERR_INVALID, 0,
+					    "index annotations not supported for single platform "
+					    "export"),
+				  "an image for one platform has no index: annotate its manifest");
 	if (pushes && o->type != EXPORT_IMAGE && o->type != EXPORT_REGISTRY)
 		return error_new(err, ERR_INVALID, 0,
 				 "only outputs of type image or registry can be pushed");

@@ -52,4 +52,6 @@ else
 	prints "and what it needs is told" 'qemu-user-static'
 fi
 
+fails "an annotation of an index that there is not" 1 kiln build --annotation index:a=b -t one - <<< 'FROM busybox'
+prints "is no silent loss" 'index annotations not supported for single platform export'
 finish
