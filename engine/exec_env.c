@@ -2,6 +2,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "engine/network.h"
 #include "engine/op_exec.h"
@@ -78,6 +79,8 @@ void exec_session_add_secret(struct exec_session *s, const char *id, const char 
 	struct exec_secret secret = {.id = xstrdup(id), .file = xstrdup(file), .env = xstrdup(env)};
 
 	vec_push(&s->secrets, secret);
+	/* Its value will be in our memory: a crash must not leave it in a core file. */
+	(void)prctl(PR_SET_DUMPABLE, 0);
 }
 
 void exec_session_key_secret(struct exec_session *s, const char *id)

@@ -229,6 +229,9 @@ static int run_main(void)
 	int pidfd = -1, socket;
 	pid_t pid;
 
+	/* The plan may hold secrets: no core file of ours, and no look into our memory. The program
+	 * gets the usual state when it is executed. */
+	(void)prctl(PR_SET_DUMPABLE, 0);
 	plan_read(WIRE_FD_CONTROL, &plan);
 	close_strays(plan.flags & WIRE_NET_JOIN);
 	supervisor.pid = supervisor_start(&plan, &socket, &supervisor.fd);

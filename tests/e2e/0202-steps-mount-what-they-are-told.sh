@@ -58,4 +58,16 @@ printf 'FROM busybox\nRUN echo before; exit 3\n' > Dockerfile
 fails "a failing step fails the build" 1 kiln build .
 prints "with its status" 'process "/bin/sh -c echo before; exit 3" did not complete successfully: exit code: 3'
 
+if [ "$(id -u)" = 0 ]; then
+	# Who may not be dumped belongs to root in /proc, whoever he is.
+	chmod 755 "$WORK" && mkdir plain && cp -r src plain/ && chown -R 64322 plain
+	printf 'FROM busybox\nRUN --mount=type=secret,id=token exec sleep 5\n' > plain/Dockerfile
+	KILN_ROOT=$WORK/plain/store setpriv --reuid 64322 --regid 64322 --clear-groups "$KILN" build \
+		--secret id=token,src=plain/Dockerfile plain > out 2> err &
+	build=$!
+	for _ in $(seq 100); do pgrep -u 64322 -x sleep > /dev/null && break; sleep 0.1; done
+	test "$(stat -c %u /proc/$build/environ)" = 0; ok "kiln leaves no core file with a secret" $?
+	wait $build; ok "the step goes on as ever" $?
+fi
+
 finish
