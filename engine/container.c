@@ -11,6 +11,7 @@
 #include "base/fs.h"
 #include "base/path.h"
 #include "engine/console.h"
+#include "engine/emulation.h"
 #include "engine/users.h"
 
 #define PATH_DEFAULT "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -166,6 +167,7 @@ static int make_plan(const struct container_options *o, const char *dir, struct 
 				 "the working directory '%s' is not an absolute path", workdir);
 	p->cwd = path_resolve("/", workdir && *workdir ? workdir : "/");
 	p->hostname = o->hostname ? xstrdup(o->hostname) : random_name();
+	p->binfmt = emulation_binfmt(&o->config->platform);
 	if (o->tty)
 		p->flags |= WIRE_TTY;
 	if (o->init)

@@ -101,6 +101,7 @@ static int make_plan(const struct exec_options *o, const struct op_exec *op,
 	p->scratch = layer_writer_work(w);
 	p->cwd = xstrdup(op->cwd && op->cwd[0] ? op->cwd : "/");
 	p->hostname = xstrdup(hostname);
+	p->binfmt = xstrdup(o->binfmt);
 	for (size_t i = 0; i < op->args.n; i++)
 		strv_push(&p->args, op->args.v[i]);
 	for (size_t i = 0; i < op->n_ulimits; i++) {

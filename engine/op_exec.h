@@ -83,8 +83,9 @@ struct exec_options {
 	struct sandbox_env *env;
 	const struct exec_session *session;
 	struct remote_imports *imports; /* may have cache mounts that are new here; NULL: none */
-	const char *step;		/* what people call it, for what outlives it; may be NULL */
-	bool stop_before;		/* the session's debugger wants it not run but shown */
+	const char *binfmt; /* an emulator for its programs (engine/emulation.h); NULL: none */
+	const char *step;   /* what people call it, for what outlives it; may be NULL */
+	bool stop_before;   /* the session's debugger wants it not run but shown */
 	/* Makes sure that layers have their dirs (layers_require of engine/pull.h). */
 	int (*require)(void *data, struct job *job, const int64_t *layers, size_t n,
 		       struct error **err);

@@ -49,6 +49,7 @@ void sandbox_plan_release(struct sandbox_plan *p)
 	free(p->scratch);
 	free(p->cwd);
 	free(p->hostname);
+	free(p->binfmt);
 	sandbox_plan_init(p);
 }
 
@@ -224,6 +225,8 @@ int sandbox_plan_encode(const struct sandbox_plan *p, struct buf *ret, struct er
 	put_texts(ret, WIRE_ARG, &p->args);
 	put_texts(ret, WIRE_ENV, &p->env);
 	put_text(ret, WIRE_CWD, p->cwd);
+	if (p->binfmt)
+		put_text(ret, WIRE_BINFMT, p->binfmt);
 	if (p->hostname)
 		put_text(ret, WIRE_HOSTNAME, p->hostname);
 	put(ret, WIRE_IDS, &ids, sizeof(ids));
@@ -301,6 +304,8 @@ void sandbox_plan_print(const struct sandbox_plan *p, struct buf *b)
 	print_texts("join", &p->joins, b);
 	print_texts("arg", &p->args, b);
 	print_texts("env", &p->env, b);
+	if (p->binfmt)
+		buf_addf(b, "binfmt %s\n", p->binfmt);
 	buf_addf(b, "cwd %s\nhostname %s\nuser %u:%u umask %03o caps %" PRIx64 "\n",
 		 p->cwd ? p->cwd : "-", p->hostname ? p->hostname : "-", p->uid, p->gid, p->umask,
 		 p->caps);

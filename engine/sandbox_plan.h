@@ -43,6 +43,7 @@ struct sandbox_plan {
 	struct strv dirs;  /* made, for root, where they are missing */
 	struct strv args, env;
 	char *cwd, *hostname;
+	char *binfmt; /* for binfmt_misc, with the interpreter's path; NULL: none */
 	uint32_t uid, gid, umask;
 	VEC(uint32_t) groups;
 	uint64_t caps;

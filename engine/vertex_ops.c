@@ -340,7 +340,8 @@ static int run_exec(struct vertex_ops *o, struct job *job, const struct vertex *
 		    size_t *ret_hollow, struct error **err)
 {
 	const struct exec_debugger *debugger = &o->engine->session.debugger;
-	const struct exec_options options = {
+	_cleanup_free_ char *binfmt = NULL;
+	struct exec_options options = {
 		.store = o->engine->store,
 		.env = o->engine->sandbox,
 		.session = &o->engine->session,
@@ -351,10 +352,13 @@ static int run_exec(struct vertex_ops *o, struct job *job, const struct vertex *
 		.require_data = o->engine,
 	};
 	struct platform platform;
-	int r = exec_op_run(&options, &v->op.exec, inputs, v->n_inputs, job, ret, n_outputs,
-			    ret_hollow, err);
+	int r;
 
 	platform_of(&v->op, &platform);
+	binfmt = emulation_binfmt(&platform);
+	options.binfmt = binfmt;
+	r = exec_op_run(&options, &v->op.exec, inputs, v->n_inputs, job, ret, n_outputs, ret_hollow,
+			err);
 	return r < 0 && err ? emulation_explain(&platform, r, err) : r;
 }
 

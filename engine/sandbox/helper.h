@@ -61,6 +61,7 @@ struct plan {
 	size_t n_notify;
 	struct wire_call *calls;
 	size_t n_calls;
+	const char *binfmt; /* NULL: none */
 };
 
 /* Ids of a plan as they can be given to the kernel: under a supervisor there is only one. */
@@ -94,10 +95,22 @@ void make_parents(int root, const char *path, uid_t uid, gid_t gid);
 void root_enter(const struct plan *p, int root);
 void set_attributes(int fd, unsigned flags, bool nodev, const char *what);
 
+/* --- emulator.c */
+/* For programs of another machine: a user namespace of the step's own, of the same ids, in which
+ * plan.binfmt is registered. In the helper: a socket for the step and our end of it, -1: the plan
+ * asks for none; */
+void emulator_sockets(const struct plan *p, int ret[2]);
+/* ... answers the step, whose namespace it gives its ids. */
+void emulator_serve(int socket);
+/* In the step, while the host's files can be seen: the interpreter. */
+int emulator_open(const struct plan *p);
+/* Enters the namespace. Where the kernel offers none of this (before 6.7) nothing happens. */
+void emulator_enter(const struct plan *p, int interpreter, int socket);
+
 /* --- process.c */
-/* Sets up and executes the program, as the first process of its namespace. `supervisor` is the
- * step's end of its socket, -1: there is none. */
-int process_run(const struct plan *p, int supervisor) __attribute__((noreturn));
+/* Sets up and executes the program, as the first process of its namespace. `supervisor` and
+ * `emulator` are the step's ends of their sockets, -1: there is none. */
+int process_run(const struct plan *p, int supervisor, int emulator) __attribute__((noreturn));
 /* Those of `caps` that we have, nothing inheritable. */
 void set_capabilities(uint64_t caps);
 

@@ -226,7 +226,7 @@ static int run_main(void)
 	struct plan plan = {0};
 	struct helper_process supervisor;
 	struct ending end = {0};
-	int pidfd = -1, socket;
+	int pidfd = -1, socket, emulator[2];
 	pid_t pid;
 
 	/* The plan may hold secrets: no core file of ours, and no look into our memory. The program
@@ -235,6 +235,7 @@ static int run_main(void)
 	plan_read(WIRE_FD_CONTROL, &plan);
 	close_strays(plan.flags & WIRE_NET_JOIN);
 	supervisor.pid = supervisor_start(&plan, &socket, &supervisor.fd);
+	emulator_sockets(&plan, emulator);
 	pid = clone_process(&plan, &pidfd);
 	if (pid < 0)
 		fail(errno, "make the namespaces of the step");
@@ -242,10 +243,13 @@ static int run_main(void)
 		(void)signal(SIGINT, SIG_DFL);
 		(void)signal(SIGPIPE, SIG_DFL);
 		tie_to_parent();
-		process_run(&plan, socket);
+		process_run(&plan, socket, emulator[1]);
 	}
 	if (socket >= 0)
 		(void)close(socket);
+	if (emulator[1] >= 0)
+		(void)close(emulator[1]);
+	emulator_serve(emulator[0]);
 	/* Our copies would keep the log pipes open. */
 	(void)close(0);
 	(void)close(1);

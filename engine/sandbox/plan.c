@@ -101,6 +101,9 @@ static void read_process(const struct wire_record *r, struct plan *p)
 	case WIRE_CWD:
 		p->cwd = text(r);
 		break;
+	case WIRE_BINFMT:
+		p->binfmt = text(r);
+		break;
 	case WIRE_HOSTNAME:
 		p->hostname = text(r);
 		break;

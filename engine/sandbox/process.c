@@ -181,7 +181,7 @@ static void become_user(const struct plan *p)
 }
 
 static void __attribute__((noreturn))
-become_process(const struct plan *p, int terminal, int supervisor)
+become_process(const struct plan *p, int terminal, int supervisor, int interpreter, int emulator)
 {
 	bool entered;
 
@@ -196,6 +196,7 @@ become_process(const struct plan *p, int terminal, int supervisor)
 	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS)
 		fail(errno, "start a session keyring");
 	set_limits(p);
+	emulator_enter(p, interpreter, emulator);
 	(void)umask(p->ids.umask);
 	drop_bounding_set(p->caps);
 	install_seccomp(p);
@@ -233,7 +234,7 @@ static void join_groups(const struct plan *p)
 		fail(errno, "make a cgroup namespace");
 }
 
-static void set_up(struct plan *p, int *ret_root)
+static void set_up(struct plan *p, int *ret_root, int *ret_interpreter)
 {
 	int root;
 
@@ -246,6 +247,7 @@ static void set_up(struct plan *p, int *ret_root)
 	join_groups(p);
 	mounts_open(p);
 	root = rootfs_open(p);
+	*ret_interpreter = emulator_open(p);
 	root_enter(p, root);
 	mounts_attach(p, root);
 	for (size_t i = 0; i < p->n_dirs; i++)
@@ -254,16 +256,16 @@ static void set_up(struct plan *p, int *ret_root)
 	*ret_root = root;
 }
 
-int process_run(const struct plan *plan, int supervisor)
+int process_run(const struct plan *plan, int supervisor, int emulator)
 {
 	struct plan p = *plan;
 	struct rlimit files;
-	int root, terminal = -1;
+	int root, interpreter, terminal = -1;
 
 	(void)umask(0);
 	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
 		fail(errno, "read resource limits");
-	set_up(&p, &root);
+	set_up(&p, &root, &interpreter);
 	if (p.flags & WIRE_TTY)
 		terminal = open_terminal(root);
 	if (supervisor >= 0)
@@ -273,5 +275,5 @@ int process_run(const struct plan *plan, int supervisor)
 		fail(errno, "restore resource limits");
 	if (p.flags & WIRE_INIT)
 		init_fork(&p);
-	become_process(&p, terminal, supervisor);
+	become_process(&p, terminal, supervisor, interpreter, emulator);
 }

@@ -52,6 +52,7 @@ enum wire_tag {
 	WIRE_DIR,     /* text: a directory that is made where the root has none */
 	WIRE_NOTIFY,  /* struct sock_filter[]: its notifications are the supervisor's */
 	WIRE_CALL,    /* struct wire_call: one of the calls that it notifies of */
+	WIRE_BINFMT,  /* text: an interpreter to register with binfmt_misc for the step alone */
 };
 
 enum wire_flag {

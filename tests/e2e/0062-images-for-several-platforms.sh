@@ -43,12 +43,15 @@ chmod +x app/alien
 foreign=arm64
 [ "$(uname -m)" != aarch64 ] || foreign=amd64
 printf 'FROM scratch\nCOPY alien /alien\nRUN ["/alien"]\n' > app/Dockerfile
-quietly kiln build --platform linux/$foreign -o type=oci,dest=x.tar app
-status=$?
 if ls /proc/sys/fs/binfmt_misc/qemu-* > /dev/null 2>&1; then
 	skip "what foreign programs need is told" "an emulator is registered here"
+elif [ -e /usr/lib/binfmt.d ] && ! unshare -m mount -t tmpfs none /usr/lib/binfmt.d 2> /dev/null; then
+	skip "what foreign programs need is told" "an emulator may be installed here"
 else
-	test $status = 1; ok "a foreign program does not run" $?
+	# One that is installed is out of sight.
+	fails "a foreign program does not run" 1 unshare -m sh -c \
+		'[ ! -e /usr/lib/binfmt.d ] || mount -t tmpfs none /usr/lib/binfmt.d; exec "$0" "$@"' \
+		"$KILN" build --platform linux/$foreign -o type=oci,dest=x.tar app
 	prints "and what it needs is told" 'qemu-user-static'
 fi
 
