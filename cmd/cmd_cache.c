@@ -71,7 +71,7 @@ static uint64_t total_size(const struct remote_manifest *m)
 	for (size_t i = 0; i < m->results.n; i++)
 		size += m->results.v[i].blob.size;
 	for (size_t i = 0; i < m->mounts.n; i++)
-		size += m->mounts.v[i].blob.size;
+		size += remote_mount_size(&m->mounts.v[i]);
 	return size;
 }
 
@@ -155,13 +155,16 @@ static json_t *record_json(const struct contents *c, const struct remote_record 
 	return doc;
 }
 
-static json_t *mount_json(const struct remote_mount_blob *mount)
+static json_t *mount_json(const struct remote_mount *mount)
 {
 	json_t *doc = json_pack("{s:s, s:I}", "Type", "exec.cachemount", "Size",
-				(json_int_t)mount->blob.size);
+				(json_int_t)remote_mount_size(mount));
+	json_t *digests = json_array();
 
+	for (size_t i = 0; i < mount->parts.n; i++)
+		json_array_append_new(digests, digest_json(&mount->parts.v[i].digest));
 	json_object_set_new(doc, "ID", text_json(mount->id));
-	json_object_set_new(doc, "Digest", digest_json(&mount->blob.digest));
+	json_object_set_new(doc, "Digests", digests);
 	return doc;
 }
 
@@ -199,12 +202,12 @@ static void record_row(struct table *t, const struct contents *c,
 	table_cell(t, record->name);
 }
 
-static void mount_row(struct table *t, const struct remote_mount_blob *mount)
+static void mount_row(struct table *t, const struct remote_mount *mount)
 {
-	_cleanup_free_ char *size = times_human_size(mount->blob.size);
+	_cleanup_free_ char *size = times_human_size(remote_mount_size(mount));
 	char hex[DIGEST_HEX + 1];
 
-	digest_hex(&mount->blob.digest, hex);
+	digest_hex(&mount->parts.v[0].digest, hex);
 	hex[SHORT_KEY] = '\0';
 	table_cell(t, hex);
 	table_cell(t, "exec.cachemount");

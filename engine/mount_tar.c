@@ -17,7 +17,7 @@ enum { DEPTH_MAX = 256 }; /* a descriptor is open for each */
 
 struct packing {
 	struct tar_writer tar;
-	struct cancel *cancel;
+	const struct mount_tar *to;
 	struct buf path;  /* "./a/b", of what is being written */
 	struct map links; /* device and inode of a file with several names -> its first one */
 	unsigned depth;
@@ -103,9 +103,13 @@ static int pack_subdir(struct packing *p, int dirfd, const char *name, struct er
 static int pack_entry(struct packing *p, int dirfd, const char *name, struct error **err)
 {
 	struct stat st;
+	int r;
 
-	if (cancel_is_set(p->cancel))
+	if (cancel_is_set(p->to->cancel))
 		return error_new(err, ERR_CANCELED, 0, "canceled");
+	r = p->to->between(p->to->data, p->path.p, err);
+	if (r < 0)
+		return r;
 	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return error_new(err, ERR_IO, errno, "look at '%s'", p->path.p);
 	switch (st.st_mode & S_IFMT) {
@@ -175,13 +179,12 @@ static int pack_dir(struct packing *p, int fd, struct error **err)
 	return 0;
 }
 
-int mount_tar_write(int dirfd, struct cancel *cancel, tar_sink_fn sink, void *data,
-		    struct error **err)
+int mount_tar_write(int dirfd, const struct mount_tar *to, struct error **err)
 {
-	struct packing p = {.cancel = cancel, .path = BUF_INIT};
+	struct packing p = {.to = to, .path = BUF_INIT};
 	int r;
 
-	tar_writer_init(&p.tar, sink, data);
+	tar_writer_init(&p.tar, to->write, to->data);
 	buf_adds(&p.path, "./");
 	r = pack_dir(&p, dirfd, err);
 	if (r == 0)

@@ -11,8 +11,14 @@
 #include "base/cancel.h"
 #include "engine/tar_write.h"
 
-/* Nobody may write into the directory meanwhile. `cancel` may be NULL. */
-int mount_tar_write(int dirfd, struct cancel *cancel, tar_sink_fn sink, void *data,
-		    struct error **err);
+struct mount_tar {
+	tar_sink_fn write;
+	/* Called before each entry but the first: what comes then may go elsewhere. */
+	int (*between)(void *data, const char *path, struct error **err);
+	void *data;
+	struct cancel *cancel; /* may be NULL */
+};
+/* Nobody may write into the directory meanwhile. */
+int mount_tar_write(int dirfd, const struct mount_tar *to, struct error **err);
 
 #endif

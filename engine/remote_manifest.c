@@ -15,17 +15,32 @@
 
 enum { MOUNT_ID_MAX = 4096 };
 
+void remote_mount_release(struct remote_mount *m)
+{
+	for (size_t i = 0; i < m->parts.n; i++)
+		free(m->parts.v[i].media_type);
+	vec_release(&m->parts);
+	free(m->id);
+	*m = (struct remote_mount){0};
+}
+
+uint64_t remote_mount_size(const struct remote_mount *m)
+{
+	uint64_t size = 0;
+
+	for (size_t i = 0; i < m->parts.n; i++)
+		size += m->parts.v[i].size;
+	return size;
+}
+
 void remote_manifest_release(struct remote_manifest *m)
 {
 	free(m->config.media_type);
 	free(m->graph.media_type);
 	for (size_t i = 0; i < m->results.n; i++)
 		free(m->results.v[i].blob.media_type);
-	for (size_t i = 0; i < m->mounts.n; i++) {
-		free(m->mounts.v[i].id);
-		free(m->mounts.v[i].blob.media_type);
-	}
-	vec_release(&m->results);
+	for (size_t i = 0; i < m->mounts.n; i++)
+		remote_mount_release(&m->mounts.v[i]);
 	vec_release(&m->mounts);
 	vec_release(&m->manifests);
 	*m = (struct remote_manifest)REMOTE_MANIFEST_INIT;
@@ -78,21 +93,33 @@ static int read_result(const json_t *object, const json_t *annotations, struct r
 	return r;
 }
 
+struct remote_mount *remote_manifest_mount(const struct remote_manifest *m, const char *id)
+{
+	for (size_t i = 0; i < m->mounts.n; i++)
+		if (strcmp(m->mounts.v[i].id, id) == 0)
+			return &m->mounts.v[i];
+	return NULL;
+}
+
 static int read_mount(const json_t *object, const char *id, struct remote_manifest *m,
 		      struct error **err)
 {
-	struct remote_mount_blob b = {0};
-	int r = read_descriptor(object, OCI_BLOB_MAX, &b.blob, err);
+	struct remote_mount *mount = remote_manifest_mount(m, id);
+	struct layer_blob part = {0};
+	int r = read_descriptor(object, OCI_BLOB_MAX, &part, err);
 
 	if (r == 0 && (!*id || strlen(id) > MOUNT_ID_MAX))
 		r = error_new(err, ERR_INVALID, 0, "a cache mount without a proper id");
-	if (r == 0) {
-		b.id = xstrdup(id);
-		vec_push(&m->mounts, b);
-	} else {
-		free(b.blob.media_type);
+	if (r < 0) {
+		free(part.media_type);
+		return r;
 	}
-	return r;
+	if (!mount) {
+		vec_push(&m->mounts, (struct remote_mount){.id = xstrdup(id)});
+		mount = &vec_last(&m->mounts);
+	}
+	vec_push(&mount->parts, part);
+	return 0;
 }
 
 static int read_layer(const json_t *object, struct remote_manifest *m, struct error **err)
@@ -219,7 +246,7 @@ static int compare_results(const void *a, const void *b)
 
 static int compare_mounts(const void *a, const void *b)
 {
-	const struct remote_mount_blob *x = a, *y = b;
+	const struct remote_mount *x = a, *y = b;
 
 	return strcmp(x->id, y->id);
 }
@@ -233,17 +260,26 @@ static json_t *describe(const struct layer_blob *blob, const char *key, const ch
 	return oci_descriptor(blob->media_type, &blob->digest, blob->size, &annotations, NULL);
 }
 
+static void add_mount(json_t *layers, const struct remote_mount *m)
+{
+	for (size_t i = 0; i < m->parts.n; i++)
+		json_array_append_new(layers, describe(&m->parts.v[i], MOUNT_KEY, m->id));
+}
+
 int remote_manifest_write(struct remote_manifest *m, struct buf *ret, struct error **err)
 {
 	_cleanup_json_ json_t *doc = json_object();
 	json_t *layers = json_array();
+	size_t n = m->results.n;
 
-	if (m->results.n + m->mounts.n > REMOTE_LAYERS_MAX) {
+	for (size_t i = 0; i < m->mounts.n; i++)
+		n += m->mounts.v[i].parts.n;
+	if (n > REMOTE_LAYERS_MAX) {
 		json_decref(layers);
 		return error_new(err, ERR_INVALID, 0,
 				 "a cache cannot have %zu layers; it may "
 				 "have %d",
-				 m->results.n + m->mounts.n, REMOTE_LAYERS_MAX);
+				 n, REMOTE_LAYERS_MAX);
 	}
 	if (m->results.n > 0)
 		qsort(m->results.v, m->results.n, sizeof(*m->results.v), compare_results);
@@ -258,8 +294,7 @@ int remote_manifest_write(struct remote_manifest *m, struct buf *ret, struct err
 					       digest_format(&m->results.v[i].diff_id, text)));
 	}
 	for (size_t i = 0; i < m->mounts.n; i++)
-		json_array_append_new(layers,
-				      describe(&m->mounts.v[i].blob, MOUNT_KEY, m->mounts.v[i].id));
+		add_mount(layers, &m->mounts.v[i]);
 	json_object_set_new(doc, "schemaVersion", json_integer(2));
 	json_object_set_new(doc, "mediaType", json_string(OCI_MANIFEST_TYPE));
 	json_object_set_new(doc, "config", describe(&m->config, NULL, NULL));

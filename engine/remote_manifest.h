@@ -33,24 +33,28 @@ struct remote_result_blob {
 	struct layer_blob blob;
 };
 
-/* A cache mount that travels along. */
-struct remote_mount_blob {
+/* A cache mount that travels along: its blobs, one after the other. */
+struct remote_mount {
 	char *id;
-	struct layer_blob blob;
+	VEC(struct layer_blob) parts;
 };
+void remote_mount_release(struct remote_mount *m);
+uint64_t remote_mount_size(const struct remote_mount *m);
 
 struct remote_manifest {
 	enum remote_kind kind;
 	struct layer_blob config, graph; /* graph: of a cache */
 	VEC(struct remote_result_blob) results;
-	VEC(struct remote_mount_blob) mounts;
-	VEC(struct digest) manifests; /* of an index: of images */
+	VEC(struct remote_mount) mounts; /* each id once */
+	VEC(struct digest) manifests;	 /* of an index: of images */
 };
 #define REMOTE_MANIFEST_INIT \
 	{                    \
 		0            \
 	}
 void remote_manifest_release(struct remote_manifest *m);
+/* The mount of an id; NULL if it has none. */
+struct remote_mount *remote_manifest_mount(const struct remote_manifest *m, const char *id);
 
 /* Takes bytes that nobody vouches for; every descriptor is checked. ERR_INVALID for what is none
  * of the kinds above. */

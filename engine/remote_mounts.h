@@ -1,7 +1,7 @@
 /* Cache mounts (RUN --mount=type=cache) that travel with a cache outside the store
- * (docs/formats-cache.md): each is one blob of the cache's manifest, a tar of its directory,
- * compressed with zstd. A directory that did not change gives the same blob, which is not sent
- * again.
+ * (docs/formats-cache.md): each is a tar of its directory, compressed with zstd, in one
+ * blob of the cache's manifest or, if it is large, several. What did not change gives the same
+ * blobs, which are not sent again.
  *
  * What an imported cache has is offered at the start of a build, and moves only when a step takes a
  * mount that is new or empty here. Then it is fetched, verified, unpacked aside, and put in place

@@ -29,9 +29,11 @@ static void add_result(struct remote_manifest *m, const char *text)
 
 static void add_mount(struct remote_manifest *m, const char *id)
 {
-	struct remote_mount_blob b = {.id = xstrdup(id), .blob = blob(OCI_LAYER_TYPE, id)};
+	struct remote_mount mount = {.id = xstrdup(id)};
 
-	vec_push(&m->mounts, b);
+	vec_push(&mount.parts, blob(OCI_LAYER_TYPE, id));
+	vec_push(&mount.parts, blob(OCI_LAYER_TYPE, "second"));
+	vec_push(&m->mounts, mount);
 }
 
 static void what_is_written_is_read_in_order(void **state)

@@ -164,7 +164,7 @@ static void a_mount_is_the_same_elsewhere(void **state)
 	assert_int_equal(lchown(link, 1000, 1001), 0);
 	assert_int_equal(save(m, m->here->s, NULL), 0);
 	assert_int_equal(m->manifest.mounts.n, 1);
-	first = m->manifest.mounts.v[0].blob.digest;
+	first = m->manifest.mounts.v[0].parts.v[0].digest;
 
 	restore(m, &any);
 	got = mount_dir(m->there);
@@ -185,11 +185,66 @@ static void a_mount_is_the_same_elsewhere(void **state)
 
 	/* What did not change is the same blob. */
 	assert_int_equal(save(m, m->there, NULL), 0);
-	assert_true(digest_equal(&first, &m->manifest.mounts.v[0].blob.digest));
+	assert_true(digest_equal(&first, &m->manifest.mounts.v[0].parts.v[0].digest));
 	write_file(got, "file", "other", 0644);
 	assert_int_equal(save(m, m->there, NULL), 0);
-	assert_false(digest_equal(&first, &m->manifest.mounts.v[0].blob.digest));
+	assert_false(digest_equal(&first, &m->manifest.mounts.v[0].parts.v[0].digest));
 	is_tidy(m->there);
+}
+
+/* Files of 1 MiB that nothing compresses. */
+static void write_many(const char *dir, unsigned n)
+{
+	_cleanup_free_ char *bytes = xmalloc(1 << 20);
+
+	for (unsigned i = 0; i < n; i++) {
+		_cleanup_free_ char *path = xasprintf("%s/%04u", dir, i);
+		struct digest d = digest_of(path + strlen(dir), 5);
+
+		for (size_t k = 0; k < 1 << 20; k += DIGEST_SIZE) {
+			memcpy(bytes + k, d.b, DIGEST_SIZE);
+			d = digest_of(d.b, DIGEST_SIZE);
+		}
+		assert_int_equal(fs_write_file_atomic(AT_FDCWD, path, bytes, 1 << 20, 0644), 0);
+	}
+}
+
+/* How many parts of `a` are parts of `b` too. */
+static size_t common_parts(const struct remote_mount *a, const struct remote_mount *b)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < a->parts.n; i++)
+		for (size_t k = 0; k < b->parts.n; k++)
+			n += digest_equal(&a->parts.v[i].digest, &b->parts.v[k].digest);
+	return n;
+}
+
+static void a_large_mount_is_sent_in_parts_that_stay_the_same(void **state)
+{
+	struct machines *m = *state;
+	_cleanup_free_ char *dir = mount_dir(m->here->s), *got = NULL, *last = NULL;
+	struct remote_manifest before;
+	size_t n;
+
+	write_many(dir, 150);
+	assert_int_equal(save(m, m->here->s, NULL), 0);
+	n = m->manifest.mounts.v[0].parts.n;
+	assert_in_range(n, 4, 9);
+	restore(m, &any);
+	got = mount_dir(m->there);
+	last = xasprintf("%s/0149", got);
+	assert_int_equal(access(last, F_OK), 0);
+
+	/* One file comes, one changes: all but a few parts are those of before. */
+	before = m->manifest;
+	m->manifest = (struct remote_manifest)REMOTE_MANIFEST_INIT;
+	write_file(dir, "0010b", "new", 0644);
+	write_file(dir, "0012", "changed", 0644);
+	assert_int_equal(save(m, m->here->s, NULL), 0);
+	assert_true(common_parts(&before.mounts.v[0], &m->manifest.mounts.v[0]) + 2 >= n);
+	assert_true(common_parts(&before.mounts.v[0], &m->manifest.mounts.v[0]) < n);
+	remote_manifest_release(&before);
 }
 
 static void what_a_mount_has_is_never_overwritten(void **state)
@@ -270,8 +325,8 @@ static void a_mount_that_is_not_here_stays_in_the_cache(void **state)
 	m->manifest = (struct remote_manifest)REMOTE_MANIFEST_INIT;
 	assert_int_equal(save(m, m->there, &before), 0);
 	assert_int_equal(m->manifest.mounts.n, 1);
-	assert_true(digest_equal(&m->manifest.mounts.v[0].blob.digest,
-				 &before.mounts.v[0].blob.digest));
+	assert_true(digest_equal(&m->manifest.mounts.v[0].parts.v[0].digest,
+				 &before.mounts.v[0].parts.v[0].digest));
 	assert_int_equal(save(m, m->there, NULL), 0);
 	assert_int_equal(m->manifest.mounts.n, 0);
 	remote_manifest_release(&before);
@@ -282,15 +337,15 @@ static void plant(struct machines *m, const void *p, size_t n)
 {
 	_cleanup_free_ char *path = xasprintf("%s/planted", m->here->root);
 	struct remote_upload u = {.digest = digest_of(p, n), .size = n};
-	struct remote_mount_blob b = {
-		.id = xstrdup("tools"),
-		.blob = {xstrdup("application/vnd.oci.image.layer.v1.tar"), u.digest, n}};
+	struct layer_blob part = {xstrdup("application/vnd.oci.image.layer.v1.tar"), u.digest, n};
+	struct remote_mount mount = {.id = xstrdup("tools")};
 
 	assert_int_equal(fs_write_file_atomic(AT_FDCWD, path, p, n, 0600), 0);
 	u.fd = open(path, O_RDONLY | O_CLOEXEC);
 	assert_int_equal(m->to->ops->put_blob(m->to, &u, NULL), 0);
 	(void)close(u.fd);
-	vec_push(&m->manifest.mounts, b);
+	vec_push(&mount.parts, part);
+	vec_push(&m->manifest.mounts, mount);
 }
 
 static void hostile_and_damaged_blobs_leave_nothing(void **state)
@@ -325,15 +380,18 @@ static void hostile_and_damaged_blobs_leave_nothing(void **state)
 static void of_two_caches_the_other_one_is_asked(void **state)
 {
 	struct machines *m = *state;
+	struct remote_mounts *mounts = remote_mounts_new(m->there);
+	struct remote_mount_wish wish = {.id = "tools", .mode = 0755};
 	_cleanup_free_ char *dir = mount_dir(m->here->s), *got = NULL;
 
 	plant(m, "these bytes are gone", 20);
-	m->manifest.mounts.v[0].blob.digest = digest_of("absent", 6);
+	m->manifest.mounts.v[0].parts.v[0].digest = digest_of("absent", 6);
+	remote_mounts_offer(mounts, m->from, &m->manifest, &any);
 	write_file(dir, "file", "text", 0644);
-	assert_int_equal(
-		remote_mounts_save(m->here->s, m->to, &m->ids, NULL, m->job, &m->manifest, NULL),
-		0);
-	restore(m, &any);
+	assert_int_equal(save(m, m->here->s, NULL), 0);
+	remote_mounts_offer(mounts, m->from, &m->manifest, &any);
+	assert_int_equal(remote_mounts_restore(mounts, &wish, m->job, NULL), 0);
+	remote_mounts_free(mounts);
 	got = mount_dir(m->there);
 	expect_file(got, "file", "text");
 }
@@ -343,6 +401,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up_both, tear_down_both)
 	const struct CMUnitTest tests[] = {
 		T(a_mount_is_the_same_elsewhere),
+		T(a_large_mount_is_sent_in_parts_that_stay_the_same),
 		T(what_a_mount_has_is_never_overwritten),
 		T(a_mount_in_use_is_left_alone),
 		T(only_the_mounts_that_were_asked_for_come),
