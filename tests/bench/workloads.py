@@ -207,15 +207,34 @@ def pull(bench):
                 bench.path("pull"), "FROM python:3.8-slim-buster\nRUN true\n")), lambda p: p.drop("pull"))
 
 
+def through(bench, store, *args):
+    """kiln with all of its traffic to the registry counted; args may name the registry as REGISTRY."""
+    with Forwarder(bench.options.registry) as relay:
+        args = [a.replace("REGISTRY", relay.address) for a in args]
+        sample = bench.kiln.run(store, *args, registry=relay.address)
+        sample.facts["moved"] = relay.received + relay.sent
+    return sample
+
+
+def remote_cache(bench):
+    """A machine that starts empty, beside one that has built this before."""
+    steps = "".join("RUN dd if=/dev/urandom of=/f%d bs=1M count=4\n" % i for i in range(5))
+    folder = generate.dockerfile(bench.path("remote"), "FROM busybox\n" + steps)
+    cache = "type=registry,ref=REGISTRY/bench/cache:latest"
+    export = lambda: through(bench, "remote", "build", "-q", "-o", "type=none", "--cache-to", cache + ",mode=max", folder)
+    export()
+    return [Contender("kiln, everything in the store", lambda: bench.kiln.build("remote", folder)),
+            Contender("kiln --cache-from, empty store",
+                      lambda: through(bench, "empty", "build", "-q", "-o", "type=none", "--cache-from", cache, folder),
+                      lambda: bench.kiln.drop("empty"), {"over_s": 0.05, "moved": 65536}),
+            Contender("kiln --cache-to, nothing new", export, targets={"moved": 65536})]
+
+
 def lazy_pull(bench):
     """A base image whose layers nothing reads: its manifest and configuration come, its layers do not."""
     folder = generate.dockerfile(bench.path("lazy"), "FROM python:3.8-slim-buster\nENV A=1\n")
 
-    def build():
-        with Forwarder(bench.options.registry) as relay:
-            sample = bench.kiln.run("lazy", "build", "-q", "-o", "type=none", folder, registry=relay.address)
-            sample.facts["moved"] = relay.received
-        return sample
+    build = lambda: through(bench, "lazy", "build", "-q", "-o", "type=none", folder)
     return [Contender("curl --version", lambda: measure.run(["curl", "--version"])),
             Contender("kiln", build, lambda: bench.kiln.drop("lazy"), {"moved": 16384})]
 
@@ -234,5 +253,6 @@ WORKLOADS = {
     "big files, zstd": lambda bench: big_files(bench, "zstd", "zstd -T0 -3 -q"),
     "pull and unpack": pull,
     "lazy pull": lazy_pull,
+    "remote cache": remote_cache,
 }
 STEPS = {"60 RUN in a chain": 60, "500 independent RUN": 500}
