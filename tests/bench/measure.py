@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 @dataclass
 class Sample:
     seconds: float
+    cpu: float = 0  # seconds of processors, of all processes: tells more than the clock where others compute
     peak_kb: int = 0  # of the largest process, or of client and daemon together
     written: int = 0  # bytes that were to reach a disk, as the kernel counts them for a process
     facts: dict = field(default_factory=dict)  # what only some workloads measure, such as "size"
@@ -39,9 +40,11 @@ def run(command, env=None, cwd=None, cores=None):
         errors = process.stderr.read()
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         seconds, written = time.monotonic() - started, written_by(process.pid)
-        if process.wait() != 0:
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode != 0:
             raise Failed("%s failed:\n%s" % (" ".join(command), errors.decode(errors="replace")[-2000:]))
-        return Sample(seconds, int(peak.read()), written)
+        return Sample(seconds, usage.ru_utime + usage.ru_stime, int(peak.read()), written)
 
 
 class Daemon:

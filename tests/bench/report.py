@@ -15,7 +15,7 @@ def median_fact(samples, name):
 def row(workload, what, samples, targets):
     seconds = [s.seconds for s in samples]
     out = {"workload": workload, "what": what, "seconds": statistics.median(seconds), "min": min(seconds),
-           "max": max(seconds), "rounds": len(seconds), "peak_mb": max(s.peak_kb for s in samples) / 1024,
+           "max": max(seconds), "rounds": len(seconds), "cpu": statistics.median(s.cpu for s in samples), "peak_mb": max(s.peak_kb for s in samples) / 1024,
            "written_mb": statistics.median(s.written for s in samples) / 1e6, "targets": targets}
     for fact in ("moved", "size", "layer_bytes"):
         if (value := median_fact(samples, fact)) is not None:
@@ -43,8 +43,8 @@ def show(key, value):
     return UNITS[key] % value
 
 
-HEADER = "%-26s %-36s %10s %8s %9s %11s  %s" % ("workload", "what", "median", "ratio", "peak", "written",
-                                                "aimed at")
+HEADER = "%-26s %-36s %10s %8s %9s %9s %11s  %s" % ("workload", "what", "median", "ratio", "cpu", "peak",
+                                                    "written", "aimed at")
 
 
 def line(row):
@@ -52,14 +52,15 @@ def line(row):
     for key, most in row["targets"].items():
         aims.append("%s (%s%s)" % (show(key, most), show(key, row[key]), ", MISSED" if key in missed(row) else ""))
     extra = ["%s %d" % (k, row[k]) for k in ("moved", "size") if k in row]
-    return "%-26s %-36s %8.3f s %6.2f x %6.1f MB %8.1f MB  %s" % (
-        row["workload"], row["what"], row["seconds"], row["ratio"], row["peak_mb"], row["written_mb"],
+    return "%-26s %-36s %8.3f s %6.2f x %7.3f s %6.1f MB %8.1f MB  %s" % (
+        row["workload"], row["what"], row["seconds"], row["ratio"], row["cpu"], row["peak_mb"], row["written_mb"],
         "; ".join(aims + extra))
 
 
 def markdown(rows):
-    out = ["| workload | what | median | ratio | peak memory | written |", "| --- | --- | --- | --- | --- | --- |"]
+    out = ["| workload | what | median | ratio | CPU | peak memory | written |",
+           "| --- | --- | --- | --- | --- | --- | --- |"]
     for r in rows:
-        out.append("| %s | %s | %.3f s | %.2f | %.0f MB | %.1f MB |" % (
-            r["workload"], r["what"], r["seconds"], r["ratio"], r["peak_mb"], r["written_mb"]))
+        out.append("| %s | %s | %.3f s | %.2f | %.3f s | %.0f MB | %.1f MB |" % (
+            r["workload"], r["what"], r["seconds"], r["ratio"], r["cpu"], r["peak_mb"], r["written_mb"]))
     return "\n".join(out) + "\n"
