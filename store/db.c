@@ -32,6 +32,7 @@ struct db {
 static int db_error(struct db *db, int rc, struct error **err, const char *what)
 {
 	enum err_code code = ERR_IO;
+	int r;
 
 	switch (rc & 0xff) {
 	case SQLITE_BUSY:
@@ -59,8 +60,13 @@ static int db_error(struct db *db, int rc, struct error **err, const char *what)
 	default:
 		break;
 	}
-	return error_new(err, code, 0, "%s the store's database: %s", what,
-			 db->conn ? sqlite3_errmsg(db->conn) : sqlite3_errstr(rc));
+	r = error_new(err, code, 0, "%s the store's database: %s", what,
+		      db->conn ? sqlite3_errmsg(db->conn) : sqlite3_errstr(rc));
+	if (code == ERR_DENIED)
+		return error_hint(err, r,
+				  "the store's directory and all that is in it have to be "
+				  "writable for this user");
+	return code == ERR_CORRUPT ? error_hint(err, r, DB_LOST) : r;
 }
 
 static int db_script(struct db *db, const char *sql, struct error **err)
@@ -148,16 +154,13 @@ int db_open(const char *path, bool create, struct db **ret, struct error **err)
 	/* Folding the log back at every exit would cost a no-op build its fsyncs. */
 	(void)sqlite3_db_config(db->conn, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	(void)sqlite3_db_config(db->conn, SQLITE_DBCONFIG_ENABLE_FKEY, 1, NULL);
-	if (create) {
-		r = db_script(db, "PRAGMA journal_mode = WAL", err);
-		if (r < 0)
-			return r;
-	}
 	/* The cache, in KiB at most, holds what a build of ten thousand steps looks at. */
 	r = db_script(db, "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -16384", err);
-	if (r < 0)
-		return r;
-	r = user_version(db, &version, err);
+	if (r == 0)
+		r = user_version(db, &version, err);
+	/* This is kept in the file: a new one, or one that somebody emptied. */
+	if (r == 0 && version == 0)
+		r = db_script(db, "PRAGMA journal_mode = WAL", err);
 	if (r < 0)
 		return r;
 	if (version > schema_version) {

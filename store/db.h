@@ -27,6 +27,11 @@
 struct db;
 struct sqlite3_stmt;
 
+/* What to do where the database is lost. */
+#define DB_LOST                                                                               \
+	"nothing can be found without it: move the store's directory away, and what it held " \
+	"is pulled and built anew"
+
 enum db_mode {
 	DB_READ,
 	DB_LOOK,	  /* reading with one statement, which needs no transaction around it */

@@ -95,8 +95,13 @@ static int open_db(struct store *s, struct error **err)
 	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 	_cleanup_close_ int fd = -1;
 
-	if (faccessat(s->dirfd, "ready", F_OK, 0) == 0)
+	if (faccessat(s->dirfd, "ready", F_OK, 0) == 0) {
+		if (faccessat(s->dirfd, "kiln.db", F_OK, 0) < 0 && errno == ENOENT)
+			return error_hint(err,
+					  error_new(err, ERR_NOTFOUND, 0, "'%s' is gone", path),
+					  DB_LOST);
 		return db_open(path, false, &s->db, err);
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
 		int r = fs_mkdir_p(s->dirfd, folders[i], 0700);
 

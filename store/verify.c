@@ -36,7 +36,19 @@ static int canceled(struct verify *v, struct error **err)
 	return cancel_is_set(v->cancel) ? error_new(err, ERR_CANCELED, 0, "verify the store") : 0;
 }
 
-static void verify_blob(struct verify *v, const struct digest *digest)
+/* Counts what was found damaged; that something could not be looked at is another matter. */
+static int judge(struct verify *v, const char *what, int r, struct error **why, struct error **err)
+{
+	if (r == -ERR_CORRUPT || r == -ERR_NOTFOUND || r == -ERR_IO) {
+		report(v, what, error_text(*why));
+		return 0;
+	}
+	if (r < 0 && err)
+		*err = TAKE_PTR(*why);
+	return r < 0 ? error_wrap(err, r, "verify %s", what) : 0;
+}
+
+static int verify_blob(struct verify *v, const struct digest *digest, struct error **err)
 {
 	char text[DIGEST_TEXT];
 	_cleanup_free_ char *what = xasprintf("blob %s", digest_format(digest, text));
@@ -47,11 +59,10 @@ static void verify_blob(struct verify *v, const struct digest *digest)
 	r = blob_verify(v->s, digest, &size, &why);
 	v->counts.blobs++;
 	v->counts.bytes += size;
-	if (r < 0)
-		report(v, what, error_text(why));
+	return judge(v, what, r, &why, err);
 }
 
-static void verify_layer(struct verify *v, int64_t id)
+static int verify_layer(struct verify *v, int64_t id, struct error **err)
 {
 	_cleanup_free_ char *what = xasprintf("layer %lld", (long long)id);
 	_cleanup_(index_unrefp) struct index *index = NULL;
@@ -62,8 +73,7 @@ static void verify_layer(struct verify *v, int64_t id)
 	r = layer_verify(v->s, id, &index, &why);
 	if (index)
 		v->counts.bytes += index_file_size(index);
-	if (r < 0)
-		report(v, what, error_text(why));
+	return judge(v, what, r, &why, err);
 }
 
 static int verify_blobs(struct verify *v, struct error **err)
@@ -85,7 +95,7 @@ static int verify_blobs(struct verify *v, struct error **err)
 	for (size_t i = 0; i < digests.n && r == 0; i++) {
 		r = canceled(v, err);
 		if (r == 0)
-			verify_blob(v, &digests.v[i]);
+			r = verify_blob(v, &digests.v[i], err);
 	}
 	vec_release(&digests);
 	return r;
@@ -106,7 +116,7 @@ static int verify_layers(struct verify *v, struct error **err)
 	for (size_t i = 0; i < ids.n && r == 0; i++) {
 		r = canceled(v, err);
 		if (r == 0)
-			verify_layer(v, ids.v[i]);
+			r = verify_layer(v, ids.v[i], err);
 	}
 	vec_release(&ids);
 	return r;
