@@ -41,6 +41,7 @@ void remote_manifest_release(struct remote_manifest *m)
 		free(m->results.v[i].blob.media_type);
 	for (size_t i = 0; i < m->mounts.n; i++)
 		remote_mount_release(&m->mounts.v[i]);
+	vec_release(&m->results);
 	vec_release(&m->mounts);
 	vec_release(&m->manifests);
 	*m = (struct remote_manifest)REMOTE_MANIFEST_INIT;
