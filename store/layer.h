@@ -114,6 +114,11 @@ typedef int (*layer_implied_fn)(void *data, struct entry *e, struct error **err)
 bool layer_writer_has_implied(const struct layer_writer *w);
 int layer_writer_imply(struct layer_writer *w, layer_implied_fn fill, void *data,
 		       struct error **err);
+/* A writer of the same layer for another thread: files, whose directories are there, may be written
+ * through several lanes at once (layer_writer_file .. layer_writer_file_end, and
+ * layer_writer_remove of such a file), while nothing is done with the writer itself. Freed before
+ * it. */
+struct layer_writer *layer_writer_lane(struct layer_writer *w);
 /* What this layer says about `path` so far; NULL if nothing. */
 const struct entry *layer_writer_get(const struct layer_writer *w, const char *path);
 /* Forgets and removes path and what is below it. */

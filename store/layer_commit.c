@@ -26,6 +26,7 @@ int layer_writer_open_for(struct store *s, int64_t id, struct layer_writer **ret
 	}
 	w->s = s;
 	w->for_id = id;
+	(void)pthread_mutex_init(&w->lock, NULL);
 	w->fs = w->parent_fd = w->file_fd = -1;
 	w->uid = geteuid();
 	w->gid = getegid();
@@ -49,21 +50,47 @@ int layer_writer_open(struct store *s, struct layer_writer **ret, struct error *
 	return layer_writer_open_for(s, 0, ret, err);
 }
 
+struct layer_writer *layer_writer_lane(struct layer_writer *w)
+{
+	struct layer_writer *lane = NEW(struct layer_writer);
+
+	*lane = (struct layer_writer){.main = w,
+				      .s = w->s,
+				      .fs = w->fs,
+				      .index = w->index,
+				      .parent_fd = -1,
+				      .file_fd = -1,
+				      .uid = w->uid,
+				      .gid = w->gid};
+	return lane;
+}
+
+/* What every lane has of its own. */
+static void free_lane(struct layer_writer *w)
+{
+	layer_writer_forget_parent(w);
+	cleanup_closep(&w->file_fd);
+	free(w->file_path);
+	free(w->chunk);
+	hasher_release(&w->hasher);
+}
+
 void layer_writer_free(struct layer_writer *w)
 {
 	if (!w)
 		return;
-	layer_writer_forget_parent(w);
-	cleanup_closep(&w->file_fd);
+	free_lane(w);
+	if (w->main) {
+		free(w);
+		return;
+	}
 	cleanup_closep(&w->fs);
 	if (w->tmp)
 		(void)fs_remove_tree(w->s->dirfd, w->tmp);
 	free(w->tmp);
-	free(w->file_path);
-	free(w->chunk);
-	hasher_release(&w->hasher);
 	index_builder_free(w->index);
 	map_release(&w->implied, NULL);
+	(void)pthread_mutex_destroy(&w->lock);
 	free(w);
 }
 

@@ -107,11 +107,33 @@ static int mark_opaque(struct layer_writer *w, const char *path, struct error **
 	return 0;
 }
 
+static void lock_index(struct layer_writer *w)
+{
+	if (w->main)
+		(void)pthread_mutex_lock(&w->main->lock);
+}
+
+static void unlock_index(struct layer_writer *w)
+{
+	if (w->main)
+		(void)pthread_mutex_unlock(&w->main->lock);
+}
+
+static bool is_listed(struct layer_writer *w, const char *path)
+{
+	bool listed;
+
+	lock_index(w);
+	listed = index_builder_get(w->index, path) != NULL;
+	unlock_index(w);
+	return listed;
+}
+
 int layer_writer_remove(struct layer_writer *w, const char *path, struct error **err)
 {
 	int dirfd, r;
 
-	if (!*path || !index_builder_get(w->index, path))
+	if (!*path || !is_listed(w, path))
 		return 0;
 	dirfd = parent_of(w, path, err);
 	if (dirfd < 0)
@@ -120,7 +142,9 @@ int layer_writer_remove(struct layer_writer *w, const char *path, struct error *
 	if (r < 0)
 		return error_new(err, ERR_IO, -r, "remove '%s' from a layer", path);
 	layer_writer_forget_parent(w);
+	lock_index(w);
 	index_builder_remove_tree(w->index, path);
+	unlock_index(w);
 	return 0;
 }
 
@@ -355,6 +379,14 @@ int layer_writer_put(struct layer_writer *w, const struct entry *e, struct error
 	return error_new(err, ERR_INTERNAL, 0, "'%s' is a file: it is written, not put", e->path);
 }
 
+/* In a lane: the directories are there, and nothing but an earlier try at the same file is. */
+static int make_room(struct layer_writer *w, const char *path, struct error **err)
+{
+	int r = w->main ? 0 : make_parents(w, path, err);
+
+	return r < 0 ? r : layer_writer_remove(w, path, err);
+}
+
 int layer_writer_file(struct layer_writer *w, const struct entry *e, struct error **err)
 {
 	int dirfd, r = layer_writer_check_path(e->path, err);
@@ -364,9 +396,7 @@ int layer_writer_file(struct layer_writer *w, const struct entry *e, struct erro
 	if (!*e->path || w->file_fd >= 0)
 		return error_new(err, ERR_INVALID, 0, "'%s' cannot be written as a file now",
 				 e->path);
-	r = make_parents(w, e->path, err);
-	if (r == 0)
-		r = layer_writer_remove(w, e->path, err);
+	r = make_room(w, e->path, err);
 	if (r < 0)
 		return r;
 	dirfd = parent_of(w, e->path, err);
@@ -489,7 +519,9 @@ int layer_writer_file_end(struct layer_writer *w, struct digest *ret_content, st
 		return error_new(err, ERR_IO, errno, "set the capabilities of '%s'", e->path);
 	if (futimens(fd, times) < 0)
 		return error_new(err, ERR_IO, errno, "set the time of '%s'", e->path);
+	lock_index(w);
 	index_builder_add(w->index, e);
+	unlock_index(w);
 	if (ret_content)
 		*ret_content = e->content;
 	return 0;

@@ -2,6 +2,7 @@
 #ifndef KILN_STORE_LAYER_WRITER_H
 #define KILN_STORE_LAYER_WRITER_H
 
+#include <pthread.h>
 #include <sys/types.h>
 
 #include "base/map.h"
@@ -9,6 +10,9 @@
 #include "store/layer.h"
 
 struct layer_writer {
+	struct layer_writer *main; /* of a lane: whose tmp, fs, index and implied these are */
+	pthread_mutex_t lock;	   /* of the main one: protects index and implied while there are
+				    * lanes */
 	struct store *s;
 	int64_t for_id; /* 0: a new layer */
 	char *tmp;	/* relative to the store's root; NULL once it was renamed into place */

@@ -415,14 +415,16 @@ static void a_file_is_taken_as_it_is_and_not_as_it_was(void **state)
 	_cleanup_(rootfs_freep) struct rootfs *below = NULL;
 	struct fixture *f = *state;
 	struct fake *fake = fake_new();
-	struct layer_edit *e;
+	struct layer_edit *e, *other;
 
 	assert_int_equal(rootfs_open(f->s, NULL, 0, &below, NULL), 0);
 	e = all_files(f, below, fake, true);
+	other = all_files(f, below, fake, true);
 	for (size_t i = 0; i < FILES; i++)
 		assert_int_equal(ftruncate(fake->fds[i], (off_t)now[i]), 0);
 	/* Two large ones changed, each of which makes it start over. */
 	assert_contents(f, as_blob(e, below, COMPRESS_NONE), fake);
+	assert_contents(f, as_dir(other), fake);
 	tree_unref(&fake->base);
 }
 
