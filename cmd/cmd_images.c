@@ -18,6 +18,7 @@ struct images_options {
 	bool all, quiet, no_trunc, digests, tree;
 	const char *format;
 	const struct template *template;
+	bool as_table; /* "table TEMPLATE" */
 	struct image_filter filter;
 	const char *only; /* REPOSITORY[:TAG] */
 };
@@ -90,16 +91,14 @@ static char *image_age(const struct image *image)
 	return times_human_age((times_now_ns() - image->created) / 1000000000);
 }
 
-static int print_formatted(const struct row *row, const struct images_options *o,
-			   struct error **err)
+/* What templates see of a row. */
+static json_t *row_fields(const struct row *row, const struct images_options *o)
 {
 	_cleanup_free_ char *id = image_id(row->image, o->no_trunc), *age = image_age(row->image);
 	_cleanup_free_ char *size = times_human_size(row->image->size);
 	_cleanup_free_ char *created = times_rfc3339(row->image->created);
-	_cleanup_json_ json_t *fields = json_object();
-	_cleanup_buf_ struct buf out = BUF_INIT;
+	json_t *fields = json_object();
 	char digest[DIGEST_TEXT];
-	int r = 0;
 
 	json_object_set_new(fields, "CreatedAt", json_string(created));
 	json_object_set_new(fields, "CreatedSince", json_string(age));
@@ -109,12 +108,68 @@ static int print_formatted(const struct row *row, const struct images_options *o
 	json_object_set_new(fields, "Repository", json_string(row->repository));
 	json_object_set_new(fields, "Size", json_string(size));
 	json_object_set_new(fields, "Tag", json_string(row->tag));
+	return fields;
+}
+
+static int print_formatted(const struct row *row, const struct images_options *o,
+			   struct error **err)
+{
+	_cleanup_json_ json_t *fields = row_fields(row, o);
+	_cleanup_buf_ struct buf out = BUF_INIT;
+	int r = 0;
+
 	if (o->template)
 		r = template_execute(o->template, fields, &out, err);
 	else
 		js_dump_go(fields, 0, false, &out);
 	if (r == 0)
 		printf("%s\n", out.p);
+	return r;
+}
+
+/* One line of "table TEMPLATE", whose cells are parted by tabs. */
+static int add_template_row(struct table *t, const struct template *template, const json_t *fields,
+			    struct error **err)
+{
+	_cleanup_buf_ struct buf out = BUF_INIT;
+	size_t columns = 0;
+	int r = template_execute(template, fields, &out, err);
+	char *save = NULL;
+
+	for (char *cell = r == 0 ? out.p : NULL; cell; cell = save) {
+		save = strchr(cell, '\t');
+		if (save)
+			*save++ = '\0';
+		if (t->columns == 0 || columns < t->columns)
+			table_cell(t, cell);
+		columns++;
+	}
+	for (; r == 0 && columns < t->columns; columns++)
+		table_cell(t, "");
+	if (t->columns == 0)
+		t->columns = columns;
+	return r;
+}
+
+/* As docker has it: the same template gives the headings. */
+static int print_template_table(const struct row *rows, size_t n, const struct images_options *o,
+				struct error **err)
+{
+	_cleanup_json_ json_t *heads =
+		json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "CreatedAt", "CREATED AT",
+			  "CreatedSince", "CREATED", "Digest", "DIGEST", "ID", "IMAGE ID",
+			  "Repository", "REPOSITORY", "Size", "SIZE", "Tag", "TAG");
+	struct table t = {0};
+	int r = add_template_row(&t, o->template, heads, err);
+
+	for (size_t i = 0; i < n && r == 0; i++) {
+		_cleanup_json_ json_t *fields = row_fields(&rows[i], o);
+
+		r = add_template_row(&t, o->template, fields, err);
+	}
+	if (r == 0)
+		table_print(&t, stdout);
+	table_release(&t);
 	return r;
 }
 
@@ -243,6 +298,8 @@ static int list(struct store *s, const struct images_options *o, const struct im
 	}
 	if (r >= 0 && o->quiet)
 		print_ids(rows.v, rows.n, o);
+	else if (r >= 0 && o->template && o->as_table)
+		r = print_template_table(rows.v, rows.n, o, err);
 	else if (o->template || (o->format && strcmp(o->format, "json") == 0))
 		for (size_t i = 0; i < rows.n && r >= 0; i++)
 			r = print_formatted(&rows.v[i], o, err);
@@ -254,6 +311,22 @@ static int list(struct store *s, const struct images_options *o, const struct im
 		row_release(&rows.v[i]);
 	vec_release(&rows);
 	return r < 0 ? r : 0;
+}
+
+static int parse_format(struct images_options *o, struct template **ret, struct error **err)
+{
+	static const char table[] = "table ";
+	_cleanup_buf_ struct buf text = BUF_INIT;
+
+	o->as_table = strncmp(o->format, table, strlen(table)) == 0;
+	/* A shell hands "\t" on as two characters. */
+	for (const char *p = o->format + (o->as_table ? strlen(table) : 0); *p; p++) {
+		bool tab = p[0] == '\\' && p[1] == 't';
+
+		buf_addc(&text, tab ? '\t' : *p);
+		p += tab;
+	}
+	return template_parse(text.p, ret, err);
 }
 
 int cmd_images(const struct command *self, int argc, char **argv)
@@ -287,7 +360,7 @@ int cmd_images(const struct command *self, int argc, char **argv)
 	if (args.n > 1)
 		return session_misuse(self, "takes at most one REPOSITORY[:TAG]");
 	if (o.format && strcmp(o.format, "json") != 0 && strcmp(o.format, "table") != 0)
-		r = template_parse(o.format, &template, &err);
+		r = parse_format(&o, &template, &err);
 	if (r < 0)
 		return session_usage(self, &err);
 	o.only = args.n ? args.v[0] : NULL;

@@ -1,11 +1,15 @@
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fs.h"
 #include "cmd/commands.h"
 #include "cmd/session.h"
+#include "cmd/template.h"
 #include "engine/imagetools.h"
 #include "engine/oci.h"
+#include "engine/oci_manifest.h"
 
 static void print_entry(const struct imageref *ref, const struct oci_descriptor *d)
 {
@@ -34,7 +38,36 @@ static void print_document(const struct imageref *ref, const struct registry_man
 		print_entry(ref, &doc->manifests.v[i]);
 }
 
-static int inspect(struct registry *registry, const char *text, bool raw, struct error **err)
+/* What templates see: .Name, .Manifest (the descriptor, with .Manifests of an index), .Image (the
+ * config, or one per platform). */
+static int print_formatted(struct registry *registry, const struct imageref *ref,
+			   const struct registry_manifest *m, const struct template *format,
+			   struct error **err)
+{
+	_cleanup_json_ json_t *fields = json_object(), *config = NULL;
+	_cleanup_free_ char *name = imageref_format(ref);
+	_cleanup_buf_ struct buf out = BUF_INIT;
+	char digest[DIGEST_TEXT];
+	json_t *manifest = NULL;
+	int r = imagetools_configs(registry, ref, m, session_cancel(), &config, err);
+
+	if (r == 0)
+		r = js_parse("manifest", m->bytes.p, m->bytes.n, &manifest, err);
+	if (r < 0)
+		return r;
+	json_object_set_new(manifest, "digest", json_string(digest_format(&m->digest, digest)));
+	json_object_set_new(manifest, "size", json_integer((json_int_t)m->bytes.n));
+	json_object_set_new(fields, "Name", json_string(name));
+	json_object_set_new(fields, "Manifest", manifest);
+	json_object_set(fields, "Image", config);
+	r = template_execute(format, fields, &out, err);
+	if (r == 0)
+		printf("%s\n", out.p);
+	return r;
+}
+
+static int inspect(struct registry *registry, const char *text, bool raw,
+		   const struct template *format, struct error **err)
 {
 	_cleanup_(imageref_release) struct imageref ref = IMAGEREF_INIT;
 	_cleanup_(registry_manifest_release) struct registry_manifest m = REGISTRY_MANIFEST_INIT;
@@ -49,13 +82,36 @@ static int inspect(struct registry *registry, const char *text, bool raw, struct
 		(void)fwrite(m.bytes.p, 1, m.bytes.n, stdout);
 		return 0;
 	}
+	if (format)
+		return print_formatted(registry, &ref, &m, format, err);
 	r = oci_document_parse(m.media_type, m.bytes.p, m.bytes.n, &doc, err);
 	if (r == 0)
 		print_document(&ref, &m, &doc);
 	return r;
 }
 
-static int create(struct registry *registry, const struct imagetools_create *c, struct error **err)
+static int write_metadata(const char *path, const struct imagetools_create *c, const char *type,
+			  const struct buf *doc, struct error **err)
+{
+	const struct digest digest = digest_of(doc->p, doc->n);
+	_cleanup_free_ char *names = strv_join(&c->tags, ",");
+	_cleanup_json_ json_t *o = json_object();
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	char text[DIGEST_TEXT];
+	int r;
+
+	json_object_set_new(o, "containerimage.descriptor",
+			    oci_descriptor(type, &digest, doc->n, NULL, NULL));
+	json_object_set_new(o, "containerimage.digest", json_string(digest_format(&digest, text)));
+	if (*names)
+		json_object_set_new(o, "image.name", json_string(names));
+	js_dump_go(o, 2, true, &b);
+	r = fs_write_file_atomic(AT_FDCWD, path, b.p, b.n, 0644);
+	return r < 0 ? error_new(err, ERR_IO, -r, "write '%s'", path) : 0;
+}
+
+static int create(struct registry *registry, const struct imagetools_create *c,
+		  const char *metadata_file, struct error **err)
 {
 	_cleanup_buf_ struct buf doc = BUF_INIT;
 	char digest[DIGEST_TEXT];
@@ -72,17 +128,30 @@ static int create(struct registry *registry, const struct imagetools_create *c, 
 	d = digest_of(doc.p, doc.n);
 	for (size_t i = 0; i < c->tags.n; i++)
 		fprintf(stderr, "pushed %s to %s\n", digest_format(&d, digest), c->tags.v[i]);
-	return 0;
+	return metadata_file ? write_metadata(metadata_file, c, type, &doc, err) : 0;
 }
 
 struct options {
 	bool raw;
+	const char *format, *metadata_file;
+	struct template *template;
+	struct strv platforms, annotations, files;
 	struct imagetools_create create;
 	struct strv args;
 };
 
 static void options_release(struct options *o)
 {
+	for (size_t i = 0; i < o->create.annotations.n; i++) {
+		free(o->create.annotations.v[i].platform);
+		free(o->create.annotations.v[i].text);
+	}
+	vec_release(&o->create.annotations);
+	vec_release(&o->create.platforms);
+	template_free(o->template);
+	strv_release(&o->platforms);
+	strv_release(&o->annotations);
+	strv_release(&o->files);
 	strv_release(&o->args);
 	strv_release(&o->create.tags);
 	strv_release(&o->create.sources);
@@ -97,15 +166,95 @@ static int run(const struct options *o, bool is_create, struct error **err)
 	if (r < 0)
 		return r;
 	registry = registry_new(&config);
-	return is_create ? create(registry, &o->create, err)
-			 : inspect(registry, o->args.v[0], o->raw, err);
+	return is_create ? create(registry, &o->create, o->metadata_file, err)
+			 : inspect(registry, o->args.v[0], o->raw, o->template, err);
+}
+
+/* "k=v" is the index's here: what is put together is an index. */
+static int add_annotation(struct options *o, const char *text, struct error **err)
+{
+	struct export_options parsed;
+	int r;
+
+	export_options_init(&parsed);
+	r = export_options_annotate(&parsed, text, err);
+	while (r == 0 && parsed.annotations.n > 0) {
+		struct export_annotation a = vec_pop(&parsed.annotations);
+
+		if (a.on == ANNOTATE_MANIFEST && !a.platform && strncmp(text, "manifest", 8) != 0)
+			a.on = ANNOTATE_INDEX;
+		if (a.on != ANNOTATE_INDEX && a.on != ANNOTATE_MANIFEST_DESCRIPTOR)
+			r = error_new(err, ERR_INVALID, 0,
+				      "annotation '%s': only an index and its manifest-descriptors "
+				      "can be annotated",
+				      text);
+		vec_push(&o->create.annotations, a);
+	}
+	export_options_release(&parsed);
+	return r;
+}
+
+/* A source in a file: a reference, or a descriptor of something in the first tag's repository. */
+static int add_file(struct options *o, const char *path, struct error **err)
+{
+	_cleanup_(imageref_release) struct imageref ref = IMAGEREF_INIT;
+	_cleanup_buf_ struct buf text = BUF_INIT_MAX(OCI_DOCUMENT_MAX);
+	_cleanup_json_ json_t *descriptor = NULL;
+	_cleanup_free_ char *name = NULL;
+	const char *digest = NULL;
+	int r = fs_read_file(AT_FDCWD, path, &text);
+
+	if (r < 0)
+		return error_new(err, ERR_IO, -r, "read '%s'", path);
+	buf_truncate(&text, strcspn(text.p, "\r\n") < text.n && text.p[0] != '{'
+				    ? strcspn(text.p, "\r\n")
+				    : text.n);
+	if (text.p[0] != '{') {
+		strv_push(&o->create.sources, text.p);
+		return 0;
+	}
+	r = js_parse(path, text.p, text.n, &descriptor, err);
+	if (r == 0)
+		r = js_string(descriptor, "digest", &digest, err);
+	if (r == 0 && (!digest || o->create.tags.n == 0))
+		r = error_new(err, ERR_INVALID, 0, "'%s': a descriptor needs a digest, and a --tag",
+			      path);
+	if (r == 0)
+		r = imageref_parse(o->create.tags.v[0], &ref, err);
+	if (r < 0)
+		return r;
+	name = imageref_name(&ref);
+	strv_pushf(&o->create.sources, "%s@%s", name, digest);
+	return 0;
+}
+
+static int parse_values(struct options *o, struct error **err)
+{
+	int r = o->format ? template_parse(o->format, &o->template, err) : 0;
+
+	for (size_t i = 0; r == 0 && i < o->platforms.n; i++) {
+		struct platform p;
+
+		r = platform_parse(o->platforms.v[i], &p, err);
+		vec_push(&o->create.platforms, p);
+	}
+	for (size_t i = 0; r == 0 && i < o->annotations.n; i++)
+		r = add_annotation(o, o->annotations.v[i], err);
+	for (size_t i = 0; r == 0 && i < o->files.n; i++)
+		r = add_file(o, o->files.v[i], err);
+	return r;
 }
 
 static int check(struct options *o, bool is_create, struct error **err)
 {
+	int r = parse_values(o, err);
+
+	if (r < 0)
+		return r;
 	if (!is_create)
 		return o->args.n == 1 ? 0 : error_new(err, ERR_INVALID, 0, "takes one image");
-	strv_copy(&o->create.sources, &o->args);
+	for (size_t i = 0; i < o->args.n; i++)
+		strv_push(&o->create.sources, o->args.v[i]);
 	if (o->create.sources.n == 0)
 		return error_new(err, ERR_INVALID, 0, "needs at least one source");
 	if (o->create.tags.n == 0 && !o->create.dry_run)
@@ -119,12 +268,22 @@ int cmd_imagetools(const struct command *self, int argc, char **argv)
 {
 	_cleanup_(options_release) struct options o = {0};
 	const struct opt inspect_table[] = {
+		{"format", 0, OPT_STRING, &o.format, "TEMPLATE",
+		 "A Go template of .Name, .Manifest and .Image, such as {{json .Manifest}}"},
 		{"raw", 0, OPT_BOOL, &o.raw, NULL, "Print the manifest or index as it is"},
 		{0},
 	};
 	const struct opt create_table[] = {
+		{"annotation", 0, OPT_LIST, &o.annotations, "[TYPE:]KEY=VALUE",
+		 "Annotate the index, or manifest-descriptor[PLATFORM]:KEY=VALUE in it"},
 		{"append", 0, OPT_BOOL, &o.create.append, NULL, "Add to what the tag names"},
 		{"dry-run", 0, OPT_BOOL, &o.create.dry_run, NULL, "Print the index, push nothing"},
+		{"file", 'f', OPT_LIST, &o.files, "FILE",
+		 "Read a source from a file: a reference, or a descriptor as JSON"},
+		{"metadata-file", 0, OPT_STRING, &o.metadata_file, "FILE",
+		 "Write what was made to a JSON file"},
+		{"platform", 'p', OPT_CSV, &o.platforms, "PLATFORMS",
+		 "Take only the images for these"},
 		{"prefer-index", 0, OPT_BOOL, &o.create.prefer_index, NULL,
 		 "Make an index even over one manifest"},
 		{"tag", 't', OPT_LIST, &o.create.tags, "NAME[:TAG]", "What to name the result"},

@@ -8,14 +8,40 @@
 #include "store/space.h"
 
 struct pull_options {
-	bool quiet;
+	bool quiet, all;
 	const char *platform, *progress;
 	const char *ref;
 };
 
-static int pull(const struct pull_options *o, struct store *s, const struct progress *progress,
-		struct image_source *image, struct error **err)
+/* What is to be pulled: the reference, or with --all-tags every tag that the registry lists. */
+static int find_names(const struct pull_options *o, struct registry *registry, struct strv *ret,
+		      struct error **err)
 {
+	_cleanup_(imageref_release) struct imageref ref = IMAGEREF_INIT;
+	_cleanup_strv_ struct strv tags = {0};
+	_cleanup_free_ char *repository = NULL;
+	int r = 0;
+
+	if (!o->all) {
+		strv_push(ret, o->ref);
+		return 0;
+	}
+	r = imageref_parse(o->ref, &ref, err);
+	if (r == 0)
+		r = registry_tags(registry, &ref, session_cancel(), &tags, err);
+	if (r < 0)
+		return r;
+	repository = imageref_name(&ref);
+	for (size_t i = 0; i < tags.n; i++)
+		strv_pushf(ret, "%s:%s", repository, tags.v[i]);
+	return tags.n > 0 ? 0 : error_new(err, ERR_NOTFOUND, 0, "%s has no tags", repository);
+}
+
+/* `names` gets what was pulled. */
+static int pull(const struct pull_options *o, struct store *s, const struct progress *progress,
+		struct strv *names, struct error **err)
+{
+	_cleanup_strv_ struct strv refs = {0};
 	_cleanup_(config_release) struct config config = {0};
 	_cleanup_(registry_freep) struct registry *registry = NULL;
 	struct platform platform = platform_host();
@@ -26,22 +52,31 @@ static int pull(const struct pull_options *o, struct store *s, const struct prog
 	if (r < 0)
 		return r;
 	registry = registry_new(&config);
-	return image_pull(s, registry, o->ref, &platform, progress, session_cancel(), image, err);
+	r = find_names(o, registry, &refs, err);
+	for (size_t i = 0; i < refs.n && r == 0; i++) {
+		_cleanup_(image_source_release) struct image_source image = {.config = BUF_INIT};
+
+		r = image_pull(s, registry, refs.v[i], &platform, progress, session_cancel(),
+			       &image, err);
+		if (r == 0)
+			strv_push(names, image.name ? image.name : image.pinned);
+	}
+	return r;
 }
 
 int cmd_pull(const struct command *self, int argc, char **argv)
 {
 	struct pull_options o = {0};
 	const struct opt table[] = {
+		{"all-tags", 'a', OPT_BOOL, &o.all, NULL, "Pull every tag of the repository"},
 		{"platform", 0, OPT_STRING, &o.platform, "PLATFORM",
 		 "Pull the image for this platform"},
 		{"progress", 0, OPT_STRING, &o.progress, "MODE", "auto, plain, tty or quiet"},
 		{"quiet", 'q', OPT_BOOL, &o.quiet, NULL, "Print only the name"},
 		{0},
 	};
-	_cleanup_(image_source_release) struct image_source image = {.config = BUF_INIT};
 	_cleanup_(store_closep) struct store *s = NULL;
-	_cleanup_strv_ struct strv args = {0};
+	_cleanup_strv_ struct strv args = {0}, names = {0};
 	enum display_mode mode = DISPLAY_AUTO;
 	struct display *display = NULL;
 	struct error *err = NULL;
@@ -51,6 +86,8 @@ int cmd_pull(const struct command *self, int argc, char **argv)
 		return status;
 	if (args.n != 1)
 		return session_misuse(self, "takes one image name");
+	if (o.all && strchr(args.v[0] + strcspn(args.v[0], "/"), ':'))
+		return session_misuse(self, "a tag cannot be used with --all-tags");
 	if (o.progress)
 		r = display_mode_parse(o.progress, &mode, &err);
 	if (r < 0)
@@ -60,11 +97,12 @@ int cmd_pull(const struct command *self, int argc, char **argv)
 	if (r == 0)
 		r = display_open(o.quiet ? DISPLAY_QUIET : mode, &display, &err);
 	if (r == 0)
-		r = pull(&o, s, display_progress(display), &image, &err);
+		r = pull(&o, s, display_progress(display), &names, &err);
 	display_close(display, r < 0);
 	if (r < 0)
 		return session_fail(r, &err);
 	(void)space_maintain(s, NULL);
-	printf("%s\n", image.name ? image.name : image.pinned);
+	for (size_t i = 0; i < names.n; i++)
+		printf("%s\n", names.v[i]);
 	return 0;
 }

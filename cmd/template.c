@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/vec.h"
 #include "cmd/template_functions.h"
@@ -383,13 +384,31 @@ struct scope {
 static int evaluate(const struct pipeline *p, const struct scope *in, json_t **ret,
 		    struct error **err);
 
+/* Docker's templates name fields of Go, which begin with a capital letter also where those of its
+ * JSON documents do not. */
+static const json_t *find_field(const json_t *object, const char *name)
+{
+	const json_t *found = json_object_get(object, name);
+	const char *key;
+	json_t *value;
+
+	if (found)
+		return found;
+	json_object_foreach((json_t *)(uintptr_t)object, key, value)
+	{
+		if (strcasecmp(key, name) == 0)
+			return value;
+	}
+	return NULL;
+}
+
 static int get_field(const struct operand *o, const struct scope *in, json_t **ret,
 		     struct error **err)
 {
 	const json_t *at = o->of_root ? in->root : in->dot;
 
 	for (size_t i = 0; i < o->fields.n; i++) {
-		const json_t *next = json_object_get(at, o->fields.v[i]);
+		const json_t *next = find_field(at, o->fields.v[i]);
 
 		if (!next)
 			return error_new(err, ERR_INVALID, 0, "template: there is no field \"%s\"",

@@ -81,18 +81,26 @@ static int memory_sink(void *data, const void *p, size_t n, struct error **err)
 	return b->full ? error_new(err, ERR_INVALID, 0, "the config is too large") : 0;
 }
 
-/* Which platform a manifest is for stands in its config. */
-static int read_platform(struct work *w, const struct imageref *ref,
-			 const struct oci_descriptor *config, struct platform *ret,
-			 struct error **err)
+static int read_config(struct registry *r, const struct imageref *ref,
+		       const struct oci_descriptor *config, struct cancel *cancel, struct buf *ret,
+		       struct error **err)
 {
 	struct registry_blob blob = {.host = ref->host,
 				     .path = ref->path,
 				     .digest = config->digest,
 				     .size = config->size};
+
+	return registry_blob_get(r, &blob, memory_sink, ret, cancel, NULL, NULL, err);
+}
+
+/* Which platform a manifest is for stands in its config. */
+static int read_platform(struct work *w, const struct imageref *ref,
+			 const struct oci_descriptor *config, struct platform *ret,
+			 struct error **err)
+{
 	_cleanup_buf_ struct buf text = BUF_INIT_MAX(OCI_DOCUMENT_MAX);
 	struct image_config c;
-	int r = registry_blob_get(w->r, &blob, memory_sink, &text, w->cancel, NULL, NULL, err);
+	int r = read_config(w->r, ref, config, w->cancel, &text, err);
 
 	if (r == 0)
 		r = image_config_parse(text.p, text.n, &c, err);
@@ -237,13 +245,23 @@ static int put(struct work *w, const char *tag, const char *type, const struct b
 /* --- the document -------------------------------------------------------------------------------
  */
 
+static bool is_wanted(const struct imagetools_create *c, const struct oci_descriptor *d)
+{
+	if (c->platforms.n == 0)
+		return true;
+	for (size_t i = 0; i < c->platforms.n; i++)
+		if (d->has_platform && platform_match(&c->platforms.v[i], &d->platform))
+			return true;
+	return false;
+}
+
 /* What attests something about one image says so by annotations of the index that it came with. */
-static void drop_attestations(struct work *w)
+static void drop_unwanted(struct work *w, const struct imagetools_create *c)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < w->parts.n; i++) {
-		if (!w->parts.v[i].d.attestation) {
+		if (!w->parts.v[i].d.attestation && is_wanted(c, &w->parts.v[i].d)) {
 			w->parts.v[n++] = w->parts.v[i];
 			continue;
 		}
@@ -253,22 +271,43 @@ static void drop_attestations(struct work *w)
 	w->parts.n = n;
 }
 
-static void write_index(const struct work *w, struct buf *ret, const char **ret_type)
+/* Annotations ("k=v") of the index (platform NULL) or of what it says of a manifest. */
+static void annotations_of(const struct imagetools_create *c, enum export_annotated on,
+			   const struct oci_descriptor *d, struct strv *ret)
+{
+	char text[64] = "";
+
+	if (d && d->has_platform)
+		platform_format(&d->platform, text);
+	for (size_t i = 0; i < c->annotations.n; i++) {
+		const struct export_annotation *a = &c->annotations.v[i];
+
+		if (a->on == on && (!a->platform || strcmp(a->platform, text) == 0))
+			strv_push(ret, a->text);
+	}
+}
+
+static void write_index(const struct work *w, const struct imagetools_create *c, struct buf *ret,
+			const char **ret_type)
 {
 	_cleanup_json_ json_t *list = json_array();
-	bool docker = w->parts.n > 0;
+	_cleanup_strv_ struct strv own = {0};
+	/* Docker's own kind of index has no annotations. */
+	bool docker = w->parts.n > 0 && c->annotations.n == 0;
 
 	for (size_t i = 0; i < w->parts.n; i++)
 		docker = docker && strcmp(w->parts.v[i].d.media_type, DOCKER_MANIFEST_TYPE) == 0;
 	for (size_t i = 0; i < w->parts.n; i++) {
 		const struct oci_descriptor *d = &w->parts.v[i].d;
-		_cleanup_strv_ struct strv none = {0};
+		_cleanup_strv_ struct strv of_this = {0};
 
+		annotations_of(c, ANNOTATE_MANIFEST_DESCRIPTOR, d, &of_this);
 		json_array_append_new(list,
-				      oci_descriptor(d->media_type, &d->digest, d->size, &none,
+				      oci_descriptor(d->media_type, &d->digest, d->size, &of_this,
 						     d->has_platform ? &d->platform : NULL));
 	}
-	oci_index_write(docker, list, NULL, true, ret);
+	annotations_of(c, ANNOTATE_INDEX, NULL, &own);
+	oci_index_write(docker, list, &own, true, ret);
 	*ret_type = docker ? DOCKER_INDEX_TYPE : OCI_INDEX_TYPE;
 }
 
@@ -295,14 +334,79 @@ int imagetools_create(struct registry *r, const struct imagetools_create *c, str
 		res = add_source(&w, c->sources.v[i], err);
 	if (res < 0)
 		return res;
-	if (w.n_sources == 1 && (w.single_is_index || !c->prefer_index)) {
+	if (w.n_sources == 1 && (w.single_is_index || !c->prefer_index) && c->platforms.n == 0 &&
+	    c->annotations.n == 0) {
 		buf_add(ret, w.single.p, w.single.n);
 		*ret_type = known_type(w.single_type);
 	} else {
-		drop_attestations(&w);
-		write_index(&w, ret, ret_type);
+		drop_unwanted(&w, c);
+		if (w.parts.n == 0)
+			return error_new(err, ERR_NOTFOUND, 0,
+					 "no source has an image for these platforms");
+		write_index(&w, c, ret, ret_type);
 	}
 	for (size_t i = 0; res == 0 && !c->dry_run && i < c->tags.n; i++)
 		res = put(&w, c->tags.v[i], *ret_type, ret, err);
+	return res;
+}
+
+/* --- configs -----------------------------------------------------------------------------------
+ */
+
+static int read_manifest_config(struct registry *r, const struct imageref *ref,
+				const struct registry_manifest *m, struct cancel *cancel,
+				json_t **ret, struct error **err)
+{
+	_cleanup_(oci_document_release) struct oci_document doc = OCI_DOCUMENT_INIT;
+	_cleanup_buf_ struct buf text = BUF_INIT_MAX(OCI_DOCUMENT_MAX);
+	int res = oci_document_parse(m->media_type, m->bytes.p, m->bytes.n, &doc, err);
+
+	if (res == 0 && doc.kind != OCI_MANIFEST)
+		res = error_new(err, ERR_UNSUPPORTED, 0, "an index within an index");
+	if (res == 0)
+		res = read_config(r, ref, &doc.config, cancel, &text, err);
+	return res < 0 ? res : js_parse("image config", text.p, text.n, ret, err);
+}
+
+static int read_entry_config(struct registry *r, const struct imageref *ref,
+			     const struct oci_descriptor *d, struct cancel *cancel, json_t *all,
+			     struct error **err)
+{
+	_cleanup_(registry_manifest_release) struct registry_manifest m = REGISTRY_MANIFEST_INIT;
+	struct imageref one = *ref; /* borrows */
+	char platform[64];
+	json_t *config = NULL;
+	int res;
+
+	one.has_digest = true;
+	one.digest = d->digest;
+	res = registry_manifest_get(r, &one, cancel, &m, err);
+	if (res == 0)
+		res = read_manifest_config(r, ref, &m, cancel, &config, err);
+	if (res == 0)
+		json_object_set_new(all, platform_format(&d->platform, platform), config);
+	return res;
+}
+
+int imagetools_configs(struct registry *r, const struct imageref *ref,
+		       const struct registry_manifest *m, struct cancel *cancel, json_t **ret,
+		       struct error **err)
+{
+	_cleanup_(oci_document_release) struct oci_document doc = OCI_DOCUMENT_INIT;
+	json_t *all = NULL;
+	int res = oci_document_parse(m->media_type, m->bytes.p, m->bytes.n, &doc, err);
+
+	if (res < 0)
+		return res;
+	if (doc.kind == OCI_MANIFEST)
+		return read_manifest_config(r, ref, m, cancel, ret, err);
+	all = json_object();
+	for (size_t i = 0; i < doc.manifests.n && res == 0; i++)
+		if (doc.manifests.v[i].has_platform && !doc.manifests.v[i].attestation)
+			res = read_entry_config(r, ref, &doc.manifests.v[i], cancel, all, err);
+	if (res < 0)
+		json_decref(all);
+	else
+		*ret = all;
 	return res;
 }

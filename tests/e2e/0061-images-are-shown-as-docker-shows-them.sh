@@ -32,6 +32,9 @@ prints "does not hide the others" '"app:v1"'
 
 check "images through a template" kiln images --format '{{.Repository}}:{{.Tag}} {{.ID}}'
 prints "one line each" '^app:v1 [0-9a-f]{12}$'
+check "a table of one's own" kiln images --format 'table {{.Repository}}\t{{.Size}}\t{{.ID}}' app
+prints "has headings" '^REPOSITORY +SIZE +IMAGE ID$'
+prints "and columns" '^app +[0-9.]+MB +[0-9a-f]{12}$'
 check "by label" kiln images -q --filter label=color=blue
 test "$(wc -l < "$WORK/out")" = 1; ok "finds one" $?
 check "before an image" kiln images -q --filter before=app:v1

@@ -11,6 +11,28 @@ check "an index over both" kiln imagetools create -t "$REGISTRY/mine/base" "$REG
 check "is shown" kiln imagetools inspect "$REGISTRY/mine/base"
 prints "with its type" '^MediaType: application/vnd.oci.image.index.v1\+json$'
 prints "its platforms" 'Platform: +linux/arm64$'
+check "in a form of one's own" kiln imagetools inspect --format '{{.Name}} {{.Manifest.Digest}} {{range .Manifest.Manifests}}<{{.Platform.Architecture}}>{{end}}' "$REGISTRY/mine/base"
+prints "as asked for" "^$REGISTRY/mine/base:latest sha256:[0-9a-f]{64} <amd64><arm64>\$"
+check "with configs" kiln imagetools inspect --format '{{json .Image}}' "$REGISTRY/mine/base"
+prints "of each" '"linux/arm64":\{.*"architecture":"arm64"'
+check "one platform of it" kiln imagetools create --platform linux/arm64 --annotation a=b --annotation 'manifest-descriptor[linux/arm64]:c=d' \
+	--metadata-file made.json -t "$REGISTRY/mine/part" "$REGISTRY/mine/base"
+kiln imagetools inspect --raw "$REGISTRY/mine/part" > raw.json
+python3 - <<'END'; ok "is put under a name, with annotations" $?
+import hashlib, json
+raw = open("raw.json", "rb").read()
+index, made = json.loads(raw), json.load(open("made.json"))
+assert [m["platform"]["architecture"] for m in index["manifests"]] == ["arm64"], index
+assert index["annotations"] == {"a": "b"} and index["manifests"][0]["annotations"] == {"c": "d"}, index
+assert made["containerimage.digest"] == "sha256:" + hashlib.sha256(raw).hexdigest()
+assert made["containerimage.descriptor"]["size"] == len(raw) and made["image.name"].endswith("/mine/part")
+json.dump(index["manifests"][0], open("descriptor.json", "w"))
+END
+check "a descriptor is a source" kiln imagetools create -f descriptor.json -t "$REGISTRY/mine/part:one"
+fails "a platform that no source has" 1 kiln imagetools create --platform linux/s390x -t "$REGISTRY/mine/part" "$REGISTRY/mine/base"
+prints "is told" 'no source has an image'
+KILN_ROOT=$WORK/tags check "all tags are pulled" kiln pull -a -q --platform linux/arm64 "$REGISTRY/mine/part"
+test "$(sort "$WORK/out" | xargs)" = "$REGISTRY/mine/part:latest $REGISTRY/mine/part:one"; ok "and named" $?
 check "raw too" kiln buildx imagetools inspect --raw "$REGISTRY/mine/base"
 prints "as it is" '"manifests": \['
 

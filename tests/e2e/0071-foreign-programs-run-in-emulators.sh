@@ -32,6 +32,7 @@ if [ -n "$registered" ] || (unshare -Urm sh -c 'mount -t binfmt_misc none /proc/
 	emulated "as root" "$KILN"
 	check "the image is in the store" kiln build --platform linux/arm64 -t app app
 	check "and runs" kiln run --rm app
+	check "under an init" kiln run --rm --init app
 	tar tvf "as root.tar" --numeric-owner > "$WORK/out"
 	prints "what root makes is root's" '^-rw-r--r-- 0/0 .* made$'
 	sed -i 's|^RUN \["/bin/write"\]|RUN ["/bin/exec"]|' app/Dockerfile
