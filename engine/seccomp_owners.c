@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sys/prctl.h>
 
 #include "engine/seccomp_build.h"
 
@@ -19,7 +20,7 @@ static const struct {
 	{"setgroups", WIRE_CALL_SETGROUPS}, {"getuid", WIRE_CALL_GETUID},
 	{"getgid", WIRE_CALL_GETGID},	    {"geteuid", WIRE_CALL_GETEUID},
 	{"getegid", WIRE_CALL_GETEGID},	    {"getresuid", WIRE_CALL_GETRESUID},
-	{"getresgid", WIRE_CALL_GETRESGID},
+	{"getresgid", WIRE_CALL_GETRESGID}, {"prctl", WIRE_CALL_KEEPCAPS},
 };
 
 static int number_of(uint32_t arch, const char *name, bool twin)
@@ -41,7 +42,10 @@ static int add_rules(scmp_filter_ctx ctx)
 	for (size_t i = 0; i < 2 * ARRAY_SIZE(calls) && r == 0; i++) {
 		int nr = number_of(seccomp_arch_native(), calls[i / 2].name, i % 2);
 
-		if (nr != __NR_SCMP_ERROR)
+		if (nr != __NR_SCMP_ERROR && calls[i / 2].kind == WIRE_CALL_KEEPCAPS)
+			r = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, nr, 1,
+					     SCMP_A0(SCMP_CMP_EQ, PR_SET_KEEPCAPS, 0));
+		else if (nr != __NR_SCMP_ERROR)
 			r = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, nr, 0);
 	}
 	if (r == 0 && uring != __NR_SCMP_ERROR)

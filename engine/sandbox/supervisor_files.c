@@ -163,12 +163,17 @@ static int record_inode(const struct step_files *s, int fd, const struct owner *
 static int record_mark(int fd, const struct owner *o)
 {
 	char name[NAME_MAX_PROC];
-	struct owner all;
+	struct owner before, after;
+	bool known;
 
 	own_name(fd, name);
-	all = owner_mark_read(name);
-	owner_merge(&all, o);
-	return owner_mark_write(name, &all);
+	before = after = owner_mark_read(name);
+	owner_merge(&after, o);
+	/* Reading is a fraction of writing, and chown -R often changes little. */
+	known = before.uid != OWNER_UNKNOWN || before.gid != OWNER_UNKNOWN;
+	if (known && before.uid == after.uid && before.gid == after.gid)
+		return 0;
+	return owner_mark_write(name, &after);
 }
 
 int step_file_chown(int fd, const struct owner *o)

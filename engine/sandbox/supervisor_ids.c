@@ -66,10 +66,10 @@ static void set_fs(struct id_set *set, uint32_t id, bool root, uint32_t *ret_old
 int identity_set(struct identity *id, enum wire_call_kind kind, const uint32_t args[3],
 		 uint32_t *ret_value)
 {
-	bool root = id->user.effective == 0;
+	bool root = id->user.effective == 0 || id->keeps_caps;
 
 	*ret_value = 0;
-	id->changed = true;
+	id->changed |= kind != WIRE_CALL_KEEPCAPS;
 	switch (kind) {
 	case WIRE_CALL_SETUID:
 		return set_one(&id->user, args[0], root);
@@ -91,6 +91,11 @@ int identity_set(struct identity *id, enum wire_call_kind kind, const uint32_t a
 		return 0;
 	case WIRE_CALL_SETGROUPS:
 		return root ? 0 : -EPERM;
+	case WIRE_CALL_KEEPCAPS:
+		/* setpriv, capsh: first the user, then the groups. The capabilities themselves are
+		 * the one id's, and stay in any case. */
+		id->keeps_caps = root && args[1] == 1;
+		return 0;
 	default:
 		return -ENOSYS;
 	}
@@ -98,6 +103,7 @@ int identity_set(struct identity *id, enum wire_call_kind kind, const uint32_t a
 
 void identity_exec(struct identity *id, uint32_t mode, uint32_t uid, uint32_t gid)
 {
+	id->keeps_caps = false;
 	if (mode & S_ISUID) {
 		id->user.effective = uid;
 		id->changed = true;

@@ -14,10 +14,11 @@ struct id_set {
 struct identity {
 	struct id_set user, group; /* all 0: what the kernel says, too */
 	bool changed;		   /* by a call, or by running a set-user-id program */
+	bool keeps_caps;	   /* may change ids though no longer root, until it executes */
 };
 
-/* One of the WIRE_CALL_SET* calls with its arguments (UINT32_MAX: -1). Returns 0 or -errno; what
- * the call returns is in *ret_value. */
+/* One of the WIRE_CALL_SET* calls, or KEEPCAPS, with its arguments (UINT32_MAX: -1). Returns 0 or
+ * -errno; what the call returns is in *ret_value. */
 int identity_set(struct identity *id, enum wire_call_kind kind, const uint32_t args[3],
 		 uint32_t *ret_value);
 /* What execve of a program with these mode bits does; `uid` and `gid` own the program. */

@@ -54,6 +54,8 @@ RUN chown -R svc: /srv/app/tree && usermod -a -G crew svc && chmod g+s /srv/app
 USER ada
 WORKDIR /srv/app/work
 RUN touch here && mkdir -p a/b && echo x > a/b/c
+USER root
+RUN setpriv --reuid ada --regid crew --init-groups id -u && su svc -s /bin/sh -c 'id -g' && chown -R svc:svc a && chown 0:0 here
 END_FILE
 both "users that are made own what is theirs" Dockerfile.users
 

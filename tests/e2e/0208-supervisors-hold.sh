@@ -53,23 +53,30 @@ plain save attacked -o attacked.tar && layer_owners attacked.tar > "$WORK/out"
 [ "$(grep -c ' 0/0 *forged-' "$WORK/out")" -ge 5 ] && ! grep ' forged-' "$WORK/out" | grep -qv ' 0/0 '
 ok "marks that no supervisor wrote say nothing" $?
 
-# The step's processes are in a pid namespace of their own; the supervisor is the helper's other child.
+# start_step: a build whose step goes on until it is killed. Of the helper's children the step is in a pid
+# namespace of its own; the other one is the supervisor.
 cat > ctx/Dockerfile <<END_FILE
 FROM busybox
 RUN touch /f && echo waiting && while chown 5 /f; do sleep 0.1; done; echo survived
 END_FILE
-plain build --progress plain ctx > "$WORK/out" 2> "$WORK/err" &
-build=$!
-for _ in $(seq 100); do
-	grep -q '[0-9] waiting' "$WORK/err" && break
-	sleep 0.1
-done
-supervisor=
-for pid in $(pgrep -f '^kiln-sandbox run$' -u $PLAIN_USER); do
-	parent=$(awk '/^PPid:/ { print $2 }' "/proc/$pid/status")
-	[ "$(tr '\0' ' ' < "/proc/$parent/cmdline")" = "kiln-sandbox run " ] &&
-		[ "$(awk '/^NSpid:/ { print NF }' "/proc/$pid/status")" = 2 ] && supervisor=$pid
-done
+start_step() {
+	setpriv --reuid $PLAIN_USER --regid $PLAIN_USER --clear-groups env KILN_ROOT="$WORK/plain" \
+		"$KILN" build --progress plain ctx > "$WORK/out" 2> "$WORK/err" &
+	build=$!
+	for _ in $(seq 100); do
+		grep -q '[0-9] waiting' "$WORK/err" && break
+		sleep 0.1
+	done
+	helper=$(pgrep -P $build)
+	for pid in $(pgrep -P "$helper"); do
+		if [ "$(awk '/^NSpid:/ { print NF }' "/proc/$pid/status")" = 2 ]; then
+			supervisor=$pid
+		else
+			step=$pid
+		fi
+	done
+}
+start_step
 kill -KILL "$supervisor"
 wait $build
 [ $? -eq 1 ]
@@ -77,5 +84,16 @@ ok "a step whose supervisor is killed fails" $?
 prints "and says so" 'the supervisor of the step has died'
 ! grep -q '[0-9] survived' "$WORK/err"
 ok "without going on" $?
+
+start_step
+kill -KILL $build
+wait $build 2> /dev/null
+for _ in $(seq 100); do
+	[ -d "/proc/$step" ] || [ -d "/proc/$supervisor" ] || [ -d "/proc/$helper" ] || break
+	sleep 0.1
+done
+[ ! -d "/proc/$step" ] && [ ! -d "/proc/$supervisor" ] && [ ! -d "/proc/$helper" ]
+ok "when kiln is killed, the step and its supervisor go, too" $?
+check "and what they left is collected" plain prune -f
 
 finish

@@ -13,6 +13,7 @@
 #include <seccomp.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
@@ -223,16 +224,19 @@ static void a_supervisor_is_told_of_the_calls_that_it_knows(void **state)
 	sandbox_plan_init(&p);
 	assert_int_equal(seccomp_owners_add(&p, NULL), 0);
 	for (size_t i = 0; i < p.calls.n; i++)
-		assert_int_equal(run_program(&p.notify, p.calls.v[i].arch, (int)p.calls.v[i].nr, 0),
+		assert_int_equal(run_program(&p.notify, p.calls.v[i].arch, (int)p.calls.v[i].nr,
+					     PR_SET_KEEPCAPS),
 				 SECCOMP_RET_USER_NOTIF);
 	for (int nr = 0; nr < 1024; nr++)
-		seen += run_program(&p.notify, NATIVE, nr, 0) == SECCOMP_RET_USER_NOTIF;
+		seen += run_program(&p.notify, NATIVE, nr, PR_SET_KEEPCAPS) ==
+			SECCOMP_RET_USER_NOTIF;
 	for (size_t i = 0; i < p.calls.n; i++)
 		seen -= p.calls.v[i].arch == NATIVE;
 	assert_int_equal(seen, 0);
 	assert_int_equal(run_program(&p.notify, NATIVE, SYS_fchownat, 0), SECCOMP_RET_USER_NOTIF);
 	assert_int_equal(run_program(&p.notify, NATIVE, SYS_setgroups, 0), SECCOMP_RET_USER_NOTIF);
 	assert_int_equal(run_program(&p.notify, NATIVE, SYS_openat, 0), SECCOMP_RET_ALLOW);
+	assert_int_equal(run_program(&p.notify, NATIVE, SYS_prctl, PR_SET_NAME), SECCOMP_RET_ALLOW);
 	assert_int_equal(run_program(&p.notify, NATIVE, SYS_io_uring_setup, 0),
 			 SECCOMP_RET_ERRNO | EPERM);
 	sandbox_plan_release(&p);

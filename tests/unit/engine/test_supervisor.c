@@ -93,6 +93,23 @@ static void a_saved_id_can_be_taken_back(void **state)
 	expect_ids(&id.user, 5, 0, 0);
 }
 
+static void capabilities_that_are_kept_let_groups_follow_the_user(void **state)
+{
+	struct identity id = {0};
+
+	(void)state;
+	assert_int_equal(set(&id, WIRE_CALL_KEEPCAPS, 8, 1, 0), 0);
+	assert_false(id.changed);
+	assert_int_equal(set(&id, WIRE_CALL_SETRESUID, 5, 5, 5), 0);
+	assert_int_equal(set(&id, WIRE_CALL_SETRESGID, 7, 7, 7), 0);
+	expect_ids(&id.user, 5, 5, 5);
+	expect_ids(&id.group, 7, 7, 7);
+	identity_exec(&id, 0755, 0, 0);
+	assert_int_equal(set(&id, WIRE_CALL_SETRESGID, 0, 0, 0), -EPERM);
+	assert_int_equal(set(&id, WIRE_CALL_KEEPCAPS, 8, 1, 0), 0);
+	assert_int_equal(set(&id, WIRE_CALL_SETUID, 0, 0, 0), -EPERM);
+}
+
 static void file_system_ids_tell_the_one_before(void **state)
 {
 	struct identity id = {0};
@@ -408,6 +425,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(root_becomes_anybody_and_cannot_come_back),
 		cmocka_unit_test(a_saved_id_can_be_taken_back),
+		cmocka_unit_test(capabilities_that_are_kept_let_groups_follow_the_user),
 		cmocka_unit_test(file_system_ids_tell_the_one_before),
 		cmocka_unit_test(set_id_programs_lend_their_owners_ids),
 		cmocka_unit_test(children_take_over_their_parents_ids),
