@@ -222,8 +222,9 @@ static int add_port(const char *text, struct strv *args, bool *ret_tcp, bool *re
 static int pasta_args(const struct strv *publish, bool reach_host, struct strv *args,
 		      struct error **err)
 {
-	static const char *const fixed[] = {"pasta", "-f",   "-q", "--config-net", "--netns-only",
-					    "-T",    "none", "-U", "none",	   "--no-map-gw"};
+	static const char *const fixed[] = {
+		"pasta", "-f", "-q",   "--config-net", "--netns-only", "-T",
+		"none",	 "-U", "none", "--no-map-gw",  "-I",	       NETWORK_INTERFACE};
 	static const char *const other_address[] = {"-a", "10.231.117.2", "-n",
 						    "30", "-g",		  "10.231.117.1"};
 	bool tcp = false, udp = false;

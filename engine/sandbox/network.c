@@ -12,6 +12,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if_tun.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <linux/sched.h>
@@ -82,6 +83,19 @@ static void set_defaults(void)
 		(void)!write(fd, settings[i][1], strlen(settings[i][1]));
 		(void)close(fd);
 	}
+}
+
+/* The interface that pasta takes over. One that pasta makes goes when pasta ends, which takes the
+ * kernel tens of milliseconds that somebody waits for; this one stays, and goes with the namespace
+ * in the kernel's own time. */
+static void make_interface(void)
+{
+	struct ifreq request = {.ifr_name = NETWORK_INTERFACE, .ifr_flags = IFF_TAP | IFF_NO_PI};
+	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0 || ioctl(fd, TUNSETIFF, &request) < 0 || ioctl(fd, TUNSETPERSIST, 1) < 0)
+		fail(errno, "make a network interface");
+	(void)close(fd);
 }
 
 static int watch_routes(void)
@@ -193,6 +207,7 @@ static void make_namespace(void)
 	if (unshare(CLONE_NEWNET) < 0)
 		fail(errno, "make a network namespace");
 	loopback_up();
+	make_interface();
 	set_defaults();
 	routes = watch_routes();
 	netns = open("/proc/self/ns/net", O_RDONLY);

@@ -18,6 +18,8 @@
 #define WIRE_PLAN_MAX (64u << 20) /* bytes: secrets and file contents are in it */
 #define WIRE_LOWERS_MAX 500	  /* OVL_MAX_STACK of the kernel */
 
+#define NETWORK_INTERFACE "eth0" /* in isolated networks, as in Docker's */
+
 /* Descriptors that the helper is started with, beside 0, 1 and 2. */
 enum { WIRE_FD_CONTROL = 3, WIRE_FD_NETNS = 4 };
 

@@ -69,6 +69,23 @@ check "for containers, too" kiln run --add-host here:host-gateway tools sh -c "$
 fails "an address has to be one" 2 kiln build --add-host here:nowhere .
 prints "or host-gateway" 'is not HOST:IP or HOST:host-gateway'
 
+# A user who may open /dev/net/tun: here with one of his own, for him alone.
+if [ "$(id -u)" = 0 ] && setpriv --reuid 64322 --regid 64322 --clear-groups unshare -Ur true 2> /dev/null &&
+	mknod tun c 10 200 2> err; then
+	chmod 666 tun && chmod 755 "$WORK" && mkdir user && chown 64322 user
+	cat > user/Dockerfile <<END
+FROM python:3.8-slim-buster
+RUN ls /sys/class/net /proc/sys/net/ipv4/conf | tr '\\n' ' '; ! $(get "127.0.0.1:$lo") && ! $(get "$gateway:$lo") && ! $(get "[::1]:$lo6")
+END
+	KILN_ROOT=$WORK/user/store check "a user's step has a network of its own" unshare -m sh -c \
+		'mount --bind tun /dev/net/tun && exec setpriv --reuid 64322 --regid 64322 --clear-groups "$KILN" build user'
+	prints "with an interface" ' eth0 .*lo '
+	! grep -q "share this machine" err; ok "and not the machine's" $?
+	! grep -q "the host's" err; ok "nor what is on its loopback" $?
+else
+	skip "a user's step has a network of its own" "needs root to become a user, and user namespaces"
+fi
+
 # A resolver on the loopback, as systemd-resolved is: the step asks another address.
 if [ "$(id -u)" = 0 ] && (python3 "$fixtures/dns_server.py" 127.0.0.53 > dns & echo $! > dns.pid) && sleep 0.5 && grep -q ready dns; then
 	servers="$servers $(cat dns.pid)"
