@@ -6,6 +6,7 @@
 #include "base/map.h"
 #include "base/times.h"
 #include "cmd/commands.h"
+#include "cmd/progress_model.h"
 #include "cmd/session.h"
 #include "cmd/table.h"
 #include "engine/config.h"
@@ -98,19 +99,16 @@ static const struct remote_record **sorted_records(const struct remote_graph *g)
 
 /* --- JSON --- */
 
-/* Names and ids are bytes; what is no UTF-8 in them is shown as "?". */
+/* Names and ids are bytes; what is no UTF-8 in them is shown as \xNN. */
 static json_t *text_json(const char *text)
 {
 	json_t *value = json_string(text);
-	_cleanup_free_ char *plain = NULL;
+	_cleanup_buf_ struct buf b = BUF_INIT;
 
 	if (value)
 		return value;
-	plain = xstrdup(text);
-	for (char *p = plain; *p; p++)
-		if ((unsigned char)*p >= 0x80)
-			*p = '?';
-	return json_string(plain);
+	progress_sanitise(&b, text, strlen(text));
+	return json_string(b.p);
 }
 
 static json_t *digest_json(const struct digest *d)
@@ -183,6 +181,24 @@ static json_t *rows_json(const struct contents *c)
 
 /* --- tables --- */
 
+/* The cache's author chose the text: nothing in it moves a cursor. */
+static void text_cell(struct table *t, const char *text)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+
+	progress_sanitise(&b, text, strlen(text));
+	table_cell(t, b.p);
+}
+
+static void digest_cell(struct table *t, const struct digest *d)
+{
+	char hex[DIGEST_HEX + 1];
+
+	digest_hex(d, hex);
+	hex[SHORT_KEY] = '\0';
+	table_cell(t, hex);
+}
+
 static void record_row(struct table *t, const struct contents *c,
 		       const struct remote_record *record)
 {
@@ -190,31 +206,25 @@ static void record_row(struct table *t, const struct contents *c,
 	_cleanup_free_ char *age = times_human_age((times_now_ns() - record->created) / 1000000000);
 	/* To the millisecond. */
 	_cleanup_free_ char *took = times_duration(record->duration / 1000000 * 1000000);
-	char hex[DIGEST_HEX + 1];
 
-	digest_hex(&record->keys[0], hex);
-	hex[SHORT_KEY] = '\0';
-	table_cell(t, hex);
+	digest_cell(t, &record->keys[0]);
 	table_cell(t, "regular");
 	table_cell(t, size);
 	table_cell(t, age);
 	table_cell(t, took);
-	table_cell(t, record->name);
+	text_cell(t, record->name);
 }
 
 static void mount_row(struct table *t, const struct remote_mount *mount)
 {
 	_cleanup_free_ char *size = times_human_size(remote_mount_size(mount));
-	char hex[DIGEST_HEX + 1];
 
-	digest_hex(&mount->parts.v[0].digest, hex);
-	hex[SHORT_KEY] = '\0';
-	table_cell(t, hex);
+	digest_cell(t, &mount->parts.v[0].digest);
 	table_cell(t, "exec.cachemount");
 	table_cell(t, size);
 	table_cell(t, "");
 	table_cell(t, "");
-	table_cell(t, mount->id);
+	text_cell(t, mount->id);
 }
 
 static void print_table(const struct contents *c)

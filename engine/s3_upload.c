@@ -181,17 +181,32 @@ static void give_up(struct parts *p)
 	(void)s3_call(&uncanceled, &call, &resp, NULL);
 }
 
+/* Whether the upload was completed by a request whose answer got lost: asked again, the server
+ * knows no such upload any more. */
+static bool is_there(const struct parts *p)
+{
+	struct s3_object o = {0};
+	bool found = false;
+
+	return s3_head(p->s, p->u->key, &found, &o, NULL) == 0 && found && o.size == p->u->size;
+}
+
 static int put_parts(struct parts *p, struct error **err)
 {
+	_cleanup_(error_freep) struct error *why = NULL;
 	int r = start(p, err);
 
 	if (r < 0)
 		return r;
 	r = parallel_for_threads(p->s->o.parallelism, p->n, send_part, p, err);
 	if (r == 0)
-		r = finish(p, err);
+		r = finish(p, &why);
+	if (r == -ERR_NOTFOUND && is_there(p))
+		r = 0;
 	if (r < 0)
 		give_up(p);
+	if (r < 0 && why && err)
+		*err = TAKE_PTR(why);
 	return r;
 }
 

@@ -23,7 +23,8 @@ struct script {
 	int expired;	 /* then answer 403 so many times */
 	int broken_part; /* this part of an upload is refused */
 	bool refuse_complete;
-	struct buf log; /* "METHOD target\n" */
+	bool lose_complete; /* takes it, hangs up, and says the second time that it knows none */
+	struct buf log;	    /* "METHOD target\n" */
 	struct buf completed;
 	char authorization[512];
 };
@@ -48,12 +49,17 @@ static bool answer_upload(const struct fake_request *req, int fd)
 {
 	static const char opened[] = "<InitiateMultipartUploadResult><UploadId>a/b+c</UploadId>"
 				     "</InitiateMultipartUploadResult>";
+	static const char unknown[] = "<Error><Code>NoSuchUpload</Code></Error>";
 	static const char late[] = "<Error><Code>InternalError</Code></Error>";
 
 	if (strstr(req->target, "?uploads=")) {
 		fake_answer(fd, 200, "", opened, sizeof(opened) - 1);
 	} else if (strcmp(req->method, "PUT") == 0 && strstr(req->target, "partNumber=")) {
 		answer_part(req, fd);
+	} else if (strcmp(req->method, "POST") == 0 && script.lose_complete) {
+		if (script.completed.n > 0)
+			fake_answer(fd, 404, "", unknown, sizeof(unknown) - 1);
+		buf_adds(&script.completed, "taken");
 	} else if (strcmp(req->method, "POST") == 0) {
 		buf_clear(&script.completed);
 		buf_add(&script.completed, req->body.p, req->body.n);
@@ -337,6 +343,27 @@ static void an_upload_that_fails_leaves_no_parts(void **state)
 	assert_non_null(strstr(script.log.p, "DELETE /bucket/k?uploadId=a%2Fb%2Bc\n"));
 }
 
+static void an_upload_is_done_though_the_answer_was_lost(void **state)
+{
+	_cleanup_(s3_freep) struct s3 *s = client(true);
+	_cleanup_close_ int fd = file_of(2 * PART);
+	_cleanup_free_ char *all = xmalloc(2 * PART + 1);
+	struct s3_upload u = {.key = "k", .content_type = "x/y", .fd = fd, .size = 2 * PART};
+
+	(void)state;
+	memset(all, 'x', 2 * PART);
+	all[2 * PART] = '\0';
+	script.lose_complete = true;
+	script.body = all;
+	assert_int_equal(s3_put_file(s, &u, NULL), 0);
+	assert_non_null(strstr(script.log.p, "HEAD /bucket/k\n"));
+	assert_null(strstr(script.log.p, "DELETE"));
+
+	buf_clear(&script.completed);
+	script.body = "another object";
+	assert_int_equal(s3_put_file(s, &u, NULL), -ERR_NOTFOUND);
+}
+
 static void lists_are_read_page_by_page(void **state)
 {
 	_cleanup_(s3_freep) struct s3 *s = client(true);
@@ -382,6 +409,7 @@ int main(void)
 		T(a_long_transfer_outlives_its_signature),
 		T(large_files_go_up_in_parts),
 		T(an_upload_that_fails_leaves_no_parts),
+		T(an_upload_is_done_though_the_answer_was_lost),
 		T(lists_are_read_page_by_page),
 	};
 
