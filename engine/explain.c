@@ -12,31 +12,66 @@ static void reason(struct buf *b)
 		buf_adds(b, "; ");
 }
 
+static void add_owner(struct buf *b, const json_t *owner)
+{
+	const char *user = json_string_value(json_object_get(owner, "user"));
+	const char *group = json_string_value(json_object_get(owner, "group"));
+
+	if (user && *user)
+		buf_adds(b, user);
+	else
+		buf_addf(b, "%lld", (long long)json_integer_value(json_object_get(owner, "uid")));
+	if (group && *group)
+		buf_addf(b, ":%s", group);
+	else if (!user || !*user || json_is_true(json_object_get(owner, "group_set")))
+		buf_addf(b, ":%lld", (long long)json_integer_value(json_object_get(owner, "gid")));
+}
+
+/* Numbers that stand for something. */
+static bool add_number(struct buf *b, const char *key, json_int_t n)
+{
+	static const char *const networks[] = {"default", "host", "none"};
+	static const char *const securities[] = {"sandbox", "insecure"};
+
+	if (strcmp(key, "network") == 0 && n >= 0 && n < (json_int_t)ARRAY_SIZE(networks))
+		buf_adds(b, networks[n]);
+	else if (strcmp(key, "security") == 0 && n >= 0 && n < (json_int_t)ARRAY_SIZE(securities))
+		buf_adds(b, securities[n]);
+	else if (strcmp(key, "mode") == 0 && n < 0)
+		buf_adds(b, "that of the files");
+	else if (strcmp(key, "mode") == 0)
+		buf_addf(b, "%04llo", (unsigned long long)n);
+	else
+		return false;
+	return true;
+}
+
 /* A value as it is named: a string in quotes, cut short; the last of a list. */
-static void add_value(struct buf *b, const json_t *v)
+static void add_value(struct buf *b, const char *key, const json_t *v)
 {
 	_cleanup_buf_ struct buf text = BUF_INIT;
 
 	if (json_is_array(v) && json_array_size(v) > 0)
 		v = json_array_get(v, json_array_size(v) - 1);
-	if (!v || json_is_null(v)) {
+	if (strcmp(key, "owner") == 0 && !json_is_object(v)) {
+		buf_adds(b, "that of the files");
+		return;
+	}
+	if (!v || json_is_null(v) || (json_is_array(v) && json_array_size(v) == 0)) {
 		buf_adds(b, "nothing");
 		return;
 	}
+	if (strcmp(key, "owner") == 0) {
+		add_owner(b, v);
+		return;
+	}
+	if (json_is_integer(v) && add_number(b, key, json_integer_value(v)))
+		return;
 	js_dump(v, true, &text);
 	if (text.n <= VALUE_MAX)
 		buf_add(b, text.p, text.n);
 	else
 		buf_addf(b, "%.*s...", VALUE_MAX, text.p);
-}
-
-static void changed(struct buf *b, const char *what, const json_t *now, const json_t *then)
-{
-	reason(b);
-	buf_addf(b, "%s is ", what);
-	add_value(b, now);
-	buf_adds(b, ", it was ");
-	add_value(b, then);
 }
 
 /* --- The op -----------------------------------------------------------------------------------
@@ -100,15 +135,24 @@ static const char *field_words(const char *key)
 		const char *key, *words;
 	} names[] = {
 		{"args", "the command"},
+		{"arch", "the architecture"},
 		{"cwd", "the working directory"},
+		{"data", "the text of the file"},
 		{"dest", "the destination"},
+		{"exclude", "what is excluded"},
+		{"extra_hosts", "the extra host"},
+		{"hostname", "the host name"},
+		{"include", "what is included"},
+		{"mode", "the mode"},
+		{"mode_text", "the mode"},
+		{"network", "the network mode"},
+		{"owner", "the owner"},
+		{"path", "the path"},
+		{"security", "the security mode"},
+		{"shm_size", "the size of /dev/shm in bytes"},
 		{"src", "the source's name"},
 		{"user", "the user"},
-		{"network", "the network mode"},
-		{"mode", "the mode"},
-		{"owner", "the owner"},
-		{"data", "the text of the file"},
-		{"arch", "the architecture"},
+		{"variant", "the architecture's variant"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
@@ -117,7 +161,71 @@ static const char *field_words(const char *key)
 	return NULL;
 }
 
+static void changed(struct buf *b, const char *key, const json_t *now, const json_t *then)
+{
+	reason(b);
+	if (field_words(key))
+		buf_addf(b, "%s is ", field_words(key));
+	else
+		buf_addf(b, "field '%s' is ", key);
+	add_value(b, key, now);
+	buf_adds(b, ", it was ");
+	add_value(b, key, then);
+}
+
 static void op_differs(struct buf *b, const char *key, const json_t *now, const json_t *then);
+
+/* Lists whose items have names, and what an item is called. */
+static const struct named_list {
+	const char *key, *name, *words;
+} named_lists[] = {
+	{"devices", "name", "device"},
+	{"mounts", "dest", "mount at"},
+	{"secret_envs", "name", "secret in variable"},
+	{"ulimits", "name", "ulimit"},
+};
+
+static const json_t *item_named(const json_t *list, const char *key, const json_t *name)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(list, i, item)
+	{
+		if (json_equal(json_object_get(item, key), name))
+			return item;
+	}
+	return NULL;
+}
+
+static void named_differ(struct buf *b, const struct named_list *l, const json_t *now,
+			 const json_t *then)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(now, i, item)
+	{
+		const json_t *name = json_object_get(item, l->name);
+		const json_t *old = item_named(then, l->name, name);
+
+		if (old) {
+			op_differs(b, l->key, item, old);
+			continue;
+		}
+		reason(b);
+		buf_addf(b, "the %s %s is new", l->words, json_string_value(name));
+	}
+	json_array_foreach(then, i, item)
+	{
+		const json_t *name = json_object_get(item, l->name);
+
+		if (item_named(now, l->name, name))
+			continue;
+		reason(b);
+		buf_addf(b, "the %s %s is gone", l->words, json_string_value(name));
+	}
+}
 
 static void list_differs(struct buf *b, const char *key, const json_t *now, const json_t *then)
 {
@@ -129,10 +237,14 @@ static void list_differs(struct buf *b, const char *key, const json_t *now, cons
 		return;
 	}
 	if (texts) {
-		_cleanup_free_ char *other = xasprintf("field '%s'", key);
-
-		changed(b, field_words(key) ? field_words(key) : other, now, then);
+		changed(b, key, now, then);
 		return;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(named_lists); i++) {
+		if (strcmp(key, named_lists[i].key) == 0) {
+			named_differ(b, &named_lists[i], now, then);
+			return;
+		}
 	}
 	if (json_array_size(now) != json_array_size(then)) {
 		reason(b);
@@ -147,7 +259,6 @@ static void list_differs(struct buf *b, const char *key, const json_t *now, cons
 /* Walks both at once; names the fields that differ by the innermost key. */
 static void op_differs(struct buf *b, const char *key, const json_t *now, const json_t *then)
 {
-	_cleanup_free_ char *other = xasprintf("field '%s'", key);
 	const char *inner;
 	const json_t *value;
 
@@ -158,7 +269,7 @@ static void op_differs(struct buf *b, const char *key, const json_t *now, const 
 		return;
 	}
 	if (!json_is_object(now) || !json_is_object(then)) {
-		changed(b, field_words(key) ? field_words(key) : other, now, then);
+		changed(b, key, now, then);
 		return;
 	}
 	json_object_foreach((json_t *)(uintptr_t)now, inner,
@@ -199,7 +310,9 @@ static void name_file(struct file_list *l, const char *path, const char *what)
 	l->named++;
 }
 
-static bool files_differ(struct buf *b, const json_t *now, const json_t *then)
+/* What counts of a file depends on whether the copy gives it a mode or an owner: `alike` if both do
+ * the same, so that other digests are other files. */
+static bool files_differ(struct buf *b, const json_t *now, const json_t *then, bool alike)
 {
 	struct file_list list = {.b = b};
 	const json_t *value;
@@ -211,7 +324,7 @@ static bool files_differ(struct buf *b, const json_t *now, const json_t *then)
 
 		if (!old)
 			name_file(&list, path, "is new");
-		else if (!json_equal(value, old))
+		else if (alike && !json_equal(value, old))
 			name_file(&list, path, "changed");
 	}
 	json_object_foreach((json_t *)(uintptr_t)then, path, value) if (!json_object_get(now, path))
@@ -234,7 +347,7 @@ static const char *short_name(const json_t *input)
 	return end && strncmp(name, "[internal", 9) != 0 ? end + 2 : name;
 }
 
-static void input_differs(struct buf *b, const json_t *now, const json_t *then)
+static void input_differs(struct buf *b, const json_t *now, const json_t *then, bool alike)
 {
 	const json_t *a = json_object_get(now, "content"), *c = json_object_get(then, "content");
 
@@ -248,7 +361,9 @@ static void input_differs(struct buf *b, const json_t *now, const json_t *then)
 			 short_name(then));
 		return;
 	}
-	if (files_differ(b, json_object_get(now, "files"), json_object_get(then, "files")))
+	if (files_differ(b, json_object_get(now, "files"), json_object_get(then, "files"), alike))
+		return;
+	if (!alike && json_object_size(json_object_get(now, "files")) > 0)
 		return;
 	reason(b);
 	if (json_is_true(json_object_get(now, "cut")))
@@ -261,10 +376,32 @@ static void input_differs(struct buf *b, const json_t *now, const json_t *then)
 		buf_addf(b, "'%s' left other files", short_name(now));
 }
 
+static bool overrides_alike(const json_t *a, const json_t *b)
+{
+	static const char *const keys[] = {"mode", "mode_text", "owner"};
+	const json_t *value, *item;
+	const char *key;
+	size_t i;
+
+	for (i = 0; json_is_object(a) && i < ARRAY_SIZE(keys); i++)
+		if (!json_equal(json_object_get(a, keys[i]), json_object_get(b, keys[i])) &&
+		    json_object_get(a, keys[i]))
+			return false;
+	if (json_is_object(a))
+		json_object_foreach(
+			(json_t *)(uintptr_t)a, key,
+			value) if (!overrides_alike(value, json_object_get(b, key))) return false;
+	if (json_is_array(a))
+		json_array_foreach(
+			a, i, item) if (!overrides_alike(item, json_array_get(b, i))) return false;
+	return true;
+}
+
 void explain_difference(const json_t *now, const json_t *then, struct buf *b)
 {
 	const json_t *inputs = json_object_get(now, "inputs");
 	const json_t *before = json_object_get(then, "inputs");
+	bool alike = overrides_alike(json_object_get(now, "op"), json_object_get(then, "op"));
 
 	op_differs(b, "op", json_object_get(now, "op"), json_object_get(then, "op"));
 	if (!json_equal(json_object_get(now, "salt"), json_object_get(then, "salt"))) {
@@ -272,7 +409,7 @@ void explain_difference(const json_t *now, const json_t *then, struct buf *b)
 		buf_adds(b, "a secret given with cachekey=hash has another value");
 	}
 	for (size_t i = 0; i < json_array_size(inputs) && i < json_array_size(before); i++)
-		input_differs(b, json_array_get(inputs, i), json_array_get(before, i));
+		input_differs(b, json_array_get(inputs, i), json_array_get(before, i), alike);
 	if (json_array_size(inputs) != json_array_size(before)) {
 		reason(b);
 		buf_addf(b, "it has %zu inputs, it had %zu", json_array_size(inputs),

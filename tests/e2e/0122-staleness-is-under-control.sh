@@ -83,4 +83,35 @@ fails "another format is refused" 2 kiln debug graph --format svg app
 check "the key of a step" kiln debug key 'RUN*date*'
 prints "names its inputs" '"name": "\[.*1/2\] FROM'
 fails "an unknown step is an error" 1 kiln debug key 'RUN nothing'
+
+# Every kind of difference has its words.
+mkdir -p app/src && echo 1 > app/src/a
+cat > app/Dockerfile <<'X'
+FROM busybox
+WORKDIR /w
+COPY src /src
+RUN --mount=type=bind,source=src,target=/m --mount=type=cache,target=/c echo 1 > /v
+X
+why "before any" 'RUN'
+sed -i 's,^WORKDIR .*,WORKDIR /w2,' app/Dockerfile
+why "a working directory" 'WORKDIR /w2: the path is "/w2", it was "/w"'
+prints "of a command too" 'RUN .*: the working directory is "/w2", it was "/w"'
+prints "and what followed it" "COPY src /src: it follows 'WORKDIR /w2' and not 'WORKDIR /w', which left other files"
+sed -i 's,target=/m,target=/n,' app/Dockerfile
+why "a mount elsewhere" 'RUN .*: the mount at /n is new; the mount at /m is gone$'
+sed -i 's, --mount=type=cache.target=/c,,' app/Dockerfile
+why "a mount less" 'RUN .*: the mount at /c is gone$'
+why "a network" 'RUN .*: the network mode is none, it was default$' --network none
+why "a host" 'RUN .*: the extra host is "a", it was nothing' --add-host a:127.0.0.1
+why "a limit" 'RUN .*: the ulimit nofile is new' --ulimit nofile=100
+sed -i 's,^COPY src,COPY --chown=1:2 src,' app/Dockerfile
+why "an owner" 'COPY .*: the owner is 1:2, it was that of the files$'
+sed -i 's,^COPY --chown=1:2 src,COPY --chmod=750 src,' app/Dockerfile
+why "a mode" 'COPY .*: the mode is 0750, it was that of the files'
+sed -i 's,^COPY --chmod=750 src,COPY --exclude=b src,' app/Dockerfile
+why "an exclusion" 'COPY .*: what is excluded is "b", it was nothing'
+sed -i 's,echo 1 ,echo 2 ,' app/Dockerfile
+why "a command" 'RUN .*: the command is "echo 2 > /v", it was "echo 1 > /v"$'
+echo 2 > app/src/a
+why "a file, in a mount and in a copy" 'RUN .*left other files; src/a changed$'
 finish
