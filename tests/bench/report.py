@@ -62,5 +62,6 @@ def markdown(rows):
            "| --- | --- | --- | --- | --- | --- | --- |"]
     for r in rows:
         out.append("| %s | %s | %.3f s | %.2f | %.3f s | %.0f MB | %.1f MB |" % (
-            r["workload"], r["what"], r["seconds"], r["ratio"], r["cpu"], r["peak_mb"], r["written_mb"]))
+            r["workload"], r["what"].replace("|", "\\|"), r["seconds"], r["ratio"], r["cpu"], r["peak_mb"],
+            r["written_mb"]))
     return "\n".join(out) + "\n"
