@@ -307,12 +307,12 @@ static int set_unified(struct cgroup *c, const struct cgroup_limits *l, struct e
 
 static int set_pids(struct cgroup *c, const struct cgroup_limits *l, struct error **err)
 {
-	if (l->pids == 0) {
-		(void)set_number(c, "pids.max", CGROUP_PIDS_DEFAULT, NULL);
+	/* Where no group can be made nothing is limited either. */
+	if (l->pids < 0) {
+		(void)set(c, "pids.max", "max", NULL);
 		return 0;
 	}
-	return l->pids < 0 ? set(c, "pids.max", "max", err)
-			   : set_number(c, "pids.max", l->pids, err);
+	return set_number(c, "pids.max", l->pids, err);
 }
 
 /* A parent counts for what its groups take, limited or not. */
@@ -335,6 +335,7 @@ int cgroup_make(const struct cgroup_site *site, const struct cgroup_limits *l, c
 	static atomic_uint count;
 	_cleanup_free_ char *controllers = xasprintf("%s/cgroup.controllers", site->root);
 	struct cgroup *c = NEW(struct cgroup);
+	bool asked, limited;
 	int r;
 
 	c->site = site;
@@ -350,10 +351,14 @@ int cgroup_make(const struct cgroup_site *site, const struct cgroup_limits *l, c
 		r = set(c, "cpuset.mems", l->cpuset_mems, err);
 	if (r == 0 && parent && *parent)
 		r = join_parent(c, err);
+	asked = c->dirs.n > 0;
+	limited =
+		r == 0 && l->pids == 0 && set_number(c, "pids.max", CGROUP_PIDS_DEFAULT, NULL) == 0;
 	c->parent = NULL;
 	*ret = c;
-	if (r == 0 && c->dirs.n > 0)
+	if (r == 0 && (asked || limited))
 		return 0;
+	/* A group that nobody asked for and that limits nothing is none. */
 	cgroup_remove(c);
 	*ret = NULL;
 	return r;
