@@ -1,24 +1,9 @@
 . "$(dirname "$0")/lib.sh"
 
-if [ "$(id -u)" != 0 ]; then
-	skip "users without root build and run" "needs root to become another user"
-	finish
-	exit 0
-fi
 # An id without a name has no subordinate ids; for the second half it gets both.
-user=64322
-as_user() {
-	setpriv --reuid $user --regid $user --clear-groups "$@"
-}
-chown -R $user:$user "$WORK"
-chmod 755 "$WORK"
-if ! as_user unshare -Ur true 2> /dev/null; then
-	skip "users without root build and run" "the kernel forbids user namespaces"
-	finish
-	exit 0
-fi
+need_plain_user "users without root build and run"
 kiln() {
-	as_user "$KILN" "$@"
+	as_plain_user "$KILN" "$@"
 }
 
 mkdir foreign && cat > foreign/Dockerfile <<'END'
@@ -59,12 +44,7 @@ check "and runs what was built" kiln run app
 prints "with its files" '^made$'
 leaves_nothing "nothing is left"
 
-if command -v newuidmap > /dev/null; then
-	account=kiln-e2e-$$
-	groupadd -g $user $account && useradd -M -u $user -g $user $account
-	sed -i "/^$account:/d" /etc/subuid /etc/subgid
-	echo "$account:300000:65536" | tee -a /etc/subuid >> /etc/subgid
-	trap 'userdel $account 2> /dev/null; groupdel $account 2> /dev/null; sed -i "/^$account:/d" /etc/subuid /etc/subgid' EXIT
+if grant_subordinate_ids; then
 	# Another map of ids is another store.
 	export KILN_ROOT=$WORK/ranges
 	cat > Dockerfile <<'END'

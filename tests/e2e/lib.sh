@@ -99,6 +99,17 @@ need_plain_user() {
 	exit 0
 }
 
+# Gives PLAIN_USER a name and subordinate ids until the test's end. Fails where nothing could map them.
+grant_subordinate_ids() {
+	command -v newuidmap > /dev/null || return 1
+	ACCOUNT=kiln-e2e-$$
+	# By force: a process of that id may be anybody's.
+	trap 'userdel -f $ACCOUNT 2> /dev/null; groupdel $ACCOUNT 2> /dev/null; sed -i "/^$ACCOUNT:/d" /etc/subuid /etc/subgid' EXIT
+	groupadd -g $PLAIN_USER "$ACCOUNT" && useradd -M -u $PLAIN_USER -g $PLAIN_USER "$ACCOUNT" &&
+		sed -i "/^$ACCOUNT:/d" /etc/subuid /etc/subgid &&
+		echo "$ACCOUNT:300000:65536" | tee -a /etc/subuid >> /etc/subgid
+}
+
 # layer_owners IMAGE.tar: mode, owner, path and link of every entry of its layers, in order.
 layer_owners() {
 	tar -xOf "$1" manifest.json | grep -o 'blobs/sha256/[0-9a-f]*' | awk '!seen[$0]++' |
