@@ -1,5 +1,5 @@
 """What is measured: one function a workload, each a list of contenders that take turns."""
-import json, os, shutil, subprocess
+import atexit, json, os, shutil, subprocess
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Callable, Optional
@@ -239,6 +239,45 @@ def lazy_pull(bench):
             Contender("kiln", build, lambda: bench.kiln.drop("lazy"), {"moved": 16384})]
 
 
+def cold_and_warm(bench):
+    """Ten steps that leave 500 MB, on machines that start empty; all traffic with the registry is counted."""
+    address, folder = "127.0.0.1:5059", bench.path("cache-registry")
+    script = os.path.join(bench.repo, "tests/fixtures/registry")
+    steps = ["RUN head -c 50000000 /dev/urandom > /data%d\n" % i for i in range(10)]
+    app = generate.dockerfile(bench.path("cache-app"), "FROM busybox\n" + "".join(steps))
+    changed = generate.dockerfile(bench.path("cache-changed"), "FROM busybox\n" + "".join(steps[:9]) + "RUN wc -c /data* > /sizes\n")
+
+    def stop():
+        subprocess.run([script, "stop", address, folder])
+
+    def start():
+        stop()
+        shutil.rmtree(folder, ignore_errors=True)
+        subprocess.run([script, "start", address, folder], check=True)
+        atexit.register(stop)
+
+    def build(app, *flags):
+        with Forwarder(address) as relay:
+            flags = [f.replace("CACHE", relay.address + "/bench/cache:1").replace("APP", relay.address + "/bench/app:1")
+                     for f in flags]
+            sample = bench.kiln.run("cache", "build", "-q", *flags, app)
+            sample.facts["moved"] = relay.received + relay.sent
+        return sample
+
+    def kiln(name, *flags, app=app, prepare=None, **more):
+        def fresh():
+            bench.kiln.drop("cache")
+            if prepare:
+                prepare()
+        return Contender("kiln, " + name, lambda: build(app, *flags), fresh, **more)
+    return [kiln("cold, no cache", "-o", "type=none"),
+            kiln("cold, exports (mode=max)", "-o", "type=none", "--cache-to", "type=registry,ref=CACHE,mode=max", prepare=start),
+            kiln("warm", "-o", "type=none", "--cache-from", "CACHE", targets={"moved": 65536}),
+            kiln("warm, pushes the image", "-t", "APP", "--push", "--cache-from", "CACHE"),
+            kiln("warm, last step changed", "-o", "type=none", "--cache-from", "CACHE", app=changed),
+            kiln("warm, to the local store", "-t", "bench-cache", "--cache-from", "CACHE")]
+
+
 WORKLOADS = {
     "no-op": no_op,
     "no-op in a big store": no_op_in_a_big_store,
@@ -254,5 +293,6 @@ WORKLOADS = {
     "pull and unpack": pull,
     "lazy pull": lazy_pull,
     "remote cache": remote_cache,
+    "500 MB in a remote cache": cold_and_warm,
 }
 STEPS = {"60 RUN in a chain": 60, "500 independent RUN": 500}
