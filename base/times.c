@@ -80,7 +80,7 @@ static bool literal(const char **p, const char *set)
 int times_parse_rfc3339(const char *text, int64_t *ret_ns)
 {
 	int year, mon, day, hour, min, sec, oh = 0, om = 0, sign = 1;
-	int64_t frac = 0, scale = NS;
+	int64_t frac = 0, scale = NS, seconds;
 	const char *p = text;
 	struct tm tm = {0};
 
@@ -111,7 +111,10 @@ int times_parse_rfc3339(const char *text, int64_t *ret_ns)
 	tm.tm_hour = hour;
 	tm.tm_min = min;
 	tm.tm_sec = sec;
-	*ret_ns = ((int64_t)timegm(&tm) - sign * (oh * 3600 + om * 60)) * NS + frac;
+	seconds = (int64_t)timegm(&tm) - sign * (oh * 3600 + om * 60);
+	if (__builtin_mul_overflow(seconds, NS, ret_ns) ||
+	    __builtin_add_overflow(*ret_ns, frac, ret_ns))
+		*ret_ns = seconds < 0 ? INT64_MIN : INT64_MAX;
 	return 0;
 }
 

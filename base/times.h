@@ -12,7 +12,8 @@ int64_t times_monotonic_ns(void);
 /* "2026-01-02T15:04:05.123456789Z" as Go's RFC3339Nano in UTC: trailing zeros of the fraction are
  * left out. Heap. */
 char *times_rfc3339(int64_t ns);
-/* Any RFC 3339 time; 0 or -EINVAL. */
+/* Any RFC 3339 time; 0 or -EINVAL. What an int64_t cannot hold (before 1677, after 2262) is the
+ * nearest that it can. */
 int times_parse_rfc3339(const char *text, int64_t *ret_ns);
 /* "About a minute ago", "3 weeks ago": docker's words for an age in seconds. Heap. */
 char *times_human_age(int64_t seconds);

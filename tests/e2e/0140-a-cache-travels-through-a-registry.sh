@@ -97,9 +97,19 @@ ok "takes layers over within the registry, though this machine never had them" $
 check "which serves a third machine" on four kiln build -o type=none --cache-from "$SAFE/team/cache2:main" elsewhere
 [ "$(cached)" -eq 7 ]; ok "as well" $?
 
-rm "$HOME/.docker/config.json"
 mkdir open
 printf 'FROM busybox\nRUN echo x > /x\n' > open/Dockerfile
+cp "$KILN_CONFIG" trusted
+printf '{"registries": {"docker.io": {"mirrors": ["http://%s"]}}}\n' "$REGISTRY" > "$KILN_CONFIG"
+fails "a registry whose certificate nobody vouches for" 1 on six kiln build -o type=none --cache-to "type=registry,ref=$SAFE/team/open:1" open
+prints "is not written to" 'certificate does not verify'
+check "with registry.insecure=true" on six kiln build -o type=none --cache-to "type=registry,ref=$SAFE/team/open:1,registry.insecure=true" open
+check "it is, and read" on seven kiln build -t open --cache-from "type=registry,ref=$SAFE/team/open:1,registry.insecure=true" open
+[ "$(cached)" -eq 1 ]; ok "where it was written" $?
+check "layers come that way too" on seven kiln run --rm open cat /x
+cp trusted "$KILN_CONFIG"
+
+rm "$HOME/.docker/config.json"
 check "without credentials a cache is not read" on five kiln build -o type=none --cache-from "$CACHE" open
 prints "which is a warning" "WARN: the cache $SAFE/team/cache:main is not used: .*(denied|denies)"
 fails "nor can it be written" 1 on five kiln build -o type=none --cache-to "$CACHE" open
