@@ -49,6 +49,7 @@ int remote_target_open(struct remote_target *t, struct engine *e, const struct r
 		return r;
 	}
 	pthread_mutex_init(&t->lock, NULL);
+	pthread_mutex_init(&t->asking, NULL);
 	unique = xasprintf("%s %s", title, t->backend->name);
 	id = digest_of(unique, strlen(unique));
 	t->job = job_open_quiet(progress, e->cancel, &id, &about);
@@ -62,6 +63,7 @@ void remote_target_close(struct remote_target *t)
 	remote_backend_close(t->backend);
 	map_release(&t->layers, sent_layer_free);
 	pthread_mutex_destroy(&t->lock);
+	pthread_mutex_destroy(&t->asking);
 	cancel_release(&t->stop);
 	free(t->wanted);
 }
@@ -163,7 +165,7 @@ static void look_before(struct remote_target *t)
 	_cleanup_buf_ struct buf bytes = BUF_INIT;
 	int r;
 
-	pthread_mutex_lock(&t->lock);
+	pthread_mutex_lock(&t->asking);
 	if (!t->before.known && t->engine->imports)
 		t->before.known = remote_imports_manifest(t->engine->imports, t->backend->name,
 							  &t->before.exists, &t->before.manifest);
@@ -175,7 +177,7 @@ static void look_before(struct remote_target *t)
 		if (r == 0)
 			t->before.manifest = digest_of(bytes.p, bytes.n);
 	}
-	pthread_mutex_unlock(&t->lock);
+	pthread_mutex_unlock(&t->asking);
 }
 
 /* Failing to take a blob over is no reason not to send it. */
@@ -200,7 +202,7 @@ static int put_layer(struct remote_target *t, const int64_t *layers, size_t i,
 	int r = layer_get(t->engine->store, layers[i], &info, err), fd;
 
 	if (r < 0 || take_over(t, &body->blob.digest, info.source) ||
-	    take_over(t, &body->blob.digest, remote_target_elsewhere(t)))
+	    (t->finishing && take_over(t, &body->blob.digest, remote_target_elsewhere(t))))
 		return r;
 	fd = spool_layer(t->engine->store, layers, i, 0, &lo, &lo.fetcher, body,
 			 t->backend->env.cancel, err);
@@ -501,6 +503,7 @@ int remote_target_finish(struct remote_target *t, const struct cache_uses *uses,
 	int r;
 
 	t->backend->env.cancel = t->engine->cancel;
+	t->finishing = true;
 	job_status(t->job, preparing, 0, 0, false);
 	look_before(t);
 	r = send_missing(t, uses, err);

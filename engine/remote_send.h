@@ -25,8 +25,12 @@ struct remote_target {
 	const struct strv *pushed; /* see remote_export_plan */
 	struct cancel stop;	   /* the backend's switch until remote_target_finish */
 
-	pthread_mutex_t lock; /* protects what follows while layers are sent */
+	bool finishing; /* the images are where they were to go */
+
+	pthread_mutex_t lock; /* protects `layers` while layers are sent */
 	struct map layers;    /* id -> struct sent_layer */
+	/* Held by one sender over asking for `before`, while others wait for the answer. */
+	pthread_mutex_t asking;
 	struct remote_before before;
 };
 

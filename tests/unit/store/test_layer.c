@@ -421,6 +421,60 @@ static void a_blob_layer_without_its_blob_is_lost(void **state)
 	layer_info_release(&info);
 }
 
+/* A layer that a cache outside the store claims to know. */
+static int64_t claimed_layer(struct fixture *f, const char *tree)
+{
+	char type[] = "application/vnd.oci.image.layer.v1.tar";
+	struct layer_blob blob = {.media_type = type, .digest = digest_of("blob", 4), .size = 100};
+	struct digest diff_id = digest_of("diff id", 7), claim = digest_of(tree, strlen(tree));
+	struct error *err = NULL;
+	int64_t id = 0;
+
+	assert_ok(layer_add_remote(f->s, &diff_id, &blob, "host/cache", &id, &err), err);
+	assert_ok(layer_claim(f->s, id, 12345, &claim, &err), err);
+	return id;
+}
+
+static void a_claim_is_held_against_what_is_unpacked(void **state)
+{
+	_cleanup_(layer_info_release) struct layer_info info = {0};
+	_cleanup_(error_freep) struct error *err = NULL;
+	struct fixture *f = *state;
+	struct layer_writer *w = NULL;
+	int64_t id = claimed_layer(f, "something else"), same;
+
+	assert_ok(layer_get(f->s, id, &info, &err), err);
+	assert_int_equal(info.created, 12345);
+	assert_true(info.has_digest);
+	assert_false(info.has_index);
+	assert_ok(layer_writer_open_for(f->s, id, &w, &err), err);
+	fixture_file(w, "file", "content");
+	assert_int_equal(layer_writer_commit(w, &same, &err), -ERR_CORRUPT);
+	layer_writer_free(w);
+}
+
+static void what_is_given_up_is_lost_until_it_is_found_again(void **state)
+{
+	struct error *err = NULL;
+	struct fixture *f = *state;
+	bool lost = false;
+	int64_t id = claimed_layer(f, "tree"), again;
+
+	assert_ok(layer_is_lost(f->s, id, &lost, &err), err);
+	assert_false(lost);
+	assert_ok(layer_give_up(f->s, id, &err), err);
+	assert_ok(layer_is_lost(f->s, id, &lost, &err), err);
+	assert_true(lost);
+	again = claimed_layer(f, "tree");
+	assert_ok(layer_is_lost(f->s, again, &lost, &err), err);
+	assert_false(lost);
+	/* One that is here stays. */
+	id = fixture_layer(f->s, "file", "content");
+	assert_ok(layer_give_up(f->s, id, &err), err);
+	assert_ok(layer_is_lost(f->s, id, &lost, &err), err);
+	assert_false(lost);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -440,6 +494,8 @@ int main(void)
 		TEST(equal_layers_have_equal_tree_digests_whatever_their_times),
 		TEST(an_abandoned_writer_leaves_nothing),
 		TEST(a_received_layer_gets_its_dir_once),
+		TEST(a_claim_is_held_against_what_is_unpacked),
+		TEST(what_is_given_up_is_lost_until_it_is_found_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
