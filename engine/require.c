@@ -5,6 +5,13 @@
 typedef int (*require_fn)(struct store *s, struct registry *reg, struct job *job,
 			  const int64_t *layers, size_t n, struct error **err);
 
+/* What only the backend of an imported cache can fetch. */
+static int fetch_imported(struct engine *e, struct job *job, const int64_t *layers, size_t n,
+			  struct error **err)
+{
+	return e->imports ? remote_imports_fetch(e->imports, layers, n, job, err) : 0;
+}
+
 /* Is this the fault of where the bytes are, and not of this machine? */
 static bool is_elsewhere(int r)
 {
@@ -36,7 +43,9 @@ static bool give_up(struct engine *e, struct job *job, int64_t layer, require_fn
 	if (layer_get(e->store, layer, &info, NULL) < 0 || !info.source || info.has_dir ||
 	    engine_is_base_layer(e, layer))
 		return false;
-	r = require(e->store, e->registry, job, chain, n, &why);
+	r = fetch_imported(e, job, &layer, 1, &why);
+	if (r == 0)
+		r = require(e->store, e->registry, job, chain, n, &why);
 	if (r >= 0 || !is_elsewhere(r) || layer_give_up(e->store, layer, NULL) < 0)
 		return false;
 	if (r == -ERR_UNAVAILABLE || r == -ERR_TIMEOUT)
@@ -63,7 +72,7 @@ static int require(struct engine *e, struct job *job, const int64_t *layers, siz
 		   require_fn fn, struct error **err)
 {
 	_cleanup_(error_freep) struct error *why = NULL;
-	int r = e->imports ? remote_imports_fetch(e->imports, layers, n, job, &why) : 0;
+	int r = fetch_imported(e, job, layers, n, &why);
 
 	if (r == 0)
 		r = fn(e->store, e->registry, job, layers, n, &why);
