@@ -368,23 +368,6 @@ int record_add(struct store *s, struct record *r, const struct digest *keys, siz
 	return 0;
 }
 
-int record_link(struct store *s, int64_t id, const struct digest *key, struct error **err)
-{
-	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
-	int64_t there;
-	int r = db_begin(s->db, DB_WRITE, &tx, err);
-
-	if (r < 0)
-		return r;
-	r = db_get_i64(&tx, &there, 0, err, "SELECT id FROM record WHERE id = ?", "i", id);
-	if (r < 0)
-		return r;
-	if (there == 0)
-		return error_new(err, ERR_NOTFOUND, 0, "cache record %lld is gone", (long long)id);
-	r = link_key(&tx, id, key, err);
-	return r < 0 ? r : db_commit(&tx, err);
-}
-
 int record_remove(struct store *s, int64_t id, struct error **err)
 {
 	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;

@@ -44,7 +44,6 @@ int record_exists(struct store *s, const struct digest *key, bool *ret, struct e
  * record's id is set. Its layers must be committed. */
 int record_add(struct store *s, struct record *r, const struct digest *keys, size_t n_keys,
 	       struct error **err);
-int record_link(struct store *s, int64_t id, const struct digest *key, struct error **err);
 int record_remove(struct store *s, int64_t id, struct error **err);
 /* One batched last-used update at the end of a build. */
 int record_touch(struct store *s, const int64_t *ids, size_t n, struct error **err);

@@ -32,8 +32,9 @@
 #include "base/buf.h"
 #include "base/strv.h"
 #include "base/vec.h"
-#include "solver/cache_memory.h"
 #include "solver/solver.h"
+
+#include "cache_memory.h"
 
 struct result {
 	atomic_uint refs;

@@ -1,12 +1,16 @@
-#include "solver/cache_memory.h"
+/* A cache backend in memory, for solves without a store. A hit by content gives the result as it
+ * was made; nothing is put on top of other inputs. Thread safe. */
+#ifndef KILN_TESTS_CACHE_MEMORY_H
+#define KILN_TESTS_CACHE_MEMORY_H
 
 #include <pthread.h>
 #include <stdlib.h>
 
 #include "base/map.h"
 #include "solver/op_key.h"
+#include "solver/solver.h"
 
-struct record {
+struct cache_memory_record {
 	const struct solver_ops *ops;
 	size_t refs; /* keys */
 	size_t n;
@@ -16,12 +20,12 @@ struct record {
 struct cache_memory {
 	const struct solver_ops *ops;
 	pthread_mutex_t lock; /* protects keys and the records' refs */
-	struct map keys;      /* struct record; NULL: forgotten */
+	struct map keys;      /* struct cache_memory_record; NULL: forgotten */
 	size_t n_keys;
 	struct map known; /* key forms of ops that something was added for */
 };
 
-struct cache_memory *cache_memory_new(const struct solver_ops *ops)
+static inline struct cache_memory *cache_memory_new(const struct solver_ops *ops)
 {
 	struct cache_memory *c = NEW(struct cache_memory);
 
@@ -30,7 +34,7 @@ struct cache_memory *cache_memory_new(const struct solver_ops *ops)
 	return c;
 }
 
-static void record_unref(struct record *r)
+static inline void cache_memory_record_unref(struct cache_memory_record *r)
 {
 	if (!r || --r->refs > 0)
 		return;
@@ -39,22 +43,22 @@ static void record_unref(struct record *r)
 	free(r);
 }
 
-static void free_value(void *value)
+static inline void cache_memory_free_value(void *value)
 {
-	record_unref(value);
+	cache_memory_record_unref(value);
 }
 
-void cache_memory_free(struct cache_memory *c)
+static inline void cache_memory_free(struct cache_memory *c)
 {
 	if (!c)
 		return;
-	map_release(&c->keys, free_value);
+	map_release(&c->keys, cache_memory_free_value);
 	map_release(&c->known, NULL);
 	pthread_mutex_destroy(&c->lock);
 	free(c);
 }
 
-size_t cache_memory_size(struct cache_memory *c)
+static inline size_t cache_memory_size(struct cache_memory *c)
 {
 	size_t n;
 
@@ -64,22 +68,24 @@ size_t cache_memory_size(struct cache_memory *c)
 	return n;
 }
 
-static void set(struct cache_memory *c, const struct digest *key, struct record *r)
+static inline void cache_memory_set(struct cache_memory *c, const struct digest *key,
+				    struct cache_memory_record *r)
 {
 	void **slot = map_put(&c->keys, key->b, DIGEST_SIZE);
-	struct record *old = *slot;
+	struct cache_memory_record *old = *slot;
 
 	if (r)
 		r->refs++;
 	c->n_keys += (r != NULL) - (size_t)(old != NULL);
 	*slot = r;
-	record_unref(old);
+	cache_memory_record_unref(old);
 }
 
-static int find(void *data, const struct cache_query *q, enum cache_answer *ret, struct error **err)
+static inline int cache_memory_find(void *data, const struct cache_query *q, enum cache_answer *ret,
+				    struct error **err)
 {
 	struct cache_memory *c = data;
-	struct record *r;
+	struct cache_memory_record *r;
 
 	(void)err;
 	pthread_mutex_lock(&c->lock);
@@ -91,11 +97,12 @@ static int find(void *data, const struct cache_query *q, enum cache_answer *ret,
 	return 0;
 }
 
-static int add(void *data, const struct cache_entry *e, struct error **err)
+static inline int cache_memory_add(void *data, const struct cache_entry *e, struct error **err)
 {
 	struct digest op = op_key(&e->v->op, e->v->n_inputs);
 	struct cache_memory *c = data;
-	struct record *r = xcalloc(1, sizeof(*r) + e->n_outputs * sizeof(r->outputs[0]));
+	struct cache_memory_record *r =
+		xcalloc(1, sizeof(*r) + e->n_outputs * sizeof(r->outputs[0]));
 
 	(void)err;
 	r->ops = c->ops;
@@ -105,40 +112,41 @@ static int add(void *data, const struct cache_entry *e, struct error **err)
 		r->outputs[i] = c->ops->ref(e->outputs[i]);
 	pthread_mutex_lock(&c->lock);
 	for (size_t i = 0; i < e->n_keys; i++)
-		set(c, &e->keys[i], r);
+		cache_memory_set(c, &e->keys[i], r);
 	*map_put(&c->known, op.b, DIGEST_SIZE) = c;
-	record_unref(r);
+	cache_memory_record_unref(r);
 	pthread_mutex_unlock(&c->lock);
 	return 0;
 }
 
-static int link_key(void *data, const struct digest *content, const struct cache_entry *e,
-		    struct error **err)
+static inline int cache_memory_link_key(void *data, const struct digest *content,
+					const struct cache_entry *e, struct error **err)
 {
 	struct cache_memory *c = data;
-	struct record *r;
+	struct cache_memory_record *r;
 
 	(void)err;
 	pthread_mutex_lock(&c->lock);
 	r = map_get(&c->keys, content->b, DIGEST_SIZE);
 	if (r)
-		set(c, &e->keys[0], r);
+		cache_memory_set(c, &e->keys[0], r);
 	pthread_mutex_unlock(&c->lock);
 	return 0;
 }
 
-static void forget(void *data, const struct digest *keys, size_t n_keys, const struct vertex *v)
+static inline void cache_memory_forget(void *data, const struct digest *keys, size_t n_keys,
+				       const struct vertex *v)
 {
 	struct cache_memory *c = data;
 
 	(void)v;
 	pthread_mutex_lock(&c->lock);
 	for (size_t i = 0; i < n_keys; i++)
-		set(c, &keys[i], NULL);
+		cache_memory_set(c, &keys[i], NULL);
 	pthread_mutex_unlock(&c->lock);
 }
 
-static bool knows(void *data, const struct vertex *v)
+static inline bool cache_memory_knows(void *data, const struct vertex *v)
 {
 	struct digest op = op_key(&v->op, v->n_inputs);
 	struct cache_memory *c = data;
@@ -150,10 +158,13 @@ static bool knows(void *data, const struct vertex *v)
 	return ret;
 }
 
-const struct cache_backend cache_memory_backend = {
-	.find = find,
-	.add = add,
-	.link = link_key,
-	.forget = forget,
-	.knows = knows,
+/* Its data is a struct cache_memory. */
+static const struct cache_backend cache_memory_backend = {
+	.find = cache_memory_find,
+	.add = cache_memory_add,
+	.link = cache_memory_link_key,
+	.forget = cache_memory_forget,
+	.knows = cache_memory_knows,
 };
+
+#endif
