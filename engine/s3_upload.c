@@ -199,14 +199,14 @@ static int put_parts(struct parts *p, struct error **err)
 	if (r < 0)
 		return r;
 	r = parallel_for_threads(p->s->o.parallelism, p->n, send_part, p, err);
-	if (r == 0)
+	if (r == 0) {
 		r = finish(p, &why);
-	if (r == -ERR_NOTFOUND && is_there(p))
-		r = 0;
-	if (r < 0)
-		give_up(p);
-	if (r < 0 && why && err)
-		*err = TAKE_PTR(why);
+		if (r == 0 || (r == -ERR_NOTFOUND && is_there(p)))
+			return 0;
+		if (err)
+			*err = TAKE_PTR(why);
+	}
+	give_up(p);
 	return r;
 }
 
