@@ -302,6 +302,15 @@ bool plan_source_still(const struct plan_source *source, const struct entry *e, 
 	return source->tree->ops->still(source->tree, &at, fd, content);
 }
 
+int plan_source_check(const struct plan_source *source, const struct entry *e, uint64_t size,
+		      struct error **err)
+{
+	if (size == e->size || (source->tree && source->tree->ops->still))
+		return 0;
+	return error_new(err, ERR_CORRUPT, 0, "it has %llu bytes, and not %llu",
+			 (unsigned long long)size, (unsigned long long)e->size);
+}
+
 int plan_source_keeps_changing(const struct plan_source *source, struct error **err)
 {
 	return error_new(err, ERR_BUSY, 0, "copy '/%s': the file keeps changing while it is read",

@@ -53,6 +53,8 @@ static int write_bytes(struct lane *l, const struct plan_source *source, const s
 	if (r == 0)
 		r = plan_reader_size(&reader, e, &size, err);
 	if (r == 0)
+		r = plan_source_check(source, e, size, err);
+	if (r == 0)
 		r = at_start(&reader, e, err);
 	if (r < 0)
 		return r;

@@ -54,6 +54,10 @@ int plan_reader_size(const struct plan_reader *r, const struct entry *e, uint64_
  */
 bool plan_source_still(const struct plan_source *source, const struct entry *e, int fd,
 		       const struct digest *content);
+/* Are `size` bytes what e says? They may be others only where a file can change: a layer's are not
+ * as many as it says if it is damaged (ERR_CORRUPT). */
+int plan_source_check(const struct plan_source *source, const struct entry *e, uint64_t size,
+		      struct error **err);
 int plan_source_keeps_changing(const struct plan_source *source, struct error **err);
 /* For an error about reading or writing the file: its code and name. */
 int plan_source_wrap(const struct plan_source *source, int r, struct error **err);

@@ -85,8 +85,9 @@ static int read_failed(const struct entry *e, ssize_t n, struct error **err)
 	return error_new(err, ERR_IO, (int)-n, "read what becomes '%s'", e->path);
 }
 
-/* Reads a small file into the scratch buffer; *ret_still is false if it is another one than e, and
- * *ret_large if it has grown too large for this. */
+/* Reads a small file into the scratch buffer and sets size and content of `e` to what it is.
+ * *ret_still is false if it changed meanwhile, and *ret_large if it has grown too large for this.
+ */
 static int read_small(struct worker *w, const struct plan_source *source, struct entry *e,
 		      bool *ret_still, bool *ret_large, struct error **err)
 {
@@ -102,11 +103,20 @@ static int read_small(struct worker *w, const struct plan_source *source, struct
 	n = plan_reader_read_once(&reader, w->scratch, want);
 	if (n < 0)
 		return read_failed(e, n, err);
-	*ret_still = (uint64_t)n == e->size;
-	if (*ret_still && !known)
-		e->content = digest_of(w->scratch, (size_t)n);
-	*ret_still =
-		plan_source_still(source, e, reader.fd, known ? NULL : &e->content) && *ret_still;
+	known = known && (uint64_t)n == e->size;
+	r = plan_source_check(source, e, (uint64_t)n, err);
+	if (r < 0)
+		return r;
+	if ((uint64_t)n <= e->size) {
+		struct digest content = known ? e->content : digest_of(w->scratch, (size_t)n);
+
+		*ret_still = plan_source_still(source, e, reader.fd, known ? NULL : &content);
+		e->size = (uint64_t)n;
+		e->content = content;
+	} else {
+		/* It has grown; the tree is told when the whole of it was read. */
+		(void)plan_source_still(source, e, reader.fd, NULL);
+	}
 	if (*ret_still)
 		return 0;
 	e->content = (struct digest){0};
@@ -189,7 +199,9 @@ static int write_large(struct worker *w, const struct plan_source *source, size_
 		index_draft_set(w->t->draft, n, size, &content);
 		return 0;
 	}
-	r = plan_reader_size(&reader, e, &size, err);
+	r = plan_source_check(source, e, size, err);
+	if (r == 0)
+		r = plan_reader_size(&reader, e, &size, err);
 	if (r < 0)
 		return r;
 	content = (struct digest){0};

@@ -428,6 +428,36 @@ static void a_file_is_taken_as_it_is_and_not_as_it_was(void **state)
 	tree_unref(&fake->base);
 }
 
+static const struct tree_ops fixed_ops = {.open = fake_open, .free = fake_free};
+
+static void a_file_of_a_layer_that_is_cut_short_is_damage(void **state)
+{
+	const struct compress_options c = {.type = COMPRESS_NONE, .level = COMPRESS_LEVEL_DEFAULT};
+	_cleanup_(rootfs_freep) struct rootfs *below = NULL;
+	struct fixture *f = *state;
+
+	assert_int_equal(rootfs_open(f->s, NULL, 0, &below, NULL), 0);
+	for (unsigned i = 0; i < 4; i++) {
+		struct fake *fake = fake_new();
+		struct layer_edit *e = all_files(f, below, fake, true);
+		bool blob = i % 2;
+		struct error *err = NULL;
+		int64_t id;
+		int r;
+
+		fake->base.ops = &fixed_ops;
+		/* A small one, and a large one. */
+		assert_int_equal(ftruncate(fake->fds[i < 2 ? 2 : 4], 100), 0);
+		r = blob ? layer_plan_make_blob(layer_edit_plan(e), below, &c, NULL, &id, &err)
+			 : layer_plan_make_dir(layer_edit_plan(e), NULL, &id, &err);
+		assert_int_equal(r, -ERR_CORRUPT);
+		assert_non_null(strstr(error_text(err), i < 2 ? "copy '/2'" : "copy '/4'"));
+		error_free(err);
+		layer_edit_free(e);
+		tree_unref(&fake->base);
+	}
+}
+
 static void a_file_that_never_rests_is_named(void **state)
 {
 	const struct compress_options c = {.type = COMPRESS_NONE, .level = COMPRESS_LEVEL_DEFAULT};
@@ -483,6 +513,7 @@ int main(void)
 		T(each_file_is_read_once),
 		T(what_changes_while_it_is_read_is_read_again),
 		T(a_file_is_taken_as_it_is_and_not_as_it_was),
+		T(a_file_of_a_layer_that_is_cut_short_is_damage),
 		T(a_file_that_never_rests_is_named),
 		T(canceling_leaves_nothing),
 	};
