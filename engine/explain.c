@@ -376,24 +376,29 @@ static void input_differs(struct buf *b, const json_t *now, const json_t *then, 
 		buf_addf(b, "'%s' left other files", short_name(now));
 }
 
+/* Do both give what they copy the same modes and owners, if any? */
 static bool overrides_alike(const json_t *a, const json_t *b)
 {
 	static const char *const keys[] = {"mode", "mode_text", "owner"};
-	const json_t *value, *item;
+	const json_t *value;
 	const char *key;
 	size_t i;
 
-	for (i = 0; json_is_object(a) && i < ARRAY_SIZE(keys); i++)
-		if (!json_equal(json_object_get(a, keys[i]), json_object_get(b, keys[i])) &&
-		    json_object_get(a, keys[i]))
+	for (i = 0; i < ARRAY_SIZE(keys); i++) {
+		value = json_object_get(a, keys[i]);
+		if (value && !json_equal(value, json_object_get(b, keys[i])))
 			return false;
-	if (json_is_object(a))
-		json_object_foreach(
-			(json_t *)(uintptr_t)a, key,
-			value) if (!overrides_alike(value, json_object_get(b, key))) return false;
-	if (json_is_array(a))
-		json_array_foreach(
-			a, i, item) if (!overrides_alike(item, json_array_get(b, i))) return false;
+	}
+	json_object_foreach((json_t *)(uintptr_t)a, key, value)
+	{
+		if (!overrides_alike(value, json_object_get(b, key)))
+			return false;
+	}
+	json_array_foreach(a, i, value)
+	{
+		if (!overrides_alike(value, json_array_get(b, i)))
+			return false;
+	}
 	return true;
 }
 

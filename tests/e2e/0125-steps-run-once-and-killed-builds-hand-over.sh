@@ -11,7 +11,7 @@ wait_for() { # wait_for FILE REGEX: until a line is there
 mkdir app
 cat > app/Dockerfile <<'X'
 FROM busybox
-RUN echo begun; sleep 30
+RUN echo begun; sleep 3141
 X
 # The holder is killed while others wait: one of them takes over at once, the others wait for that one.
 "$KILN" build --progress=plain app > first.out 2> first.err &
@@ -43,8 +43,8 @@ ok "and then the other" $?
 kill -INT "$last_pid"
 kill -TERM "$last_pid"
 wait "$last_pid" 2> /dev/null
-pgrep -fx 'sleep 30' > /dev/null && sleep 1
-! pgrep -fx 'sleep 30' > /dev/null
+pgrep -fx 'sleep 3141' > /dev/null && sleep 1
+! pgrep -fx 'sleep 3141' > /dev/null
 ok "no step of the killed builds runs on" $?
 check "a prune cleans up" kiln prune -f
 check "the store is whole" kiln store verify
