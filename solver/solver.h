@@ -118,7 +118,7 @@ struct cache_entry {
 struct cache_backend {
 	/* By definition on the solver's thread, where it must not block for long, and on a worker
 	 * after a lock was waited for; by content on a worker. What is found may go away until it
-	 * is held: of most that is found only the name of the next thing is of interest. */
+	 * is held. Most of it never is, since nothing is made of it. */
 	int (*find)(void *data, const struct cache_query *q, enum cache_answer *ret,
 		    struct error **err);
 	/* Optional. Sees to it that outputs that were found stay for as long as the solve runs.
