@@ -173,6 +173,9 @@ static int open_dev(void)
 		dev_fds[i] = clone_tree(AT_FDCWD, format("/dev/%s", dev_nodes[i]), false);
 		if (dev_fds[i] < 0)
 			fail(errno, "open the host's /dev/%s", dev_nodes[i]);
+		/* They are the host's: their mode and owner are not a step's to change. Devices
+		 * can be written to all the same. */
+		set_attributes(dev_fds[i], WIRE_MOUNT_READONLY, false, dev_nodes[i]);
 	}
 	return new_filesystem("tmpfs", MOUNT_ATTR_NOSUID, options);
 }

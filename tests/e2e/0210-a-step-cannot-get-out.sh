@@ -45,6 +45,10 @@ prints "its input is nothing" ' /dev/null$'
 prints "its environment is what Docker gives" '^#[0-9]+ [0-9.]+ HOME=/ PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin PWD=/ SHLVL=1 $'
 prints "its devices are Docker's" '^#[0-9]+ [0-9.]+ core fd full mqueue null ptmx pts random shm stderr stdin stdout tty urandom zero $'
 prints "it sees the root of its groups alone" '^#[0-9]+ [0-9.]+ / $'
+check "the nodes of devices stay as they are, and work" kiln run box sh -c \
+	'! chmod 640 /dev/full && ! chown 5 /dev/full && ! echo x > /dev/full && echo x >> /dev/null && head -c 3 /dev/zero > /dev/null'
+[ "$(stat -c '%a %u' /dev/full)" = "666 $(stat -c %u /dev/null)" ]
+ok "also for the machine" $?
 check "a container that tries runs" kiln run box escape "$disk"
 all_shut "in a container"
 if command -v capsh > /dev/null; then
