@@ -12,6 +12,8 @@ RUN mkdir -p -m 2750 /dir/sub && mkdir -m 0555 /locked && echo x > /dir/file && 
 	&& ln -s dir/sub /to-dir && ln -s /nowhere/at/all /dangling && ln -s file /dir/link && mkfifo /dir/fifo \
 	&& mkdir -p /proc /sys /dev && chown -R 12:34 /dir && chmod 2750 /dir && touch -t 200102030405 /dir /locked /dir/sub /
 END
+# What is mounted of the context must not change meanwhile, as the store and our own output in it do.
+printf '*\n!Dockerfile\n' > .dockerignore
 check "an image to mount on is built" kiln build -t base .
 last_layer base | awk '{$4 = $5 = ""; print}' | sort > before
 
@@ -70,8 +72,8 @@ cache_step locked 'mkdir /c/busy && sleep 0.6 && rmdir /c/busy && echo done >> /
 "$KILN" build -f one . > one.out 2>&1 & first=$!
 "$KILN" build -f two . > two.out 2>&1 & second=$!
 wait $first && wait $second; ok "two builds take turns with a locked cache" $?
-cache_step shared 'touch /c/$$-one; for i in $(seq 300); do [ -e /c/two-here ] && exit 0; touch /c/one-here; sleep 0.1; done; exit 1' one
-cache_step shared 'for i in $(seq 300); do touch /c/two-here; [ -e /c/one-here ] && exit 0; sleep 0.1; done; exit 1' two
+cache_step shared 'touch /c/one-here; for i in $(seq 300); do [ -e /c/two-here ] && exit 0; sleep 0.1; done; exit 1' one
+cache_step shared 'touch /c/two-here; for i in $(seq 300); do [ -e /c/one-here ] && exit 0; sleep 0.1; done; exit 1' two
 "$KILN" build -f one . > one.out 2>&1 & first=$!
 "$KILN" build -f two . > two.out 2>&1 & second=$!
 wait $first && wait $second; r=$?; cat one.out two.out > out; test $r = 0; ok "and share a shared one" $?
