@@ -3,6 +3,7 @@
 
 #include "cmd/commands.h"
 #include "cmd/session.h"
+#include "engine/image_index.h"
 
 static void print_untagged(const char *name)
 {
@@ -29,6 +30,27 @@ static int remove_whole(struct store *s, const struct image *image, struct error
 	for (size_t i = 0; i < n; i++)
 		printf("Deleted: %s\n", digest_format(&deleted[i], text));
 	return 0;
+}
+
+/* An image for several platforms is one: its index names them all, and is what is pushed and saved.
+ */
+static int check_platform(struct store *s, const char *what, const struct platform *platform,
+			  struct error **err)
+{
+	_cleanup_(image_index_release) struct image_index index = IMAGE_INDEX_INIT;
+	_cleanup_(image_release) struct image image = {0};
+	bool found = false;
+	int r = session_find_image(s, what, &image, NULL, err);
+
+	if (r == 0)
+		r = image_index_load(s, &image.manifest, &found, &index, err);
+	if (r == 0)
+		r = image_for_platform(s, &image, platform, err);
+	if (r < 0 || !found)
+		return r;
+	r = error_new(err, ERR_UNSUPPORTED, 0,
+		      "cannot remove one platform of image %s: its index needs all of them", what);
+	return error_hint(err, r, "remove the whole image, or build it for the others alone");
 }
 
 /* By name: the tag goes, and the image with its last tag. By id: the image goes with its only tag;
@@ -58,27 +80,35 @@ static int rmi(struct store *s, const char *what, bool force, struct error **err
 
 int cmd_rmi(const struct command *self, int argc, char **argv)
 {
+	const char *platform_text = NULL;
 	bool force = false, no_prune = false;
 	const struct opt table[] = {
 		{"force", 'f', OPT_BOOL, &force, NULL,
 		 "Remove an image that several names refer to"},
 		{"no-prune", 0, OPT_BOOL, &no_prune, NULL, NULL},
+		{"platform", 0, OPT_STRING, &platform_text, "PLATFORM",
+		 "Only if the image is for this platform"},
 		{0},
 	};
 	_cleanup_(store_closep) struct store *s = NULL;
 	_cleanup_strv_ struct strv args = {0};
 	struct error *err = NULL;
+	struct platform platform;
 	int r, status;
 
 	if (!session_begin(self, table, argc, argv, 0, &args, &status))
 		return status;
 	if (args.n == 0)
 		return session_misuse(self, "needs at least one image");
+	if (platform_text && platform_parse(platform_text, &platform, &err) < 0)
+		return session_usage(self, &err);
 	r = session_open_store(&s, &err);
 	if (r < 0)
 		return session_fail(r, &err);
 	for (size_t i = 0; i < args.n; i++) {
-		r = rmi(s, args.v[i], force, &err);
+		r = platform_text ? check_platform(s, args.v[i], &platform, &err) : 0;
+		if (r == 0)
+			r = rmi(s, args.v[i], force, &err);
 		if (r < 0)
 			status = session_fail(r, &err);
 	}

@@ -49,6 +49,12 @@ check "and pushes it" kiln push "$REGISTRY/several/app:again"
 prints "as it was" "digest: $index"
 kiln save -o again.tar app:v1 "$REGISTRY/several/app:again"
 test "$(tar tf again.tar | grep -c sha256/.)" = "$(tar tf all.tar | grep -c sha256/.)"; ok "and saves it again" $?
+fails "one of them cannot be removed" 1 kiln rmi --platform linux/$other app:v1
+prints "and why is told" 'its index needs all of them'
+check "an image for one" kiln build -t single .
+fails "is not removed as one for another" 1 kiln rmi --platform linux/$other single
+prints "as it is not there" "linux/$host"
+check "but as what it is" kiln rmi --platform linux/$host single
 check "rmi" kiln rmi app:v1 "$REGISTRY/several/app:again"
 check "and prune" kiln prune -a -f
 test "$(find "$KILN_ROOT/blobs" -type f | wc -l)" = 0; ok "remove all of it" $?
