@@ -3,8 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/json.h"
-
 static void descriptor_release(struct oci_descriptor *d)
 {
 	free(d->media_type);
@@ -130,8 +128,7 @@ static int parse_annotations(const json_t *object, struct oci_descriptor *d, str
 	return 0;
 }
 
-static int parse_descriptor(const json_t *object, uint64_t max, struct oci_descriptor *d,
-			    struct error **err)
+int oci_blob_parse(const json_t *object, uint64_t max, struct layer_blob *ret, struct error **err)
 {
 	const char *type = NULL, *digest = NULL;
 	int64_t size = -1;
@@ -152,13 +149,27 @@ static int parse_descriptor(const json_t *object, uint64_t max, struct oci_descr
 	if (strncmp(digest, "sha512:", 7) == 0)
 		return error_new(err, ERR_UNSUPPORTED, 0, "digest \"%.32s...\" is not sha256",
 				 digest);
-	if (digest_parse(digest, &d->digest) < 0)
+	if (digest_parse(digest, &ret->digest) < 0)
 		return error_new(err, ERR_INVALID, 0, "\"%.80s\" is no sha256 digest", digest);
 	if ((uint64_t)size > max)
 		return error_new(err, ERR_INVALID, 0, "%s has %lld bytes; the limit is %llu",
 				 digest, (long long)size, (unsigned long long)max);
-	d->media_type = xstrdup(type);
-	d->size = (uint64_t)size;
+	ret->media_type = xstrdup(type);
+	ret->size = (uint64_t)size;
+	return 0;
+}
+
+static int parse_descriptor(const json_t *object, uint64_t max, struct oci_descriptor *d,
+			    struct error **err)
+{
+	struct layer_blob blob = {0};
+	int r = oci_blob_parse(object, max, &blob, err);
+
+	if (r < 0)
+		return r;
+	d->media_type = blob.media_type;
+	d->digest = blob.digest;
+	d->size = blob.size;
 	r = parse_platform(object, d, err);
 	return r < 0 ? r : parse_annotations(object, d, err);
 }

@@ -13,8 +13,10 @@
 #include "base/buf.h"
 #include "base/digest.h"
 #include "base/error.h"
+#include "base/json.h"
 #include "base/platform.h"
 #include "base/vec.h"
+#include "store/layer.h"
 
 #define OCI_INDEX_TYPE "application/vnd.oci.image.index.v1+json"
 #define OCI_MANIFEST_TYPE "application/vnd.oci.image.manifest.v1+json"
@@ -64,6 +66,10 @@ struct oci_document {
 int oci_document_parse(const char *media_type, const void *json, size_t n, struct oci_document *ret,
 		       struct error **err);
 void oci_document_release(struct oci_document *d);
+
+/* What every descriptor has; one of more than `max` bytes is ERR_INVALID. */
+int oci_blob_parse(const json_t *descriptor, uint64_t max, struct layer_blob *ret,
+		   struct error **err);
 
 /* The entry of an index that serves `want` best. None: ERR_NOTFOUND listing the platforms that are
  * there. */

@@ -50,30 +50,6 @@ void remote_manifest_release(struct remote_manifest *m)
 /* --- reading -----------------------------------------------------------------------------------
  */
 
-static int read_descriptor(const json_t *object, uint64_t max, struct layer_blob *ret,
-			   struct error **err)
-{
-	const char *type = NULL, *digest = NULL;
-	int64_t size = -1;
-	int r;
-
-	if (!json_is_object(object))
-		return error_new(err, ERR_INVALID, 0, "a descriptor must be an object");
-	r = js_string(object, "mediaType", &type, err);
-	if (r == 0)
-		r = js_string(object, "digest", &digest, err);
-	if (r == 0)
-		r = js_int(object, "size", &size, err);
-	if (r < 0)
-		return r;
-	if (!type || !digest || digest_parse(digest, &ret->digest) < 0 || size < 0 ||
-	    (uint64_t)size > max)
-		return error_new(err, ERR_INVALID, 0, "a descriptor lacks what it needs");
-	ret->media_type = xstrdup(type);
-	ret->size = (uint64_t)size;
-	return 0;
-}
-
 static int read_result(const json_t *object, const json_t *annotations, struct remote_manifest *m,
 		       struct error **err)
 {
@@ -84,7 +60,7 @@ static int read_result(const json_t *object, const json_t *annotations, struct r
 	if (r == 0 && (!diff_id || digest_parse(diff_id, &b.diff_id) < 0))
 		r = error_new(err, ERR_INVALID, 0, "a layer without a diff id");
 	if (r == 0)
-		r = read_descriptor(object, OCI_BLOB_MAX, &b.blob, err);
+		r = oci_blob_parse(object, OCI_BLOB_MAX, &b.blob, err);
 	if (r == 0 && !oci_is_layer_type(b.blob.media_type))
 		r = error_new(err, ERR_INVALID, 0, "a layer of an unknown media type");
 	if (r == 0)
@@ -107,7 +83,7 @@ static int read_mount(const json_t *object, const char *id, struct remote_manife
 {
 	struct remote_mount *mount = remote_manifest_mount(m, id);
 	struct layer_blob part = {0};
-	int r = read_descriptor(object, OCI_BLOB_MAX, &part, err);
+	int r = oci_blob_parse(object, OCI_BLOB_MAX, &part, err);
 
 	if (r == 0 && (!*id || strlen(id) > MOUNT_ID_MAX))
 		r = error_new(err, ERR_INVALID, 0, "a cache mount without a proper id");
@@ -147,7 +123,7 @@ static int read_cache(const json_t *doc, struct remote_manifest *m, struct error
 {
 	json_t *layers = NULL;
 	size_t n;
-	int r = read_descriptor(json_object_get(doc, "config"), OCI_DOCUMENT_MAX, &m->config, err);
+	int r = oci_blob_parse(json_object_get(doc, "config"), OCI_DOCUMENT_MAX, &m->config, err);
 
 	if (r == 0)
 		r = js_array(doc, "layers", &layers, err);
@@ -156,7 +132,7 @@ static int read_cache(const json_t *doc, struct remote_manifest *m, struct error
 	n = json_array_size(layers);
 	if (n == 0 || n > OCI_LAYERS_MAX)
 		return error_new(err, ERR_INVALID, 0, "a cache of %zu layers", n);
-	r = read_descriptor(json_array_get(layers, 0), REMOTE_GRAPH_PACKED_MAX, &m->graph, err);
+	r = oci_blob_parse(json_array_get(layers, 0), REMOTE_GRAPH_PACKED_MAX, &m->graph, err);
 	if (r == 0 && strcmp(m->graph.media_type, REMOTE_GRAPH_TYPE) != 0)
 		r = error_new(err, ERR_INVALID, 0, "the first layer is no graph that kiln knows");
 	for (size_t i = 1; i < n && r == 0; i++) {

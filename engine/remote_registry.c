@@ -3,13 +3,10 @@
 #include <string.h>
 
 #include "base/imageref.h"
-#include "base/times.h"
 #include "engine/attrs.h"
 #include "engine/registry.h"
 #include "engine/remote_backend.h"
-#include "store/blob.h"
-
-#define STATUS_INTERVAL_NS (INT64_C(100) * 1000000)
+#include "engine/remote_download.h"
 
 struct remote_registry {
 	struct remote_backend base;
@@ -149,50 +146,23 @@ static int registry_read_blob(struct remote_backend *b, const struct digest *dig
 				   r->ref.host, digest_format(digest, text));
 }
 
-struct fetching {
-	struct blob_writer *writer;
-	struct job *job;
-	char id[DIGEST_TEXT];
-	uint64_t size;
-	int64_t shown;
-};
-
-static int write_piece(void *data, const void *p, size_t n, struct error **err)
-{
-	struct fetching *f = data;
-	int64_t now = times_monotonic_ns();
-
-	(void)err;
-	blob_writer_write(f->writer, p, n);
-	if (f->job && now - f->shown >= STATUS_INTERVAL_NS) {
-		f->shown = now;
-		job_status(f->job, f->id, blob_writer_size(f->writer), f->size, false);
-	}
-	return 0;
-}
-
 static int registry_fetch_blob(struct remote_backend *b, const struct layer_blob *blob,
 			       struct job *job, struct error **err)
 {
+	_cleanup_(remote_download_release) struct remote_download d = {0};
 	struct remote_registry *r = registry_of(b);
-	_cleanup_(blob_writer_freep) struct blob_writer *writer = NULL;
 	struct registry_blob from = {.host = r->ref.host,
 				     .path = r->ref.path,
 				     .digest = blob->digest,
 				     .size = blob->size};
-	struct fetching f = {.job = job, .size = blob->size};
-	int res = blob_writer_open(b->env.store, &writer, err);
+	int res = remote_download_begin(&d, b->env.store, blob, job, err);
 
 	if (res < 0)
 		return res;
-	f.writer = writer;
-	digest_format(&blob->digest, f.id);
-	res = registry_blob_get(r->registry, &from, write_piece, &f, b->env.cancel, NULL, NULL,
-				err);
+	res = registry_blob_get(r->registry, &from, remote_download_write, &d, b->env.cancel, NULL,
+				NULL, err);
 	if (res == 0)
-		res = blob_writer_commit(writer, &blob->digest, NULL, err);
-	if (res == 0 && job)
-		job_status(job, f.id, blob->size, blob->size, true);
+		res = remote_download_end(&d, err);
 	return res < 0 ? error_wrap(err, res, "fetch from %s", b->name) : 0;
 }
 

@@ -14,10 +14,9 @@
 #include "base/times.h"
 #include "engine/oci.h"
 #include "engine/remote_backend.h"
+#include "engine/remote_download.h"
 #include "engine/s3.h"
-#include "store/blob.h"
 
-#define STATUS_INTERVAL_NS (INT64_C(100) * 1000000)
 #define TOUCH_REFRESH_NS (INT64_C(24) * 3600 * 1000000000)
 
 struct remote_s3 {
@@ -182,48 +181,19 @@ static int s3_read_blob(struct remote_backend *b, const struct digest *digest, u
 	return res;
 }
 
-struct fetching {
-	struct blob_writer *writer;
-	struct job *job;
-	char id[DIGEST_TEXT];
-	uint64_t size;
-	int64_t shown;
-};
-
-static int write_piece(void *data, const void *p, size_t n, struct error **err)
-{
-	struct fetching *f = data;
-	int64_t now = times_monotonic_ns();
-
-	if (n > f->size - blob_writer_size(f->writer))
-		return error_new(err, ERR_CORRUPT, 0, "blob %s has more than its %llu bytes", f->id,
-				 (unsigned long long)f->size);
-	blob_writer_write(f->writer, p, n);
-	if (f->job && now - f->shown >= STATUS_INTERVAL_NS) {
-		f->shown = now;
-		job_status(f->job, f->id, blob_writer_size(f->writer), f->size, false);
-	}
-	return 0;
-}
-
 static int s3_fetch_blob(struct remote_backend *b, const struct layer_blob *blob, struct job *job,
 			 struct error **err)
 {
+	_cleanup_(remote_download_release) struct remote_download d = {0};
 	struct remote_s3 *r = s3_of(b);
-	_cleanup_(blob_writer_freep) struct blob_writer *writer = NULL;
 	_cleanup_free_ char *key = blob_key(r, &blob->digest);
-	struct fetching f = {.job = job, .size = blob->size};
-	int res = blob_writer_open(b->env.store, &writer, err);
+	int res = remote_download_begin(&d, b->env.store, blob, job, err);
 
 	if (res < 0)
 		return res;
-	f.writer = writer;
-	digest_format(&blob->digest, f.id);
-	res = s3_get_stream(r->s3, key, write_piece, &f, err);
+	res = s3_get_stream(r->s3, key, remote_download_write, &d, err);
 	if (res == 0)
-		res = blob_writer_commit(writer, &blob->digest, NULL, err);
-	if (res == 0 && job)
-		job_status(job, f.id, blob->size, blob->size, true);
+		res = remote_download_end(&d, err);
 	return res < 0 ? error_wrap(err, res, "fetch from %s", b->name) : 0;
 }
 
