@@ -267,6 +267,13 @@ void imageref_release(struct imageref *r)
 	*r = (struct imageref)IMAGEREF_INIT;
 }
 
+bool imageref_is_name_only(const char *text)
+{
+	const char *slash = strrchr(text, '/');
+
+	return !strpbrk(slash ? slash : text, ":@");
+}
+
 char *imageref_format(const struct imageref *r)
 {
 	struct buf b = BUF_INIT;

@@ -24,6 +24,9 @@ struct imageref {
  * digest. A bad reference is ERR_INVALID with text that says which rule it breaks. */
 int imageref_parse(const char *text, struct imageref *ret, struct error **err);
 void imageref_release(struct imageref *r);
+/* Does the text leave it to imageref_parse which image of the repository is meant: no tag, no
+ * digest? */
+bool imageref_is_name_only(const char *text);
 /* "docker.io/library/python:3.8@sha256:..." Heap. */
 char *imageref_format(const struct imageref *r);
 /* host/path. Heap. */

@@ -86,7 +86,7 @@ int cmd_pull(const struct command *self, int argc, char **argv)
 		return status;
 	if (args.n != 1)
 		return session_misuse(self, "takes one image name");
-	if (o.all && strchr(args.v[0] + strcspn(args.v[0], "/"), ':'))
+	if (o.all && !imageref_is_name_only(args.v[0]))
 		return session_misuse(self, "a tag cannot be used with --all-tags");
 	if (o.progress)
 		r = display_mode_parse(o.progress, &mode, &err);

@@ -113,7 +113,7 @@ int cmd_push(const struct command *self, int argc, char **argv)
 		return status;
 	if (args.n != 1)
 		return session_misuse(self, "takes one image name");
-	if (o.all && strchr(args.v[0] + strcspn(args.v[0], "/"), ':'))
+	if (o.all && !imageref_is_name_only(args.v[0]))
 		return session_misuse(self, "a tag cannot be used with --all-tags");
 	if (progress)
 		r = display_mode_parse(progress, &o.mode, &err);

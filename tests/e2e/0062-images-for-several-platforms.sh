@@ -33,6 +33,8 @@ fails "a platform that no source has" 1 kiln imagetools create --platform linux/
 prints "is told" 'no source has an image'
 KILN_ROOT=$WORK/tags check "all tags are pulled" kiln pull -a -q --platform linux/arm64 "$REGISTRY/mine/part"
 test "$(sort "$WORK/out" | xargs)" = "$REGISTRY/mine/part:latest $REGISTRY/mine/part:one"; ok "and named" $?
+fails "one tag is not all" 2 kiln pull -a part:one
+prints "which is told" "a tag cannot be used with --all-tags"
 check "raw too" kiln buildx imagetools inspect --raw "$REGISTRY/mine/base"
 prints "as it is" '"manifests": \['
 

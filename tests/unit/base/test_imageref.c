@@ -126,6 +126,18 @@ static void a_tag_has_at_most_128_characters(void **state)
 	imageref_release(&r);
 }
 
+static void a_name_alone_has_neither_tag_nor_digest(void **state)
+{
+	(void)state;
+	assert_true(imageref_is_name_only("app"));
+	assert_true(imageref_is_name_only("team/app"));
+	assert_true(imageref_is_name_only("host.x:5000/team/app"));
+	assert_false(imageref_is_name_only("app:1"));
+	assert_false(imageref_is_name_only("team/app:1"));
+	assert_false(imageref_is_name_only("host.x:5000/app:1"));
+	assert_false(imageref_is_name_only("app@sha256:" HEX));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -136,6 +148,7 @@ int main(void)
 		cmocka_unit_test(bad_references_name_the_rule_they_break),
 		cmocka_unit_test(a_name_longer_than_the_grammar_allows_is_refused),
 		cmocka_unit_test(a_tag_has_at_most_128_characters),
+		cmocka_unit_test(a_name_alone_has_neither_tag_nor_digest),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
