@@ -193,6 +193,8 @@ static int commit(struct unpacking *u, struct error **err)
 	return u->r < 0 ? u->r : layer_writer_commit(u->writer, &id, err);
 }
 
+/* A blob that does not unpack to what was promised, and is not what it was, is given up: it is
+ * fetched or made again by who asks next. */
 static int unpack_local(const struct fetch *f, const struct layer_info *info, struct error **err)
 {
 	struct unpacking u = {.fetch = f, .info = info};
@@ -203,6 +205,8 @@ static int unpack_local(const struct fetch *f, const struct layer_info *info, st
 		return u.fd;
 	unpack(&u);
 	r = commit(&u, err);
+	if (r == -ERR_CORRUPT && blob_verify(f->store, &info->blob.digest, NULL, NULL) < 0)
+		r = error_hint(err, r, "build, load or pull the image again");
 	layer_writer_free(u.writer);
 	error_free(u.err);
 	(void)close(u.fd);
@@ -244,6 +248,17 @@ static int on_piece(void *data, const void *p, size_t n, struct error **err)
 	return 0;
 }
 
+static int gone(const struct layer_info *info, struct error **err)
+{
+	char digest[DIGEST_TEXT];
+	int r = error_new(err, ERR_NOTFOUND, 0,
+			  "the blob %s is no longer in the store, and it did not come from a "
+			  "registry",
+			  digest_format(&info->blob.digest, digest));
+
+	return error_hint(err, r, "build or load the image again");
+}
+
 /* Where the blob can be had. */
 static int find_source(const struct layer_info *info, struct imageref *ret, struct error **err)
 {
@@ -251,11 +266,7 @@ static int find_source(const struct layer_info *info, struct imageref *ret, stru
 
 	digest_format(&info->blob.digest, digest);
 	if (!info->source || !strchr(info->source, '/'))
-		return error_new(
-			err, ERR_NOTFOUND, 0,
-			"the blob %s is no longer in the store, and it did not come from a "
-			"registry",
-			digest);
+		return gone(info, err);
 	if (imageref_parse(info->source, ret, NULL) == 0)
 		return 0;
 	return error_new(err, ERR_NOTFOUND, 0,
@@ -381,9 +392,11 @@ int fetch_blob(const struct fetch *f, int64_t id, struct error **err)
 	_cleanup_close_ int lock = -1;
 	int r = layer_get(f->store, id, &info, err);
 
-	if (r < 0 || !info.source || !info.has_blob ||
+	if (r < 0 || !info.has_blob || (!info.source && info.has_dir) ||
 	    blob_exists(f->store, &info.blob.digest, NULL))
 		return r;
+	if (!info.source)
+		return gone(&info, err);
 	r = fetch_lock(f, &info.blob.digest, &lock, err);
 	if (r < 0 || blob_exists(f->store, &info.blob.digest, NULL))
 		return r;

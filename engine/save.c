@@ -394,7 +394,7 @@ static int fill_archive(struct save *v, struct error **err)
 	return 0;
 }
 
-int save_images(struct store *s, const struct strv *images, const struct platform *platform,
+static int save(struct store *s, const struct strv *images, const struct platform *platform,
 		const char *dest, int fd, const struct blob_fetcher *fetcher, struct cancel *cancel,
 		struct error **err)
 {
@@ -415,5 +415,18 @@ int save_images(struct store *s, const struct strv *images, const struct platfor
 	if (r == 0)
 		r = out_file_commit(&f, err);
 	out_file_release(&f);
+	return r;
+}
+
+int save_images(struct store *s, const struct strv *images, const struct platform *platform,
+		const char *dest, int fd, const struct blob_fetcher *fetcher, struct cancel *cancel,
+		struct error **err)
+{
+	int r = save(s, images, platform, dest, fd, fetcher, cancel, err);
+
+	if (r == -ERR_CORRUPT)
+		r = error_hint(err, r,
+			       "'kiln store verify' forgets what is damaged; then build, load or "
+			       "pull the image again");
 	return r;
 }

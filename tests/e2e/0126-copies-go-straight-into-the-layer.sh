@@ -123,6 +123,31 @@ check "found too where its files are wanted" kiln build -o out4 .
 cmp out4/damaged big; ok "which are right" $?
 check "the store is whole after it" kiln store verify
 
+# Of an image in the store, the blob may be all there is of a layer.
+printf 'FROM scratch\nCOPY big /lost\n' > Dockerfile
+printf 'FROM lost\nCOPY --from=busybox / /\nRUN cmp /lost /lost\n' > Dockerfile.on
+find "$KILN_ROOT/blobs" -type f | sort > "$WORK/before"
+check "an image" kiln build -t lost .
+find "$KILN_ROOT/blobs" -type f -size +1M | sort | comm -13 "$WORK/before" - > "$WORK/new"
+rm "$(head -n 1 "$WORK/new")"
+check "whose layer's blob was removed" kiln build -t lost .
+prints "is found to lack it" '^WARNING: blob sha256:[0-9a-f]+ in the store is damaged'
+check "and has it again" kiln save lost -o ../lost.tar
+rm "$(head -n 1 "$WORK/new")"
+fails "without it, a build on top" 1 kiln build -f Dockerfile.on .
+prints "says what helps" '^build or load the image again$'
+check "which is so" kiln build -t lost .
+flip "$(head -n 1 "$WORK/new")"
+fails "with another byte in it, too, a build on top" 1 kiln build -f Dockerfile.on .
+prints "says what helps" '^build or load the image again$'
+check "which makes the layer anew" kiln build -t lost .
+check "as it was" kiln build -f Dockerfile.on .
+check "the store is whole after that" kiln store verify
+flip "$(head -n 1 "$WORK/new")"
+fails "an image with a damaged layer is not saved" 1 kiln save lost -o ../lost.tar
+prints "and it says what helps" "^'kiln store verify' forgets what is damaged"
+fails "it does" 1 kiln store verify
+
 # --- killed in the middle
 printf 'FROM scratch\nCOPY . /all\n' > Dockerfile
 head -c 150000000 /dev/urandom > huge
