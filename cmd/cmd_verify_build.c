@@ -11,6 +11,7 @@
 
 #include "base/fs.h"
 #include "base/spawn.h"
+#include "base/times.h"
 #include "cmd/build_options.h"
 #include "cmd/commands.h"
 #include "cmd/session.h"
@@ -124,6 +125,19 @@ static int build_in(const struct verify *v, const struct surroundings *s, int *r
 	return r;
 }
 
+/* So that steps that write down the time find another one, to the second, than in the build before.
+ * False if interrupted. */
+static bool wait_for_next_second(void)
+{
+	struct cancel *cancel = session_cancel();
+	struct pollfd fd = {.fd = cancel->fd, .events = POLLIN};
+	int ms = (int)(times_now_ns() / 1000000 % 1000);
+
+	while (poll(&fd, 1, 1000 - ms) < 0 && errno == EINTR)
+		;
+	return !cancel_is_set(cancel);
+}
+
 /* --- both --------------------------------------------------------------------------------------
  */
 
@@ -162,6 +176,8 @@ static int verify(const struct verify *v, struct error **err)
 	for (size_t i = 0; i < ARRAY_SIZE(surroundings); i++) {
 		int status = 0, r;
 
+		if (i > 0 && !wait_for_next_second())
+			return EXIT_INTERRUPTED;
 		fprintf(stderr, "==> build %zu of %zu\n", i + 1, ARRAY_SIZE(surroundings));
 		r = build_in(v, &surroundings[i], &status, err);
 		if (r < 0)

@@ -24,9 +24,7 @@ struct fetch {
 int fetch_layer(const struct fetch *f, int64_t id, struct error **err);
 /* The layer has its index afterwards: with its dir, unless it was made here as a blob. */
 int fetch_index(const struct fetch *f, int64_t id, struct error **err);
-/* The layer's blob is in the store afterwards; a layer that was made here needs none if it has its
- * dir.
- */
+/* The layer's blob is in the store afterwards; one that was made here may have its dir instead. */
 int fetch_blob(const struct fetch *f, int64_t id, struct error **err);
 
 #endif

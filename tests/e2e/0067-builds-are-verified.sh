@@ -23,6 +23,8 @@ grep -q "\"containerimage.digest\": \"$digest\"" meta.json; ok "is that of any o
 dockerfile 'FROM busybox\nRUN echo same > /same\nRUN echo begin > /etc/b; cat /proc/sys/kernel/random/uuid >> /etc/b; echo c > /etc/c\n'
 differs "random bytes in a file" '^not reproducible: linux/[a-z0-9]+, layer 3 of 3 \(RUN /bin/sh -c echo begin' \
 	'^  path:   etc/b$' '^  field:  content$' '^  first:  "[0-9a-f-]+\\x0a" at byte [0-9]+$' '^  second: "'
+dockerfile 'FROM busybox\nRUN date > /built\n'
+differs "the time of the build" '^  path:   built$' '^  field:  content$'
 dockerfile 'FROM busybox\nRUN touch /$(head -c 4 /dev/urandom | od -An -tx4 | tr -d " ")\n'
 differs "a random name" '^  field:  existence$' '^  first:  is (not )?there$'
 dockerfile 'FROM busybox\nRUN touch /f && chmod $(od -An -N1 -tu1 /dev/urandom | awk "{print 400 + \\$1 %% 8 * 10 + (\\$1 / 8) %% 8}") /f; for i in 1 2 3 4 5; do touch /m$i; done; chown $(od -An -N3 -tu4 /dev/urandom | tr -d " ") /m3\n'
