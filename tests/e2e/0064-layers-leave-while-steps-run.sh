@@ -1,11 +1,8 @@
 . "$(dirname "$0")/lib.sh"
 
-fixtures=$(cd "$(dirname "$0")/../fixtures" && pwd)
 OTHER=127.0.0.1:$((31000 + $$ % 10000))
-mkdir -p "$WORK/other" "$WORK/www"
-"$fixtures/registry" start "$OTHER" "$WORK/other" || exit 1
-serve_http "$WORK/www" || exit 1
-trap '"$fixtures/registry" stop "$OTHER" "$WORK/other"; kill $HTTP_SERVER 2> /dev/null' EXIT
+mkdir www
+serve_registry "$OTHER" "$WORK/other" && serve_http "$WORK/www" || exit 1
 
 # The last step waits for a file that appears once the registry has the layer before it.
 mkdir app
@@ -15,16 +12,13 @@ FROM busybox
 COPY data /data
 RUN --network=host for i in \$(seq 300); do wget -q -O /dev/null http://127.0.0.1:$HTTP_PORT/go && exit 0; sleep 0.1; done; exit 1
 END
-there() { # how many layers the registry has of the repository
-	find "$WORK/other" -path "*/repositories/$1/_layers/sha256/*" -name link 2> /dev/null | wc -l
-}
 kiln build --allow network.host -t "$OTHER/app:v1" --push app > "$WORK/out" 2> "$WORK/err" &
 build=$!
 for _ in $(seq 200); do
-	[ "$(there app)" -ge 2 ] && break
+	[ "$(registry_layers "$WORK/other" app)" -ge 2 ] && break
 	sleep 0.1
 done
-test "$(there app)" -ge 2 && kill -0 $build; ok "layers of finished steps are uploaded while a step runs" $?
+test "$(registry_layers "$WORK/other" app)" -ge 2 && kill -0 $build; ok "layers of finished steps are uploaded while a step runs" $?
 touch "$WORK/www/go"
 wait $build; ok "and the build ends well" $?
 prints "saying what went ahead" '^#[0-9]+ \[internal\] push layers of finished steps$'
@@ -42,6 +36,4 @@ head -c 2000000 /dev/urandom > app/data
 fails "a registry that is away" 1 kiln build -t 127.0.0.1:1/app --push app
 prints "fails the push and not a step" '^ERROR: failed to build: failed to solve: push 127.0.0.1:1/app:latest: '
 
-"$fixtures/registry" stop "$OTHER" "$WORK/other"
-kill $HTTP_SERVER
 finish

@@ -3,7 +3,7 @@
 # The cap is for the cache: what is pulled, loaded or imported may be larger, and costs no cached step; but
 # a cache that is over it is brought under it by whoever writes.
 
-cached() { # the bytes of records and mounts that no image needs
+reclaimable() { # the bytes of records and mounts that no image needs
 	kiln du --format json | python3 -c 'import json, sys
 rows = [json.loads(line) for line in sys.stdin]
 print(sum(row["Size"] for row in rows if row["Reclaimable"]))'
@@ -23,26 +23,26 @@ RUN dd if=/dev/urandom of=/big bs=1M count=8
 X
 (cd out1 && tar -cf ../rootfs.tar .)
 check "all is in the cache" kiln du
-[ "$(cached)" -gt 20000000 ]
+[ "$(reclaimable)" -gt 20000000 ]
 ok "more than will be allowed" $?
 
 configure '{"max-used-space": "18mb"}'
 check "a pull" kiln pull python:3.8-slim-buster
-[ "$(cached)" -le 18000000 ]
+[ "$(reclaimable)" -le 18000000 ]
 ok "makes the cache fit" $?
 check "of an image that is larger than the cap" kiln images --format '{{.Repository}} {{.Size}}'
 prints "which is whole" '^python '
 check "it runs" kiln run --rm python:3.8-slim-buster python3 -c 'print("alive")'
-before=$(cached)
+before=$(reclaimable)
 configure '{"max-used-space": "6mb"}'
 check "a load" kiln load -i big.tar
-[ "$(cached)" -le 6000000 ] && [ "$before" -gt 6000000 ]
+[ "$(reclaimable)" -le 6000000 ] && [ "$before" -gt 6000000 ]
 ok "makes the cache fit" $?
 check "the image runs" kiln run --rm big ls -l /big
 prints "and is whole" ' 8388608 '
 configure '{"max-used-space": "1mb"}'
 check "an import" kiln import rootfs.tar imported
-[ "$(cached)" -le 1000000 ]
+[ "$(reclaimable)" -le 1000000 ]
 ok "makes the cache fit" $?
 check "the image runs" kiln run --rm imported ls /f1
 check "an export" kiln save -o saved.tar imported

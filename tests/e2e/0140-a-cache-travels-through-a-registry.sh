@@ -1,13 +1,10 @@
 . "$(dirname "$0")/lib.sh"
 
-fixtures=$(cd "$(dirname "$0")/../fixtures" && pwd)
 SAFE=127.0.0.1:$((21000 + $$ % 10000))
-mkdir -p "$WORK/safe"
 python3 -W ignore -c 'import crypt; print("ann:" + crypt.crypt("secret", crypt.mksalt(crypt.METHOD_BLOWFISH, rounds=16)))' > "$WORK/htpasswd"
 openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=registry -addext subjectAltName=IP:127.0.0.1 \
 	-keyout "$WORK/key.pem" -out "$WORK/ca.pem" 2> /dev/null || exit 1
-"$fixtures/registry" start "$SAFE" "$WORK/safe" "$WORK/htpasswd" "$WORK/ca.pem" "$WORK/key.pem" || exit 1
-trap '"$fixtures/registry" stop "$SAFE" "$WORK/safe"' EXIT
+serve_registry "$SAFE" "$WORK/safe" "$WORK/htpasswd" "$WORK/ca.pem" "$WORK/key.pem" || exit 1
 printf '{"registries": {"docker.io": {"mirrors": ["http://%s"]}, "%s": {"ca": "ca.pem"}}}\n' "$REGISTRY" "$SAFE" > "$KILN_CONFIG"
 printf secret | kiln login -u ann --password-stdin "$SAFE" > /dev/null 2>&1 || exit 1
 CACHE=type=registry,ref=$SAFE/team/cache:main
@@ -20,14 +17,6 @@ forget() {
 }
 asked() { # METHOD PATTERN: how often
 	grep -cE "\"$1 [^\"]*$2" "$WORK/safe/log"
-}
-on() { # on STORE COMMAND...: each machine has a store of its own
-	store=$1
-	shift
-	KILN_ROOT=$WORK/$store "$@"
-}
-cached() {
-	grep -cE '^#[0-9]+ CACHED$' "$WORK/err"
 }
 
 mkdir app
@@ -119,5 +108,4 @@ prints "with a warning" "WARN: the cache was not exported to $SAFE/team/cache:ma
 fails "a build that fails at once" 1 on five kiln build -o type=none --cache-from "$CACHE" --target nothing open
 prints "does not wait for its cache" 'target stage "?nothing"? could not be found|nothing'
 
-"$fixtures/registry" stop "$SAFE" "$WORK/safe"
 finish

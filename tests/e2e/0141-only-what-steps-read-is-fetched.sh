@@ -1,10 +1,7 @@
 . "$(dirname "$0")/lib.sh"
 
-fixtures=$(cd "$(dirname "$0")/../fixtures" && pwd)
 OPEN=127.0.0.1:$((21000 + $$ % 10000))
-mkdir -p "$WORK/open"
-"$fixtures/registry" start "$OPEN" "$WORK/open" || exit 1
-trap '"$fixtures/registry" stop "$OPEN" "$WORK/open"' EXIT
+serve_registry "$OPEN" "$WORK/open" || exit 1
 CACHE=type=registry,ref=$OPEN/team/cache:main
 skopeo copy -q --src-tls-verify=false --dest-tls-verify=false "docker://$REGISTRY/library/busybox:latest" "docker://$OPEN/base/box:1" || exit 1
 
@@ -13,14 +10,6 @@ forget() {
 }
 fetched() { # how many blobs of a repository
 	grep -cE "\"GET /v2/$1/blobs/" "$WORK/open/log"
-}
-on() {
-	store=$1
-	shift
-	KILN_ROOT=$WORK/$store "$@"
-}
-cached() {
-	grep -cE '^#[0-9]+ CACHED$' "$WORK/err"
 }
 ran() { # was the step of this name run?
 	number=$(sed -nE "s/^#([0-9]+) \[[^]]*\] $1.*/\1/p" "$WORK/err" | head -n 1)
@@ -108,7 +97,7 @@ cp "$WORK/bad" "$bad"
 check "what another store found stays" on three kiln build -o type=none last
 [ "$(cached)" -eq 6 ]; ok "found" $?
 quietly on four kiln pull "$OPEN/base/box:1"
-"$fixtures/registry" stop "$OPEN" "$WORK/open"
+stop_registry "$OPEN" "$WORK/open"
 check "layers that were found and never fetched, without their registry" on four kiln build -o "type=local,dest=image" app
 ran "RUN head -c 500000" && ran "RUN head -c 600000"; ok "are made again" $?
 [ -s image/copy ]; ok "in the same build" $?

@@ -1,13 +1,5 @@
 . "$(dirname "$0")/lib.sh"
 
-on() {
-	store=$1
-	shift
-	KILN_ROOT=$WORK/$store "$@"
-}
-cached() {
-	grep -cE '^#[0-9]+ CACHED$' "$WORK/err"
-}
 manifest() { # DIR [TAG]: the digest of a cache in a layout
 	python3 - "$@" <<'END'
 import json, sys

@@ -1,24 +1,10 @@
 . "$(dirname "$0")/lib.sh"
 
-fixtures=$(cd "$(dirname "$0")/../fixtures" && pwd)
 OPEN=127.0.0.1:$((31000 + $$ % 10000))
-mkdir -p "$WORK/open" "$WORK/www"
-"$fixtures/registry" start "$OPEN" "$WORK/open" || exit 1
-serve_http "$WORK/www" || exit 1
-trap '"$fixtures/registry" stop "$OPEN" "$WORK/open"; kill $HTTP_SERVER 2> /dev/null' EXIT
+mkdir www
+serve_registry "$OPEN" "$WORK/open" && serve_http "$WORK/www" || exit 1
 CACHE=type=registry,ref=$OPEN/cache:1
 
-on() {
-	store=$1
-	shift
-	KILN_ROOT=$WORK/$store "$@"
-}
-cached() {
-	grep -cE '^#[0-9]+ CACHED$' "$WORK/err"
-}
-there() { # how many layers the registry has of the repository
-	find "$WORK/open" -path "*/repositories/$1/_layers/sha256/*" -name link 2> /dev/null | wc -l
-}
 wait_for_http() { # as a command of a step: until the file is there
 	printf 'for i in $(seq 300); do wget -q -O /dev/null http://127.0.0.1:%s/%s && exit 0; sleep 0.1; done; exit 1' "$HTTP_PORT" "$1"
 }
@@ -32,10 +18,10 @@ for who in a b; do
 	eval "pid_$who=\$!"
 done
 for _ in $(seq 300); do
-	[ "$(there cache)" -ge 4 ] && break
+	[ "$(registry_layers "$WORK/open" cache)" -ge 4 ] && break
 	sleep 0.1
 done
-[ "$(there cache)" -ge 4 ] && kill -0 "$pid_a" && kill -0 "$pid_b"; ok "layers of finished steps leave while steps run" $?
+[ "$(registry_layers "$WORK/open" cache)" -ge 4 ] && kill -0 "$pid_a" && kill -0 "$pid_b"; ok "layers of finished steps leave while steps run" $?
 ! skopeo inspect --tls-verify=false --raw "docker://$OPEN/cache:1" > /dev/null 2>&1; ok "and no cache is named before its build is done" $?
 touch www/go
 wait "$pid_a"; ok "one runner exports" $?
@@ -52,10 +38,11 @@ for who in d e; do
 done
 printf 'FROM busybox\nCOPY data /d\nRUN --network=host %s\n' "$(wait_for_http go)" > d/Dockerfile
 printf 'FROM busybox\nCOPY data /e\n' > e/Dockerfile
+layers=$(registry_layers "$WORK/open" cache)
 on d kiln build --allow network.host -o type=none --cache-from "$CACHE" --cache-to "$CACHE,mode=max" d > d.out 2> d.err &
 pid=$!
 for _ in $(seq 300); do
-	grep -q 'writing layer' d.err && break
+	[ "$(registry_layers "$WORK/open" cache)" -gt "$layers" ] && break
 	sleep 0.1
 done
 check "a short build during a long one" on e kiln build -o type=none --cache-from "$CACHE" --cache-to "$CACHE,mode=max" e
@@ -125,8 +112,7 @@ damaged "BuildKit's" "a cache of BuildKit's"
 check "the good one" on i kiln build -o type=none --cache-from "type=local,src=$WORK/good" app
 [ "$(cached)" -eq 2 ]; ok "is used all the same" $?
 
-"$fixtures/registry" stop "$OPEN" "$WORK/open"
+stop_registry "$OPEN" "$WORK/open"
 check "a registry that is away" on j kiln build -o type=none --cache-from "$CACHE" app
 prints "is a warning" "WARN: the cache $OPEN/cache:1 is not used: .*(refused|connect|reach)"
-kill $HTTP_SERVER
 finish

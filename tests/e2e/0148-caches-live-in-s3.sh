@@ -9,9 +9,6 @@ s3="type=s3,bucket=cache,endpoint_url=$S3_URL"
 fresh() { # a store that has nothing, and the base image
 	KILN_ROOT=$WORK/store-$1
 }
-cached() { # how many steps the last build found
-	grep -c 'CACHED$' "$WORK/err"
-}
 no_secret() {
 	! grep -qF -e "$AWS_SECRET_ACCESS_KEY" -e hunter2 "$WORK/out" "$WORK/err"
 	ok "and shows no secret" $?

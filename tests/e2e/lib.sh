@@ -64,18 +64,52 @@ skip() {
 	printf 'ok - %s # SKIP %s\n' "$1" "$2"
 }
 
+# at_end COMMAND: runs it when the test ends, however it does; the last one first.
+AT_END=
+at_end() {
+	AT_END="$1; $AT_END"
+	trap 'eval "$AT_END"' EXIT
+}
+
+# on STORE COMMAND...: as on another machine, with a store of its own.
+on() {
+	store=$1
+	shift
+	KILN_ROOT=$WORK/$store "$@"
+}
+
+# cached: how many steps the last build found.
+cached() {
+	grep -cE '^#[0-9]+ CACHED$' "$WORK/err"
+}
+
 # serve_http DIR: an HTTP server until the test's end, on port HTTP_PORT of the loopback; what it
 # answers is in http.log (tests/fixtures/http_server.py).
 serve_http() {
 	python3 "$(dirname "$0")/../fixtures/http_server.py" "$1" "$WORK/http.log" &
 	HTTP_SERVER=$!
-	trap 'kill $HTTP_SERVER 2> /dev/null' EXIT
+	at_end 'kill $HTTP_SERVER 2> /dev/null'
 	for _ in $(seq 100); do
 		HTTP_PORT=$(head -n 1 "$WORK/http.log" 2> /dev/null)
 		[ -z "$HTTP_PORT" ] || return 0
 		sleep 0.1
 	done
 	return 1
+}
+
+# serve_registry HOST:PORT DIR [HTPASSWD [CERT KEY]]: another registry until the test's end or
+# stop_registry; what it was asked is in DIR/log (tests/fixtures/registry).
+serve_registry() {
+	mkdir -p "$2"
+	at_end "stop_registry '$1' '$2'"
+	"$(dirname "$0")/../fixtures/registry" start "$@"
+}
+stop_registry() {
+	"$(dirname "$0")/../fixtures/registry" stop "$@"
+}
+# registry_layers DIR REPOSITORY: how many layers it has of that.
+registry_layers() {
+	find "$1" -path "*/repositories/$2/_layers/sha256/*" -name link 2> /dev/null | wc -l
 }
 
 # An ordinary user: an id without a name, to whom no subordinate ids are granted.
@@ -104,7 +138,7 @@ grant_subordinate_ids() {
 	command -v newuidmap > /dev/null || return 1
 	ACCOUNT=kiln-e2e-$$
 	# By force: a process of that id may be anybody's.
-	trap 'userdel -f $ACCOUNT 2> /dev/null; groupdel $ACCOUNT 2> /dev/null; sed -i "/^$ACCOUNT:/d" /etc/subuid /etc/subgid' EXIT
+	at_end 'userdel -f $ACCOUNT 2> /dev/null; groupdel $ACCOUNT 2> /dev/null; sed -i "/^$ACCOUNT:/d" /etc/subuid /etc/subgid'
 	groupadd -g $PLAIN_USER "$ACCOUNT" && useradd -M -u $PLAIN_USER -g $PLAIN_USER "$ACCOUNT" &&
 		sed -i "/^$ACCOUNT:/d" /etc/subuid /etc/subgid &&
 		echo "$ACCOUNT:300000:65536" | tee -a /etc/subuid >> /etc/subgid
@@ -125,7 +159,7 @@ serve_s3() {
 	export AWS_ACCESS_KEY_ID=kilntest AWS_SECRET_ACCESS_KEY=kiln+test/secret
 	"$(dirname "$0")/../fixtures/s3_server" start "${S3_URL#http://}" "$WORK/s3" "$@" || return 1
 	S3_PID=$(cat "$WORK/s3/pid")
-	trap 'kill -KILL $S3_PID' EXIT
+	at_end 'kill -KILL $S3_PID'
 }
 
 # s3_curl PATH [CURL OPTIONS]: one signed request to it. curl signs a path as it stands.
@@ -150,6 +184,8 @@ leaves_nothing() {
 
 finish() {
 	leaves_nothing "no mount, process or temporary file is left behind"
+	eval "$AT_END"
+	AT_END=
 	cd / && rm -rf "$WORK"
 	printf '# finished\n'
 }
