@@ -96,9 +96,6 @@ void export_options_release(struct export_options *o);
  * key, a bad value or a missing dest is ERR_INVALID. dest=- leaves dest NULL and sets dest_fd to 1.
  */
 int export_options_parse(struct export_options *o, const char *text, struct error **err);
-/* One attribute, as in "compression=zstd" or "annotation.k=v". */
-int export_options_set(struct export_options *o, const char *key, const char *value,
-		       struct error **err);
 /* One value of --annotation: "k=v", or "manifest,index[linux/amd64]:k=v". */
 int export_options_annotate(struct export_options *o, const char *text, struct error **err);
 

@@ -246,8 +246,9 @@ static int set_passive(const char *key, const char *value, bool *ret_done, struc
 	return 0;
 }
 
-int export_options_set(struct export_options *o, const char *key, const char *value,
-		       struct error **err)
+/* One attribute, as in "compression=zstd" or "annotation.k=v". */
+static int set_attribute(struct export_options *o, const char *key, const char *value,
+			 struct error **err)
 {
 	bool done;
 	int r;
@@ -303,7 +304,7 @@ static int set_fields(struct export_options *o, const struct strv *fields, struc
 					 "invalid output field '%s': expected key=value", field);
 		*equals = '\0';
 		has_type |= strcmp(field, "type") == 0;
-		r = export_options_set(o, field, equals + 1, err);
+		r = set_attribute(o, field, equals + 1, err);
 		if (r < 0)
 			return r;
 	}

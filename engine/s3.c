@@ -14,7 +14,7 @@ enum {
 };
 #define COPY_MAX (5ULL << 30) /* bytes that S3 copies in one request */
 
-void s3_object_release(struct s3_object *o)
+static void object_release(struct s3_object *o)
 {
 	free(o->key);
 	*o = (struct s3_object){0};
@@ -23,7 +23,7 @@ void s3_object_release(struct s3_object *o)
 void s3_objects_release(s3_objects *o)
 {
 	for (size_t i = 0; i < o->n; i++)
-		s3_object_release(&o->v[i]);
+		object_release(&o->v[i]);
 	vec_release(o);
 }
 
@@ -188,7 +188,7 @@ int s3_list(struct s3 *s, const char *prefix, s3_objects *ret, struct error **er
 				      "list '%s': more than %d objects in bucket '%s'", prefix,
 				      LIST_MAX, s->o.bucket);
 	} while (r == 0 && l.more);
-	s3_object_release(&l.next);
+	object_release(&l.next);
 	free(l.token);
 	return r;
 }

@@ -29,7 +29,6 @@ struct s3_object {
 	uint64_t size;
 	int64_t modified; /* ns since the epoch; 0: not said */
 };
-void s3_object_release(struct s3_object *o);
 
 /* Looks at an object; its key is left out. */
 int s3_head(struct s3 *s, const char *key, bool *ret_found, struct s3_object *ret,

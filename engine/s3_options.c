@@ -41,7 +41,9 @@ static char *trimmed(const char *p, size_t n)
 	return xstrndup(p, n);
 }
 
-char *s3_profile_get(const char *text, const char *section, const char *key)
+/* Value of `key` in a section of an AWS profile file, heap; NULL if it is not there. Nested
+ * settings (indented lines) are passed over. */
+static char *profile_get(const char *text, const char *section, const char *key)
 {
 	bool inside = false;
 
@@ -102,8 +104,8 @@ static char *profile_value(struct profile *p, const char *key)
 		load_file("AWS_CONFIG_FILE", "config", &p->config);
 		p->loaded = true;
 	}
-	value = s3_profile_get(p->credentials.p, name, key);
-	return value ? value : s3_profile_get(p->config.p, section, key);
+	value = profile_get(p->credentials.p, name, key);
+	return value ? value : profile_get(p->config.p, section, key);
 }
 
 static char *env_value(const char *variable)

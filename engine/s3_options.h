@@ -27,8 +27,4 @@ struct s3_options {
 int s3_options_read(const struct remote_spec *spec, struct s3_options *ret, struct error **err);
 void s3_options_release(struct s3_options *o);
 
-/* Value of `key` in a section of an AWS profile file, heap; NULL if it is not there. Nested
- * settings (indented lines) are passed over. */
-char *s3_profile_get(const char *text, const char *section, const char *key);
-
 #endif

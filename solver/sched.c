@@ -86,9 +86,8 @@ void sched_announce(struct solve *s, bool all)
 	}
 }
 
-/* Failures. */
-
-void sched_fail(struct solve *s, const struct node *n, int r, struct error **err)
+/* The first failure stops the solve. `n` may be NULL. Takes *err. */
+static void fail(struct solve *s, const struct node *n, int r, struct error **err)
 {
 	if (s->r < 0)
 		return;
@@ -205,7 +204,7 @@ static int find_by_definition(struct solve *s, struct node *n, bool *ret_found)
 	};
 	r = s->o->cache->find(s->o->cache_data, &query, &answer, &err);
 	if (r < 0)
-		sched_fail(s, n, r, &err);
+		fail(s, n, r, &err);
 	if (r < 0 || answer != CACHE_HIT) {
 		error_free(err);
 		free(query.outputs);
@@ -498,7 +497,7 @@ static bool hold_found(struct solve *s, struct node *n)
 	if (cache->hold)
 		r = cache->hold(s->o->cache_data, n->outputs, n->n_outputs, &held, &err);
 	if (r < 0)
-		sched_fail(s, n, r, &err);
+		fail(s, n, r, &err);
 	else if (!held)
 		refuse(s, n);
 	return r == 0 && held;
@@ -599,7 +598,7 @@ static void fail_task(struct solve *s, struct task *t)
 	job_close(t->job, r, &t->err);
 	if (t->job == t->node->job)
 		t->node->job = NULL;
-	sched_fail(s, t->node, t->r, &t->err);
+	fail(s, t->node, t->r, &t->err);
 }
 
 static void collect_pin(struct solve *s, struct task *t)

@@ -114,8 +114,6 @@ void sched_advance(struct solve *s);
 void sched_collect(struct solve *s, struct task *t);
 /* Announces the definition hits that come next in graph order; all = true: all that are known. */
 void sched_announce(struct solve *s, bool all);
-/* The first failure: stops the solve. `n` may be NULL. Takes *err. */
-void sched_fail(struct solve *s, const struct node *n, int r, struct error **err);
 void sched_interrupt(struct solve *s);
 
 #endif

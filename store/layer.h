@@ -141,7 +141,6 @@ struct layer_step {
 int layer_writer_scan(struct layer_writer *w, const struct layer_step *step /* NULL: they can */,
 		      struct error **err);
 
-size_t layer_writer_count(const struct layer_writer *w); /* entries so far */
 /* Applies directory times, writes the index, makes both durable, renames them into place and
  * records the layer under this process's lease. */
 int layer_writer_commit(struct layer_writer *w, int64_t *ret_id, struct error **err);

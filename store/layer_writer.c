@@ -531,8 +531,3 @@ const struct entry *layer_writer_get(const struct layer_writer *w, const char *p
 {
 	return index_builder_get(w->index, path);
 }
-
-size_t layer_writer_count(const struct layer_writer *w)
-{
-	return index_builder_count(w->index);
-}

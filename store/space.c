@@ -149,8 +149,8 @@ static int evict(struct store *s, const struct evict_options *o, struct evicted 
 	return r;
 }
 
-int space_evict(struct store *s, uint64_t limit, int64_t unused_before, struct gc_result *ret,
-		struct error **err)
+/* Drops and collects what evict_choose names for these limits. */
+static int evict_to(struct store *s, uint64_t limit, int64_t unused_before, struct error **err)
 {
 	struct evict_options o = {.limit = limit, .unused_before = unused_before, .mounts = true};
 	struct evicted chosen = {0};
@@ -158,10 +158,7 @@ int space_evict(struct store *s, uint64_t limit, int64_t unused_before, struct g
 	int r = evict(s, &o, &chosen, &result, err);
 
 	evicted_release(&chosen);
-	if (r == 0 && ret)
-		*ret = result;
-	else
-		gc_result_release(&result);
+	gc_result_release(&result);
 	return r;
 }
 
@@ -281,8 +278,7 @@ int space_maintain(struct store *s, struct error **err)
 	if (free < s->policy.min_free) {
 		uint64_t excess = s->policy.min_free - free;
 
-		r = space_evict(s, total > excess ? total - excess : 0, now - s->policy.keep_ns,
-				NULL, err);
+		r = evict_to(s, total > excess ? total - excess : 0, now - s->policy.keep_ns, err);
 	}
 	if (r == 0)
 		r = last_collection(s, &last, err);

@@ -38,8 +38,4 @@ void space_note(struct store *s, uint64_t bytes);
  */
 int space_maintain(struct store *s, struct error **err);
 
-/* Drops and collects what evict_choose names for these limits. */
-int space_evict(struct store *s, uint64_t limit, int64_t unused_before, struct gc_result *ret,
-		struct error **err);
-
 #endif

@@ -197,26 +197,6 @@ static const struct digest *content_of(const struct statindex *i, size_t n,
 	return (const struct digest *)(i->map + HEADER_SIZE + n * RECORD_SIZE + 48);
 }
 
-bool statindex_find(const struct statindex *i, const struct statindex_record *want,
-		    struct digest *ret_content)
-{
-	const struct digest *content;
-	size_t low = 0, high = i->count;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (path_compare(record_path(i, mid), want->path) < 0)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	content = content_of(i, low, want);
-	if (content)
-		*ret_content = *content;
-	return content != NULL;
-}
-
 const struct digest *statindex_find_next(const struct statindex *i, size_t *pos,
 					 const struct statindex_record *want)
 {

@@ -38,13 +38,9 @@ void statindex_prune(struct store *s, int64_t before);
 
 size_t statindex_count(const struct statindex *i);
 void statindex_record(const struct statindex *i, size_t n, struct statindex_record *ret);
-/* The content of the file that has this path and this stat data (`want`; its content is ignored);
- * false if it is unknown. */
-bool statindex_find(const struct statindex *i, const struct statindex_record *want,
-		    struct digest *ret_content);
-
-/* The same for asking in path order: start with *pos = 0. NULL if it is unknown, else good for as
- * long as the index. */
+/* The content of the file that has this path and this stat data (`want`; its content is ignored),
+ * good for as long as the index; NULL if it is unknown. Files are asked for in path order, from
+ * *pos = 0 on. */
 const struct digest *statindex_find_next(const struct statindex *i, size_t *pos,
 					 const struct statindex_record *want);
 
