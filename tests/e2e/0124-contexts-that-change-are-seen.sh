@@ -76,8 +76,11 @@ n = 0
 while True:
     os.pwrite(fd, bytes([n % 256]), n % 1000)
     n += 1
+    if n == 1:
+        open("writing", "w").close()
 X
 writer=$!
+for _ in $(seq 100); do [ ! -e writing ] || break; sleep 0.1; done
 fails "a file that never rests cannot be copied" 1 kiln build -t test app
 prints "and is named" "src/busy'.*keeps changing while it is read"
 printf 'FROM busybox\nRUN --mount=type=bind,source=src,target=/m true\n' > app/Dockerfile

@@ -20,7 +20,8 @@ want=$(kiln run app cat /sum)
 test -n "$want"; ok "of an image that knows what is in it" $?
 
 proxy() { # UPSTREAM FAULT: sets PORT and PROXY
-	python3 "$fixtures/bad_registry.py" "$1" "$2" > "$WORK/port" &
+	: > "$WORK/port" # that of the one before is not it
+	python3 "$fixtures/bad_registry.py" "$1" "$2" >> "$WORK/port" &
 	PROXY=$!
 	PORT=
 	for _ in $(seq 100); do
