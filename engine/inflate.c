@@ -6,6 +6,8 @@
 #include <string.h>
 #include <zstd.h>
 
+#include "base/fs.h"
+
 enum { INPUT_SIZE = 128 << 10 };
 
 enum inflate_kind { KIND_UNKNOWN, KIND_PLAIN, KIND_GZIP, KIND_ZSTD };
@@ -22,6 +24,16 @@ struct inflate {
 	bool in_member; /* within a gzip member or zstd frame: an end here is too early */
 	ZSTD_DStream *zstd;
 };
+
+int inflate_read_fd(void *data, void *p, size_t n, size_t *ret, struct error **err)
+{
+	ssize_t got = fs_read_full(*(int *)data, p, n);
+
+	if (got < 0)
+		return error_new(err, ERR_IO, (int)-got, "read a blob");
+	*ret = (size_t)got;
+	return 0;
+}
 
 struct inflate *inflate_open(inflate_read_fn read, void *data)
 {

@@ -10,6 +10,8 @@
 
 /* Fills p with up to n bytes; *ret = 0 is the end. */
 typedef int (*inflate_read_fn)(void *data, void *p, size_t n, size_t *ret, struct error **err);
+/* One that reads a descriptor; `data` is an int *. */
+int inflate_read_fd(void *data, void *p, size_t n, size_t *ret, struct error **err);
 
 struct inflate;
 struct inflate *inflate_open(inflate_read_fn read, void *data);

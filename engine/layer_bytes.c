@@ -33,16 +33,6 @@ static void blob_reader_release(struct blob_reader *r)
 	cleanup_closep(&r->fd);
 }
 
-static int read_blob(void *data, void *p, size_t n, size_t *ret, struct error **err)
-{
-	ssize_t got = fs_read_full(*(int *)data, p, n);
-
-	if (got < 0)
-		return error_new(err, ERR_IO, (int)-got, "read a blob");
-	*ret = (size_t)got;
-	return 0;
-}
-
 static int blob_reader_open(struct store *s, const struct digest *blob, struct blob_reader *r,
 			    struct error **err)
 {
@@ -51,7 +41,7 @@ static int blob_reader_open(struct store *s, const struct digest *blob, struct b
 	*r = (struct blob_reader){.fd = blob_open(s, blob, &size, err)};
 	if (r->fd < 0)
 		return r->fd;
-	r->in = inflate_open(read_blob, &r->fd);
+	r->in = inflate_open(inflate_read_fd, &r->fd);
 	hasher_init(&r->hasher);
 	return 0;
 }
@@ -153,18 +143,15 @@ static int write_clamped(struct store *s, const struct layer_info *info,
 static int open_below(struct store *s, const int64_t *layers, size_t i, struct rootfs **ret,
 		      struct error **err)
 {
-	struct error *why = NULL;
+	_cleanup_(error_freep) struct error *why = NULL;
 	int r = rootfs_open(s, layers, i, ret, &why);
 
 	if (r == -ERR_NOTFOUND) {
-		error_free(why);
 		*ret = NULL;
 		return 0;
 	}
 	if (r < 0 && err)
-		*err = why;
-	else
-		error_free(why);
+		*err = TAKE_PTR(why);
 	return r;
 }
 

@@ -384,16 +384,6 @@ static int read_docker(struct load *l, const struct load_file *file, struct erro
 /* --- into the store
  * ------------------------------------------------------------------------------------ */
 
-static int read_fd(void *data, void *p, size_t n, size_t *ret, struct error **err)
-{
-	ssize_t got = fs_read_full(*(int *)data, p, n);
-
-	if (got < 0)
-		return error_new(err, ERR_IO, (int)-got, "read a layer");
-	*ret = (size_t)got;
-	return 0;
-}
-
 static int hash_plain(struct load *l, const struct digest *blob, struct digest *ret,
 		      struct error **err)
 {
@@ -408,7 +398,7 @@ static int hash_plain(struct load *l, const struct digest *blob, struct digest *
 	fd = blob_open(l->s, blob, &size, err);
 	if (fd < 0)
 		return fd;
-	in = inflate_open(read_fd, &fd);
+	in = inflate_open(inflate_read_fd, &fd);
 	do {
 		int r = inflate_read(in, buffer, READ_SIZE, &n, err);
 

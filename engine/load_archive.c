@@ -10,8 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/fs.h"
 #include "base/path.h"
+#include "engine/inflate.h"
 #include "engine/oci.h"
 #include "store/blob.h"
 
@@ -109,10 +109,7 @@ static int expected_digest(const char *name, struct digest *ret, bool *ret_expec
 	return 0;
 }
 
-/* Where a file's bytes come from: *ret = 0 is its end. */
-typedef int (*read_fn)(void *data, void *p, size_t n, size_t *ret, struct error **err);
-
-static int store_file(struct store *s, const char *name, read_fn read, void *data,
+static int store_file(struct store *s, const char *name, inflate_read_fn read, void *data,
 		      struct cancel *cancel, struct load_file *ret, struct error **err)
 {
 	_cleanup_(blob_writer_freep) struct blob_writer *w = NULL;
@@ -243,16 +240,6 @@ static int read_tar(struct store *s, int fd, struct cancel *cancel, struct load_
 /* --- directory
  * --------------------------------------------------------------------------------------- */
 
-static int read_file(void *data, void *p, size_t n, size_t *ret, struct error **err)
-{
-	ssize_t got = fs_read_full(*(int *)data, p, n);
-
-	if (got < 0)
-		return error_new(err, ERR_IO, (int)-got, "read");
-	*ret = (size_t)got;
-	return 0;
-}
-
 static int add_dir_file(struct store *s, int dirfd, const char *name, struct cancel *cancel,
 			struct load_archive *a, struct error **err)
 {
@@ -266,7 +253,7 @@ static int add_dir_file(struct store *s, int dirfd, const char *name, struct can
 		return error_new(err, ERR_IO, errno, "open '%s'", name);
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return error_new(err, ERR_INVALID, 0, "'%s' is no regular file", name);
-	r = store_file(s, name, read_file, &fd, cancel, &file, err);
+	r = store_file(s, name, inflate_read_fd, &fd, cancel, &file, err);
 	return r < 0 ? error_wrap(err, r, "'%s'", name) : add_file(a, name, &file, err);
 }
 

@@ -9,9 +9,9 @@
 #include "solver/progress.h"
 #include "store/store.h"
 
-/* An image with its upper layers made into one. */
 struct engine;
 
+/* An image with its upper layers made into one. */
 struct squashed {
 	struct image_config config;
 	int64_t *layers; /* lowest first; owned */

@@ -84,17 +84,13 @@ int users_find(const char *spec, const struct buf *passwd, const struct buf *gro
 static int read_optional(const struct rootfs *r, const char *path, struct buf *ret,
 			 struct error **err)
 {
-	struct error *why = NULL;
+	_cleanup_(error_freep) struct error *why = NULL;
 	int e = rootfs_read(r, path, PASSWD_FILE_MAX, ret, &why);
 
-	if (e == -ERR_NOTFOUND) {
-		error_free(why);
+	if (e == -ERR_NOTFOUND)
 		return 0;
-	}
 	if (e < 0 && err)
-		*err = why;
-	else
-		error_free(why);
+		*err = TAKE_PTR(why);
 	return e;
 }
 

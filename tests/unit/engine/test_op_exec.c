@@ -198,16 +198,22 @@ static void a_new_cache_is_filled_from_its_input(void **state)
 	expect_script("cat /c/motd", &cache, 1, &root, 1, "welcome\nmore\n");
 }
 
-static void a_bind_shows_a_part_of_another_input(void **state)
+/* Of the second input, which nothing may change. */
+static struct op_mount bind_of(const char *selector, const char *dest)
 {
-	struct op_mount bind = {
+	return (struct op_mount){
 		.input = 1,
-		.selector = "etc",
-		.dest = "/m",
+		.selector = selector,
+		.dest = dest,
 		.output = OP_OUTPUT_NONE,
 		.readonly = true,
 		.type = MOUNT_BIND,
 	};
+}
+
+static void a_bind_shows_a_part_of_another_input(void **state)
+{
+	struct op_mount bind = bind_of("etc", "/m");
 	struct result *inputs[2] = {root, root};
 
 	(void)state;
@@ -220,14 +226,7 @@ static void a_bind_shows_a_part_of_another_input(void **state)
 
 static void a_bind_of_a_context_hides_what_is_ignored(void **state)
 {
-	struct op_mount bind = {
-		.input = 1,
-		.selector = "",
-		.dest = "/src",
-		.output = OP_OUTPUT_NONE,
-		.readonly = true,
-		.type = MOUNT_BIND,
-	};
+	struct op_mount bind = bind_of("", "/src");
 	_cleanup_free_ char *dir = xasprintf("%s/context", base);
 	_cleanup_strv_ struct strv excludes = {0};
 	struct tree *tree = NULL;
@@ -255,14 +254,7 @@ static void a_bind_of_a_context_hides_what_is_ignored(void **state)
 
 static void a_bind_of_a_context_shows_it_as_it_was(void **state)
 {
-	struct op_mount bind = {
-		.input = 1,
-		.selector = "",
-		.dest = "/src",
-		.output = OP_OUTPUT_NONE,
-		.readonly = true,
-		.type = MOUNT_BIND,
-	};
+	struct op_mount bind = bind_of("", "/src");
 	_cleanup_free_ char *dir = xasprintf("%s/changing", base);
 	_cleanup_close_ int fd = -1;
 	struct result *inputs[2] = {root, NULL}, *result = NULL;

@@ -7,24 +7,14 @@
 #include <cmocka.h>
 
 #include "base/json.h"
+#include "cache_dir_fixture.h"
 #include "engine/oci.h"
-#include "engine/remote_backend.h"
 #include "layer_fixture.h"
 #include "store/blob.h"
 
-/* A backend on the directory "cache" of the fixture. */
 static struct remote_backend *open_cache(struct fixture *f, enum remote_use use, const char *more)
 {
-	_cleanup_free_ char *text = xasprintf("type=local,%s=%s/cache%s",
-					      use == REMOTE_IMPORT ? "src" : "dest", f->root, more);
-	struct remote_env env = {.store = f->s};
-	struct remote_backend *b = NULL;
-	remote_specs specs = {0};
-
-	assert_int_equal(remote_spec_parse(text, use, &specs, NULL), 0);
-	assert_int_equal(remote_backend_open(&env, &specs.v[0], &b, NULL), 0);
-	remote_specs_release(&specs);
-	return b;
+	return open_cache_dir(f->root, f->s, use, more);
 }
 
 static struct digest put(struct fixture *f, struct remote_backend *b, const char *text)

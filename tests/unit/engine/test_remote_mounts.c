@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <sys/stat.h>
 
+#include "cache_dir_fixture.h"
 #include "engine/remote_mounts.h"
 #include "layer_fixture.h"
 #include "store/mounts.h"
@@ -24,20 +25,6 @@ struct machines {
 	struct job *job;
 };
 
-static struct remote_backend *open_cache(struct machines *m, enum remote_use use, struct store *s)
-{
-	_cleanup_free_ char *text = xasprintf("type=local,%s=%s/cache",
-					      use == REMOTE_IMPORT ? "src" : "dest", m->here->root);
-	struct remote_env env = {.store = s};
-	struct remote_backend *b = NULL;
-	remote_specs specs = {0};
-
-	assert_int_equal(remote_spec_parse(text, use, &specs, NULL), 0);
-	assert_int_equal(remote_backend_open(&env, &specs.v[0], &b, NULL), 0);
-	remote_specs_release(&specs);
-	return b;
-}
-
 static int set_up_both(void **state)
 {
 	struct machines *m = NEW(struct machines);
@@ -46,8 +33,8 @@ static int set_up_both(void **state)
 	snprintf(m->there_root, sizeof(m->there_root), "/tmp/kiln-test-XXXXXX");
 	assert_non_null(mkdtemp(m->there_root));
 	assert_int_equal(store_open(m->there_root, &m->there, NULL), 0);
-	m->to = open_cache(m, REMOTE_EXPORT, m->here->s);
-	m->from = open_cache(m, REMOTE_IMPORT, m->there);
+	m->to = open_cache_dir(m->here->root, m->here->s, REMOTE_EXPORT, "");
+	m->from = open_cache_dir(m->here->root, m->there, REMOTE_IMPORT, "");
 	strv_push(&m->ids, "tools");
 	m->job = job_open(NULL, NULL, "test");
 	*state = m;
