@@ -109,7 +109,7 @@ struct remote_ops {
 
 /* By the type's name; NULL if there is none. */
 const struct remote_ops *remote_backend_find(const char *type);
-/* "inline, local, registry", for messages. Heap. */
+/* "inline, local, registry, s3", for messages. Heap. */
 char *remote_backend_types(void);
 int remote_backend_open(const struct remote_env *env, const struct remote_spec *spec,
 			struct remote_backend **ret, struct error **err);

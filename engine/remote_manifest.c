@@ -295,26 +295,3 @@ void remote_summary_write(const struct remote_summary *s, struct buf *ret)
 	json_object_set_new(doc, "records", json_integer((json_int_t)s->records));
 	js_dump(doc, false, ret);
 }
-
-int remote_summary_parse(const void *json, size_t n, struct remote_summary *ret, struct error **err)
-{
-	_cleanup_json_ json_t *doc = NULL;
-	int64_t layers = 0, records = 0;
-	const char *newest = NULL;
-	int r = js_parse("cache config", json, n, &doc, err);
-
-	if (r == 0 && !json_is_object(doc))
-		r = error_new(err, ERR_INVALID, 0, "a cache config must be an object");
-	if (r == 0)
-		r = js_int(doc, "layers", &layers, err);
-	if (r == 0)
-		r = js_int(doc, "records", &records, err);
-	if (r == 0)
-		r = js_string(doc, "newest", &newest, err);
-	if (r < 0)
-		return r;
-	*ret = (struct remote_summary){.layers = (size_t)layers, .records = (size_t)records};
-	if (newest && times_parse_rfc3339(newest, &ret->newest) < 0)
-		return error_new(err, ERR_INVALID, 0, "cache config: \"newest\" is no time");
-	return 0;
-}

@@ -65,13 +65,11 @@ int remote_manifest_parse(const void *json, size_t n, struct remote_manifest *re
  * many. */
 int remote_manifest_write(struct remote_manifest *m, struct buf *ret, struct error **err);
 
-/* What the config says, for people. */
+/* What the config says. It is for people: kiln never reads it. */
 struct remote_summary {
 	size_t layers, records;
 	int64_t newest; /* ns; 0: there are no records */
 };
 void remote_summary_write(const struct remote_summary *s, struct buf *ret);
-int remote_summary_parse(const void *json, size_t n, struct remote_summary *ret,
-			 struct error **err);
 
 #endif
