@@ -67,7 +67,7 @@ print("peak", resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10, "MiB
 sys.exit(status)
 END
 check "a step prints a gigabyte" timeout 300 python3 measure.py "$KILN" build --progress=plain .
-test "$(awk '/^peak/ {print $2}' out)" -lt 200; ok "and kiln stays below 200 MiB" $?
+is_sanitized || test "$(awk '/^peak/ {print $2}' out)" -lt 200; ok "and kiln stays below 200 MiB" $?
 
 if [ "$(id -u)" = 0 ] && truncate -s 64M disk && mkfs.ext4 -q disk 2> err && mkdir small && mount -o loop disk small 2> err; then
 	KILN_ROOT=$WORK/small/store fails "a step that fills the disk fails" 1 timeout 120 "$KILN" build - <<'END'
