@@ -2,11 +2,15 @@
 #ifndef KILN_ENGINE_COPY_RUN_H
 #define KILN_ENGINE_COPY_RUN_H
 
-#include "engine/file_owner.h"
 #include "engine/layer_edit.h"
 #include "engine/tree.h"
 #include "solver/op.h"
 #include "solver/progress.h"
+
+struct file_owner {
+	bool set;
+	uint32_t uid, gid;
+};
 
 struct copy_run {
 	struct layer_edit *edit;

@@ -7,6 +7,7 @@
 #include "base/times.h"
 #include "engine/copy_run.h"
 #include "engine/layer_edit.h"
+#include "engine/passwd.h"
 #include "engine/tree_rootfs.h"
 
 enum { NS_PER_SECOND = 1000000000 };
@@ -30,12 +31,68 @@ static int64_t action_time(const struct file_run *run, int64_t timestamp)
 	return timestamp % NS_PER_SECOND < 0 ? s - 1 : s;
 }
 
+/* --- Owners --------------------------------------------------------------------------------- */
+
+static int lookup_user(struct file_run *run, const char *name, struct file_owner *ret,
+		       struct error **err)
+{
+	_cleanup_buf_ struct buf text = BUF_INIT_MAX(PASSWD_FILE_MAX);
+	struct passwd_user user;
+	int r;
+
+	r = layer_edit_read(run->edit, "etc/passwd", PASSWD_FILE_MAX, &text, err);
+	if (r < 0)
+		return error_wrap(err, r, "look up user '%s'", name);
+	if (!passwd_user_by_name(text.p, text.n, name, &user))
+		return error_hint(err,
+				  error_new(err, ERR_INVALID, 0,
+					    "look up user '%s': not in /etc/passwd", name),
+				  "create the user in an earlier step, or give its number");
+	ret->uid = user.uid;
+	ret->gid = user.gid;
+	return 0;
+}
+
+static int lookup_group(struct file_run *run, const char *name, struct file_owner *ret,
+			struct error **err)
+{
+	_cleanup_buf_ struct buf text = BUF_INIT_MAX(PASSWD_FILE_MAX);
+	struct passwd_group group;
+	int r;
+
+	r = layer_edit_read(run->edit, "etc/group", PASSWD_FILE_MAX, &text, err);
+	if (r < 0)
+		return error_wrap(err, r, "look up group '%s'", name);
+	if (!passwd_group_by_name(text.p, text.n, name, &group))
+		return error_hint(err,
+				  error_new(err, ERR_INVALID, 0,
+					    "look up group '%s': not in /etc/group", name),
+				  "create the group in an earlier step, or give its number");
+	ret->gid = group.gid;
+	return 0;
+}
+
 static int resolve_owner(struct file_run *run, const struct op_owner *owner, struct file_owner *ret,
 			 struct error **err)
 {
-	if (owner->set && owner->input >= 0 && (size_t)owner->input < run->n_inputs)
-		return file_owner_in_result(run->store, run->inputs[owner->input], owner, ret, err);
-	return file_owner_in_edit(run->edit, owner, ret, err);
+	int r;
+
+	*ret = (struct file_owner){.set = owner->set, .uid = owner->uid, .gid = owner->uid};
+	if (!owner->set) {
+		*ret = (struct file_owner){0};
+		return 0;
+	}
+	if (owner->user && *owner->user) {
+		r = lookup_user(run, owner->user, ret, err);
+		if (r < 0)
+			return r;
+	}
+	if (!owner->group_set)
+		return 0;
+	if (owner->group && *owner->group)
+		return lookup_group(run, owner->group, ret, err);
+	ret->gid = owner->gid;
+	return 0;
 }
 
 /* --- Actions but copy ------------------------------------------------------------------------ */

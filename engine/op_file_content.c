@@ -1,5 +1,4 @@
 #include "engine/copy_select.h"
-#include "engine/file_owner.h"
 #include "engine/op_file.h"
 #include "engine/tree_rootfs.h"
 #include "solver/op_key.h"
@@ -9,24 +8,6 @@ static int open_tree(struct store *s, const struct result *result, struct tree *
 		     struct error **err)
 {
 	return *tree ? 0 : tree_of_result(s, result, tree, err);
-}
-
-/* Whom the names stand for, not where the files say so. */
-static int owner_digest(struct store *s, const struct result *result, const struct op_owner *owner,
-			struct digest *ret, struct error **err)
-{
-	_cleanup_hasher_ struct hasher h;
-	struct file_owner who;
-	int r;
-
-	hasher_init(&h);
-	r = file_owner_in_result(s, result, owner, &who, err);
-	if (r < 0)
-		return r;
-	hasher_add_u64(&h, who.uid);
-	hasher_add_u64(&h, who.gid);
-	hasher_final(&h, ret);
-	return 0;
 }
 
 /* Everything that is in a result. */
@@ -71,8 +52,6 @@ int file_op_content(struct store *s, const struct op_file *op, size_t n_inputs, 
 
 		if (use.kind == OP_USE_COPY)
 			r = copy_digest(s, result, &tree, &use, &d, err);
-		else if (use.kind == OP_USE_OWNER)
-			r = owner_digest(s, result, use.owner, &d, err);
 		else if (whole)
 			d = *whole;
 		else

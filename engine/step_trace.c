@@ -4,7 +4,6 @@
 
 #include "base/mp.h"
 #include "engine/copy_select.h"
-#include "engine/file_owner.h"
 #include "engine/result.h"
 #include "engine/tree_rootfs.h"
 #include "solver/op_encode.h"
@@ -62,26 +61,6 @@ static int add_files(struct files *f, const struct op_file_copy *copy, struct er
 	return r < 0 ? r : 0;
 }
 
-/* The ids of an owner stand in the list like a file. */
-static int add_owner(struct store *s, const struct result *in, const struct op_owner *owner,
-		     struct files *f, struct error **err)
-{
-	_cleanup_free_ char *what =
-		xasprintf("owner %s%s%s", owner->user ? owner->user : "",
-			  owner->group_set ? ":" : "", owner->group ? owner->group : "");
-	struct file_owner who = {0};
-	int r = file_owner_in_result(s, in, owner, &who, err);
-	uint32_t ids[] = {who.uid, who.gid};
-
-	if (r < 0)
-		return r;
-	f->n++;
-	mp_put_array(&f->list, 2);
-	mp_put_str(&f->list, what);
-	mp_put_bin(&f->list, ids, sizeof(ids));
-	return 0;
-}
-
 static int selected_files(struct store *s, const struct cache_entry *e, size_t input,
 			  struct files *f, struct error **err)
 {
@@ -94,10 +73,6 @@ static int selected_files(struct store *s, const struct cache_entry *e, size_t i
 
 		if (use.kind == OP_USE_WHOLE && !e->inputs[input]->tree)
 			continue;
-		if (use.kind == OP_USE_OWNER) {
-			r = add_owner(s, e->inputs[input], use.owner, f, err);
-			continue;
-		}
 		if (!f->tree)
 			r = tree_of_result(s, e->inputs[input], &f->tree, err);
 		if (r == 0)

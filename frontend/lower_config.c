@@ -439,7 +439,7 @@ struct op_owner lower_owner(struct compiler *c, const char *text)
 	const char *colon = strchr(text, ':');
 	const char *user =
 		arena_strndup(c->arena, text, colon ? (size_t)(colon - text) : strlen(text));
-	struct op_owner owner = {.set = true, .user = "", .group = "", .input = OP_INPUT_NONE};
+	struct op_owner owner = {.set = true, .user = "", .group = ""};
 
 	if (!parse_id(user, &owner.uid))
 		owner.user = user;

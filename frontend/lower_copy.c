@@ -484,8 +484,6 @@ static int lower_copying(struct copying *p, struct error **err)
 	link = p->copy->link && (!p->chmod || !*p->chmod);
 	if (!link)
 		(void)draft_input(&p->inputs, p->s->state);
-	else if (*p->base.owner.user || *p->base.owner.group)
-		p->base.owner.input = draft_input(&p->inputs, p->s->state);
 	text = step_text(p->c, p->s, p->in, p->in->text);
 	p->name = step_name(p->c, p->s, p->cmd, text, false);
 	for (size_t i = 0; i < p->copy->sources.n && r == 0; i++)

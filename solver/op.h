@@ -111,15 +111,13 @@ struct op_exec {
 
 enum op_file_kind { FILE_COPY = 1, FILE_MKFILE, FILE_MKDIR, FILE_RM, FILE_SYMLINK };
 
-/* Who owns a new file. A name is looked up in /etc/passwd or /etc/group; a user by name alone takes
- * its primary group. */
+/* Who owns a new file. A name is looked up in /etc/passwd or /etc/group of the action's input
+ * `*_input`; user by name alone takes its primary group. */
 struct op_owner {
 	bool set;		  /* false: keep the source's owner (copy), else 0:0 */
 	const char *user, *group; /* NULL or "": use the ids */
 	uint32_t uid, gid;
 	bool group_set; /* a group (name or id) was given beside the user */
-	int input;	/* of the vertex: whose files know the names, if there are any;
-			 * OP_INPUT_NONE: those of what the action changes */
 };
 
 #define OP_TIME_NONE (-1)

@@ -51,11 +51,6 @@ static void put_pairs(struct buf *b, const char *key, const struct op_pairs *pai
 	}
 }
 
-bool op_owner_is_named(const struct op_owner *o)
-{
-	return o->set && ((o->user && *o->user) || (o->group_set && o->group && *o->group));
-}
-
 static void put_owner(struct buf *b, const struct op_owner *o)
 {
 	mp_put_key(b, "owner");
@@ -63,11 +58,10 @@ static void put_owner(struct buf *b, const struct op_owner *o)
 		mp_put_nil(b);
 		return;
 	}
-	mp_put_map(b, 6);
+	mp_put_map(b, 5);
 	put_uint(b, "gid", o->gid);
 	put_str(b, "group", o->group);
 	put_bool(b, "group_set", o->group_set);
-	put_int(b, "input", op_owner_is_named(o) ? o->input : OP_INPUT_NONE);
 	put_uint(b, "uid", o->uid);
 	put_str(b, "user", o->user);
 }

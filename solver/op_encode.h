@@ -6,7 +6,7 @@
 #include "base/buf.h"
 #include "solver/op.h"
 
-#define OP_VERSION 2
+#define OP_VERSION 1
 
 enum op_form {
 	OP_FORM_FULL, /* everything: the vertex digest is made of it */
@@ -15,9 +15,6 @@ enum op_form {
 
 /* Appends the encoding. `n_inputs` (the vertex's) matters to OP_FORM_KEY only. */
 void op_encode(const struct op *op, size_t n_inputs, enum op_form form, struct buf *b);
-
-/* Does the owner have to be looked up? */
-bool op_owner_is_named(const struct op_owner *o);
 
 /* Does the op see only the subtree `selector` of the mount's input? */
 bool op_mount_selects(const struct op_mount *m);

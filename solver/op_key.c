@@ -27,48 +27,22 @@ static bool exec_use(const struct op_exec *e, size_t input, size_t *i, struct op
 	return false;
 }
 
-static const struct op_owner *owner_of(const struct op_file_action *a)
-{
-	switch (a->kind) {
-	case FILE_COPY:
-		return &a->copy.owner;
-	case FILE_MKFILE:
-		return &a->mkfile.owner;
-	case FILE_MKDIR:
-		return &a->mkdir.owner;
-	case FILE_SYMLINK:
-		return &a->symlink.owner;
-	case FILE_RM:
-		break;
-	}
-	return NULL;
-}
-
-static bool is_input(int i, size_t input)
-{
-	return i >= 0 && (size_t)i == input;
-}
-
-/* Three steps an action: its input, what a copy takes from its secondary input, and where the owner
- * is looked up. */
+/* Two steps an action: first its input, then what a copy takes from its secondary input. */
 static bool file_use(const struct op_file *f, size_t input, size_t *i, struct op_use *ret)
 {
-	for (; *i < 3 * f->n; ++*i) {
-		const struct op_file_action *a = &f->actions[*i / 3];
-		const struct op_owner *owner = owner_of(a);
-		size_t step = *i % 3;
+	while (*i < 2 * f->n) {
+		const struct op_file_action *a = &f->actions[*i / 2];
+		bool secondary = (*i)++ % 2 == 1;
 
-		if (step == 0 && is_input(a->input, input))
+		if (!secondary && a->input >= 0 && (size_t)a->input == input) {
 			*ret = (struct op_use){.kind = OP_USE_WHOLE};
-		else if (step == 1 && a->kind == FILE_COPY && is_input(a->secondary_input, input))
+			return true;
+		}
+		if (secondary && a->kind == FILE_COPY && a->secondary_input >= 0 &&
+		    (size_t)a->secondary_input == input) {
 			*ret = (struct op_use){.kind = OP_USE_COPY, .copy = &a->copy};
-		else if (step == 2 && owner && op_owner_is_named(owner) &&
-			 is_input(owner->input, input))
-			*ret = (struct op_use){.kind = OP_USE_OWNER, .owner = owner};
-		else
-			continue;
-		++*i;
-		return true;
+			return true;
+		}
 	}
 	return false;
 }

@@ -21,14 +21,12 @@ enum op_use_kind {
 	OP_USE_WHOLE = 1, /* everything: a rootfs, the tree a file action changes, merge and diff */
 	OP_USE_PATH,	  /* the subtree `path` (a bind mount's selector) */
 	OP_USE_COPY,	  /* what `copy` selects: src with its wildcards, includes and excludes */
-	OP_USE_OWNER,	  /* the ids that the names of `owner` stand for */
 };
 
 struct op_use {
 	enum op_use_kind kind;
 	const char *path;		 /* OP_USE_PATH; borrowed */
 	const struct op_file_copy *copy; /* OP_USE_COPY; borrowed */
-	const struct op_owner *owner;	 /* OP_USE_OWNER; borrowed */
 };
 
 /* Visits the uses of `input`: start with *i = 0; false at the end. */

@@ -302,15 +302,12 @@ static void owners_are_looked_up_where_the_files_go(void **state)
 
 	put_file(f, "a", "1", 0644);
 	source = context_result(f);
-	a.copy.owner = (struct op_owner){.set = true, .user = "app", .input = OP_INPUT_NONE};
+	a.copy.owner = (struct op_owner){.set = true, .user = "app"};
 	r = must_run(f, &a, base, source);
 	assert_int_equal(r->n_layers, 2);
 	result_unref(r);
-	a.copy.owner = (struct op_owner){.set = true,
-					 .user = "app",
-					 .group = "wheel",
-					 .group_set = true,
-					 .input = OP_INPUT_NONE};
+	a.copy.owner =
+		(struct op_owner){.set = true, .user = "app", .group = "wheel", .group_set = true};
 	a.copy.mode = 0640;
 	r = must_run(f, &a, base, source);
 	assert_result(f, r,
@@ -318,7 +315,7 @@ static void owners_are_looked_up_where_the_files_go(void **state)
 		      "d 0700 0:0 real\nd 0700 0:0 real/sub\nl 0777 0:0 todir -> /real\n"
 		      "d 0640 1000:10 x\nf 0640 1000:10 x/y '1'\n");
 	result_unref(r);
-	a.copy.owner = (struct op_owner){.set = true, .user = "ghost", .input = OP_INPUT_NONE};
+	a.copy.owner = (struct op_owner){.set = true, .user = "ghost"};
 	assert_fails(f, &a, base, source, "look up user 'ghost': not in /etc/passwd");
 	result_unref(source);
 	result_unref(base);
