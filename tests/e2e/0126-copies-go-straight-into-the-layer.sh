@@ -101,12 +101,12 @@ test "$(diff_ids ../twice.tar | wc -w)" = 3; ok "is there twice" $?
 # --- archives and files written by steps
 tar -cf ../archive.tar sub linked big
 mv ../archive.tar archive.tgz
-printf 'FROM scratch\nADD archive.tgz /\nWORKDIR /work\nCOPY <<END /work/doc\nhello\nEND\n' > Dockerfile
+printf 'FROM scratch\nADD archive.tgz /\nWORKDIR /place\nCOPY <<END /place/doc\nhello\nEND\n' > Dockerfile
 before=$(dirs)
 check "an archive, a folder and a document" kiln build -o type=oci,dest=../mixed.tar .
 test "$(dirs)" = $((before + 1)); ok "go straight into their layers, but for the document itself" $?
 check "and out as files" kiln build -o out3 .
-cmp out3/sub/text sub/text && test "$(cat out3/work/doc)" = hello; ok "with their bytes" $?
+cmp out3/sub/text sub/text && test "$(cat out3/place/doc)" = hello; ok "with their bytes" $?
 rm -r out3 archive.tgz
 
 # --- damage
