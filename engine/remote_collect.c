@@ -53,6 +53,7 @@ bool *remote_wanted(const struct graph *g, const struct edge *targets, size_t n,
 struct collecting {
 	const struct remote_collect *c;
 	struct remote_graph *graph;
+	struct map numbers; /* id of a layer that travels -> its number in the graph, plus one */
 };
 
 static uint32_t *new_numbers(struct collecting *k, size_t n)
@@ -72,7 +73,7 @@ static bool travels(struct collecting *k, const int64_t *layers, size_t n)
 }
 
 /* Of a base image's layers only the diff id is said. */
-static uint32_t number_of(struct collecting *k, int64_t id)
+static uint32_t enter_layer(struct collecting *k, int64_t id)
 {
 	_cleanup_(layer_info_release) struct layer_info info = {0};
 	struct remote_layer layer = {0};
@@ -85,6 +86,16 @@ static uint32_t number_of(struct collecting *k, int64_t id)
 		layer.created = k->c->has_epoch ? k->c->epoch : info.created;
 	}
 	return remote_graph_layer(k->graph, &layer);
+}
+
+/* A layer is in the chains of all that stands on it; the store is asked about it once. */
+static uint32_t number_of(struct collecting *k, int64_t id)
+{
+	void **slot = map_put(&k->numbers, &id, sizeof(id));
+
+	if (!*slot)
+		*slot = (void *)((uintptr_t)enter_layer(k, id) + 1);
+	return (uint32_t)((uintptr_t)*slot - 1);
 }
 
 /* A chain of layers that travel. */
@@ -125,7 +136,12 @@ static struct remote_chain make_input(struct collecting *k, const struct cache_u
 	for (size_t l = 0; l < r->n_layers; l++) {
 		_cleanup_(layer_info_release) struct layer_info info = {0};
 		struct remote_layer layer = {0};
+		void *known = map_get(&k->numbers, &r->layers[l], sizeof(r->layers[l]));
 
+		if (known) {
+			numbers[l] = (uint32_t)((uintptr_t)known - 1);
+			continue;
+		}
 		if (layer_get(k->c->engine->store, r->layers[l], &info, NULL) < 0)
 			return (struct remote_chain){0};
 		if (!k->c->diff_id(k->c->data, r->layers[l], &layer.diff_id))
@@ -249,5 +265,6 @@ int remote_collect(const struct remote_collect *c, struct remote_graph *ret, str
 
 	for (size_t i = 0; i < c->uses->list.n && r == 0; i++)
 		r = add_use(&k, &c->uses->list.v[i], err);
+	map_release(&k.numbers, NULL);
 	return r;
 }
