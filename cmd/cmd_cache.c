@@ -308,17 +308,15 @@ static int on_found(void *data, const struct remote_manifest *m, struct remote_g
 static int list(struct remote_backend *b, const struct cache_options *o, struct error **err)
 {
 	struct showing s = {b, o, print_list};
-	struct digest manifest;
 
-	return remote_read(b, on_found, &s, &manifest, err);
+	return remote_read(b, on_found, &s, NULL, err);
 }
 
 static int inspect(struct remote_backend *b, const struct cache_options *o, struct error **err)
 {
 	struct showing s = {b, o, print_all};
-	struct digest manifest;
 
-	return remote_read(b, on_found, &s, &manifest, err);
+	return remote_read(b, on_found, &s, NULL, err);
 }
 
 /* An image with a cache inline is an image first, and so is an index. */
