@@ -120,7 +120,6 @@ static void *read_all(void *data)
 void remote_imports_start(struct remote_imports *im, const struct progress *progress)
 {
 	im->progress = progress;
-	im->started = true;
 	im->running = pthread_create(&im->thread, NULL, read_all, im) == 0;
 	/* Without a thread it takes a moment here. */
 	if (!im->running)

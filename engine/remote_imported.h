@@ -45,7 +45,6 @@ struct remote_imports {
 
 	struct cancel stop; /* what reads watches this, and later the build's own switch */
 	pthread_t thread;
-	bool started;
 	pthread_mutex_t wait_lock; /* protects `running`; held while waiting */
 	bool running;
 	int done_fd; /* readable when the thread has ended */
