@@ -182,12 +182,11 @@ static int status_error(const struct s3 *s, const char *what, const struct http_
 /* Does the answer of a POST or a copy say that it failed after all? */
 static bool is_late_error(const struct http_response *resp)
 {
-	char *code;
+	_cleanup_free_ char *code = NULL;
 
 	if (resp->status != 200 || resp->body.n == 0)
 		return false;
 	code = s3_xml_find(resp->body.p, resp->body.n, "Error/Code");
-	free(code);
 	return code != NULL;
 }
 
