@@ -138,10 +138,10 @@ static int remove_unmarked(int dirfd, const struct map *kept, struct error **err
 	if (!dir)
 		return error_new(err, ERR_IO, fd < 0 ? -fd : errno, "list 'blobs/sha256'");
 	while ((e = readdir(dir))) {
-		_cleanup_free_ char *text = xasprintf("sha256:%s", e->d_name);
 		struct digest digest;
 
-		if (digest_parse(text, &digest) == 0 && !map_get(kept, digest.b, sizeof(digest.b)))
+		if (digest_parse_hex(e->d_name, strlen(e->d_name), &digest) == 0 &&
+		    !map_get(kept, digest.b, sizeof(digest.b)))
 			(void)unlinkat(fd, e->d_name, 0);
 	}
 	(void)closedir(dir);
