@@ -92,7 +92,7 @@ static int insert_row(struct db_tx *tx, const struct layer_birth *b, int64_t *re
 	return r;
 }
 
-static int update_row(struct db_tx *tx, int64_t id, const struct layer_birth *b,
+static int update_row(struct db_tx *tx, int64_t id, const struct layer_birth *b, uint64_t disk,
 		      const struct digest *tree, struct error **err)
 {
 	/* Only of a dir can it be said that it was written in this boot: an index has a checksum.
@@ -101,7 +101,7 @@ static int update_row(struct db_tx *tx, int64_t id, const struct layer_birth *b,
 		      "UPDATE layer SET has_index = 1, has_dir = ?, boot = ?, size = ?, disk = ?,"
 		      " tree_digest = ? WHERE id = ?",
 		      "itiidi", (int64_t)b->has_dir, b->has_dir ? durable_boot() : NULL,
-		      (int64_t)index_file_size(b->index), (int64_t)disk_size(b->index), tree, id);
+		      (int64_t)index_file_size(b->index), (int64_t)disk, tree, id);
 }
 
 /* A crash can lose the rename and keep the row. */
@@ -131,8 +131,8 @@ static int place(struct store *s, const struct layer_birth *b, int64_t id, bool 
 }
 
 /* The rename is inside the transaction, as for blobs: gc can not come in between. */
-static int publish(struct store *s, const struct layer_birth *b, int64_t *ret_id, char **ret_trash,
-		   struct error **err)
+static int publish(struct store *s, const struct layer_birth *b, uint64_t disk, int64_t *ret_id,
+		   char **ret_trash, struct error **err)
 {
 	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
 	struct former former = {0};
@@ -153,7 +153,7 @@ static int publish(struct store *s, const struct layer_birth *b, int64_t *ret_id
 	if (!former.has_dir) {
 		r = place(s, b, id, former.has_index, ret_trash, err);
 		if (r == 0)
-			r = update_row(&tx, id, b, &tree, err);
+			r = update_row(&tx, id, b, disk, &tree, err);
 		if (r < 0)
 			return r;
 	}
@@ -168,16 +168,17 @@ static int publish(struct store *s, const struct layer_birth *b, int64_t *ret_id
 int layer_publish(struct store *s, struct layer_birth *b, int64_t *ret_id, struct error **err)
 {
 	_cleanup_free_ char *trash = NULL;
-	int r = b->has_dir ? space_reserve(s, disk_size(b->index), err) : 0;
+	uint64_t disk = disk_size(b->index);
+	int r = b->has_dir ? space_reserve(s, disk, err) : 0;
 
 	if (r == 0)
-		r = publish(s, b, ret_id, &trash, err);
+		r = publish(s, b, disk, ret_id, &trash, err);
 	if (trash)
 		(void)fs_remove_tree(s->dirfd, trash);
 	if (r < 0)
 		return error_wrap(err, r, "commit a layer");
 	if (b->has_dir)
-		space_note(s, disk_size(b->index));
+		space_note(s, disk);
 	layer_cache_index(s, *ret_id, b->index);
 	return 0;
 }
