@@ -4,7 +4,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "engine/layer_diff.h"
 #include "engine/layer_plan_inside.h"
 #include "engine/layer_tar.h"
 #include "engine/ordered.h"
@@ -128,15 +127,8 @@ static int read_small(struct worker *w, const struct plan_source *source, struct
 static int write_header(struct worker *w, const struct entry *e, struct error **err)
 {
 	const struct layer_tar_options plain = {0};
-	const char *first = e->type == ENTRY_HARDLINK ? e->link : NULL;
-	struct entry full;
-	int r;
 
-	if (e->type == ENTRY_WHITEOUT)
-		return layer_tar_put_whiteout(&w->tar, e->path, err);
-	r = layer_diff_carrier(w->t->entries, e, &full, err);
-	/* Of the entry at hand more may be known by now than the index says. */
-	return r < 0 ? r : layer_tar_put(&w->tar, e, first ? &full : e, first, &plain, err);
+	return layer_tar_put(&w->tar, w->t->entries, e, &plain, err);
 }
 
 /* Hashes (where `h` is given) and hands on what the file holds, at most e->size bytes. */

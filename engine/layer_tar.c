@@ -73,7 +73,7 @@ static int put_whiteout(struct tar_writer *w, const char *dir, size_t dir_size, 
 	return tar_write_header(w, &h, err);
 }
 
-int layer_tar_put_whiteout(struct tar_writer *w, const char *path, struct error **err)
+static int put_whiteout_of(struct tar_writer *w, const char *path, struct error **err)
 {
 	const char *base = path_base(path);
 	size_t dir_size = base == path ? 0 : (size_t)(base - path) - 1;
@@ -81,8 +81,10 @@ int layer_tar_put_whiteout(struct tar_writer *w, const char *path, struct error 
 	return put_whiteout(w, path, dir_size, WHITEOUT_PREFIX, base, err);
 }
 
-int layer_tar_put(struct tar_writer *w, const struct entry *e, const struct entry *full,
-		  const char *first, const struct layer_tar_options *o, struct error **err)
+/* No whiteout. `full` carries the attributes of e; `first` is the name that its bytes were written
+ * under, NULL if they come now. */
+static int put_header(struct tar_writer *w, const struct entry *e, const struct entry *full,
+		      const char *first, const struct layer_tar_options *o, struct error **err)
 {
 	_cleanup_free_ char *name =
 		e->type == ENTRY_DIR ? xasprintf("%s/", e->path) : xstrdup(e->path);
@@ -97,6 +99,19 @@ int layer_tar_put(struct tar_writer *w, const struct entry *e, const struct entr
 		h.size = 0;
 	}
 	return tar_write_header(w, &h, err);
+}
+
+int layer_tar_put(struct tar_writer *w, const struct index *index, const struct entry *e,
+		  const struct layer_tar_options *o, struct error **err)
+{
+	struct entry full;
+	int r;
+
+	if (e->type == ENTRY_WHITEOUT)
+		return put_whiteout_of(w, e->path, err);
+	r = layer_diff_carrier(index, e, &full, err);
+	return r < 0 ? r
+		     : put_header(w, e, &full, e->type == ENTRY_HARDLINK ? e->link : NULL, o, err);
 }
 
 static int write_bytes(struct layer_tar *t, const char *path, struct error **err)
@@ -126,7 +141,7 @@ static int write_entry(struct layer_tar *t, const struct entry *e, struct error 
 		if (!first)
 			*slot = (void *)(uintptr_t)e->path;
 	}
-	r = layer_tar_put(&t->w, e, &full, first, t->o, err);
+	r = put_header(&t->w, e, &full, first, t->o, err);
 	if (r < 0)
 		return r;
 	if (!first && full.type == ENTRY_FILE && full.size > 0)
@@ -140,10 +155,10 @@ static int write_item(struct layer_tar *t, const struct diff_item *item, struct 
 	int r;
 
 	if (item->position < 0)
-		return layer_tar_put_whiteout(&t->w, item->path, err);
+		return put_whiteout_of(&t->w, item->path, err);
 	index_entry(t->index, (size_t)item->position, &e);
 	if (e.type == ENTRY_WHITEOUT)
-		return layer_tar_put_whiteout(&t->w, e.path, err);
+		return put_whiteout_of(&t->w, e.path, err);
 	r = write_entry(t, &e, err);
 	if (r < 0)
 		return r;
@@ -231,18 +246,9 @@ static int rewrite_header(const struct index *index, const struct entry *e, stru
 			  struct error **err)
 {
 	const struct layer_tar_options plain = {0};
-	const char *first = e->type == ENTRY_HARDLINK ? e->link : NULL;
-	struct entry full;
-	int r;
+	int r = layer_tar_put(from, index, e, &plain, err);
 
-	if (e->type == ENTRY_WHITEOUT) {
-		r = layer_tar_put_whiteout(from, e->path, err);
-		return r < 0 ? r : layer_tar_put_whiteout(to, e->path, err);
-	}
-	r = layer_diff_carrier(index, e, &full, err);
-	if (r == 0)
-		r = layer_tar_put(from, e, &full, first, &plain, err);
-	return r < 0 ? r : layer_tar_put(to, e, &full, first, o, err);
+	return r < 0 ? r : layer_tar_put(to, index, e, o, err);
 }
 
 int layer_tar_rewrite(struct store *s, int64_t id, const struct layer_tar_options *o,

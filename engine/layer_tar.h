@@ -39,10 +39,9 @@ int layer_tar_rewrite(struct store *s, int64_t id, const struct layer_tar_option
  * root file systems share. `name` is the entry's path, with a slash at the end for directories. */
 void layer_tar_header(const struct entry *e, const char *name, struct tar_header *ret);
 
-/* Writes the header of one entry of a layer, no whiteout. `full` carries its attributes; `first` is
- * the name that its bytes were written under, NULL if they come now. */
-int layer_tar_put(struct tar_writer *w, const struct entry *e, const struct entry *full,
-		  const char *first, const struct layer_tar_options *o, struct error **err);
-int layer_tar_put_whiteout(struct tar_writer *w, const char *path, struct error **err);
+/* Writes the header of one entry of a layer of which the entries are those of its tar: `index` has
+ * what hard links name, and no directory is opaque. */
+int layer_tar_put(struct tar_writer *w, const struct index *index, const struct entry *e,
+		  const struct layer_tar_options *o, struct error **err);
 
 #endif
