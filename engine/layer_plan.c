@@ -85,14 +85,10 @@ static void put_whiteout(struct layer_plan *p, const struct entry *e)
 
 static int put_hardlink(struct layer_plan *p, const struct entry *e, struct error **err)
 {
-	const struct entry *target = e->link ? layer_plan_get(p, e->link) : NULL;
+	int r = layer_writer_check_link(p->entries, e, err);
 
-	if (!target || (target->type != ENTRY_FILE && target->type != ENTRY_HARDLINK) ||
-	    path_within(e->link, e->path))
-		return error_new(
-			err, ERR_INVALID, 0,
-			"'%s' is a hard link to '%s', which is no earlier file of the layer",
-			e->path, e->link ? e->link : "");
+	if (r < 0)
+		return r;
 	layer_plan_remove(p, e->path);
 	index_builder_add(p->entries, e);
 	return 0;

@@ -38,6 +38,20 @@ int layer_writer_check_path(const char *path, struct error **err)
 	return 0;
 }
 
+int layer_writer_check_link(const struct index_builder *index, const struct entry *e,
+			    struct error **err)
+{
+	const struct entry *target = e->link ? index_builder_get(index, e->link) : NULL;
+
+	if (!target || (target->type != ENTRY_FILE && target->type != ENTRY_HARDLINK) ||
+	    path_within(e->link, e->path))
+		return error_new(
+			err, ERR_INVALID, 0,
+			"'%s' is a hard link to '%s', which is no earlier file of the layer",
+			e->path, e->link ? e->link : "");
+	return 0;
+}
+
 void layer_writer_forget_parent(struct layer_writer *w)
 {
 	cleanup_closep(&w->parent_fd);
@@ -238,19 +252,12 @@ int layer_writer_imply(struct layer_writer *w, layer_implied_fn fill, void *data
 
 static int put_hardlink(struct layer_writer *w, const struct entry *e, struct error **err)
 {
-	const struct entry *target;
 	_cleanup_close_ int from = -1;
 	_cleanup_free_ char *dir = NULL;
-	int to, r;
+	int to, r = layer_writer_check_link(w->index, e, err);
 
-	target = e->link ? index_builder_get(w->index, e->link) : NULL;
-	if (!target || (target->type != ENTRY_FILE && target->type != ENTRY_HARDLINK) ||
-	    path_within(e->link, e->path))
-		return error_new(
-			err, ERR_INVALID, 0,
-			"'%s' is a hard link to '%s', which is no earlier file of the layer",
-			e->path, e->link ? e->link : "");
-	r = layer_writer_remove(w, e->path, err);
+	if (r == 0)
+		r = layer_writer_remove(w, e->path, err);
 	if (r < 0)
 		return r;
 	dir = path_dir(e->link);

@@ -40,6 +40,9 @@ struct layer_writer {
 
 /* Checks a path from outside: clean, relative, no longer than the kernel takes. */
 int layer_writer_check_path(const char *path, struct error **err);
+/* Does the hard link e name a file that is in `index` and stays when e is put? */
+int layer_writer_check_link(const struct index_builder *index, const struct entry *e,
+			    struct error **err);
 /* Forgets the open parent directory, when what it stands for may have moved. */
 void layer_writer_forget_parent(struct layer_writer *w);
 
