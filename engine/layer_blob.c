@@ -89,11 +89,13 @@ struct form {
 static char *form_name(const struct form *f)
 {
 	char clamp[32] = "";
+	/* A level makes no difference to what is not compressed. */
+	int level = f->type == COMPRESS_NONE ? COMPRESS_LEVEL_DEFAULT : f->level;
 
 	if (f->clamp)
 		snprintf(clamp, sizeof(clamp), "@%" PRId64, f->clamp_time);
-	return xasprintf("layer-blob:%" PRId64 ":%s:%d%s", f->layer, compress_name(f->type),
-			 f->level, clamp);
+	return xasprintf("layer-blob:%" PRId64 ":%s:%d%s", f->layer, compress_name(f->type), level,
+			 clamp);
 }
 
 /* A remembered form: "<diff id> <blob digest> <size>". Forgotten again with the blob. */
@@ -251,7 +253,6 @@ static int remember_forms(struct store *s, const struct form *f, const struct la
 	if (r < 0)
 		return r;
 	plain.type = COMPRESS_NONE;
-	plain.level = COMPRESS_LEVEL_DEFAULT;
 	tar.diff_id = tar.blob.digest = body->diff_id;
 	tar.blob.size = plain_size;
 	/* What the store keeps of a layer has OCI's media type, whoever asks first. */
@@ -282,8 +283,6 @@ int layer_blob_add(struct store *s, struct index_draft *index, const struct comp
 	struct form f = {.type = c->type, .level = c->level};
 	int r;
 
-	if (f.type == COMPRESS_NONE)
-		f.level = COMPRESS_LEVEL_DEFAULT;
 	body->blob.media_type = type_of(f.type, false);
 	r = layer_put_blob(s, index, &body->blob, &body->diff_id, &f.layer, err);
 	if (r == 0)
@@ -308,8 +307,6 @@ static int make_one(struct store *s, const int64_t *layers, size_t i, size_t n_k
 
 	if (r < 0)
 		return r;
-	if (f.type == COMPRESS_NONE)
-		f.level = COMPRESS_LEVEL_DEFAULT;
 	if (layer_blob_is_received(&info))
 		return make_received(s, &info, o, &f, cancel, ret, err);
 	r = recall(s, &f, ret, &found, err);
