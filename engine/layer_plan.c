@@ -32,7 +32,7 @@ void layer_plan_free(struct layer_plan *p)
 	vec_release(&p->trees);
 	cleanup_closep(&p->spool);
 	hasher_release(&p->hasher);
-	free(p->file_path);
+	free(p->file);
 	free(p);
 }
 
@@ -183,19 +183,20 @@ int layer_plan_file(struct layer_plan *p, const struct entry *e, struct tree *tr
 int layer_plan_spool(struct layer_plan *p, const struct entry *e, struct error **err)
 {
 	const struct plan_source source = {.at = p->spooled};
+	struct entry file = *e;
 	int r;
 
 	if (p->spool < 0)
 		p->spool = store_tmp_file(p->s, err);
 	if (p->spool < 0)
 		return p->spool;
-	p->file = *e;
-	p->file.size = 0;
-	r = put_file(p, &p->file, &source, err);
+	file.size = 0;
+	r = put_file(p, &file, &source, err);
 	if (r < 0)
 		return r;
-	free(p->file_path);
-	p->file.path = p->file_path = xstrdup(e->path);
+	free(p->file);
+	p->file = xstrdup(e->path);
+	p->file_at = p->spooled;
 	hasher_release(&p->hasher);
 	hasher_init(&p->hasher);
 	return 0;
@@ -206,17 +207,18 @@ int layer_plan_write(struct layer_plan *p, const void *data, size_t n, struct er
 	int r = fs_write_full(p->spool, data, n);
 
 	if (r < 0)
-		return error_new(err, ERR_IO, -r, "keep what becomes '%s'", p->file.path);
+		return error_new(err, ERR_IO, -r, "keep what becomes '%s'", p->file);
 	hasher_add(&p->hasher, data, n);
-	p->file.size += n;
 	p->spooled += n;
 	return 0;
 }
 
 void layer_plan_spool_end(struct layer_plan *p)
 {
-	hasher_final(&p->hasher, &p->file.content);
-	index_builder_set_content(p->entries, p->file.path, &p->file.content, p->file.size);
+	struct digest content;
+
+	hasher_final(&p->hasher, &content);
+	index_builder_set_content(p->entries, p->file, &content, p->spooled - p->file_at);
 }
 
 /* --- Reading -----------------------------------------------------------------------------------

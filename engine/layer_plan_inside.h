@@ -27,9 +27,9 @@ struct layer_plan {
 	bool dir_only;		  /* see layer_plan_is_dir_only */
 	int spool;		  /* -1: none yet */
 	uint64_t spooled;
-	/* The file that is being spooled. */
-	struct entry file;
-	char *file_path;
+	/* The file that is being spooled, and where it begins. */
+	char *file;
+	uint64_t file_at;
 	struct hasher hasher;
 };
 
