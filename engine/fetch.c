@@ -7,7 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/fs.h"
 #include "base/times.h"
 #include "engine/byte_queue.h"
 #include "engine/source_oci_layout.h"
@@ -108,17 +107,14 @@ static int read_queue(void *data, void *p, size_t n, size_t *ret, struct error *
 static int read_file(void *data, void *p, size_t n, size_t *ret, struct error **err)
 {
 	struct unpacking *u = data;
-	const struct fetch *f = u->fetch;
-	ssize_t got;
+	int r;
 
-	if (is_stopped(f))
+	if (is_stopped(u->fetch))
 		return error_new(err, ERR_CANCELED, 0, "canceled");
-	got = fs_read_full(u->fd, p, n);
-	if (got < 0)
-		return error_new(err, ERR_IO, (int)-got, "read the blob");
-	show_extracting(u, false);
-	*ret = (size_t)got;
-	return 0;
+	r = inflate_read_fd(&u->fd, p, n, ret, err);
+	if (r == 0)
+		show_extracting(u, false);
+	return r;
 }
 
 static void unpack(struct unpacking *u)
