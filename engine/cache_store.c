@@ -207,7 +207,7 @@ static int cache_link(void *data, const struct digest *content, const struct cac
 
 	if (!is_storable(e) || e->n_keys + 1 > ARRAY_SIZE(keys))
 		return 0;
-	r = record_find(c->store, content, &is_found, &found, err);
+	r = record_look(c->store, content, &is_found, &found, err);
 	if (r < 0)
 		return r;
 	if (is_found) {
