@@ -133,38 +133,25 @@ static int load(struct db_tx *tx, const struct digest *key, bool *ret_found, boo
 	return 0;
 }
 
-/* Loads the record and names its layers under our lease, or deletes it if it is not sound. */
-static int find_and_hold(struct store *s, const struct digest *key, bool *ret_found,
-			 struct health *health, struct record *ret, struct error **err)
+/* One that is not as it was written, or whose layers are not all there. */
+static int drop_damaged(struct store *s, const struct record *r, struct error **err)
 {
 	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
-	bool found, whole = false;
-	int r = lease_take(s, err);
+	bool dropped = false;
+	int rc = db_begin(s->db, DB_WRITE, &tx, err);
 
-	if (r < 0)
-		return r;
-	r = db_begin(s->db, DB_WRITE, &tx, err);
-	if (r < 0)
-		return r;
-	r = load(&tx, key, &found, &whole, ret, err);
-	if (r == 0 && found)
-		r = check_layers(&tx, ret->layers, ret->n_layers, health, err);
-	health->sound = health->sound && whole;
-	if (r == 0 && found && health->sound)
-		r = lease_add_layers(s, &tx, ret->layers, ret->n_layers, err);
-	else if (r == 0 && found)
-		r = db_run(&tx, err, "DELETE FROM record WHERE id = ?", "i", ret->id);
-	if (r == 0)
-		r = db_commit(&tx, err);
-	if (r == 0)
-		*ret_found = found && health->sound;
-	if (r == 0 && found && !health->sound)
+	if (rc == 0)
+		rc = db_run(&tx, err, "DELETE FROM record WHERE id = ?", "i", r->id);
+	if (rc == 0)
+		dropped = db_changes(&tx) > 0;
+	if (rc == 0)
+		rc = db_commit(&tx, err);
+	if (rc == 0 && dropped)
 		store_notice(s, "the cached result of '%s' is damaged: it is made again",
-			     ret->description);
-	return r;
+			     r->description);
+	return rc;
 }
 
-/* Most look-ups of a changed build are misses: they take no write lock. */
 int record_exists(struct store *s, const struct digest *key, bool *ret, struct error **err)
 {
 	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
@@ -179,34 +166,7 @@ int record_exists(struct store *s, const struct digest *key, bool *ret, struct e
 	return r;
 }
 
-int record_find(struct store *s, const struct digest *key, bool *ret_found, struct record *ret,
-		struct error **err)
-{
-	_cleanup_(record_release) struct record found = {.data = BUF_INIT};
-	struct health health = {0};
-	bool known;
-	int r = record_exists(s, key, &known, err);
-
-	if (r == 0 && known)
-		r = find_and_hold(s, key, &known, &health, &found, err);
-	if (r < 0)
-		return r;
-	if (known && health.suspect) {
-		for (size_t i = 0; i < found.n_layers; i++)
-			layer_settle(s, found.layers[i]);
-		record_release(&found);
-		r = find_and_hold(s, key, &known, &health, &found, err);
-		if (r < 0)
-			return r;
-	}
-	*ret_found = known;
-	if (known) {
-		*ret = found;
-		found = (struct record){.data = BUF_INIT};
-	}
-	return 0;
-}
-
+/* Most look-ups of a changed build are misses: they take no write lock. */
 int record_look(struct store *s, const struct digest *key, bool *ret_found, struct record *ret,
 		struct error **err)
 {
@@ -221,12 +181,12 @@ int record_look(struct store *s, const struct digest *key, bool *ret_found, stru
 		if (r == 0)
 			r = load(&tx, key, &known, &whole, &found, err);
 	}
+	if (r == 0 && known && !whole)
+		r = drop_damaged(s, &found, err);
 	if (r < 0)
 		return r;
-	if (known && !whole)
-		return record_find(s, key, ret_found, ret, err); /* which removes it */
-	*ret_found = known;
-	if (known) {
+	*ret_found = known && whole;
+	if (*ret_found) {
 		*ret = found;
 		found = (struct record){.data = BUF_INIT};
 	}
@@ -262,6 +222,27 @@ int record_hold(struct store *s, const int64_t *layers, size_t n, bool *ret_held
 	if (r == 0)
 		*ret_held = health.sound;
 	return r;
+}
+
+int record_find(struct store *s, const struct digest *key, bool *ret_found, struct record *ret,
+		struct error **err)
+{
+	_cleanup_(record_release) struct record found = {.data = BUF_INIT};
+	bool known = false, held = false;
+	int r = record_look(s, key, &known, &found, err);
+
+	if (r == 0 && known)
+		r = record_hold(s, found.layers, found.n_layers, &held, err);
+	if (r == 0 && known && !held)
+		r = drop_damaged(s, &found, err);
+	if (r < 0)
+		return r;
+	*ret_found = known && held;
+	if (*ret_found) {
+		*ret = found;
+		found = (struct record){.data = BUF_INIT};
+	}
+	return 0;
 }
 
 static int load_keys(struct db_tx *tx, int64_t id, struct digest **ret, size_t *ret_n,
