@@ -18,9 +18,6 @@ class Forwarder:
     def __exit__(self, *_):
         self.listener.close()
 
-    def reset(self):
-        self.received = self.sent = 0
-
     def _accept(self):
         while True:
             try:

@@ -207,11 +207,12 @@ def pull(bench):
                 bench.path("pull"), "FROM python:3.8-slim-buster\nRUN true\n")), lambda p: p.drop("pull"))
 
 
-def through(bench, store, *args):
-    """kiln with all of its traffic to the registry counted; args may name the registry as REGISTRY."""
-    with Forwarder(bench.options.registry) as relay:
+def through(bench, store, *args, cache=None):
+    """kiln with all of its traffic to a registry counted, which args may name as REGISTRY: the one that images
+    come from, or `cache` beside it."""
+    with Forwarder(cache or bench.options.registry) as relay:
         args = [a.replace("REGISTRY", relay.address) for a in args]
-        sample = bench.kiln.run(store, *args, registry=relay.address)
+        sample = bench.kiln.run(store, *args, registry=None if cache else relay.address)
         sample.facts["moved"] = relay.received + relay.sent
     return sample
 
@@ -256,26 +257,20 @@ def cold_and_warm(bench):
         subprocess.run([script, "start", address, folder], check=True)
         atexit.register(stop)
 
-    def build(app, *flags):
-        with Forwarder(address) as relay:
-            flags = [f.replace("CACHE", relay.address + "/bench/cache:1").replace("APP", relay.address + "/bench/app:1")
-                     for f in flags]
-            sample = bench.kiln.run("cache", "build", "-q", *flags, app)
-            sample.facts["moved"] = relay.received + relay.sent
-        return sample
-
     def kiln(name, *flags, app=app, prepare=None, **more):
         def fresh():
             bench.kiln.drop("cache")
             if prepare:
                 prepare()
-        return Contender("kiln, " + name, lambda: build(app, *flags), fresh, **more)
+        return Contender("kiln, " + name, lambda: through(bench, "cache", "build", "-q", *flags, app, cache=address),
+                         fresh, **more)
+    cache = "REGISTRY/bench/cache:1"
     return [kiln("cold, no cache", "-o", "type=none"),
-            kiln("cold, exports (mode=max)", "-o", "type=none", "--cache-to", "type=registry,ref=CACHE,mode=max", prepare=start),
-            kiln("warm", "-o", "type=none", "--cache-from", "CACHE", targets={"moved": 65536}),
-            kiln("warm, pushes the image", "-t", "APP", "--push", "--cache-from", "CACHE"),
-            kiln("warm, last step changed", "-o", "type=none", "--cache-from", "CACHE", app=changed),
-            kiln("warm, to the local store", "-t", "bench-cache", "--cache-from", "CACHE")]
+            kiln("cold, exports (mode=max)", "-o", "type=none", "--cache-to", "type=registry,ref=%s,mode=max" % cache, prepare=start),
+            kiln("warm", "-o", "type=none", "--cache-from", cache, targets={"moved": 65536}),
+            kiln("warm, pushes the image", "-t", "REGISTRY/bench/app:1", "--push", "--cache-from", cache),
+            kiln("warm, last step changed", "-o", "type=none", "--cache-from", cache, app=changed),
+            kiln("warm, to the local store", "-t", "bench-cache", "--cache-from", cache)]
 
 
 WORKLOADS = {
