@@ -23,9 +23,10 @@ struct resolve {
 	/* What the tag stood for when last asked. */
 	bool has_pin;
 	struct digest pin, pin_manifest;
-	/* The local image of that name, if it serves the platform. */
+	/* The local image of that name, if it serves the platform, and its config. */
 	bool has_local;
 	struct image local;
+	struct buf config;
 	enum image_origin origin;
 };
 
@@ -45,6 +46,7 @@ static void resolve_release(struct resolve *rs)
 	free(rs->pin_name);
 	if (rs->has_local)
 		image_release(&rs->local);
+	buf_release(&rs->config);
 }
 
 /* --- What is known here ------------------------------------------------------------------------
@@ -102,11 +104,10 @@ static int find_by_digest(struct resolve *rs, bool *ret_found, struct error **er
 
 /* A pulled image whose config turns out damaged or gone is pulled again; one made here has to be
  * made again by whoever made it. */
-static int check_local(struct resolve *rs, struct error **err)
+static int read_config(struct resolve *rs, struct error **err)
 {
 	_cleanup_(error_freep) struct error *why = NULL;
-	_cleanup_buf_ struct buf config = BUF_INIT;
-	int r = blob_read(rs->s, &rs->local.config, OCI_DOCUMENT_MAX, &config, &why);
+	int r = blob_read(rs->s, &rs->local.config, OCI_DOCUMENT_MAX, &rs->config, &why);
 
 	if (r == 0)
 		return 0;
@@ -137,7 +138,7 @@ static int find_local(struct resolve *rs, struct error **err)
 	p = platform_of(&rs->local);
 	rs->has_local = platform_match(&rs->platform, &p) > 0;
 	if (rs->has_local)
-		return check_local(rs, err);
+		return read_config(rs, err);
 	image_release(&rs->local);
 	return 0;
 }
@@ -153,14 +154,12 @@ static char *pinned_name(const struct resolve *rs, const struct digest *digest)
 }
 
 /* The answer from the local image; `digest` is what the reference stands for. */
-static int use_local(struct resolve *rs, const struct digest *digest, struct image_source *ret,
-		     struct error **err)
+static int use_local(struct resolve *rs, const struct digest *digest, struct image_source *ret)
 {
 	const struct image *i = &rs->local;
-	int r = blob_read(rs->s, &i->config, OCI_DOCUMENT_MAX, &ret->config, err);
 
-	if (r < 0)
-		return r;
+	ret->config = rs->config;
+	rs->config = (struct buf)BUF_INIT;
 	ret->digest = *digest;
 	ret->manifest = i->manifest;
 	ret->config_digest = i->config;
@@ -263,9 +262,9 @@ static bool has_pinned_image(const struct resolve *rs)
 static int use_known(struct resolve *rs, struct image_source *ret, struct error **err)
 {
 	if (rs->has_local && !has_pinned_image(rs))
-		return use_local(rs, &rs->local.manifest, ret, err);
+		return use_local(rs, &rs->local.manifest, ret);
 	if (rs->has_local)
-		return use_local(rs, &rs->pin, ret, err);
+		return use_local(rs, &rs->pin, ret);
 	return use_documents(rs, &rs->pin, ret, err);
 }
 
@@ -305,7 +304,7 @@ static int resolve_tag(struct resolve *rs, struct image_source *ret, struct erro
 	int r;
 
 	if (rs->has_local && rs->origin == IMAGE_MADE && rs->policy != PULL_ALWAYS)
-		return use_local(rs, &rs->local.manifest, ret, err);
+		return use_local(rs, &rs->local.manifest, ret);
 	if (known && rs->policy == PULL_LOCAL)
 		return use_known(rs, ret, err);
 	r = ask_tag(rs, &digest, &failed);
@@ -323,7 +322,7 @@ static int resolve_tag(struct resolve *rs, struct image_source *ret, struct erro
 		return r;
 	}
 	if (has_pinned_image(rs) && digest_equal(&digest, &rs->pin))
-		return use_local(rs, &digest, ret, err);
+		return use_local(rs, &digest, ret);
 	r = use_documents(rs, &digest, ret, err);
 	return r < 0 ? r : write_pin(rs, &digest, &ret->manifest, err);
 }
@@ -333,7 +332,7 @@ static int resolve_digest(struct resolve *rs, struct image_source *ret, struct e
 	int r;
 
 	if (rs->has_local)
-		return use_local(rs, &rs->ref.digest, ret, err);
+		return use_local(rs, &rs->ref.digest, ret);
 	r = use_documents(rs, &rs->ref.digest, ret, err);
 	return r < 0 ? r : write_pin(rs, &rs->ref.digest, &ret->manifest, err);
 }
@@ -364,7 +363,8 @@ int image_resolve(struct store *s, struct registry *reg, const char *ref,
 							.cancel = job ? job_cancel(job)
 								      : registry_cancel(reg),
 							.platform = *platform,
-							.policy = policy};
+							.policy = policy,
+							.config = BUF_INIT};
 	int r = imageref_parse(ref, &rs.ref, err);
 
 	if (r < 0)
