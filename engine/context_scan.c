@@ -360,7 +360,8 @@ int context_scan(int rootfd, const char *dir, const struct scan_options *o, stru
 			    .o = o,
 			    .lock = PTHREAD_MUTEX_INITIALIZER,
 			    .changed = PTHREAD_COND_INITIALIZER};
-	unsigned n = parallel_threads() < SCAN_THREADS_MAX ? parallel_threads() : SCAN_THREADS_MAX;
+	unsigned cores = parallel_threads();
+	unsigned n = cores < SCAN_THREADS_MAX ? cores : SCAN_THREADS_MAX;
 	struct scan_dir root = {.path = "", .covered = !o->follow};
 	struct scan scan = {.arenas = xcalloc(n, sizeof(*scan.arenas)), .n_arenas = n};
 	struct worker w = {.scanner = &s, .arena = &scan.arenas[0]};

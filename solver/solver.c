@@ -133,11 +133,11 @@ static unsigned at_least(unsigned a, unsigned b)
 
 static int open_pool(struct solve *s, struct error **err)
 {
-	unsigned workers = s->o->workers > 0 ? s->o->workers : at_least(8, 2 * cores());
+	unsigned n = cores();
+	unsigned workers = s->o->workers > 0 ? s->o->workers : at_least(8, 2 * n);
 	int r;
 
-	s->max_execs =
-		s->o->max_parallelism > 0 ? s->o->max_parallelism : at_least(16, 4 * cores());
+	s->max_execs = s->o->max_parallelism > 0 ? s->o->max_parallelism : at_least(16, 4 * n);
 	/* Execs never take the last workers: a slow RUN does not hold up a pull. Threads are
 	 * started when needed only. */
 	r = pool_open(s->max_execs + workers, &s->pool);
