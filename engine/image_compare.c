@@ -7,6 +7,7 @@
 #include "base/fs.h"
 #include "base/image_config.h"
 #include "base/json.h"
+#include "engine/layout_dir.h"
 #include "engine/oci.h"
 #include "engine/oci_archive.h"
 
@@ -46,27 +47,17 @@ struct comparison {
 	struct image_comparison *result;
 };
 
-static int read_json(int dirfd, const char *name, struct buf *bytes, json_t **ret,
-		     struct error **err)
-{
-	int r;
-
-	bytes->max = OCI_DOCUMENT_MAX;
-	r = fs_read_file(dirfd, name, bytes);
-	if (r < 0)
-		return error_new(err, ERR_IO, -r, "read '%s'", name);
-	return js_parse(name, bytes->p, bytes->n, ret, err);
-}
-
 static int read_pair(const struct comparison *c, const struct digest *digests, struct pair *p,
 		     struct error **err)
 {
 	int r = 0;
 
 	for (size_t i = 0; i < 2 && r == 0; i++) {
-		_cleanup_free_ char *name = oci_archive_blob_name(&digests[i]);
+		struct buf *b = &p->bytes[i];
 
-		r = read_json(c->dirs[i], name, &p->bytes[i], &p->json[i], err);
+		r = layout_dir_read_blob(c->dirs[i], &digests[i], OCI_DOCUMENT_MAX, b, err);
+		if (r == 0)
+			r = js_parse("document", b->p, b->n, &p->json[i], err);
 	}
 	return r;
 }
@@ -175,9 +166,8 @@ static int open_blob(const struct comparison *c, size_t side, const struct diges
 		     struct error **err)
 {
 	_cleanup_free_ char *name = oci_archive_blob_name(digest);
-	int fd = fs_open_no_symlinks(c->dirs[side], name, O_RDONLY | O_CLOEXEC, 0);
 
-	return fd < 0 ? error_new(err, ERR_IO, -fd, "open '%s'", name) : fd;
+	return layout_dir_open(c->dirs[side], name, err);
 }
 
 static int compare_layer(struct comparison *c, const struct pair *manifests, size_t i,
@@ -294,8 +284,13 @@ static int compare(struct comparison *c, struct error **err)
 	_cleanup_(pair_release) struct pair top = PAIR_INIT;
 	int r = 0;
 
-	for (size_t i = 0; i < 2 && r == 0; i++)
-		r = read_json(c->dirs[i], INDEX_FILE, &top.bytes[i], &top.json[i], err);
+	for (size_t i = 0; i < 2 && r == 0; i++) {
+		struct buf *b = &top.bytes[i];
+
+		r = layout_dir_read(c->dirs[i], INDEX_FILE, OCI_DOCUMENT_MAX, b, err);
+		if (r == 0)
+			r = js_parse(INDEX_FILE, b->p, b->n, &top.json[i], err);
+	}
 	if (r == 0)
 		r = parse_pair(&top, err);
 	if (r < 0)
