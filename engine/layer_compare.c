@@ -46,11 +46,6 @@ char *difference_text(const void *p, size_t n)
 	return buf_take(&b);
 }
 
-static void archive_closep(struct archive **a)
-{
-	archive_read_free(*a);
-}
-
 static int damaged(struct archive *a, struct error **err)
 {
 	const char *why = archive_error_string(a);
@@ -318,18 +313,17 @@ static int compare(struct side *sides, bool *ret_found, struct difference *ret, 
 int layer_compare(int first, int second, bool *ret_found, struct difference *ret,
 		  struct error **err)
 {
-	_cleanup_(archive_closep) struct archive *a = NULL, *b = NULL;
 	struct side sides[2] = {{0}};
 	int r = open_side(&sides[0], first, err);
 
-	a = sides[0].tar;
 	if (r == 0)
 		r = open_side(&sides[1], second, err);
-	b = sides[1].tar;
 	*ret = (struct difference){0};
 	*ret_found = false;
 	if (r == 0)
 		r = compare(sides, ret_found, ret, err);
+	archive_read_free(sides[0].tar);
+	archive_read_free(sides[1].tar);
 	if (r < 0)
 		difference_release(ret);
 	return r;
