@@ -206,10 +206,8 @@ static int add_file(struct options *o, const char *path, struct error **err)
 
 	if (r < 0)
 		return error_new(err, ERR_IO, -r, "read '%s'", path);
-	buf_truncate(&text, strcspn(text.p, "\r\n") < text.n && text.p[0] != '{'
-				    ? strcspn(text.p, "\r\n")
-				    : text.n);
 	if (text.p[0] != '{') {
+		buf_truncate(&text, strcspn(text.p, "\r\n"));
 		strv_push(&o->create.sources, text.p);
 		return 0;
 	}
