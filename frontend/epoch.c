@@ -16,6 +16,21 @@ static int ask_clock(struct compiler *c, const struct op_source *source, struct 
 	return clock->time ? clock->time(clock->data, source, &c->has_epoch, &c->epoch, err) : 0;
 }
 
+static void drop_build_arg(struct strv *args, const char *key)
+{
+	size_t n = 0, len = strlen(key);
+
+	for (size_t i = 0; i < args->n; i++) {
+		if (strncmp(args->v[i], key, len) == 0 && args->v[i][len] == '=')
+			free(args->v[i]);
+		else
+			args->v[n++] = args->v[i];
+	}
+	if (n < args->n)
+		args->v[n] = NULL;
+	args->n = n;
+}
+
 /* --- a stage that is one file from elsewhere ----------------------------------------------------
  */
 
@@ -83,10 +98,9 @@ static int ask_stage(struct compiler *c, const struct df_stage *stage, struct er
 	struct graph g;
 	int r;
 
+	strv_copy(&args, &c->build_args);
+	drop_build_arg(&args, EPOCH_KEY);
 	strv_push(&args, EPOCH_KEY "=");
-	for (size_t i = 0; i < c->build_args.n; i++)
-		if (strncmp(c->build_args.v[i], EPOCH_KEY "=", strlen(EPOCH_KEY "=")) != 0)
-			strv_push(&args, c->build_args.v[i]);
 	opts.build_args = args;
 	opts.target = stage->from->from.name;
 	opts.squash_on = NULL;
@@ -152,21 +166,6 @@ static int take_value(struct compiler *c, const char *value, struct error **err)
 	if (stage)
 		return take_stage(c, stage, err);
 	return error_new(err, ERR_INVALID, 0, "invalid " EPOCH_KEY ": %s", value);
-}
-
-static void drop_build_arg(struct strv *args, const char *key)
-{
-	size_t n = 0, len = strlen(key);
-
-	for (size_t i = 0; i < args->n; i++) {
-		if (strncmp(args->v[i], key, len) == 0 && args->v[i][len] == '=')
-			free(args->v[i]);
-		else
-			args->v[n++] = args->v[i];
-	}
-	if (n < args->n)
-		args->v[n] = NULL;
-	args->n = n;
 }
 
 /* Without a value the caller's default holds: what the context has, or else a number. */
