@@ -6,6 +6,7 @@
 
 #include "base/pool.h"
 #include "engine/export_make.h"
+#include "engine/op_exec.h"
 #include "engine/push.h"
 
 /* Compressing has threads of its own; uploads are those that one push has at a time. */
@@ -48,9 +49,9 @@ static const struct vertex *parent_of(const struct vertex *v, int *ret_output)
 	int input = OP_INPUT_NONE;
 
 	if (op->kind == OP_EXEC) {
-		for (size_t i = 0; i < op->exec.n_mounts; i++)
-			if (strcmp(op->exec.mounts[i].dest, "/") == 0)
-				input = op->exec.mounts[i].input;
+		const struct op_mount *root = exec_op_root(&op->exec);
+
+		input = root ? root->input : OP_INPUT_NONE;
 	} else if (op->kind == OP_FILE && op->file.n > 0) {
 		input = op->file.actions[op->file.n - 1].input;
 		while (input >= (int)v->n_inputs)

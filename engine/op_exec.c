@@ -17,7 +17,7 @@
 
 #define HOSTNAME_DEFAULT "buildkitsandbox" /* builds can see it, so it is BuildKit's */
 
-static const struct op_mount *root_mount(const struct op_exec *op)
+const struct op_mount *exec_op_root(const struct op_exec *op)
 {
 	for (size_t i = 0; i < op->n_mounts; i++)
 		if (strcmp(op->mounts[i].dest, "/") == 0)
@@ -252,7 +252,7 @@ static int get_root(const struct exec_options *o, const struct op_exec *op,
 		    struct result *const *inputs, size_t n_inputs, struct job *job,
 		    struct result **ret, size_t *ret_hollow, struct error **err)
 {
-	const struct op_mount *mount = root_mount(op);
+	const struct op_mount *mount = exec_op_root(op);
 	struct result *root, *made = NULL;
 	int r = 0;
 
@@ -276,7 +276,7 @@ int exec_op_run(const struct exec_options *o, const struct op_exec *op,
 		struct error **err)
 {
 	_cleanup_(layer_writer_freep) struct layer_writer *w = NULL;
-	const struct op_mount *mount = root_mount(op);
+	const struct op_mount *mount = exec_op_root(op);
 	_cleanup_(result_unrefp) struct result *root = NULL;
 	struct sandbox_plan plan;
 	int64_t layer = 0;
