@@ -134,21 +134,10 @@ static int become(struct store *s, struct image *image, const struct oci_descrip
 	return 0;
 }
 
-static struct platform platform_of(const struct image *image)
-{
-	_cleanup_free_ char *text = xasprintf("%s/%s%s%s", image->os, image->arch,
-					      image->variant && *image->variant ? "/" : "",
-					      image->variant ? image->variant : "");
-	struct platform p = {0};
-
-	(void)platform_parse(text, &p, NULL);
-	return p;
-}
-
 static int check_platform(const struct image *image, const struct platform *want,
 			  struct error **err)
 {
-	const struct platform have = platform_of(image);
+	const struct platform have = image_platform(image);
 	char wanted[64], there[64];
 
 	return platform_match(want, &have)

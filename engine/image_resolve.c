@@ -80,17 +80,6 @@ static int write_pin(struct resolve *rs, const struct digest *digest, const stru
 	return pin_set(rs->s, rs->pin_name, value, err);
 }
 
-static struct platform platform_of(const struct image *i)
-{
-	_cleanup_free_ char *text =
-		xasprintf("%s/%s%s%s", i->os ? i->os : "", i->arch ? i->arch : "",
-			  i->variant && *i->variant ? "/" : "", i->variant ? i->variant : "");
-	struct platform p = {0};
-
-	(void)platform_parse(text, &p, NULL);
-	return p;
-}
-
 /* The image that a digest stands for: that of the manifest, or the one that was chosen from the
  * index of that digest before. */
 static int find_by_digest(struct resolve *rs, bool *ret_found, struct error **err)
@@ -135,7 +124,7 @@ static int find_local(struct resolve *rs, struct error **err)
 		r = image_by_name(rs->s, rs->name, &found, &rs->local, &rs->origin, err);
 	if (r < 0 || !found)
 		return r;
-	p = platform_of(&rs->local);
+	p = image_platform(&rs->local);
 	rs->has_local = platform_match(&rs->platform, &p) > 0;
 	if (rs->has_local)
 		return read_config(rs, err);
@@ -163,7 +152,7 @@ static int use_local(struct resolve *rs, const struct digest *digest, struct ima
 	ret->digest = *digest;
 	ret->manifest = i->manifest;
 	ret->config_digest = i->config;
-	ret->platform = platform_of(i);
+	ret->platform = image_platform(i);
 	ret->layers = xreallocarray(NULL, i->n_layers + 1, sizeof(*ret->layers));
 	memcpy(ret->layers, i->layers, i->n_layers * sizeof(*ret->layers));
 	ret->n_layers = i->n_layers;

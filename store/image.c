@@ -24,6 +24,17 @@ void image_release(struct image *i)
 	*i = (struct image){0};
 }
 
+struct platform image_platform(const struct image *i)
+{
+	_cleanup_free_ char *text =
+		xasprintf("%s/%s%s%s", i->os ? i->os : "", i->arch ? i->arch : "",
+			  i->variant && *i->variant ? "/" : "", i->variant ? i->variant : "");
+	struct platform p = {0};
+
+	(void)platform_parse(text, &p, NULL);
+	return p;
+}
+
 static int load_layers(struct db_tx *tx, struct image *i, struct error **err)
 {
 	VEC(int64_t) layers = {0};

@@ -8,6 +8,7 @@
 #define KILN_STORE_IMAGE_H
 
 #include "base/digest.h"
+#include "base/platform.h"
 #include "store/store.h"
 
 enum image_origin {
@@ -27,6 +28,8 @@ struct image {
 	size_t n_tags;
 };
 void image_release(struct image *i);
+/* What it is for, normalised. */
+struct platform image_platform(const struct image *i);
 
 /* Records an image whose blobs and layers are there, and, with `name` (full, may be NULL), tags it.
  * The tag is moved if it names another image; *ret_moved (may be NULL) tells whether. All in one
