@@ -203,34 +203,41 @@ static void print_rows(const struct row *rows, size_t n, const struct images_opt
 	table_release(&t);
 }
 
+static int add_platform(struct store *s, struct table *t, const struct image *image,
+			const struct oci_descriptor *d, bool last, const struct images_options *o,
+			struct error **err)
+{
+	struct image one = {
+		.manifest = image->manifest, .config = image->config, .size = image->size};
+	_cleanup_free_ char *id = NULL, *size = NULL, *name = NULL;
+	char platform[64];
+	int r = image_for_entry(s, &one, &d->digest, err);
+
+	id = image_id(&one, o->no_trunc);
+	size = times_human_size(one.size);
+	name = xasprintf("%s %s", last ? "└─" : "├─", platform_format(&d->platform, platform));
+	table_cell(t, name);
+	table_cell(t, id);
+	table_cell(t, size);
+	image_release(&one);
+	return r;
+}
+
 /* An image that stands for several platforms, with one line for each below it. */
 static int add_platforms(struct store *s, struct table *t, const struct image *image,
 			 const struct images_options *o, struct error **err)
 {
 	_cleanup_(image_index_release) struct image_index index = IMAGE_INDEX_INIT;
+	VEC(const struct oci_descriptor *) entries = {0};
 	bool found = false;
 	int r = image_index_load(s, &image->manifest, &found, &index, err);
 
-	for (size_t i = 0; r == 0 && found && i < index.doc.manifests.n; i++) {
-		const struct oci_descriptor *d = &index.doc.manifests.v[i];
-		struct image one = {.manifest = image->manifest};
-		_cleanup_free_ char *id = NULL, *size = NULL, *name = NULL;
-		char platform[64];
-
-		r = image_for_platform(s, &one, &d->platform, err);
-		if (r == 0 && digest_equal(&one.manifest, &image->manifest)) {
-			one.config = image->config;
-			one.size = image->size;
-		}
-		id = image_id(&one, o->no_trunc);
-		size = times_human_size(one.size);
-		name = xasprintf("%s %s", i + 1 < index.doc.manifests.n ? "├─" : "└─",
-				 platform_format(&d->platform, platform));
-		table_cell(t, name);
-		table_cell(t, id);
-		table_cell(t, size);
-		image_release(&one);
-	}
+	for (size_t i = 0; r == 0 && found && i < index.doc.manifests.n; i++)
+		if (oci_entry_is_image(&index.doc.manifests.v[i]))
+			vec_push(&entries, &index.doc.manifests.v[i]);
+	for (size_t i = 0; r == 0 && i < entries.n; i++)
+		r = add_platform(s, t, image, entries.v[i], i + 1 == entries.n, o, err);
+	vec_release(&entries);
 	return r;
 }
 

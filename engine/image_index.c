@@ -106,21 +106,24 @@ static void set_platform(struct image *image, const struct platform *p)
 	image->variant = xstrdup(p->variant);
 }
 
-static int become(struct store *s, struct image *image, const struct oci_descriptor *d,
-		  struct error **err)
+int image_for_entry(struct store *s, struct image *image, const struct digest *manifest,
+		    struct error **err)
 {
 	_cleanup_(oci_document_release) struct oci_document doc = OCI_DOCUMENT_INIT;
 	_cleanup_buf_ struct buf bytes = BUF_INIT, config = BUF_INIT;
 	struct image_config c;
-	int r = read_document(s, &d->digest, &bytes, &doc, err);
+	int r;
 
+	if (digest_equal(manifest, &image->manifest))
+		return 0;
+	r = read_document(s, manifest, &bytes, &doc, err);
 	if (r == 0)
 		r = blob_read(s, &doc.config.digest, OCI_DOCUMENT_MAX, &config, err);
 	if (r == 0)
 		r = image_config_parse(config.p, config.n, &c, err);
 	if (r < 0)
 		return r;
-	image->manifest = d->digest;
+	image->manifest = *manifest;
 	image->config = doc.config.digest;
 	image->n_layers = 0;
 	image->size = 0;
@@ -160,7 +163,5 @@ int image_for_platform(struct store *s, struct image *image, const struct platfo
 	if (r < 0 || !indexed)
 		return r < 0 ? r : check_platform(image, want, err);
 	r = oci_index_select(&index.doc, want, &chosen, err);
-	if (r < 0 || digest_equal(&index.doc.manifests.v[chosen].digest, &image->manifest))
-		return r;
-	return become(s, image, &index.doc.manifests.v[chosen], err);
+	return r < 0 ? r : image_for_entry(s, image, &index.doc.manifests.v[chosen].digest, err);
 }

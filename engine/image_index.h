@@ -35,5 +35,8 @@ int image_index_keep(struct store *s, const struct digest *manifest, const struc
  * layers. NULL: as it is. ERR_NOTFOUND lists the platforms that there are. */
 int image_for_platform(struct store *s, struct image *image, const struct platform *want,
 		       struct error **err);
+/* The same for an entry of its index that is in hand. */
+int image_for_entry(struct store *s, struct image *image, const struct digest *manifest,
+		    struct error **err);
 
 #endif

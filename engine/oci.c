@@ -295,7 +295,7 @@ int oci_document_parse(const char *media_type, const void *json, size_t n, struc
 	return r;
 }
 
-static bool is_candidate(const struct oci_descriptor *d)
+bool oci_entry_is_image(const struct oci_descriptor *d)
 {
 	return !d->attestation &&
 	       (oci_is_manifest_type(d->media_type) || oci_is_index_type(d->media_type)) &&
@@ -312,7 +312,7 @@ static int no_platform(const struct oci_document *index, const struct platform *
 	for (size_t i = 0; i < index->manifests.n && i < 32; i++) {
 		const struct oci_descriptor *d = &index->manifests.v[i];
 
-		if (is_candidate(d) && d->has_platform)
+		if (oci_entry_is_image(d) && d->has_platform)
 			buf_addf(&b, "%s%s", b.n > 0 ? ", " : "",
 				 platform_format(&d->platform, text));
 	}
@@ -331,7 +331,7 @@ int oci_index_select(const struct oci_document *index, const struct platform *wa
 		const struct oci_descriptor *d = &index->manifests.v[i];
 		int score;
 
-		if (!is_candidate(d))
+		if (!oci_entry_is_image(d))
 			continue;
 		if (!d->has_platform) {
 			nameless = i;

@@ -71,6 +71,8 @@ void oci_document_release(struct oci_document *d);
 int oci_blob_parse(const json_t *descriptor, uint64_t max, struct layer_blob *ret,
 		   struct error **err);
 
+/* Is this entry of an index an image (or an index of images), and nothing about one? */
+bool oci_entry_is_image(const struct oci_descriptor *d);
 /* The entry of an index that serves `want` best. None: ERR_NOTFOUND listing the platforms that are
  * there. */
 int oci_index_select(const struct oci_document *index, const struct platform *want, size_t *ret,

@@ -64,5 +64,30 @@ export KILN_ROOT=$WORK/third
 check "another platform of the archive loads" kiln load --platform linux/$other -i all.tar
 test "$(kiln inspect -f '{{.Architecture}}' app:v1)" = $other; ok "where it is asked for" $?
 check "a part of it loads" kiln load -i one.tar
+
+# What buildx writes beside an image: an index with an attestation of it.
+export KILN_ROOT=$WORK/fourth
+quietly kiln build -o type=oci,tar=false,dest=layout,name=attested .
+python3 - <<'END'
+import hashlib, json
+def put(kind, document):
+    data = json.dumps(document).encode()
+    digest = hashlib.sha256(data).hexdigest()
+    open("layout/blobs/sha256/" + digest, "wb").write(data)
+    return {"mediaType": f"application/vnd.oci.image.{kind}.v1+json", "digest": "sha256:" + digest, "size": len(data)}
+top = json.load(open("layout/index.json"))
+image = top["manifests"][0]
+config = put("config", {"architecture": "unknown", "os": "unknown", "rootfs": {"type": "layers", "diff_ids": []}})
+attestation = put("manifest", {"schemaVersion": 2, "config": config, "layers": []})
+attestation["platform"] = {"architecture": "unknown", "os": "unknown"}
+attestation["annotations"] = {"vnd.docker.reference.type": "attestation-manifest"}
+index = put("index", {"schemaVersion": 2, "manifests": [image, attestation]})
+top["manifests"] = [{**index, "annotations": image["annotations"]}]
+json.dump(top, open("layout/index.json", "w"))
+END
+check "an image with an attestation loads" kiln load -i layout
+check "it is listed as a tree, too" kiln images --tree
+prints "with its platform" "^└─ linux/$host +[0-9a-f]{12} "
+test "$(wc -l < "$WORK/out")" = 3; ok "and nothing else" $?
 export KILN_ROOT=$WORK/store
 finish
