@@ -120,11 +120,12 @@ void sandbox_plan_default_masks(struct sandbox_plan *p)
 	static const char *const readonly[] = {
 		"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger",
 	};
+	long n_cpus = sysconf(_SC_NPROCESSORS_CONF);
 
 	for (size_t i = 0; i < ARRAY_SIZE(masked); i++)
 		strv_push(&p->masked, masked[i]);
 	/* How hot each processor ran tells what others compute. */
-	for (long cpu = 0; cpu < sysconf(_SC_NPROCESSORS_CONF); cpu++) {
+	for (long cpu = 0; cpu < n_cpus; cpu++) {
 		_cleanup_free_ char *path =
 			xasprintf("/sys/devices/system/cpu/cpu%ld/thermal_throttle", cpu);
 
