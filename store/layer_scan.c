@@ -109,15 +109,13 @@ static int take_mark(const struct scan *scan, const char *node, const char *name
 	return 0;
 }
 
-static int read_marks(const struct scan *scan, int fd, const char *path, struct marks *ret,
-		      struct error **err)
+static int read_marks(const struct scan *scan, const char *node, const char *path,
+		      struct marks *ret, struct error **err)
 {
 	_cleanup_free_ char *names = NULL;
-	char node[32];
 	ssize_t n;
 
 	*ret = (struct marks){0};
-	fd_path(fd, node);
 	n = listxattr(node, NULL, 0);
 	if (n == 0 || (n < 0 && errno == ENOTSUP))
 		return 0;
@@ -287,12 +285,12 @@ static int add_node(struct scan *scan, int dirfd, const char *name, const char *
 			return error_new(err, ERR_IO, errno, "remove the socket '%s'", path);
 		return 0;
 	}
+	fd_path(fd, node);
 	if (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode))
-		r = read_marks(scan, fd, path, &m, err);
+		r = read_marks(scan, node, path, &m, err);
 	if (r < 0)
 		return r;
 	e = entry_from(path, &st, &m);
-	fd_path(fd, node);
 	r = step_owners_apply(&scan->owners, fd, node, m.owned ? &m.owner : NULL, m.origin,
 			      &scan->dir, &e, err);
 	if (r < 0)
@@ -413,14 +411,15 @@ static int scan_root(struct scan *scan, struct error **err)
 	struct marks marks;
 	struct stat st;
 	char node[32];
-	int r = read_marks(scan, scan->w->fs, "", &marks, err);
+	int r;
 
+	fd_path(scan->w->fs, node);
+	r = read_marks(scan, node, "", &marks, err);
 	if (r < 0)
 		return r;
 	if (fstat(scan->w->fs, &st) < 0)
 		return error_new(err, ERR_IO, errno, "look at the root of a layer");
 	scan->dir = entry_from("", &st, &marks);
-	fd_path(scan->w->fs, node);
 	r = step_owners_apply(&scan->owners, scan->w->fs, node, marks.owned ? &marks.owner : NULL,
 			      false, &scan->dir, &scan->dir, err);
 	return r < 0 ? r : scan_dir(scan, scan->w->fs, err);
