@@ -14,6 +14,11 @@ output() { # output COMMAND...: runs quietly, prints stdout on one line
 	quietly "$@"
 	tr '\n' ' ' < "$WORK/out"
 }
+begin() { # begin ARGUMENT...: kiln in the background, as $process; waits until "ready" is printed
+	"$KILN" "$@" > "$WORK/out" 2> "$WORK/err" &
+	process=$!
+	for _ in $(seq 100); do grep -q ready "$WORK/out" && break; sleep 0.05; done
+}
 is() { # is NAME WANT GOT
 	[ "$2" = "$3" ]
 	ok "$1" $?
@@ -66,10 +71,7 @@ prints "with the reason" "unable to find user nobodyhere"
 fails "so is an image that is nowhere" 125 kiln run no/such/image
 fails "and a bad port" 125 kiln run -p 1:2:3:4 app true
 
-"$KILN" run app 'trap "echo stopped; exit 5" TERM; echo ready; while :; do sleep 0.1; done' \
-	> "$WORK/out" 2> "$WORK/err" &
-process=$!
-for _ in $(seq 100); do grep -q ready "$WORK/out" && break; sleep 0.05; done
+begin run app 'trap "echo stopped; exit 5" TERM; echo ready; while :; do sleep 0.1; done'
 kill -TERM $process
 wait $process
 test $? = 5; ok "signals go to the process" $?
@@ -84,19 +86,14 @@ fails "or with its signal" 143 kiln run --init app 'kill -TERM $$'
 is "has no rights that the container lacks" "00000000a80425fb 2 " \
 	"$(output kiln run --init app 'grep -E "^(CapPrm|Seccomp):" /proc/1/status | cut -f2')"
 is "nor anything open" "" "$(output kiln run --init app 'ls /proc/1/fd')"
-"$KILN" run --init app 'trap "echo stopped; exit 6" TERM; echo ready; while :; do sleep 0.1; done' \
-	> "$WORK/out" 2> "$WORK/err" &
-process=$!
-for _ in $(seq 100); do grep -q ready "$WORK/out" && break; sleep 0.05; done
+begin run --init app 'trap "echo stopped; exit 6" TERM; echo ready; while :; do sleep 0.1; done'
 kill -TERM $process
 wait $process
 test $? = 6; ok "and passes signals on" $?
 is "also on a terminal" "/dev/pts/0" "$(kiln run --init -t app tty < /dev/null | tr -d '\r\n')"
 fails "where programs that are not there are told, too" 127 kiln run --init --entrypoint nosuch app
 
-"$KILN" run app "echo ready; sleep 10$$ & sleep 20$$" > "$WORK/out" 2> "$WORK/err" &
-process=$!
-for _ in $(seq 100); do grep -q ready "$WORK/out" && break; sleep 0.05; done
+begin run app "echo ready; sleep 10$$ & sleep 20$$"
 kill -KILL $process
 wait $process 2> /dev/null
 for _ in $(seq 100); do pgrep -f "sleep [12]0$$" > /dev/null || break; sleep 0.05; done
