@@ -60,12 +60,12 @@ prints "with its status" 'process "/bin/sh -c echo before; exit 3" did not compl
 
 if [ "$(id -u)" = 0 ]; then
 	# Who may not be dumped belongs to root in /proc, whoever he is.
-	chmod 755 "$WORK" && mkdir plain && cp -r src plain/ && chown -R 64322 plain
+	chmod 755 "$WORK" && mkdir plain && cp -r src plain/ && chown -R $PLAIN_USER plain
 	printf 'FROM busybox\nRUN --mount=type=secret,id=token exec sleep 5\n' > plain/Dockerfile
-	KILN_ROOT=$WORK/plain/store setpriv --reuid 64322 --regid 64322 --clear-groups "$KILN" build \
+	KILN_ROOT=$WORK/plain/store setpriv --reuid $PLAIN_USER --regid $PLAIN_USER --clear-groups "$KILN" build \
 		--secret id=token,src=plain/Dockerfile plain > out 2> err &
 	build=$!
-	for _ in $(seq 100); do pgrep -u 64322 -x sleep > /dev/null && break; sleep 0.1; done
+	for _ in $(seq 100); do pgrep -u $PLAIN_USER -x sleep > /dev/null && break; sleep 0.1; done
 	test "$(stat -c %u /proc/$build/environ)" = 0; ok "kiln leaves no core file with a secret" $?
 	wait $build; ok "the step goes on as ever" $?
 fi

@@ -11,7 +11,7 @@ done
 ssh-keygen -q -t ed25519 -N 'a passphrase' -C locked -f locked
 chmod 644 two # what ssh-add itself would refuse
 eval "$(ssh-agent -a "$WORK/agent")" > /dev/null
-trap 'kill $SSH_AGENT_PID 2> /dev/null' EXIT
+at_end 'kill $SSH_AGENT_PID 2> /dev/null'
 ssh-add -q one
 
 # A step needs a client: this machine's, with its libraries.
@@ -69,5 +69,4 @@ RUN --mount=type=ssh,id=other,required true
 END
 prints "by its id" 'no SSH key "other" forwarded from the client'
 
-kill "$SSH_AGENT_PID"
 finish

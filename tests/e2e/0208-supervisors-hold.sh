@@ -2,9 +2,6 @@
 
 attacks=$(cd "$(dirname "$0")/../fixtures" && pwd)/owner_attacks.py
 need_plain_user "the supervisor of a step without subordinate ids holds"
-plain() {
-	as_plain_user env KILN_ROOT="$WORK/plain" "$KILN" "$@"
-}
 
 # What a step could get at, were it led out: the user's own file.
 as_plain_user sh -c "echo mine > $WORK/mine"

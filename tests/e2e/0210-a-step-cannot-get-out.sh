@@ -64,11 +64,10 @@ else
 	skip "capsh shows Docker's set" "needs capsh (package libcap2-bin)"
 fi
 
-if [ "$(id -u)" = 0 ] && setpriv --reuid 64322 --regid 64322 --clear-groups unshare -Ur true 2> /dev/null; then
+if [ "$(id -u)" = 0 ] && as_plain_user unshare -Ur true 2> /dev/null; then
 	export KILN_ROOT=$WORK/other
-	mkdir "$KILN_ROOT" && chown 64322 "$KILN_ROOT" && chmod 755 "$WORK"
-	check "a user's step that tries to get out runs" \
-		setpriv --reuid 64322 --regid 64322 --clear-groups "$KILN" build box
+	mkdir "$KILN_ROOT" && chown $PLAIN_USER "$KILN_ROOT" && chmod 755 "$WORK"
+	check "a user's step that tries to get out runs" as_plain_user "$KILN" build box
 	all_shut "in a user's step"
 else
 	skip "a user's step that tries to get out runs" "needs root to become a user, and user namespaces"

@@ -31,7 +31,7 @@ for host in 127.0.0.1 ::1 "$address"; do
 	servers="${servers:-} $!"
 	for _ in $(seq 50); do grep -q 'port [1-9]' server.$host && break; sleep 0.1; done
 done
-trap 'kill $servers 2> /dev/null' EXIT
+at_end 'kill $servers 2> /dev/null'
 port() {
 	sed -n 's/.* port \([0-9]*\).*/\1/p' "server.$1"
 }
@@ -70,15 +70,15 @@ fails "an address has to be one" 2 kiln build --add-host here:nowhere .
 prints "or host-gateway" 'is not HOST:IP or HOST:host-gateway'
 
 # A user who may open /dev/net/tun: here with one of his own, for him alone.
-if [ "$(id -u)" = 0 ] && setpriv --reuid 64322 --regid 64322 --clear-groups unshare -Ur true 2> /dev/null &&
+if [ "$(id -u)" = 0 ] && as_plain_user unshare -Ur true 2> /dev/null &&
 	mknod tun c 10 200 2> err; then
-	chmod 666 tun && chmod 755 "$WORK" && mkdir user && chown 64322 user
+	chmod 666 tun && chmod 755 "$WORK" && mkdir user && chown $PLAIN_USER user
 	cat > user/Dockerfile <<END
 FROM python:3.8-slim-buster
 RUN ls /sys/class/net /proc/sys/net/ipv4/conf | tr '\\n' ' '; ! $(get "127.0.0.1:$lo") && ! $(get "$gateway:$lo") && ! $(get "[::1]:$lo6")
 END
 	KILN_ROOT=$WORK/user/store check "a user's step has a network of its own" unshare -m sh -c \
-		'mount --bind tun /dev/net/tun && exec setpriv --reuid 64322 --regid 64322 --clear-groups "$KILN" build user'
+		'mount --bind tun /dev/net/tun && exec setpriv --reuid $0 --regid $0 --clear-groups "$KILN" build user' $PLAIN_USER
 	prints "with an interface" ' eth0 .*lo '
 	! grep -q "share this machine" err; ok "and not the machine's" $?
 	! grep -q "the host's" err; ok "nor what is on its loopback" $?
@@ -141,5 +141,4 @@ END
 else
 	skip "npm works in a step" "npm of this machine reaches no registry"
 fi
-kill $servers
 finish

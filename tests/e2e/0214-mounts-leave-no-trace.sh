@@ -30,7 +30,7 @@ leaves() {
 }
 python3 -c 'import socket, sys, time; s = socket.socket(socket.AF_UNIX); s.bind("agent"); s.listen(); time.sleep(600)' &
 agent=$!
-trap 'kill $agent 2> /dev/null' EXIT
+at_end 'kill $agent 2> /dev/null'
 for _ in $(seq 50); do [ -S agent ] && break; sleep 0.1; done
 
 t=--mount=type=tmpfs,target= c=--mount=type=cache,target= s=--mount=type=secret,id=s,target=
@@ -83,5 +83,4 @@ cache_step private 'mkdir /c/mine && sleep 0.6' two
 "$KILN" build -f two . > two.out 2>&1 & second=$!
 wait $first && wait $second; ok "and each have a private one" $?
 
-kill $agent
 finish

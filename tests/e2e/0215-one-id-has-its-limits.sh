@@ -2,9 +2,6 @@
 
 # What docs/security.md says of steps without subordinate ids.
 need_plain_user "what a step without subordinate ids sees and cannot do"
-plain() {
-	as_plain_user env KILN_ROOT="$WORK/plain" "$KILN" "$@"
-}
 mkdir ctx
 cat > ctx/Dockerfile <<'END_FILE'
 FROM python:3.8-slim-buster

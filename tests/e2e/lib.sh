@@ -117,6 +117,10 @@ PLAIN_USER=64322
 as_plain_user() {
 	setpriv --reuid $PLAIN_USER --regid $PLAIN_USER --clear-groups "$@"
 }
+# plain ARGUMENT...: kiln as that user, in a store of its own.
+plain() {
+	as_plain_user env KILN_ROOT="$WORK/plain" "$KILN" "$@"
+}
 
 # Tests that are about ordinary users call this first, and end there if nobody can become one. From then
 # on the folder is that user's.
