@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #include "base/owner_mark.h"
@@ -73,6 +74,12 @@ static inline uint32_t plan_id(const struct plan *p, uint32_t id)
 /* --- main.c */
 void fail(int errnum, const char *fmt, ...) __attribute__((noreturn, format(printf, 2, 3)));
 void send_message(uint32_t kind, int32_t value, const char *text, int fd /* -1: none */);
+/* Room in a message for one descriptor. */
+union fd_control {
+	char space[CMSG_SPACE(sizeof(int))];
+	struct cmsghdr align;
+};
+void attach_fd(struct msghdr *msg, union fd_control *control, int fd);
 void *alloc(size_t n);	  /* zeroed */
 void tie_to_parent(void); /* to be killed when it dies */
 char *format(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -39,28 +39,29 @@ char *format(const char *fmt, ...)
 	return s;
 }
 
+void attach_fd(struct msghdr *msg, union fd_control *control, int fd)
+{
+	struct cmsghdr *c;
+
+	memset(control, 0, sizeof(*control));
+	msg->msg_control = control;
+	msg->msg_controllen = sizeof(*control);
+	c = CMSG_FIRSTHDR(msg);
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(c), &fd, sizeof(int));
+}
+
 void send_message(uint32_t kind, int32_t value, const char *text, int fd)
 {
 	struct wire_message m = {.kind = kind, .value = value, .size = (uint32_t)strlen(text)};
 	struct iovec iov[2] = {{&m, sizeof(m)}, {(void *)(uintptr_t)text, m.size}};
-	union {
-		char space[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control;
+	union fd_control control;
 	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
 
-	if (fd >= 0) {
-		struct cmsghdr *c;
-
-		memset(&control, 0, sizeof(control));
-		msg.msg_control = &control;
-		msg.msg_controllen = sizeof(control);
-		c = CMSG_FIRSTHDR(&msg);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &fd, sizeof(int));
-	}
+	if (fd >= 0)
+		attach_fd(&msg, &control, fd);
 	/* kiln may be gone: then nobody waits for this either. */
 	(void)sendmsg(WIRE_FD_CONTROL, &msg, MSG_NOSIGNAL);
 }

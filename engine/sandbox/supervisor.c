@@ -55,22 +55,10 @@ static void give(int socket, int fd)
 {
 	char byte = 0;
 	struct iovec iov = {&byte, 1};
-	union {
-		char space[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control = {.space = {0}};
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+	union fd_control control;
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(c), &fd, sizeof(int));
+	attach_fd(&msg, &control, fd);
 	if (sendmsg(socket, &msg, MSG_NOSIGNAL) != 1)
 		fail(errno, "reach the supervisor of the step");
 }
@@ -80,10 +68,7 @@ static int take(int socket)
 {
 	char byte;
 	struct iovec iov = {&byte, 1};
-	union {
-		char space[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control;
+	union fd_control control;
 	struct msghdr msg = {
 		.msg_iov = &iov,
 		.msg_iovlen = 1,
