@@ -87,8 +87,12 @@ else
 fi
 
 # A resolver on the loopback, as systemd-resolved is: the step asks another address.
-if [ "$(id -u)" = 0 ] && (python3 "$fixtures/dns_server.py" 127.0.0.53 > dns & echo $! > dns.pid) && sleep 0.5 && grep -q ready dns; then
-	servers="$servers $(cat dns.pid)"
+if [ "$(id -u)" = 0 ]; then
+	python3 "$fixtures/dns_server.py" 127.0.0.53 > dns &
+	servers="$servers $!"
+	for _ in $(seq 50); do grep -q ready dns && break; sleep 0.1; done
+fi
+if grep -qs ready dns; then
 	echo 'nameserver 127.0.0.53' > resolv.conf
 	printf 'FROM busybox\nRUN cat /etc/resolv.conf && nslookup somewhere.example\n' > Dockerfile
 	check "a step asks a resolver of the host's loopback" unshare -m sh -c \
