@@ -16,18 +16,6 @@ static int path_digest(struct store *s, const struct result *in, const char *pat
 	return r < 0 ? r : tree_path_digest(tree, path, ret, err);
 }
 
-static int whole_digest(struct store *s, const struct result *in, struct digest *ret,
-			struct error **err)
-{
-	_cleanup_(rootfs_freep) struct rootfs *rootfs = NULL;
-	int r;
-
-	if (in->tree)
-		return path_digest(s, in, "", ret, err);
-	r = rootfs_open(s, in->layers, in->n_layers, &rootfs, err);
-	return r < 0 ? r : rootfs_digest(rootfs, ret, err);
-}
-
 /* `whole` is the digest of all of it where that is known, else NULL. */
 static int exec_content(struct store *s, const struct op *op, size_t input, const struct result *in,
 			const struct digest *whole, struct digest *ret, struct error **err)
@@ -45,7 +33,7 @@ static int exec_content(struct store *s, const struct op *op, size_t input, cons
 		else if (whole)
 			d = *whole;
 		else
-			r = whole_digest(s, in, &d, err);
+			r = result_whole_digest(s, in, &d, err);
 		if (r < 0)
 			return r;
 		hasher_add(&h, d.b, sizeof(d.b));

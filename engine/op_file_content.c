@@ -4,32 +4,10 @@
 #include "solver/op_key.h"
 
 /* What is looked into is opened once, when it is first needed. */
-static int open_tree(struct store *s, const struct result *result, struct tree **tree,
-		     struct error **err)
-{
-	return *tree ? 0 : tree_of_result(s, result, tree, err);
-}
-
-/* Everything that is in a result. */
-static int whole_digest(struct store *s, const struct result *result, struct tree **tree,
-			struct digest *ret, struct error **err)
-{
-	_cleanup_(rootfs_freep) struct rootfs *rootfs = NULL;
-	int r;
-
-	if (result && result->tree) {
-		r = open_tree(s, result, tree, err);
-		return r < 0 ? r : tree_path_digest(*tree, "", ret, err);
-	}
-	r = rootfs_open(s, result ? result->layers : NULL, result ? result->n_layers : 0, &rootfs,
-			err);
-	return r < 0 ? r : rootfs_digest(rootfs, ret, err);
-}
-
 static int copy_digest(struct store *s, const struct result *result, struct tree **tree,
 		       const struct op_use *use, struct digest *ret, struct error **err)
 {
-	int r = open_tree(s, result, tree, err);
+	int r = *tree ? 0 : tree_of_result(s, result, tree, err);
 
 	return r < 0 ? r : copy_select_digest(*tree, &use->copy, 1, ret, err);
 }
@@ -55,7 +33,7 @@ int file_op_content(struct store *s, const struct op_file *op, size_t n_inputs, 
 		else if (whole)
 			d = *whole;
 		else
-			r = whole_digest(s, result, &tree, &d, err);
+			r = result_whole_digest(s, result, &d, err);
 		if (r < 0)
 			return r;
 		hasher_add_u64(&h, use.kind);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/map.h"
+#include "engine/copy_select.h"
 #include "engine/result.h"
 #include "store/index.h"
 
@@ -200,4 +201,17 @@ int tree_of_result(struct store *s, const struct result *result, struct tree **r
 	}
 	return tree_rootfs_open(s, result ? result->layers : NULL, result ? result->n_layers : 0,
 				ret, err);
+}
+
+int result_whole_digest(struct store *s, const struct result *result, struct digest *ret,
+			struct error **err)
+{
+	_cleanup_(rootfs_freep) struct rootfs *rootfs = NULL;
+	int r;
+
+	if (result && result->tree)
+		return tree_path_digest(result->tree, "", ret, err);
+	r = rootfs_open(s, result ? result->layers : NULL, result ? result->n_layers : 0, &rootfs,
+			err);
+	return r < 0 ? r : rootfs_digest(rootfs, ret, err);
 }

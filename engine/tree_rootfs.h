@@ -13,5 +13,8 @@ int tree_rootfs_open(struct store *s, const int64_t *layers, size_t n, struct tr
 /* The tree of a result: its own (with a reference taken), or its rootfs as one. NULL is scratch. */
 int tree_of_result(struct store *s, const struct result *result, struct tree **ret,
 		   struct error **err);
+/* Content digest of everything that is in a result. NULL is scratch. */
+int result_whole_digest(struct store *s, const struct result *result, struct digest *ret,
+			struct error **err);
 
 #endif
