@@ -237,6 +237,8 @@ static int find_and_hold(struct store *s, struct db_tx *tx, const struct digest 
 			image_release(&i);
 			return r;
 		}
+		lease_note_blob(s, &i.manifest, false);
+		lease_note_blob(s, &i.config, false);
 		*ret = i;
 	}
 	*ret_found = found;
