@@ -103,7 +103,7 @@ static int add_image(struct save *v, const char *text, struct error **err)
 	else if (r == 0)
 		r = image_index_load(v->s, &m.image.manifest, &m.indexed, &m.index, err);
 	if (r < 0) {
-		image_release(&m.image);
+		saved_image_release(&m);
 		return error_wrap(err, r, "save %s", text);
 	}
 	for (size_t i = 0; i < v->images.n; i++) {
@@ -111,8 +111,7 @@ static int add_image(struct save *v, const char *text, struct error **err)
 
 		if (!digest_equal(&known->image.manifest, &m.image.manifest))
 			continue;
-		image_release(&m.image);
-		image_index_release(&m.index);
+		saved_image_release(&m);
 		if (name && !strv_contains(&known->names, name))
 			strv_push(&known->names, name);
 		return 0;
