@@ -181,33 +181,14 @@ static int fetch_manifest(void *data, const struct digest *digest, struct buf *r
 	return 0;
 }
 
-static int on_config(void *data, const void *p, size_t n, struct error **err)
-{
-	(void)err;
-	buf_add(data, p, n);
-	return 0;
-}
-
 static int fetch_config(void *data, const struct oci_descriptor *d, struct buf *ret,
 			struct error **err)
 {
 	const struct resolve *rs = data;
-	struct registry_blob blob = {
+	const struct registry_blob blob = {
 		.host = rs->ref.host, .path = rs->ref.path, .digest = d->digest, .size = d->size};
-	char expect[DIGEST_TEXT], got[DIGEST_TEXT];
-	_cleanup_free_ char *server = NULL;
-	struct digest digest;
-	int r;
 
-	r = registry_blob_get(rs->reg, &blob, on_config, ret, rs->cancel, NULL, &server, err);
-	if (r < 0)
-		return r;
-	digest = digest_of(ret->p, ret->n);
-	if (digest_equal(&digest, &d->digest))
-		return 0;
-	return error_new(err, ERR_CORRUPT, 0,
-			 "registry %s sent a wrong config: expected %s, got %s", server,
-			 digest_format(&d->digest, expect), digest_format(&digest, got));
+	return registry_blob_read(rs->reg, &blob, "config", rs->cancel, ret, err);
 }
 
 static int use_documents(struct resolve *rs, const struct digest *digest, struct image_source *ret,

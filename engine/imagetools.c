@@ -73,14 +73,6 @@ static void add_part(struct work *w, const struct imageref *from, const struct o
 	vec_push(&w->parts, part);
 }
 
-static int memory_sink(void *data, const void *p, size_t n, struct error **err)
-{
-	struct buf *b = data;
-
-	buf_add(b, p, n);
-	return b->full ? error_new(err, ERR_INVALID, 0, "the config is too large") : 0;
-}
-
 static int read_config(struct registry *r, const struct imageref *ref,
 		       const struct oci_descriptor *config, struct cancel *cancel, struct buf *ret,
 		       struct error **err)
@@ -90,7 +82,7 @@ static int read_config(struct registry *r, const struct imageref *ref,
 				     .digest = config->digest,
 				     .size = config->size};
 
-	return registry_blob_get(r, &blob, memory_sink, ret, cancel, NULL, NULL, err);
+	return registry_blob_read(r, &blob, "config", cancel, ret, err);
 }
 
 /* Which platform a manifest is for stands in its config. */

@@ -215,3 +215,32 @@ int registry_blob_get(struct registry *r, const struct registry_blob *blob, http
 		*ret_server = TAKE_PTR(server);
 	return res;
 }
+
+static int add_piece(void *data, const void *p, size_t n, struct error **err)
+{
+	(void)err;
+	buf_add(data, p, n);
+	return 0;
+}
+
+int registry_blob_read(struct registry *r, const struct registry_blob *blob, const char *what,
+		       struct cancel *cancel, struct buf *ret, struct error **err)
+{
+	char expect[DIGEST_TEXT], got[DIGEST_TEXT];
+	_cleanup_free_ char *server = NULL;
+	size_t before = ret->n;
+	struct digest digest;
+	int res;
+
+	if (ret->max && blob->size > ret->max - before)
+		return error_new(err, ERR_INVALID, 0, "the %s is too large", what);
+	res = registry_blob_get(r, blob, add_piece, ret, cancel, NULL, &server, err);
+	if (res < 0)
+		return res;
+	digest = digest_of(ret->p + before, ret->n - before);
+	if (digest_equal(&digest, &blob->digest))
+		return 0;
+	return error_new(err, ERR_CORRUPT, 0, "registry %s sent a wrong %s: expected %s, got %s",
+			 server, what, digest_format(&blob->digest, expect),
+			 digest_format(&digest, got));
+}

@@ -65,6 +65,11 @@ struct registry_blob {
 int registry_blob_get(struct registry *r, const struct registry_blob *blob, http_sink_fn sink,
 		      void *data, struct cancel *cancel, const atomic_bool *stop, char **ret_server,
 		      struct error **err);
+/* Reads a small blob whole and verifies it: appends it to `ret`, whose max bounds it. `what` is
+ * what people call it ("config"). Other bytes than the digest's are ERR_CORRUPT, which names the
+ * server. */
+int registry_blob_read(struct registry *r, const struct registry_blob *blob, const char *what,
+		       struct cancel *cancel, struct buf *ret, struct error **err);
 
 /* --- Pushing; always to the registry itself, never to a mirror -------------------------------- */
 

@@ -118,32 +118,14 @@ static int registry_has_blob(struct remote_backend *b, const struct digest *dige
 	return registry_push_has_blob(r->registry, &r->ref, digest, b->env.cancel, ret, err);
 }
 
-static int add_piece(void *data, const void *p, size_t n, struct error **err)
-{
-	(void)err;
-	buf_add(data, p, n);
-	return 0;
-}
-
 static int registry_read_blob(struct remote_backend *b, const struct digest *digest, uint64_t size,
 			      struct buf *ret, struct error **err)
 {
 	struct remote_registry *r = registry_of(b);
-	struct registry_blob blob = {
+	const struct registry_blob blob = {
 		.host = r->ref.host, .path = r->ref.path, .digest = *digest, .size = size};
-	size_t before = ret->n;
-	char text[DIGEST_TEXT];
-	struct digest got;
-	int res = registry_blob_get(r->registry, &blob, add_piece, ret, b->env.cancel, NULL, NULL,
-				    err);
 
-	if (res < 0)
-		return res;
-	got = digest_of(ret->p + before, ret->n - before);
-	return digest_equal(&got, digest)
-		       ? 0
-		       : error_new(err, ERR_CORRUPT, 0, "registry %s sent wrong bytes for %s",
-				   r->ref.host, digest_format(digest, text));
+	return registry_blob_read(r->registry, &blob, "cache document", b->env.cancel, ret, err);
 }
 
 static int registry_fetch_blob(struct remote_backend *b, const struct layer_blob *blob,

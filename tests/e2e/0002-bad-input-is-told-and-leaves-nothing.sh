@@ -136,6 +136,9 @@ tried
 serve config
 fails "a config with other bytes" 1 kiln build .
 prints "is refused" "127.0.0.1:$port sent a wrong config.*expected sha256:"
+fails "and not shown either" 1 kiln imagetools inspect --format '{{json .Image}}' "127.0.0.1:$port/library/busybox"
+prints "but refused" "127.0.0.1:$port sent a wrong config.*expected sha256:"
+fails "a build of it" 1 kiln build .
 tried
 serve cut
 fails "a layer that is too short" 1 kiln build .
