@@ -176,7 +176,7 @@ static int make_plan(const struct container_options *o, const char *dir, struct 
 	if (r == 0)
 		r = set_user(o, p, err);
 	if (r == 0)
-		r = exec_plan_defaults(p, SECURITY_SANDBOX, 0, err);
+		exec_plan_defaults(p, SECURITY_SANDBOX, 0);
 	for (size_t i = 0; i < o->volumes.n && r == 0; i++)
 		r = add_volume(o->volumes.v[i], p, err);
 	if (r == 0)

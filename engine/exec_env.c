@@ -6,8 +6,7 @@
 
 #include "engine/network.h"
 #include "engine/op_exec.h"
-#include "engine/seccomp_owners.h"
-#include "engine/seccomp_profile.h"
+#include "engine/seccomp.h"
 #include "engine/selections.h"
 #include "engine/ssh_agent.h"
 #include "engine/userns.h"
@@ -231,28 +230,32 @@ void exec_network_leave(struct sandbox_env *e, struct exec_network *n)
 
 /* --- plans --- */
 
-int exec_plan_defaults(struct sandbox_plan *p, enum op_security security, uint64_t shm_size,
-		       struct error **err)
+static void add_program(struct buf *ret, const struct seccomp_program *program)
 {
-	const struct buf *seccomp;
-	int r = 0;
+	buf_add(ret, program->p, program->n * sizeof(*program->p));
+}
 
+/* What a supervisor answers where there is only one id. */
+static void notify_of_owners(struct sandbox_plan *p)
+{
+	add_program(&p->notify, &seccomp_owners);
+	for (size_t i = 0; i < seccomp_owner_calls.n; i++)
+		vec_push(&p->calls, seccomp_owner_calls.p[i]);
+}
+
+void exec_plan_defaults(struct sandbox_plan *p, enum op_security security, uint64_t shm_size)
+{
 	if (userns_inside())
 		p->flags |= WIRE_USERNS;
 	if (userns_single())
-		r = seccomp_owners_add(p, err);
-	if (r < 0)
-		return r;
+		notify_of_owners(p);
 	sandbox_plan_default_mounts(p, shm_size);
 	if (security == SECURITY_INSECURE) {
 		p->caps = SANDBOX_CAPS_ALL;
-		return 0;
+		return;
 	}
 	sandbox_plan_default_masks(p);
-	r = seccomp_profile_default(&seccomp, err);
-	if (r == 0)
-		buf_add(&p->seccomp, seccomp->p, seccomp->n);
-	return r;
+	add_program(&p->seccomp, &seccomp_profile);
 }
 
 void exec_plan_layers(struct store *s, const int64_t *layers, size_t n, struct strv *ret)

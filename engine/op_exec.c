@@ -111,8 +111,8 @@ static int make_plan(const struct exec_options *o, const struct op_exec *op,
 			return r;
 	}
 	p->flags |= WIRE_RECORD_OWNERS;
-	r = exec_plan_defaults(p, op->security, op->shm_size, err);
-	return r == 0 ? set_user(o, op, root, p, err) : r;
+	exec_plan_defaults(p, op->security, op->shm_size);
+	return set_user(o, op, root, p, err);
 }
 
 static int join_network(const struct exec_options *o, const struct op_exec *op, struct job *job,

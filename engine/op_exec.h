@@ -117,8 +117,7 @@ void exec_network_leave(struct sandbox_env *e, struct exec_network *n);
 /* Warns once of a user namespace with a single id. */
 void exec_notice_single(struct sandbox_env *e, struct job *job);
 /* /proc, /dev and so on, masks, capabilities and seccomp as the mode asks for. */
-int exec_plan_defaults(struct sandbox_plan *p, enum op_security security, uint64_t shm_size,
-		       struct error **err);
+void exec_plan_defaults(struct sandbox_plan *p, enum op_security security, uint64_t shm_size);
 /* HOME, unless the environment has one that is not empty. */
 void exec_plan_home(struct sandbox_plan *p, const char *home);
 /* The layers' directories, as the plan wants them. */

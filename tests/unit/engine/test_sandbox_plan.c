@@ -6,7 +6,6 @@
 #include <cmocka.h>
 
 #include "engine/sandbox_plan.h"
-#include "engine/seccomp_profile.h"
 
 static void fill(struct sandbox_plan *p)
 {
@@ -106,25 +105,12 @@ static void a_plan_that_makes_no_sense_is_refused(void **state)
 	expect_refused(&p, "at most 500");
 }
 
-static void the_seccomp_profile_compiles_once(void **state)
-{
-	const struct buf *one = NULL, *two = NULL;
-
-	(void)state;
-	assert_int_equal(seccomp_profile_default(&one, NULL), 0);
-	assert_int_equal(seccomp_profile_default(&two, NULL), 0);
-	assert_ptr_equal(one, two);
-	assert_true(one->n > 0 && one->n % 8 == 0);
-	assert_true(one->n / 8 <= 4096); /* BPF_MAXINSNS */
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_plan_prints_what_it_does_but_no_secret),
 		cmocka_unit_test(the_flat_form_is_made_of_aligned_records),
 		cmocka_unit_test(a_plan_that_makes_no_sense_is_refused),
-		cmocka_unit_test(the_seccomp_profile_compiles_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

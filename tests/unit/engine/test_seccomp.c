@@ -18,8 +18,7 @@
 #include <sys/syscall.h>
 
 #include "base/fs.h"
-#include "engine/seccomp_owners.h"
-#include "engine/seccomp_profile.h"
+#include "engine/seccomp.h"
 
 #if defined(__x86_64__)
 #define NATIVE AUDIT_ARCH_X86_64
@@ -47,14 +46,14 @@ static bool jump_taken(const struct sock_filter *i, uint32_t a)
 }
 
 /* What the kernel would do: runs the program on one call. */
-static uint32_t run_program(const struct buf *bytes, uint32_t arch, int nr, uint64_t arg0)
+static uint32_t run_program(const struct seccomp_program *program, uint32_t arch, int nr,
+			    uint64_t arg0)
 {
 	const struct seccomp_data data = {.nr = nr, .arch = arch, .args = {arg0}};
-	const struct sock_filter *program = (const struct sock_filter *)(const void *)bytes->p;
 	uint32_t a = 0;
 
-	for (size_t at = 0; at < bytes->n / sizeof(*program); at++) {
-		const struct sock_filter *i = &program[at];
+	for (size_t at = 0; at < program->n; at++) {
+		const struct sock_filter *i = &program->p[at];
 
 		switch (BPF_CLASS(i->code)) {
 		case BPF_LD:
@@ -82,10 +81,7 @@ static uint32_t run_program(const struct buf *bytes, uint32_t arch, int nr, uint
 
 static uint32_t run_filter(uint32_t arch, int nr, uint64_t arg0)
 {
-	const struct buf *profile = NULL;
-
-	assert_int_equal(seccomp_profile_default(&profile, NULL), 0);
-	return run_program(profile, arch, nr, arg0);
+	return run_program(&seccomp_profile, arch, nr, arg0);
 }
 
 static void expect_errno(int nr, uint64_t arg0, int errnum)
@@ -214,44 +210,49 @@ static void the_32_bit_calls_have_the_same_rules(void **state)
 }
 #endif
 
+static void the_kernel_takes_programs_of_this_size(void **state)
+{
+	(void)state;
+	assert_in_range(seccomp_profile.n, 1, BPF_MAXINSNS);
+	assert_in_range(seccomp_owners.n, 1, BPF_MAXINSNS);
+}
+
 /* Every call of the table, and nothing else, is the supervisor's. */
 static void a_supervisor_is_told_of_the_calls_that_it_knows(void **state)
 {
-	struct sandbox_plan p;
+	const struct seccomp_calls *calls = &seccomp_owner_calls;
 	size_t seen = 0;
 
 	(void)state;
-	sandbox_plan_init(&p);
-	assert_int_equal(seccomp_owners_add(&p, NULL), 0);
-	for (size_t i = 0; i < p.calls.n; i++)
-		assert_int_equal(run_program(&p.notify, p.calls.v[i].arch, (int)p.calls.v[i].nr,
+	for (size_t i = 0; i < calls->n; i++)
+		assert_int_equal(run_program(&seccomp_owners, calls->p[i].arch, (int)calls->p[i].nr,
 					     PR_SET_KEEPCAPS),
 				 SECCOMP_RET_USER_NOTIF);
 	for (int nr = 0; nr < 1024; nr++)
-		seen += run_program(&p.notify, NATIVE, nr, PR_SET_KEEPCAPS) ==
+		seen += run_program(&seccomp_owners, NATIVE, nr, PR_SET_KEEPCAPS) ==
 			SECCOMP_RET_USER_NOTIF;
-	for (size_t i = 0; i < p.calls.n; i++)
-		seen -= p.calls.v[i].arch == NATIVE;
+	for (size_t i = 0; i < calls->n; i++)
+		seen -= calls->p[i].arch == NATIVE;
 	assert_int_equal(seen, 0);
-	assert_int_equal(run_program(&p.notify, NATIVE, SYS_fchownat, 0), SECCOMP_RET_USER_NOTIF);
-	assert_int_equal(run_program(&p.notify, NATIVE, SYS_setgroups, 0), SECCOMP_RET_USER_NOTIF);
-	assert_int_equal(run_program(&p.notify, NATIVE, SYS_openat, 0), SECCOMP_RET_ALLOW);
-	assert_int_equal(run_program(&p.notify, NATIVE, SYS_prctl, PR_SET_NAME), SECCOMP_RET_ALLOW);
-	assert_int_equal(run_program(&p.notify, NATIVE, SYS_io_uring_setup, 0),
+	assert_int_equal(run_program(&seccomp_owners, NATIVE, SYS_fchownat, 0),
+			 SECCOMP_RET_USER_NOTIF);
+	assert_int_equal(run_program(&seccomp_owners, NATIVE, SYS_setgroups, 0),
+			 SECCOMP_RET_USER_NOTIF);
+	assert_int_equal(run_program(&seccomp_owners, NATIVE, SYS_openat, 0), SECCOMP_RET_ALLOW);
+	assert_int_equal(run_program(&seccomp_owners, NATIVE, SYS_prctl, PR_SET_NAME),
+			 SECCOMP_RET_ALLOW);
+	assert_int_equal(run_program(&seccomp_owners, NATIVE, SYS_io_uring_setup, 0),
 			 SECCOMP_RET_ERRNO | EPERM);
-	sandbox_plan_release(&p);
 }
 
 #ifdef __x86_64__
 static void the_older_32_bit_calls_have_narrow_ids(void **state)
 {
-	struct sandbox_plan p;
+	const struct seccomp_calls *calls = &seccomp_owner_calls;
 
 	(void)state;
-	sandbox_plan_init(&p);
-	assert_int_equal(seccomp_owners_add(&p, NULL), 0);
-	for (size_t i = 0; i < p.calls.n; i++) {
-		const struct wire_call *c = &p.calls.v[i];
+	for (size_t i = 0; i < calls->n; i++) {
+		const struct wire_call *c = &calls->p[i];
 
 		if (c->arch == AUDIT_ARCH_I386 && c->nr == 182) /* chown */
 			assert_int_equal(c->id_bits, 16);
@@ -261,9 +262,8 @@ static void the_older_32_bit_calls_have_narrow_ids(void **state)
 			assert_int_equal(c->id_bits, 32);
 	}
 	/* x32 passes by no filter */
-	assert_int_equal(run_program(&p.notify, NATIVE, 0x40000000 + SYS_chown, 0),
+	assert_int_equal(run_program(&seccomp_owners, NATIVE, 0x40000000 + SYS_chown, 0),
 			 SECCOMP_RET_ERRNO | ENOSYS);
-	sandbox_plan_release(&p);
 }
 #endif
 
@@ -275,6 +275,7 @@ int main(void)
 		cmocka_unit_test(arguments_decide_where_docker_lets_them),
 		cmocka_unit_test(what_is_allowed_is_what_docker_allows),
 		cmocka_unit_test(calls_that_are_too_new_do_not_exist),
+		cmocka_unit_test(the_kernel_takes_programs_of_this_size),
 		cmocka_unit_test(a_supervisor_is_told_of_the_calls_that_it_knows),
 #ifdef __x86_64__
 		cmocka_unit_test(the_32_bit_calls_have_the_same_rules),

@@ -1,10 +1,9 @@
-#include "engine/seccomp_owners.h"
-
+/* The filter that notifies of the calls that a supervisor answers. */
 #include <errno.h>
-#include <pthread.h>
 #include <sys/prctl.h>
 
-#include "engine/seccomp_build.h"
+#include "engine/sandbox/wire.h"
+#include "engine/seccomp/build.h"
 
 /* Each has a twin with "32" at its name's end where the older one's ids have 16 bits. */
 static const struct {
@@ -30,10 +29,6 @@ static int number_of(uint32_t arch, const char *name, bool twin)
 	return seccomp_syscall_resolve_name_arch(arch, full);
 }
 
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static struct buf filter = BUF_INIT;
-static struct error *filter_error;
-
 static int add_rules(scmp_filter_ctx ctx)
 {
 	int uring = seccomp_syscall_resolve_name("io_uring_setup");
@@ -53,16 +48,12 @@ static int add_rules(scmp_filter_ctx ctx)
 	return r;
 }
 
-static void filter_make(void)
+int owners_compile(struct buf *ret)
 {
-	int r = seccomp_build(SCMP_ACT_ALLOW, add_rules, &filter);
-
-	if (r < 0)
-		(void)error_new(&filter_error, ERR_UNSUPPORTED, -r,
-				"compile the filter that notifies of changes of owner");
+	return seccomp_build(SCMP_ACT_ALLOW, add_rules, ret);
 }
 
-static void add_calls(struct sandbox_plan *p, uint32_t arch)
+static void list_calls(uint32_t arch, struct buf *ret)
 {
 	for (size_t i = 0; i < 2 * ARRAY_SIZE(calls); i++) {
 		enum wire_call_kind kind = calls[i / 2].kind;
@@ -72,23 +63,15 @@ static void add_calls(struct sandbox_plan *p, uint32_t arch)
 		struct wire_call call = {arch, (uint32_t)nr, kind, narrow ? 16 : 32};
 
 		if (nr >= 0)
-			vec_push(&p->calls, call);
+			buf_add(ret, &call, sizeof(call));
 	}
 }
 
-int seccomp_owners_add(struct sandbox_plan *p, struct error **err)
+void owners_list_calls(struct buf *ret)
 {
 	uint32_t compat = seccomp_compat_arch();
 
-	(void)pthread_once(&once, filter_make);
-	if (filter_error) {
-		if (err)
-			*err = error_copy(filter_error);
-		return -(int)error_code(filter_error);
-	}
-	buf_add(&p->notify, filter.p, filter.n);
-	add_calls(p, seccomp_arch_native());
+	list_calls(seccomp_arch_native(), ret);
 	if (compat)
-		add_calls(p, compat);
-	return 0;
+		list_calls(compat, ret);
 }

@@ -1,4 +1,4 @@
-#include "engine/seccomp_build.h"
+#include "engine/seccomp/build.h"
 
 #include <errno.h>
 #include <sys/mman.h>

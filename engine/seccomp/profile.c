@@ -1,16 +1,14 @@
-#include "engine/seccomp_profile.h"
-
+/* Docker's default profile. */
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
-#include <pthread.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
-#include "engine/seccomp_build.h"
+#include "engine/seccomp/build.h"
 
 #define NAMESPACE_FLAGS                                                                            \
 	(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | \
@@ -83,10 +81,6 @@ static const char allowed[] =
 
 /* The execution domains that Docker lets a program choose. */
 static const uint32_t personalities[] = {0, 0x8, 0x20000, 0x20008, 0xffffffff};
-
-static pthread_once_t profile_once = PTHREAD_ONCE_INIT;
-static struct buf profile = BUF_INIT;
-static struct error *profile_error;
 
 static int allow_names(scmp_filter_ctx ctx)
 {
@@ -169,26 +163,10 @@ static int add_rules(scmp_filter_ctx ctx)
 	return r == 0 ? allow_by_argument(ctx) : r;
 }
 
-static void profile_make(void)
+int profile_compile(struct buf *ret)
 {
-	int r;
-
-	add_unknown_rule(&profile, seccomp_arch_native());
+	add_unknown_rule(ret, seccomp_arch_native());
 	if (seccomp_compat_arch())
-		add_unknown_rule(&profile, seccomp_compat_arch());
-	r = seccomp_build(SCMP_ACT_ERRNO(EPERM), add_rules, &profile);
-	if (r < 0)
-		(void)error_new(&profile_error, ERR_INTERNAL, -r, "compile the seccomp profile");
-}
-
-int seccomp_profile_default(const struct buf **ret, struct error **err)
-{
-	(void)pthread_once(&profile_once, profile_make);
-	if (profile_error) {
-		if (err)
-			*err = error_copy(profile_error);
-		return -(int)error_code(profile_error);
-	}
-	*ret = &profile;
-	return 0;
+		add_unknown_rule(ret, seccomp_compat_arch());
+	return seccomp_build(SCMP_ACT_ERRNO(EPERM), add_rules, ret);
 }
