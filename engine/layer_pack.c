@@ -6,8 +6,7 @@
 
 struct layer_pack {
 	struct cancel *cancel;
-	struct hasher hasher; /* of the tar, unless the blob is the tar */
-	bool hashes;
+	struct hasher hasher;	    /* of the tar */
 	uint64_t size;		    /* of the tar */
 	struct compress *compress;  /* NULL: as it is */
 	struct blob_writer *writer; /* NULL: nothing is kept */
@@ -28,11 +27,11 @@ int layer_pack_open(struct store *s, const struct layer_pack_options *o, struct 
 	int r = 0;
 
 	p->cancel = cancel;
-	p->hashes = compressed || !o->store;
-	if (p->hashes)
-		hasher_init(&p->hasher);
-	if (compressed || o->store)
+	hasher_init(&p->hasher);
+	if (compressed)
 		r = blob_writer_open(s, &p->writer, err);
+	else if (o->store)
+		r = blob_writer_open_hashed(s, &p->writer, err);
 	if (r == 0 && compressed)
 		r = compress_open(&o->compression, blob_sink, p->writer, &p->compress, err);
 	if (r < 0)
@@ -41,14 +40,21 @@ int layer_pack_open(struct store *s, const struct layer_pack_options *o, struct 
 	return 0;
 }
 
-int layer_pack_write(void *data, const void *bytes, size_t n, struct error **err)
+int layer_pack_hash(void *data, const void *bytes, size_t n, struct error **err)
+{
+	struct layer_pack *p = data;
+
+	(void)err;
+	hasher_add(&p->hasher, bytes, n);
+	return 0;
+}
+
+int layer_pack_body(void *data, const void *bytes, size_t n, struct error **err)
 {
 	struct layer_pack *p = data;
 
 	if (cancel_is_set(p->cancel))
 		return error_new(err, ERR_CANCELED, 0, "canceled");
-	if (p->hashes)
-		hasher_add(&p->hasher, bytes, n);
 	p->size += n;
 	if (p->compress) {
 		compress_write(p->compress, bytes, n);
@@ -60,6 +66,13 @@ int layer_pack_write(void *data, const void *bytes, size_t n, struct error **err
 	return 0;
 }
 
+int layer_pack_write(void *data, const void *bytes, size_t n, struct error **err)
+{
+	int r = layer_pack_hash(data, bytes, n, err);
+
+	return r < 0 ? r : layer_pack_body(data, bytes, n, err);
+}
+
 int layer_pack_finish(struct layer_pack *p, struct layer_body *ret, uint64_t *ret_size,
 		      struct error **err)
 {
@@ -68,22 +81,14 @@ int layer_pack_finish(struct layer_pack *p, struct layer_body *ret, uint64_t *re
 	if (r < 0)
 		return r;
 	*ret_size = p->size;
+	hasher_final(&p->hasher, &ret->diff_id);
 	ret->stored = p->writer != NULL;
-	if (p->writer) {
-		ret->blob.size = blob_writer_size(p->writer);
-		r = blob_writer_commit(p->writer, NULL, &ret->blob.digest, err);
-		if (r < 0)
-			return r;
-	}
-	if (p->hashes)
-		hasher_final(&p->hasher, &ret->diff_id);
-	else
-		ret->diff_id = ret->blob.digest;
-	if (!p->writer) {
-		ret->blob.digest = ret->diff_id;
-		ret->blob.size = p->size;
-	}
-	return 0;
+	ret->blob.digest = ret->diff_id;
+	ret->blob.size = p->writer ? blob_writer_size(p->writer) : p->size;
+	if (!p->writer)
+		return 0;
+	return blob_writer_commit(p->writer, p->compress ? NULL : &ret->diff_id, &ret->blob.digest,
+				  err);
 }
 
 void layer_pack_free(struct layer_pack *p)

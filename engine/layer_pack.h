@@ -2,7 +2,7 @@
  * in the store, compressed or not.
  *
  *	layer_pack_open(s, &options, cancel, &p, err);
- *	... layer_pack_write as a tar sink ...
+ *	... layer_pack_write as a tar sink, or its two halves on two threads ...
  *	layer_pack_finish(p, &body, &size, err);
  *	layer_pack_free(p);
  */
@@ -19,7 +19,10 @@ struct layer_pack_options {
 struct layer_pack;
 int layer_pack_open(struct store *s, const struct layer_pack_options *o, struct cancel *cancel,
 		    struct layer_pack **ret, struct error **err);
-int layer_pack_write(void *p, const void *data, size_t n, struct error **err); /* a tar_sink_fn */
+/* Tar sinks. The halves of layer_pack_write share nothing: both get all of the tar. */
+int layer_pack_write(void *p, const void *data, size_t n, struct error **err);
+int layer_pack_body(void *p, const void *data, size_t n, struct error **err);
+int layer_pack_hash(void *p, const void *data, size_t n, struct error **err);
 /* Fills in all of *ret but the media type. *ret_size: of the tar. */
 int layer_pack_finish(struct layer_pack *p, struct layer_body *ret, uint64_t *ret_size,
 		      struct error **err);

@@ -92,7 +92,8 @@ static int pack(struct layer_plan *p, struct index_draft *draft, const struct la
 
 	*ret_again = false;
 	if (r == 0)
-		r = plan_tar_write(p, draft, layer_pack_write, packer, ret_again, err);
+		r = plan_tar_write(p, draft, layer_pack_body, layer_pack_hash, packer, ret_again,
+				   err);
 	return r < 0 ? r : layer_pack_finish(packer, ret, ret_size, err);
 }
 

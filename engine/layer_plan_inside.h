@@ -63,9 +63,10 @@ int plan_source_keeps_changing(const struct plan_source *source, struct error **
 int plan_source_wrap(const struct plan_source *source, int r, struct error **err);
 
 /* Writes the tar of a settled plan: entries of `draft` are what it is to hold, hard links after
- * what they name. Sizes and contents of files are set in the draft as they are read. After a
- * failure *ret_again tells that a file changed meanwhile: from the start it may go well. */
-int plan_tar_write(struct layer_plan *p, struct index_draft *draft, tar_sink_fn sink, void *data,
-		   bool *ret_again, struct error **err);
+ * what they name. Sizes and contents of files are set in the draft as they are read. Each of the
+ * two sinks gets all of it, `first` on this thread and `second` on another. After a failure
+ * *ret_again tells that a file changed meanwhile: from the start it may go well. */
+int plan_tar_write(struct layer_plan *p, struct index_draft *draft, tar_sink_fn first,
+		   tar_sink_fn second, void *data, bool *ret_again, struct error **err);
 
 #endif

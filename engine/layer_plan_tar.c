@@ -1,4 +1,4 @@
-/* The tar of a plan: several threads read the files and write headers, one hands the bytes on. */
+/* The tar of a plan: several threads read the files and write headers, two hand the bytes on. */
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -257,6 +257,16 @@ static void note_failure(struct plan_tar *t, int r, struct error *err)
 	ordered_stop(&t->ordered);
 }
 
+static bool has_failed(struct plan_tar *t)
+{
+	bool failed;
+
+	pthread_mutex_lock(&t->lock);
+	failed = t->r < 0;
+	pthread_mutex_unlock(&t->lock);
+	return failed;
+}
+
 static void *work(void *data)
 {
 	struct worker *w = data;
@@ -275,36 +285,50 @@ static void *work(void *data)
 	return NULL;
 }
 
-/* Hands on what the workers make. */
-static void deliver(struct plan_tar *t, tar_sink_fn sink, void *data)
+/* Hands on what the workers make, and the end of the archive. */
+struct delivery {
+	struct plan_tar *t;
+	unsigned reader;
+	tar_sink_fn sink;
+	void *data;
+};
+
+static void *deliver(void *data)
 {
+	const struct delivery *d = data;
+	struct tar_writer tar;
+	struct error *err = NULL;
 	const unsigned char *p;
 	size_t n;
+	int r = 0;
 
-	while (ordered_read(&t->ordered, &p, &n)) {
-		struct error *err = NULL;
-		int r = sink(data, p, n, &err);
-
-		if (r < 0)
-			note_failure(t, r, err);
-	}
+	while (r == 0 && ordered_read(&d->t->ordered, d->reader, &p, &n))
+		r = d->sink(d->data, p, n, &err);
+	tar_writer_init(&tar, d->sink, d->data);
+	if (r == 0 && !has_failed(d->t))
+		r = tar_write_end(&tar, &err);
+	if (r < 0)
+		note_failure(d->t, r, err);
+	return NULL;
 }
 
-int plan_tar_write(struct layer_plan *p, struct index_draft *draft, tar_sink_fn sink, void *data,
-		   bool *ret_again, struct error **err)
+int plan_tar_write(struct layer_plan *p, struct index_draft *draft, tar_sink_fn first,
+		   tar_sink_fn second, void *data, bool *ret_again, struct error **err)
 {
 	struct plan_tar t = {.plan = p,
 			     .draft = draft,
 			     .entries = index_draft_view(draft),
 			     .lock = PTHREAD_MUTEX_INITIALIZER};
+	struct delivery here = {&t, 0, first, data}, beside = {&t, 1, second, data};
 	struct worker workers[WORKERS_MAX];
-	pthread_t threads[WORKERS_MAX];
+	pthread_t threads[WORKERS_MAX], other;
 	unsigned want = parallel_threads() < WORKERS_MAX ? parallel_threads() : WORKERS_MAX;
 	struct error *none = NULL;
-	struct tar_writer tar;
+	bool has_other;
 	unsigned n = 0;
 
-	ordered_init(&t.ordered, want);
+	ordered_init(&t.ordered, want, ORDERED_READERS);
+	has_other = pthread_create(&other, NULL, deliver, &beside) == 0;
 	for (unsigned i = 0; i < want; i++) {
 		workers[n] = (struct worker){.t = &t};
 		if (pthread_create(&threads[n], NULL, work, &workers[n]) == 0)
@@ -312,16 +336,15 @@ int plan_tar_write(struct layer_plan *p, struct index_draft *draft, tar_sink_fn 
 		else
 			ordered_leave(&t.ordered);
 	}
-	if (n == 0)
+	if (n == 0 || !has_other)
 		note_failure(&t, error_new(&none, ERR_IO, 0, "start a thread"), none);
-	deliver(&t, sink, data);
+	deliver(&here);
 	for (unsigned i = 0; i < n; i++)
 		pthread_join(threads[i], NULL);
+	if (has_other)
+		pthread_join(other, NULL);
 	ordered_release(&t.ordered);
 	*ret_again = t.again;
-	tar_writer_init(&tar, sink, data);
-	if (t.r == 0)
-		return tar_write_end(&tar, err);
 	if (err)
 		*err = t.err;
 	else

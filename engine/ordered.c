@@ -5,9 +5,10 @@
 
 #include "base/alloc.h"
 
-void ordered_init(struct ordered *o, unsigned workers)
+void ordered_init(struct ordered *o, unsigned workers, unsigned readers)
 {
-	*o = (struct ordered){.workers = workers, .n_slots = (size_t)workers + 2};
+	*o = (struct ordered){
+		.workers = workers, .n_readers = readers, .n_slots = (size_t)workers + 2};
 	pthread_mutex_init(&o->lock, NULL);
 	pthread_cond_init(&o->changed, NULL);
 	o->slots = xcalloc(o->n_slots, sizeof(*o->slots));
@@ -28,18 +29,41 @@ static struct ordered_slot *slot_of(struct ordered *o, uint64_t piece)
 	return &o->slots[piece % o->n_slots];
 }
 
+/* The first piece that not all have read. */
+static uint64_t oldest_piece(const struct ordered *o)
+{
+	uint64_t oldest = o->readers[0].head;
+
+	for (unsigned i = 1; i < o->n_readers; i++)
+		if (o->readers[i].head < oldest)
+			oldest = o->readers[i].head;
+	return oldest;
+}
+
+/* How many of the slot's chunks all have read. */
+static uint64_t read_by_all(const struct ordered *o, const struct ordered_slot *slot)
+{
+	uint64_t n = slot->read[0];
+
+	for (unsigned i = 1; i < o->n_readers; i++)
+		if (slot->read[i] < n)
+			n = slot->read[i];
+	return n;
+}
+
 bool ordered_begin(struct ordered *o, struct ordered_writer *w, bool (*take)(void *data),
 		   void *data)
 {
 	bool taken;
 
 	pthread_mutex_lock(&o->lock);
-	while (!o->stopped && o->next - o->head >= o->n_slots)
+	while (!o->stopped && o->next - oldest_piece(o) >= o->n_slots)
 		pthread_cond_wait(&o->changed, &o->lock);
 	taken = !o->stopped && take(data);
 	if (taken) {
 		*w = (struct ordered_writer){.o = o, .slot = slot_of(o, o->next++)};
-		w->slot->made = w->slot->read = 0;
+		w->slot->made = 0;
+		memset(w->slot->read, 0, sizeof(w->slot->read));
 		w->slot->ended = false;
 	}
 	pthread_mutex_unlock(&o->lock);
@@ -70,7 +94,7 @@ size_t ordered_room(struct ordered_writer *w, unsigned char **ret)
 	pthread_mutex_lock(&o->lock);
 	if (w->p)
 		hand_over(w);
-	while (!o->stopped && slot->made - slot->read >= ORDERED_CHUNKS)
+	while (!o->stopped && slot->made - read_by_all(o, slot) >= ORDERED_CHUNKS)
 		pthread_cond_wait(&o->changed, &o->lock);
 	if (!o->stopped) {
 		unsigned char **chunk = &slot->chunks[slot->made % ORDERED_CHUNKS];
@@ -125,31 +149,32 @@ void ordered_leave(struct ordered *o)
 	pthread_mutex_unlock(&o->lock);
 }
 
-bool ordered_read(struct ordered *o, const unsigned char **ret, size_t *ret_n)
+bool ordered_read(struct ordered *o, unsigned reader, const unsigned char **ret, size_t *ret_n)
 {
+	struct ordered_reader *r = &o->readers[reader];
 	bool found = false;
 
 	pthread_mutex_lock(&o->lock);
 	/* The chunk that was read last is free now. */
-	if (o->head < o->next && slot_of(o, o->head)->reading) {
-		slot_of(o, o->head)->reading = false;
-		slot_of(o, o->head)->read++;
+	if (r->reading) {
+		r->reading = false;
+		slot_of(o, r->head)->read[reader]++;
 		pthread_cond_broadcast(&o->changed);
 	}
 	while (!found && !o->stopped) {
-		struct ordered_slot *slot = slot_of(o, o->head);
+		struct ordered_slot *slot = slot_of(o, r->head);
+		uint64_t n = slot->read[reader];
 
-		if (o->head == o->next) {
+		if (r->head == o->next) {
 			if (o->workers == 0)
 				break;
 			pthread_cond_wait(&o->changed, &o->lock);
-		} else if (slot->read < slot->made) {
-			*ret = slot->chunks[slot->read % ORDERED_CHUNKS];
-			*ret_n = slot->sizes[slot->read % ORDERED_CHUNKS];
-			slot->reading = true;
-			found = true;
+		} else if (n < slot->made) {
+			*ret = slot->chunks[n % ORDERED_CHUNKS];
+			*ret_n = slot->sizes[n % ORDERED_CHUNKS];
+			r->reading = found = true;
 		} else if (slot->ended) {
-			o->head++;
+			r->head++;
 			pthread_cond_broadcast(&o->changed);
 		} else {
 			pthread_cond_wait(&o->changed, &o->lock);

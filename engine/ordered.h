@@ -1,12 +1,14 @@
-/* Pieces of one byte stream, made by several threads and read by one, in order.
+/* Pieces of one byte stream, made by several threads and read in order, by one thread or by two
+ *that each read all of it.
  *
  * Workers take pieces of work one after the other; what a worker writes for its piece is read after
- * everything of the pieces before it. Memory is bounded: a worker waits when it is too far ahead.
+ * everything of the pieces before it. Memory is bounded: a worker waits when it is too far ahead of
+ * the slower reader.
  *
  *	worker:	while (ordered_begin(o, &w, take, data))	`take` says which piece this is
  *			... ordered_room / ordered_advance or ordered_put ..., ordered_end(&w)
  *		ordered_leave(o)
- *	reader:	while (ordered_read(o, &p, &n)) use p
+ *	reader:	while (ordered_read(o, 0, &p, &n)) use p
  *		ordered_stop(o), join the workers, ordered_release(o)
  */
 #ifndef KILN_ENGINE_ORDERED_H
@@ -17,15 +19,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { ORDERED_CHUNK = 512 * 1024, ORDERED_CHUNKS = 2 };
+enum { ORDERED_CHUNK = 512 * 1024, ORDERED_CHUNKS = 2, ORDERED_READERS = 2 };
 
 /* A piece that is being made or waits to be read. */
 struct ordered_slot {
 	unsigned char *chunks[ORDERED_CHUNKS];
 	size_t sizes[ORDERED_CHUNKS];
-	uint64_t made, read; /* chunks so far */
+	uint64_t made, read[ORDERED_READERS]; /* chunks so far */
 	bool ended;
-	bool reading; /* the reader has a chunk of it in hand */
+};
+
+struct ordered_reader {
+	uint64_t head; /* the piece being read */
+	bool reading;  /* has a chunk of it in hand */
 };
 
 struct ordered {
@@ -33,13 +39,15 @@ struct ordered {
 	pthread_cond_t changed;
 	struct ordered_slot *slots;
 	size_t n_slots;
-	uint64_t next, head; /* pieces begun; the piece being read */
-	unsigned workers;    /* that have not left */
+	uint64_t next; /* pieces begun */
+	struct ordered_reader readers[ORDERED_READERS];
+	unsigned n_readers;
+	unsigned workers; /* that have not left */
 	bool stopped;
 };
 
-/* For so many workers, which must all call ordered_leave. */
-void ordered_init(struct ordered *o, unsigned workers);
+/* For so many workers, which must all call ordered_leave, and so many readers. */
+void ordered_init(struct ordered *o, unsigned workers, unsigned readers);
 void ordered_release(struct ordered *o);
 
 /* A worker's end. */
@@ -61,9 +69,9 @@ bool ordered_put(struct ordered_writer *w, const void *p, size_t n);
 void ordered_end(struct ordered_writer *w);
 void ordered_leave(struct ordered *o);
 
-/* The next bytes, valid until the next call. False at the end of all pieces, when all workers have
- * left or it was stopped. */
-bool ordered_read(struct ordered *o, const unsigned char **ret, size_t *ret_n);
+/* The next bytes for this reader, counted from 0; valid until its next call. False at the end of
+ * all pieces, when all workers have left or it was stopped. */
+bool ordered_read(struct ordered *o, unsigned reader, const unsigned char **ret, size_t *ret_n);
 /* Nothing more is read: workers stop as soon as they ask for room. On any thread. */
 void ordered_stop(struct ordered *o);
 

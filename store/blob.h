@@ -25,6 +25,9 @@ int blob_put(struct store *s, const void *p, size_t n, struct digest *ret, struc
  * latched and reported by commit. Not thread safe. */
 struct blob_writer;
 int blob_writer_open(struct store *s, struct blob_writer **ret, struct error **err);
+/* The same for bytes that the caller hashes as they are written, on another thread perhaps:
+ * commit's `expect` is what he found, and is taken for true. */
+int blob_writer_open_hashed(struct store *s, struct blob_writer **ret, struct error **err);
 void blob_writer_write(struct blob_writer *w, const void *p, size_t n);
 uint64_t blob_writer_size(const struct blob_writer *w);
 /* Makes the blob durable and visible. With `expect`, other bytes are ERR_CORRUPT naming both

@@ -1,3 +1,4 @@
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -58,10 +59,10 @@ static void *run(void *data)
 	return NULL;
 }
 
-static void start(struct work *work, pthread_t threads[WORKERS])
+static void start(struct work *work, unsigned readers, pthread_t threads[WORKERS])
 {
 	work->next = 0;
-	ordered_init(&work->ordered, WORKERS);
+	ordered_init(&work->ordered, WORKERS, readers);
 	for (unsigned i = 0; i < WORKERS; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, run, work), 0);
 }
@@ -73,28 +74,69 @@ static void finish(struct work *work, pthread_t threads[WORKERS])
 	ordered_release(&work->ordered);
 }
 
+struct reader {
+	struct work *work;
+	unsigned number;
+	bool slow;
+	unsigned wrong; /* bytes */
+	unsigned piece;
+	size_t at; /* in the piece */
+};
+
+static void *read_all(void *data)
+{
+	struct reader *r = data;
+	const unsigned char *p;
+	size_t n;
+
+	while (ordered_read(&r->work->ordered, r->number, &p, &n)) {
+		if (r->slow)
+			sched_yield();
+		for (size_t i = 0; i < n; i++) {
+			while (r->at == size_of(r->piece)) {
+				r->piece++;
+				r->at = 0;
+			}
+			r->wrong += p[i] != (unsigned char)(r->piece + r->at);
+			r->at++;
+		}
+	}
+	return NULL;
+}
+
+static void assert_read_all(const struct reader *r)
+{
+	assert_int_equal(r->wrong, 0);
+	assert_int_equal(r->piece, PIECES - 1);
+	assert_int_equal(r->at, size_of(r->piece));
+}
+
 static void pieces_come_whole_and_in_order(void **state)
 {
 	pthread_t threads[WORKERS];
-	const unsigned char *p;
-	unsigned piece = 0;
 	struct work work;
-	size_t n, at = 0;
+	struct reader reader = {.work = &work};
 
 	(void)state;
-	start(&work, threads);
-	while (ordered_read(&work.ordered, &p, &n)) {
-		for (size_t i = 0; i < n; i++) {
-			while (at == size_of(piece)) {
-				piece++;
-				at = 0;
-			}
-			assert_int_equal(p[i], (unsigned char)(piece + at));
-			at++;
-		}
-	}
-	assert_int_equal(piece, PIECES - 1);
-	assert_int_equal(at, size_of(piece));
+	start(&work, 1, threads);
+	read_all(&reader);
+	assert_read_all(&reader);
+	finish(&work, threads);
+}
+
+static void both_readers_get_everything(void **state)
+{
+	pthread_t threads[WORKERS], other;
+	struct work work;
+	struct reader fast = {.work = &work}, slow = {.work = &work, .number = 1, .slow = true};
+
+	(void)state;
+	start(&work, 2, threads);
+	assert_int_equal(pthread_create(&other, NULL, read_all, &slow), 0);
+	read_all(&fast);
+	assert_int_equal(pthread_join(other, NULL), 0);
+	assert_read_all(&fast);
+	assert_read_all(&slow);
 	finish(&work, threads);
 }
 
@@ -106,10 +148,11 @@ static void whoever_stops_stops_all(void **state)
 	size_t n;
 
 	(void)state;
-	start(&work, threads);
-	assert_true(ordered_read(&work.ordered, &p, &n));
+	start(&work, 2, threads);
+	assert_true(ordered_read(&work.ordered, 0, &p, &n));
 	ordered_stop(&work.ordered);
-	assert_false(ordered_read(&work.ordered, &p, &n));
+	assert_false(ordered_read(&work.ordered, 0, &p, &n));
+	assert_false(ordered_read(&work.ordered, 1, &p, &n));
 	finish(&work, threads);
 	assert_true(work.next < PIECES);
 }
@@ -118,6 +161,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pieces_come_whole_and_in_order),
+		cmocka_unit_test(both_readers_get_everything),
 		cmocka_unit_test(whoever_stops_stops_all),
 	};
 
