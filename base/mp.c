@@ -2,53 +2,55 @@
 
 #include <string.h>
 
-#include <msgpack.h>
-
-static int pack_write(void *data, const char *p, size_t n)
+/* What announces a value: its type, and a number of `size` bytes, high ones first. */
+static void put_head(struct buf *b, uint8_t type, uint64_t v, size_t size)
 {
-	buf_add(data, p, n);
-	return 0;
-}
+	uint8_t head[1 + sizeof(v)] = {type};
 
-static msgpack_packer packer(struct buf *b)
-{
-	msgpack_packer pk;
-
-	msgpack_packer_init(&pk, b, pack_write);
-	return pk;
+	for (size_t i = size; i > 0; i--, v >>= 8)
+		head[i] = (uint8_t)v;
+	buf_add(b, head, 1 + size);
 }
 
 void mp_put_nil(struct buf *b)
 {
-	msgpack_packer pk = packer(b);
-
-	msgpack_pack_nil(&pk);
+	put_head(b, 0xc0, 0, 0);
 }
 
 void mp_put_bool(struct buf *b, bool v)
 {
-	msgpack_packer pk = packer(b);
-
-	if (v)
-		msgpack_pack_true(&pk);
-	else
-		msgpack_pack_false(&pk);
+	put_head(b, v ? 0xc3 : 0xc2, 0, 0);
 }
 
 void mp_put_uint(struct buf *b, uint64_t v)
 {
-	msgpack_packer pk = packer(b);
-
-	msgpack_pack_uint64(&pk, v);
+	if (v < 0x80)
+		put_head(b, (uint8_t)v, 0, 0);
+	else if (v <= UINT8_MAX)
+		put_head(b, 0xcc, v, 1);
+	else if (v <= UINT16_MAX)
+		put_head(b, 0xcd, v, 2);
+	else if (v <= UINT32_MAX)
+		put_head(b, 0xce, v, 4);
+	else
+		put_head(b, 0xcf, v, 8);
 }
 
+/* What is not negative is written in the unsigned forms: one encoding a value. */
 void mp_put_int(struct buf *b, int64_t v)
 {
-	msgpack_packer pk = packer(b);
-
-	/* int64 packing writes non-negative values in the unsigned forms too: one encoding a value.
-	 */
-	msgpack_pack_int64(&pk, v);
+	if (v >= 0)
+		mp_put_uint(b, (uint64_t)v);
+	else if (v >= -32)
+		put_head(b, (uint8_t)v, 0, 0);
+	else if (v >= INT8_MIN)
+		put_head(b, 0xd0, (uint64_t)v, 1);
+	else if (v >= INT16_MIN)
+		put_head(b, 0xd1, (uint64_t)v, 2);
+	else if (v >= INT32_MIN)
+		put_head(b, 0xd2, (uint64_t)v, 4);
+	else
+		put_head(b, 0xd3, (uint64_t)v, 8);
 }
 
 void mp_put_str(struct buf *b, const char *s)
@@ -58,19 +60,26 @@ void mp_put_str(struct buf *b, const char *s)
 
 void mp_put_strn(struct buf *b, const char *s, size_t n)
 {
-	msgpack_packer pk = packer(b);
-
-	msgpack_pack_str(&pk, n);
-	msgpack_pack_str_body(&pk, s, n);
+	if (n < 32)
+		put_head(b, (uint8_t)(0xa0 | n), 0, 0);
+	else if (n <= UINT8_MAX)
+		put_head(b, 0xd9, n, 1);
+	else if (n <= UINT16_MAX)
+		put_head(b, 0xda, n, 2);
+	else
+		put_head(b, 0xdb, n, 4);
+	buf_add(b, s, n);
 }
 
 void mp_put_bin(struct buf *b, const void *p, size_t n)
 {
-	msgpack_packer pk = packer(b);
-
-	msgpack_pack_bin(&pk, n);
-	if (n > 0)
-		msgpack_pack_bin_body(&pk, p, n);
+	if (n <= UINT8_MAX)
+		put_head(b, 0xc4, n, 1);
+	else if (n <= UINT16_MAX)
+		put_head(b, 0xc5, n, 2);
+	else
+		put_head(b, 0xc6, n, 4);
+	buf_add(b, p, n);
 }
 
 void mp_put_digest(struct buf *b, const struct digest *d)
@@ -78,22 +87,28 @@ void mp_put_digest(struct buf *b, const struct digest *d)
 	mp_put_bin(b, d->b, DIGEST_SIZE);
 }
 
+/* Lists and maps: a count of less than 16 is part of the type. */
+static void put_count(struct buf *b, uint8_t few, uint8_t many, size_t n)
+{
+	if (n < 16)
+		put_head(b, (uint8_t)(few | n), 0, 0);
+	else if (n <= UINT16_MAX)
+		put_head(b, many, n, 2);
+	else
+		put_head(b, (uint8_t)(many + 1), n, 4);
+}
+
 void mp_put_array(struct buf *b, size_t n)
 {
-	msgpack_packer pk = packer(b);
-
-	msgpack_pack_array(&pk, n);
+	put_count(b, 0x90, 0xdc, n);
 }
 
 void mp_put_map(struct buf *b, size_t n)
 {
-	msgpack_packer pk = packer(b);
-
-	msgpack_pack_map(&pk, n);
+	put_count(b, 0x80, 0xde, n);
 }
 
-/* The reader is a cursor and not msgpack-c's unpacker, since that one allocates what a header
- * announces before it has seen the elements, and cannot tell short forms from long ones. */
+/* Reading. A cursor: nothing that a header announces is allocated before it is seen to be there. */
 
 enum value_kind {
 	VALUE_NIL,

@@ -1,9 +1,10 @@
-/* Canonical msgpack: one value has one encoding.
+/* Canonical msgpack: one value has one encoding. Written and read here and not by a library: the
+ * ones there are read any encoding of a value and allocate what a header announces.
  *
  * Canonical means: every integer and length in its shortest form, text as str and bytes as bin, no
  * floats and no extension types, map keys are str in ascending byte order without repeats.
  *
- * Writing appends to a buf (msgpack-c's packer); a map is mp_put_map(b, n) followed by n times
+ * Writing appends to a buf; a map is mp_put_map(b, n) followed by n times
  * mp_put_key and a value, keys in order, which is the caller's care. A buf with a max latches
  *`full`.
  *

@@ -5,6 +5,8 @@
 
 #include "base/mp.h"
 
+enum { MOST_TAKE = 700 }; /* bytes of encoding */
+
 /* Every function writes its map's keys in ascending byte order. */
 
 static void put_int(struct buf *b, const char *key, int64_t v)
@@ -335,6 +337,7 @@ void op_encode(const struct op *op, size_t n_inputs, enum op_form form, struct b
 	/* The same files copied for another platform are the same files. */
 	bool platform = form == OP_FORM_FULL || op->kind == OP_EXEC || op->kind == OP_BUILD;
 
+	(void)buf_reserve(b, MOST_TAKE);
 	mp_put_map(b, platform ? 4 : 3);
 	put_uint(b, "kind", op->kind);
 	mp_put_key(b, "op");

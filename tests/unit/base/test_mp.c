@@ -130,6 +130,54 @@ static void what_is_written_is_msgpack_to_others(void **state)
 	msgpack_unpacked_destroy(&u);
 }
 
+static int add_packed(void *data, const char *p, size_t n)
+{
+	buf_add(data, p, n);
+	return 0;
+}
+
+static void assert_written_alike(const struct buf *ours, const struct buf *theirs)
+{
+	assert_int_equal(ours->n, theirs->n);
+	assert_memory_equal(ours->p, theirs->p, ours->n);
+}
+
+static void values_are_written_as_others_write_them(void **state)
+{
+	static const size_t sizes[] = {0, 15, 16, 31, 32, 255, 256, 65535, 65536};
+	_cleanup_buf_ struct buf ours = BUF_INIT, theirs = BUF_INIT;
+	msgpack_packer packer;
+
+	(void)state;
+	msgpack_packer_init(&packer, &theirs, add_packed);
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+		mp_put_int(&ours, numbers[i]);
+		msgpack_pack_int64(&packer, numbers[i]);
+		mp_put_uint(&ours, (uint64_t)numbers[i]);
+		msgpack_pack_uint64(&packer, (uint64_t)numbers[i]);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		char *s = xcalloc(1, sizes[i]);
+
+		mp_put_strn(&ours, s, sizes[i]);
+		msgpack_pack_str_with_body(&packer, s, sizes[i]);
+		mp_put_bin(&ours, s, sizes[i]);
+		msgpack_pack_bin_with_body(&packer, s, sizes[i]);
+		mp_put_array(&ours, sizes[i]);
+		msgpack_pack_array(&packer, sizes[i]);
+		mp_put_map(&ours, sizes[i]);
+		msgpack_pack_map(&packer, sizes[i]);
+		free(s);
+	}
+	mp_put_nil(&ours);
+	msgpack_pack_nil(&packer);
+	mp_put_bool(&ours, true);
+	msgpack_pack_true(&packer);
+	mp_put_bool(&ours, false);
+	msgpack_pack_false(&packer);
+	assert_written_alike(&ours, &theirs);
+}
+
 static void long_lists_and_texts_come_back(void **state)
 {
 	static const size_t sizes[] = {15, 16, 31, 32, 255, 256, 65535, 65536, 70000};
@@ -239,6 +287,7 @@ int main(void)
 		cmocka_unit_test(signed_and_unsigned_writing_agree),
 		cmocka_unit_test(documents_come_back_as_they_went),
 		cmocka_unit_test(what_is_written_is_msgpack_to_others),
+		cmocka_unit_test(values_are_written_as_others_write_them),
 		cmocka_unit_test(long_lists_and_texts_come_back),
 		cmocka_unit_test(what_is_not_canonical_is_corrupt),
 		cmocka_unit_test(nesting_is_bounded),
