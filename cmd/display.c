@@ -53,11 +53,18 @@ int display_mode_parse(const char *text, enum display_mode *ret, struct error **
 		"invalid progress mode \"%s\": use auto, plain, tty, rawjson, quiet or none", text);
 }
 
+/* What a report of a failure is made of: steps that began and what they printed. */
+static bool may_end_in_failure(const struct event *event)
+{
+	return event->kind == EVENT_LOG ||
+	       (event->kind == EVENT_VERTEX && event->v.state != VERTEX_CACHED);
+}
+
 static void emit(void *data, const struct event *event)
 {
 	struct display *d = data;
 
-	if (d->mode == DISPLAY_QUIET && event->kind != EVENT_VERTEX && event->kind != EVENT_LOG)
+	if (d->mode == DISPLAY_QUIET && !may_end_in_failure(event))
 		return;
 	pthread_mutex_lock(&d->lock);
 	progress_model_apply(&d->model, event);

@@ -11,8 +11,9 @@ static void step_free(struct step *s)
 		free(s->statuses.v[i].id);
 	for (size_t i = 0; i < s->warnings.n; i++)
 		free(s->warnings.v[i].text);
-	for (size_t i = 0; i < TAIL_LINES; i++)
+	for (size_t i = 0; s->tail && i < TAIL_LINES; i++)
 		buf_release(&s->tail[i]);
+	free(s->tail);
 	vec_release(&s->statuses);
 	vec_release(&s->warnings);
 	buf_release(&s->log);
@@ -78,8 +79,6 @@ static struct step *step_get(struct progress_model *m, const struct digest *id)
 	s->name = xstrdup("");
 	s->log = (struct buf)BUF_INIT;
 	s->partial = (struct buf)BUF_INIT;
-	for (size_t i = 0; i < TAIL_LINES; i++)
-		s->tail[i] = (struct buf)BUF_INIT;
 	*slot = s;
 	vec_push(&m->steps, s);
 	return s;
@@ -140,6 +139,18 @@ static void apply_status(struct step *s, const struct event_status *e)
 	status->dirty = true;
 }
 
+static void add_to_tail(struct step *s, struct buf line)
+{
+	if (!s->tail) {
+		s->tail = xcalloc(TAIL_LINES, sizeof(*s->tail));
+		for (size_t i = 0; i < TAIL_LINES; i++)
+			s->tail[i] = (struct buf)BUF_INIT;
+	}
+	buf_release(&s->tail[s->tail_next]);
+	s->tail[s->tail_next] = line;
+	s->tail_next = (s->tail_next + 1) % TAIL_LINES;
+}
+
 static const char *seconds_format(double t)
 {
 	return t < 10 ? "%.3f " : t < 100 ? "%.2f " : "%.1f ";
@@ -163,9 +174,7 @@ static void end_line(struct progress_model *m, struct step *s, double t)
 		buf_add(&s->log, line.p, line.n);
 		buf_addc(&s->log, '\n');
 	}
-	buf_release(&s->tail[s->tail_next]);
-	s->tail[s->tail_next] = line;
-	s->tail_next = (s->tail_next + 1) % TAIL_LINES;
+	add_to_tail(s, line);
 }
 
 /* Shows what there is of a line that is too long, but for the first bytes of a character. */
@@ -259,13 +268,20 @@ int64_t step_elapsed(const struct step *s, int64_t now)
 	return s->elapsed + (s->started ? now - s->started : 0);
 }
 
+const struct buf *step_tail_line(const struct step *s, unsigned i)
+{
+	const struct buf *line = s->tail ? &s->tail[(s->tail_next + i) % TAIL_LINES] : NULL;
+
+	return line && line->n > 0 ? line : NULL;
+}
+
 void step_report(const struct step *s, struct buf *b)
 {
 	buf_addf(b, "------\n > %s:\n", s->name);
 	for (unsigned i = 0; i < TAIL_LINES; i++) {
-		const struct buf *line = &s->tail[(s->tail_next + i) % TAIL_LINES];
+		const struct buf *line = step_tail_line(s, i);
 
-		if (line->n == 0)
+		if (!line)
 			continue;
 		buf_add(b, line->p, line->n);
 		buf_addc(b, '\n');

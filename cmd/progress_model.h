@@ -35,9 +35,11 @@ struct step {
 	int64_t elapsed; /* ns in finished intervals */
 	VEC(struct step_status) statuses;
 	VEC(struct step_warning) warnings;
-	struct buf log;		     /* what was written and not yet printed, prefixed lines */
-	struct buf partial;	     /* a line without its end yet */
-	struct buf tail[TAIL_LINES]; /* ring of the last lines, with their time prefix */
+	struct buf log;	    /* what was written and not yet printed, prefixed lines */
+	struct buf partial; /* a line without its end yet */
+	/* Ring of the last TAIL_LINES lines, with their time prefix; NULL: it has printed nothing.
+	 */
+	struct buf *tail;
 	unsigned tail_next;
 	bool dirty, reported;
 };
@@ -56,6 +58,8 @@ struct step *progress_model_apply(struct progress_model *m, const struct event *
 /* ns the step has run, up to `now`. */
 int64_t step_elapsed(const struct step *s, int64_t now);
 bool step_is_over(const struct step *s);
+/* One of the last TAIL_LINES log lines with its time, oldest first; NULL if there are fewer. */
+const struct buf *step_tail_line(const struct step *s, unsigned i);
 /* Appends " > NAME:" and the last log lines between dashes, for a failed step. */
 void step_report(const struct step *s, struct buf *b);
 /* Appends text without control bytes (a tab stays; others become \xNN) so that nothing a build

@@ -103,14 +103,14 @@ static void add_statuses(const struct step *s, int64_t now, unsigned columns, co
 static void add_log(const struct step *s, unsigned columns, struct strv *frame)
 {
 	for (unsigned i = TAIL_LINES - LOG_ROWS; i < TAIL_LINES; i++) {
-		const char *line = s->tail[(s->tail_next + i) % TAIL_LINES].p;
+		const struct buf *line = step_tail_line(s, i);
 		_cleanup_free_ char *left = NULL;
 		const char *text;
 
-		if (!*line)
+		if (!line)
 			continue;
-		text = strchr(line, ' ');
-		left = xasprintf(" => => # %s", text ? text + 1 : line);
+		text = strchr(line->p, ' ');
+		left = xasprintf(" => => # %s", text ? text + 1 : line->p);
 		strv_pushn(frame, left, bytes_of_columns(left, columns - 1));
 	}
 }

@@ -47,6 +47,17 @@ static void emit_vertex(const struct job *job, enum vertex_state state, const ch
 	emit(job, &e);
 }
 
+void progress_cached(const struct progress *progress, const struct digest *vertex,
+		     const struct event_vertex *about)
+{
+	struct event e = {.kind = EVENT_VERTEX, .vertex = *vertex, .v = *about};
+
+	e.v.state = VERTEX_CACHED;
+	e.v.time = times_now_ns();
+	if (progress)
+		progress->emit(progress->data, &e);
+}
+
 struct job *job_open_quiet(const struct progress *progress, struct cancel *cancel,
 			   const struct digest *vertex, const struct event_vertex *about)
 {

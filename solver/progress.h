@@ -98,6 +98,9 @@ void job_start(struct job *job); /* emits VERTEX_STARTED, once */
 int job_close(struct job *job, int r, struct error *const *err);
 /* Ends the step as VERTEX_CACHED. */
 void job_close_cached(struct job *job);
+/* The same for a vertex that had no job. */
+void progress_cached(const struct progress *progress, const struct digest *vertex,
+		     const struct event_vertex *about);
 
 void job_log(struct job *job, int stream, const void *data, size_t n);
 /* Updates the line `id`. The first call starts it; completed = true ends it. */

@@ -53,25 +53,37 @@ void sched_need(struct solve *s, struct node *n)
 
 /* Jobs. */
 
-static struct job *open_job(struct solve *s, const struct node *n)
+/* What events say of n; valid until the next call. */
+static struct event_vertex about(struct solve *s, const struct node *n)
 {
 	const struct vertex *v = n->v;
-	struct digest *inputs = xcalloc(v->n_inputs > 0 ? v->n_inputs : 1, sizeof(*inputs));
-	struct event_vertex about = {
+
+	s->told_inputs.n = 0;
+	for (size_t i = 0; i < v->n_inputs; i++)
+		if (v->inputs[i].vertex)
+			vec_push(&s->told_inputs, v->inputs[i].vertex->digest);
+	return (struct event_vertex){
 		.name = v->meta.name ? v->meta.name : "",
-		.inputs = inputs,
+		.inputs = s->told_inputs.v,
+		.n_inputs = s->told_inputs.n,
 		.group = v->meta.progress_group,
 		.group_name = v->meta.progress_group_name,
 		.group_weak = v->meta.progress_group_weak,
 	};
-	struct job *job;
+}
 
-	for (size_t i = 0; i < v->n_inputs; i++)
-		if (v->inputs[i].vertex)
-			inputs[about.n_inputs++] = v->inputs[i].vertex->digest;
-	job = job_open_quiet(s->o->progress, &s->stop, &v->digest, &about);
-	free(inputs);
-	return job;
+static struct job *open_job(struct solve *s, const struct node *n)
+{
+	const struct event_vertex tell = about(s, n);
+
+	return job_open_quiet(s->o->progress, &s->stop, &n->v->digest, &tell);
+}
+
+static void announce_cached(struct solve *s, const struct node *n)
+{
+	const struct event_vertex tell = about(s, n);
+
+	progress_cached(s->o->progress, &n->v->digest, &tell);
 }
 
 void sched_announce(struct solve *s, bool all)
@@ -82,7 +94,7 @@ void sched_announce(struct solve *s, bool all)
 		if (!n->settled && !all)
 			return;
 		if (n->definition_hit)
-			job_close_cached(open_job(s, n));
+			announce_cached(s, n);
 	}
 }
 
@@ -369,8 +381,10 @@ static void complete(struct solve *s, struct node *n)
 
 static void complete_cached(struct solve *s, struct node *n)
 {
-	job_close_cached(n->job ? n->job : open_job(s, n));
-	n->job = NULL;
+	if (n->job)
+		job_close_cached(TAKE_PTR(n->job));
+	else
+		announce_cached(s, n);
 	complete(s, n);
 }
 

@@ -13,6 +13,7 @@
 
 #include "base/map.h"
 #include "base/pool.h"
+#include "base/vec.h"
 #include "solver/cachekey.h"
 #include "solver/solver.h"
 
@@ -95,8 +96,9 @@ struct solve {
 	struct map
 		ops; /* key form of an op -> the node that alone has it; anything else: several */
 	bool ops_counted;
-	struct map makers;  /* key -> node that last began to make a result for it */
-	uint64_t n_made;    /* results added; the clock of made_at and looked_at */
+	struct map makers;		/* key -> node that last began to make a result for it */
+	uint64_t n_made;		/* results added; the clock of made_at and looked_at */
+	VEC(struct digest) told_inputs; /* those of the event that is made */
 	size_t announced;   /* nodes before this one were announced as cached if they are */
 	struct cancel stop; /* given to jobs; set by the first failure and by o->cancel */
 	bool interrupted;

@@ -232,6 +232,7 @@ int solver_solve(const struct solver_options *o, const struct graph *g, const st
 	for (size_t i = 0; i < s.n_nodes; i++)
 		node_release(o->ops, &s.nodes[i]);
 	free(s.nodes);
+	vec_release(&s.told_inputs);
 	map_release(&s.makers, NULL);
 	map_release(&s.ops, NULL);
 	cancel_release(&s.stop);

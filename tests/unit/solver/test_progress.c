@@ -101,6 +101,9 @@ static void a_quiet_job_is_silent_until_it_has_something_to_say(void **state)
 	expect("");
 	job_close_cached(quiet());
 	expect("CACHED v");
+	progress_cached(&progress, &vertex, &(struct event_vertex){.name = "v"});
+	assert_true(digest_equal(&last_vertex, &vertex));
+	expect("CACHED v");
 	job_close(quiet(), -ERR_IO, NULL);
 	expect("STARTED v|FAILED v: unknown error");
 	job = quiet();
@@ -127,6 +130,7 @@ static void no_sink_is_fine(void **state)
 	struct job *job = job_open(NULL, NULL, "v");
 
 	(void)state;
+	progress_cached(NULL, &vertex, &(struct event_vertex){.name = "v"});
 	job_log(job, 1, "x", 1);
 	job_status(job, "id", 0, 0, true);
 	assert_null(job_cancel(job));
