@@ -96,6 +96,16 @@ static int find_here(struct cache_store *c, const struct cache_query *q, enum ca
 	return 0;
 }
 
+static void cache_burst(void *data, bool begins)
+{
+	struct cache_store *c = data;
+
+	if (begins)
+		record_view_begin(c->store);
+	else
+		record_view_end(c->store);
+}
+
 static int cache_hold(void *data, struct result *const *outputs, size_t n, bool *ret_held,
 		      struct error **err)
 {
@@ -375,6 +385,7 @@ static bool cache_knows(void *data, const struct vertex *v)
 
 const struct cache_backend cache_store_backend = {
 	.find = cache_find,
+	.burst = cache_burst,
 	.hold = cache_hold,
 	.add = cache_add,
 	.link = cache_link,

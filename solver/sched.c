@@ -545,8 +545,15 @@ static void advance_need(struct solve *s, struct node *n)
 		start_prepare(s, n);
 }
 
+static void burst(struct solve *s, bool begins)
+{
+	if (s->o->cache && s->o->cache->burst)
+		s->o->cache->burst(s->o->cache_data, begins);
+}
+
 void sched_advance(struct solve *s)
 {
+	burst(s, true);
 	while (s->ready.first && s->r == 0) {
 		struct node *n = s->ready.first;
 
@@ -559,6 +566,7 @@ void sched_advance(struct solve *s)
 		if (s->r == 0 && n->settled && n->needed && !n->complete && n->phase == PHASE_IDLE)
 			advance_need(s, n);
 	}
+	burst(s, false);
 }
 
 /* Finished tasks. */

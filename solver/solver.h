@@ -121,6 +121,9 @@ struct cache_backend {
 	 * is held. Most of it never is, since nothing is made of it. */
 	int (*find)(void *data, const struct cache_query *q, enum cache_answer *ret,
 		    struct error **err);
+	/* Optional. What is found between two of these, on the solver's thread, may be as old as
+	 * the first: finding much in a row is to be cheap. It does not block in between. */
+	void (*burst)(void *data, bool begins);
 	/* Optional. Sees to it that outputs that were found stay for as long as the solve runs.
 	 * *ret_held = false if they are gone already: the record is then forgotten. Where find was
 	 * called. */

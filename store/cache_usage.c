@@ -50,7 +50,8 @@ static int load_records(struct db_tx *tx, struct cache_usage *u, struct error **
 	struct sqlite3_stmt *q = NULL;
 	int r = db_query(tx, &q, err,
 			 "SELECT id, description, type, created, last_used, uses, duration"
-			 " FROM record ORDER BY last_used, id",
+			 " FROM record_use JOIN record ON record.id = record_use.record"
+			 " ORDER BY last_used, id",
 			 "");
 
 	for (; r > 0; r = db_step(tx, q, err)) {

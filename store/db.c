@@ -27,6 +27,8 @@ struct db {
 	struct map statements;	    /* address of the SQL text -> sqlite3_stmt */
 	VEC(sqlite3_stmt *) in_use; /* to reset when the transaction ends */
 	int log_pages;		    /* after our last commit */
+	bool has_viewer;
+	pthread_t viewer; /* whose look-ups share a transaction */
 };
 
 static int db_error(struct db *db, int rc, struct error **err, const char *what)
@@ -228,15 +230,62 @@ static int set_synchronous(struct db *db, const char *pragma)
 	return sqlite3_exec(db->conn, pragma, NULL, NULL, NULL);
 }
 
-int db_begin(struct db *db, enum db_mode mode, struct db_tx *tx, struct error **err)
+static bool is_viewer(const struct db *db)
+{
+	return db->has_viewer && pthread_equal(db->viewer, pthread_self());
+}
+
+/* Between the transactions of others only that of a view can be open. */
+static bool view_is_open(const struct db *db)
+{
+	return !sqlite3_get_autocommit(db->conn);
+}
+
+static void close_view(struct db *db)
+{
+	if (view_is_open(db))
+		(void)run_plain(db, "COMMIT");
+}
+
+static int enter(struct db *db, enum db_mode mode)
 {
 	int rc = SQLITE_OK;
 
-	pthread_mutex_lock(&db->mutex);
+	if (mode == DB_LOOK && is_viewer(db))
+		return view_is_open(db) ? SQLITE_OK : run_plain(db, "BEGIN");
+	close_view(db);
 	if (mode == DB_WRITE_DURABLE)
 		rc = set_synchronous(db, "PRAGMA synchronous = FULL");
 	if (rc == SQLITE_OK && mode != DB_LOOK)
 		rc = run_plain(db, mode == DB_READ ? "BEGIN" : "BEGIN IMMEDIATE");
+	return rc;
+}
+
+void db_view_begin(struct db *db)
+{
+	pthread_mutex_lock(&db->mutex);
+	close_view(db);
+	db->has_viewer = true;
+	db->viewer = pthread_self();
+	pthread_mutex_unlock(&db->mutex);
+}
+
+void db_view_end(struct db *db)
+{
+	pthread_mutex_lock(&db->mutex);
+	if (is_viewer(db)) {
+		close_view(db);
+		db->has_viewer = false;
+	}
+	pthread_mutex_unlock(&db->mutex);
+}
+
+int db_begin(struct db *db, enum db_mode mode, struct db_tx *tx, struct error **err)
+{
+	int rc;
+
+	pthread_mutex_lock(&db->mutex);
+	rc = enter(db, mode);
 	if (rc != SQLITE_OK) {
 		int r = db_error(db, rc, err, "lock");
 
@@ -291,7 +340,8 @@ void db_end(struct db_tx *tx)
 	if (!tx->db)
 		return;
 	reset_statements(tx->db);
-	if (!sqlite3_get_autocommit(tx->db->conn))
+	/* A look-up has no transaction but that of a view, which stays. */
+	if (tx->mode != DB_LOOK && !sqlite3_get_autocommit(tx->db->conn))
 		(void)run_plain(tx->db, "ROLLBACK");
 	finish(tx);
 }

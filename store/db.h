@@ -57,6 +57,14 @@ int db_begin(struct db *db, enum db_mode mode, struct db_tx *tx, struct error **
 int db_commit(struct db_tx *tx, struct error **err);
 void db_end(struct db_tx *tx); /* rolls back what was not committed */
 
+/* In between, the look-ups (DB_LOOK) of the calling thread may see the database as it was at the
+ * first of them, and each costs a third less. Whatever else is done with the handle, by any thread,
+ * ends that view, and the next look-up has a new one: nobody waits for a view, and nobody but the
+ * caller sees old things. Where several threads have views at once it is the last one's; the
+ * look-ups of the others are as without. */
+void db_view_begin(struct db *db);
+void db_view_end(struct db *db);
+
 /* Goes to the first row: 1; 0 if there is none. `types` has a letter for each `?`: i int64_t, t
  * const char * (NULL: SQL NULL), d const struct digest * (NULL: SQL NULL), b const void * and
  * size_t. Bytes must live until the statement is done. */

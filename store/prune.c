@@ -45,8 +45,8 @@ static int drop_chosen(struct db_tx *tx, const struct prune_options *o, struct g
 		int64_t id = o->only->records.v[i], is_there;
 
 		r = db_get_i64(tx, &is_there, 0, err,
-			       "SELECT 1 FROM record WHERE id = ? AND last_used < ?", "ii", id,
-			       age_limit(o));
+			       "SELECT 1 FROM record_use WHERE record = ? AND last_used < ?", "ii",
+			       id, age_limit(o));
 		if (r == 0 && is_there)
 			r = delete_record(tx, id, result, err);
 	}
@@ -62,7 +62,8 @@ static int drop_matching(struct db_tx *tx, const struct prune_options *o, struct
 
 	if (o->only)
 		return drop_chosen(tx, o, result, err);
-	r = db_query(tx, &q, err, "SELECT id FROM record WHERE last_used < ? ORDER BY id", "i",
+	r = db_query(tx, &q, err,
+		     "SELECT record FROM record_use WHERE last_used < ? ORDER BY record", "i",
 		     age_limit(o));
 	for (; r > 0; r = db_step(tx, q, err))
 		vec_push(&ids, db_col_i64(q, 0));

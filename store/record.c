@@ -75,8 +75,12 @@ static int check_layers(struct db_tx *tx, const int64_t *layers, size_t n, struc
 static void parse_layers(const char *text, size_t n, struct record *r)
 {
 	VEC(int64_t) layers = {0};
+	size_t more = 0;
 	int64_t id = 0;
 
+	for (size_t i = 0; i < n; i++)
+		more += text[i] == ' ' || i + 1 == n;
+	vec_reserve(&layers, more);
 	for (size_t i = 0; i < n; i++) {
 		if (text[i] != ' ')
 			id = id * 10 + (text[i] - '0');
@@ -164,6 +168,16 @@ int record_exists(struct store *s, const struct digest *key, bool *ret, struct e
 	if (r == 0)
 		*ret = record != 0;
 	return r;
+}
+
+void record_view_begin(struct store *s)
+{
+	db_view_begin(s->db);
+}
+
+void record_view_end(struct store *s)
+{
+	db_view_end(s->db);
 }
 
 /* Most look-ups of a changed build are misses: they take no write lock. */
@@ -328,15 +342,16 @@ int record_add(struct store *s, struct record *r, const struct digest *keys, siz
 	format_layers(r, &layers);
 	rc = db_run(&tx, err,
 		    "INSERT INTO record (data, layers, description, type, created, duration,"
-		    " last_used, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-		    "btttiiii", r->data.p, r->data.n, layers.p,
-		    r->description ? r->description : "", r->type ? r->type : "regular",
-		    r->created ? r->created : now, r->duration, now,
+		    " checksum) VALUES (?, ?, ?, ?, ?, ?, ?)",
+		    "btttiii", r->data.p, r->data.n, layers.p, r->description ? r->description : "",
+		    r->type ? r->type : "regular", r->created ? r->created : now, r->duration,
 		    record_checksum(r->layers, r->n_layers, r->data.p, r->data.n));
 	if (rc < 0)
 		return rc;
 	id = db_last_id(&tx);
-	if (r->n_layers > 0)
+	rc = db_run(&tx, err, "INSERT INTO record_use (record, last_used) VALUES (?, ?)", "ii", id,
+		    now);
+	if (rc == 0 && r->n_layers > 0)
 		rc = insert_layers(&tx, r, id, layers.p, err);
 	for (size_t i = 0; i < n_keys && rc == 0; i++)
 		rc = link_key(&tx, id, &keys[i], err);
@@ -360,20 +375,30 @@ int record_remove(struct store *s, int64_t id, struct error **err)
 	return r < 0 ? r : db_commit(&tx, err);
 }
 
-int record_touch(struct store *s, const int64_t *ids, size_t n, struct error **err)
+static int compare_ids(const void *a, const void *b)
+{
+	const int64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+/* The records that one build made lie side by side: a statement for each run of numbers. */
+int record_touch(struct store *s, int64_t *ids, size_t n, struct error **err)
 {
 	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
-	_cleanup_buf_ struct buf list = BUF_INIT;
+	int64_t now = times_now_ns();
 	int r = db_begin(s->db, DB_WRITE, &tx, err);
 
-	for (size_t i = 0; i < n; i++)
-		buf_addf(&list, "%c%lld", i == 0 ? '[' : ',', (long long)ids[i]);
-	buf_addc(&list, ']');
-	if (r == 0 && n > 0)
+	qsort(ids, n, sizeof(*ids), compare_ids);
+	for (size_t i = 0, first = 0; i < n && r == 0; i++) {
+		if (i + 1 < n && ids[i + 1] - ids[i] <= 1)
+			continue;
 		r = db_run(&tx, err,
-			   "UPDATE record SET last_used = ?, uses = uses + 1"
-			   " WHERE id IN (SELECT value FROM json_each(?))",
-			   "it", times_now_ns(), list.p);
+			   "UPDATE record_use SET last_used = ?, uses = uses + 1"
+			   " WHERE record BETWEEN ? AND ?",
+			   "iii", now, ids[first], ids[i]);
+		first = i + 1;
+	}
 	return r < 0 ? r : db_commit(&tx, err);
 }
 

@@ -29,6 +29,10 @@ void record_release(struct record *r);
  * really used, record_hold; or both at once, record_find. *ret_found = false on a miss. */
 int record_look(struct store *s, const struct digest *key, bool *ret_found, struct record *ret,
 		struct error **err);
+/* Around many look-ups in a row: those of this thread may find what there was at the first of them,
+ * which makes them cheaper. Not for long: the store's log cannot be folded back meanwhile. */
+void record_view_begin(struct store *s);
+void record_view_end(struct store *s);
 /* Registers the layers of a record with the lease. *ret_held = false if one is gone or lost. */
 int record_hold(struct store *s, const int64_t *layers, size_t n, bool *ret_held,
 		struct error **err);
@@ -45,8 +49,8 @@ int record_exists(struct store *s, const struct digest *key, bool *ret, struct e
 int record_add(struct store *s, struct record *r, const struct digest *keys, size_t n_keys,
 	       struct error **err);
 int record_remove(struct store *s, int64_t id, struct error **err);
-/* One batched last-used update at the end of a build. */
-int record_touch(struct store *s, const int64_t *ids, size_t n, struct error **err);
+/* One batched last-used update at the end of a build. Sorts the ids, each of which counts once. */
+int record_touch(struct store *s, int64_t *ids, size_t n, struct error **err);
 
 /* Forgets the records of layers that can not be had any more: torn, and neither a blob of them nor
  * a place to fetch it from is known. */

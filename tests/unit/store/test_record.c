@@ -111,6 +111,94 @@ static void a_record_that_was_tampered_with_is_a_miss_and_goes(void **state)
 	buf_release(&r.data);
 }
 
+static int64_t find_id(struct store *s, const struct digest *k)
+{
+	_cleanup_(record_release) struct record got = {.data = BUF_INIT};
+	struct error *err = NULL;
+	bool found = false;
+
+	assert_ok(record_look(s, k, &found, &got, &err), err);
+	return found ? got.id : 0;
+}
+
+static void *find_elsewhere(void *arg)
+{
+	struct store *s = arg;
+	struct digest k = key("k");
+
+	return (void *)(intptr_t)find_id(s, &k);
+}
+
+static int64_t add(struct store *s, const struct digest *k)
+{
+	struct record r = {.data = BUF_INIT};
+	struct error *err = NULL;
+
+	assert_ok(record_add(s, &r, k, 1, &err), err);
+	return r.id;
+}
+
+static void a_view_shows_others_nothing_old_and_us_what_we_write(void **state)
+{
+	struct fixture *f = *state;
+	struct digest k = key("k"), own = key("own");
+	struct store *other = NULL;
+	struct error *err = NULL;
+	pthread_t thread;
+	void *seen;
+	int64_t id;
+
+	assert_ok(store_open(f->dir, &other, &err), err);
+	record_view_begin(f->s);
+	assert_int_equal(find_id(f->s, &k), 0);
+	id = add(other, &k);
+	/* The view is of the time of the first look-up; that of another thread is of now. */
+	assert_int_equal(find_id(f->s, &k), 0);
+	assert_int_equal(pthread_create(&thread, NULL, find_elsewhere, f->s), 0);
+	pthread_join(thread, &seen);
+	assert_int_equal((intptr_t)seen, id);
+	assert_int_equal(find_id(f->s, &k), id);
+	assert_int_equal(find_id(f->s, &own), 0);
+	id = add(f->s, &own);
+	assert_int_equal(find_id(f->s, &own), id);
+	record_view_end(f->s);
+	assert_ok(record_remove(other, id, &err), err);
+	assert_int_equal(find_id(f->s, &own), 0);
+	store_close(other);
+}
+
+static void each_record_of_a_build_is_marked_as_used_once(void **state)
+{
+	struct fixture *f = *state;
+	static const int64_t uses[] = {1, 1, 0, 1, 0, 1};
+	struct du_record *records = NULL;
+	struct error *err = NULL;
+	struct du_totals totals;
+	int64_t ids[6], used[6];
+	size_t n;
+
+	for (int i = 0; i < 6; i++) {
+		struct digest k = key((char[]){(char)('a' + i), '\0'});
+
+		ids[i] = add(f->s, &k);
+	}
+	memcpy(used, (int64_t[]){ids[5], ids[1], ids[0], ids[3], ids[1], ids[3]}, sizeof(used));
+	assert_ok(record_touch(f->s, used, 6, &err), err);
+	assert_ok(record_touch(f->s, used, 0, &err), err);
+	assert_ok(store_du(f->s, &records, &n, &totals, &err), err);
+	assert_int_equal(n, 6);
+	/* Those that were not used come first. */
+	assert_int_equal(records[0].id, ids[2]);
+	assert_int_equal(records[1].id, ids[4]);
+	for (size_t i = 0; i < n; i++) {
+		for (size_t k = 0; k < 6; k++)
+			if (records[i].id == ids[k])
+				assert_int_equal(records[i].uses, uses[k]);
+		du_record_release(&records[i]);
+	}
+	free(records);
+}
+
 static void pins_keep_the_last_value(void **state)
 {
 	struct fixture *f = *state;
@@ -243,6 +331,8 @@ int main(void)
 		TEST(a_key_moves_to_the_newer_record),
 		TEST(a_record_of_a_layer_that_is_not_there_is_refused),
 		TEST(a_record_that_was_tampered_with_is_a_miss_and_goes),
+		TEST(a_view_shows_others_nothing_old_and_us_what_we_write),
+		TEST(each_record_of_a_build_is_marked_as_used_once),
 		TEST(pins_keep_the_last_value),
 		TEST(two_processes_with_one_key_build_once),
 		TEST(a_wait_for_a_lock_can_be_canceled),

@@ -50,7 +50,8 @@ static void set_last_used(struct store *s, int64_t id, int64_t when)
 	struct error *err = NULL;
 
 	assert_ok(db_begin(s->db, DB_WRITE, &tx, &err), err);
-	assert_ok(db_run(&tx, &err, "UPDATE record SET last_used = ? WHERE id = ?", "ii", when, id),
+	assert_ok(db_run(&tx, &err, "UPDATE record_use SET last_used = ? WHERE record = ?", "ii",
+			 when, id),
 		  err);
 	assert_ok(db_commit(&tx, &err), err);
 }

@@ -1,13 +1,16 @@
 #include "tests/unit/store/fixture.h"
 
+#include <sqlite3.h>
 #include <sys/wait.h>
 
 #include "store/blob.h"
 #include "store/db.h"
+#include "store/du.h"
 #include "store/index.h"
 #include "store/internal.h"
 #include "store/mounts.h"
 #include "store/record.h"
+#include "store/schema.h"
 #include "store/verify.h"
 
 static void exec_sql(struct fixture *f, const char *sql)
@@ -30,6 +33,54 @@ static void a_store_of_a_newer_kiln_is_refused(void **state)
 	assert_int_equal(store_open(f->dir, &s, &err), -ERR_UNSUPPORTED);
 	assert_non_null(strstr(error_text(err), "version 99"));
 	assert_non_null(error_hint_text(err));
+}
+
+static void must_run(sqlite3 *db, const char *sql)
+{
+	if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
+		fail_msg("%s: %s", sql, sqlite3_errmsg(db));
+}
+
+/* The database as version `version` had it, with one record. */
+static void make_old_store(struct fixture *f, int version)
+{
+	_cleanup_free_ char *path = xasprintf("%s/kiln.db", f->dir);
+	_cleanup_free_ char *bump = xasprintf("PRAGMA user_version = %d", version);
+	sqlite3 *db = NULL;
+
+	store_close(f->s);
+	f->s = NULL;
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	for (int i = 0; i < version; i++)
+		must_run(db, schema_scripts[i]);
+	must_run(db, bump);
+	must_run(db,
+		 "INSERT INTO record (id, data, description, created, duration, last_used, uses,"
+		 " checksum) VALUES (7, x'00', 'RUN old', 1, 2, 3, 4, 5)");
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static void a_store_of_an_older_kiln_keeps_its_records(void **state)
+{
+	struct fixture *f = *state;
+
+	for (int version = 1; version < 6; version++) {
+		_cleanup_free_ struct du_record *records = NULL;
+		struct error *err = NULL;
+		struct du_totals totals;
+		size_t n;
+
+		make_old_store(f, version);
+		assert_ok(store_open(f->dir, &f->s, &err), err);
+		assert_ok(store_du(f->s, &records, &n, &totals, &err), err);
+		assert_int_equal(n, 1);
+		assert_int_equal(records[0].id, 7);
+		assert_string_equal(records[0].description, "RUN old");
+		assert_int_equal(records[0].last_used, 3);
+		assert_int_equal(records[0].uses, 4);
+		du_record_release(&records[0]);
+	}
 }
 
 static void a_store_of_another_id_map_is_refused(void **state)
@@ -266,6 +317,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 		TEST(a_store_of_a_newer_kiln_is_refused),
+		TEST(a_store_of_an_older_kiln_keeps_its_records),
 		TEST(a_store_of_another_id_map_is_refused),
 		TEST(a_relative_root_and_a_root_that_is_a_file_are_refused),
 		TEST(many_processes_create_one_store),
