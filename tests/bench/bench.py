@@ -8,7 +8,7 @@ compares with the targets; it is for people, not for CI: machines are shared and
 """
 import argparse, json, os, sys
 
-import builders, report, workloads
+import builders, measure, report, workloads
 
 
 class Bench:
@@ -26,7 +26,7 @@ class Bench:
         return os.path.join(self.work, name)
 
 
-def take_turns(contenders, rounds, peer_rounds):
+def take_turns(contenders, rounds, peer_rounds, warm_mb):
     samples = {c.name: [] for c in contenders}
     for i in range(max(rounds, peer_rounds)):
         for c in contenders:
@@ -34,6 +34,7 @@ def take_turns(contenders, rounds, peer_rounds):
                 continue
             if c.prepare:
                 c.prepare()
+            measure.warm_memory(warm_mb)
             samples[c.name].append(c.run())
     return samples
 
@@ -66,6 +67,8 @@ def parse():
     parser.add_argument("--megabytes", type=int, default=2048, help="bytes of the big files")
     parser.add_argument("--records", type=int, default=100000, help="cache records of the big store")
     parser.add_argument("--images", type=int, default=1000, help="images of the big store")
+    parser.add_argument("--warm-memory", type=int, default=1024, metavar="MB",
+                        help="memory that is touched before each run, see measure.warm_memory")
     parser.add_argument("--json", help="write all rows to this file")
     parser.add_argument("--markdown", help="write the table to this file")
     parser.add_argument("--check", action="store_true", help="fail if a target is missed")
@@ -83,7 +86,8 @@ def main():
         if options.only and not any(name.startswith(o.strip()) for o in options.only):
             continue
         contenders = workload(bench)
-        for row in rows_of(name, contenders, take_turns(contenders, options.rounds, options.peer_rounds)):
+        samples = take_turns(contenders, options.rounds, options.peer_rounds, options.warm_memory)
+        for row in rows_of(name, contenders, samples):
             rows.append(row)
             print(report.line(row), flush=True)
     for path, text in ((options.json, json.dumps(rows, indent=1)), (options.markdown, report.markdown(rows))):

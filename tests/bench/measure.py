@@ -1,5 +1,5 @@
 """Runs commands and takes their measure: time, peak memory, bytes written."""
-import os, re, socket, struct, subprocess, tempfile, time
+import ctypes, mmap, os, re, socket, struct, subprocess, tempfile, time
 from dataclasses import dataclass, field
 
 
@@ -23,6 +23,19 @@ def written_by(pid):
             return int(re.search(r"^write_bytes: (\d+)", f.read(), re.M).group(1))
     except (OSError, AttributeError):
         return 0
+
+
+def warm_memory(megabytes):
+    """Has free memory in hand, as a machine of one's own would: hosts take back from their virtual machines what
+    lies idle for seconds, and the next file written there waits for it, at a tenth of the speed."""
+    with open("/proc/meminfo") as f:
+        free = int(re.search(r"^MemFree:\s*(\d+)", f.read(), re.M).group(1)) // 1024
+    size = min(megabytes, free // 2) << 20
+    if size > 0:
+        with mmap.mmap(-1, size) as memory:
+            at = ctypes.c_char.from_buffer(memory)
+            ctypes.memset(ctypes.addressof(at), 1, size)
+            del at
 
 
 def run(command, env=None, cwd=None, cores=None):
