@@ -57,6 +57,16 @@ static int parse_network(struct build_options *o, struct error **err)
 			 o->network);
 }
 
+static int check_reproducible(const struct export_options *e, struct error **err)
+{
+	if (e->layers.compression.level != COMPRESS_LEVEL_FAST)
+		return 0;
+	return error_hint(err,
+			  error_new(err, ERR_INVALID, 0,
+				    "the bytes of compression-level=fast depend on the processor"),
+			  "use a number, or leave out --reproducible");
+}
+
 /* What the build leaves: every --output, else an image in the store. --push and --load are short
  * for outputs of their own. */
 static int parse_outputs(struct build_options *o, struct error **err)
@@ -75,6 +85,8 @@ static int parse_outputs(struct build_options *o, struct error **err)
 		for (size_t k = 0; r == 0 && k < o->annotations.n; k++)
 			r = export_options_annotate(&vec_last(&o->exports), o->annotations.v[k],
 						    err);
+		if (r == 0 && o->reproducible)
+			r = check_reproducible(&vec_last(&o->exports), err);
 		if (r < 0)
 			return error_wrap(err, r, "--output \"%s\"", o->outputs.v[i]);
 		vec_last(&o->exports).rewrite_timestamp |= o->reproducible;

@@ -9,14 +9,16 @@
 #include <zstd.h>
 
 #include "base/alloc.h"
+#include "engine/attrs.h"
+#include "engine/deflate.h"
 
 /* These sizes shape the output: changing one changes the digest of every compressed layer. */
 #define GZIP_BLOCK ((size_t)512 * 1024)
-#define GZIP_WINDOW ((size_t)32 * 1024)
 #define GZIP_LEVEL 6
 #define ZSTD_JOB_SIZE (4 * 1024 * 1024)
 #define ZSTD_INPUT ((size_t)1024 * 1024)
 #define ZSTD_LEVEL 3
+#define ZSTD_LEVEL_MAX 22
 
 /* More would only cost memory: every thread has a few blocks in hand, and several layers are
  * compressed at once. Past four, zstd is faster than the hashing before it. */
@@ -27,13 +29,12 @@
  * between submission and `done`, when it is the worker's. */
 struct gzip_block {
 	unsigned char *in, *out;
-	size_t n_in, n_out, out_size;
-	unsigned char window[GZIP_WINDOW]; /* the input before it */
+	size_t n_in, n_out;		      /* n_out 0: deflate failed */
+	unsigned char window[DEFLATE_WINDOW]; /* the input before it */
 	size_t n_window;
 	uint32_t crc;
 	bool last;
 	bool done; /* under the lock */
-	int zerror;
 };
 
 struct compress {
@@ -96,18 +97,46 @@ const char *compress_name(enum compression type)
 	}
 }
 
-bool compress_level_valid(enum compression type, int level)
+static bool level_is_valid(enum compression type, int level)
 {
 	if (level == COMPRESS_LEVEL_DEFAULT)
 		return true;
+	if (level == COMPRESS_LEVEL_FAST)
+		return type == COMPRESS_GZIP;
 	switch (type) {
 	case COMPRESS_GZIP:
 		return level >= 0 && level <= 9;
 	case COMPRESS_ZSTD:
-		return level >= 0 && level <= 22;
+		return level >= 0 && level <= ZSTD_LEVEL_MAX;
 	default:
 		return false;
 	}
+}
+
+int compress_parse_level(const char *text, int *ret, struct error **err)
+{
+	int64_t level = 0;
+	int r;
+
+	if (strcmp(text, "fast") == 0) {
+		*ret = COMPRESS_LEVEL_FAST;
+		return 0;
+	}
+	r = attrs_number("compression-level", text, ZSTD_LEVEL_MAX, &level, err);
+	if (r == 0)
+		*ret = (int)level;
+	return r;
+}
+
+int compress_check_level(const struct compress_options *o, struct error **err)
+{
+	if (level_is_valid(o->type, o->level))
+		return 0;
+	if (o->level == COMPRESS_LEVEL_FAST)
+		return error_new(err, ERR_INVALID, 0, "%s has no compression level 'fast'",
+				 compress_name(o->type));
+	return error_new(err, ERR_INVALID, 0, "%s has no compression level %d",
+			 compress_name(o->type), o->level);
 }
 
 static void fail(struct compress *c, int r)
@@ -134,27 +163,18 @@ static int gzip_level(const struct compress *c)
 	return c->o.level == COMPRESS_LEVEL_DEFAULT ? GZIP_LEVEL : c->o.level;
 }
 
-/* Deflates one block with a stream of the worker's own. A block that is not the last ends with an
- * empty stored block, so that the next one starts on a byte boundary. */
-static int deflate_block(z_stream *z, struct gzip_block *b)
+/* On a worker, with a deflater of its own. */
+static void deflate_block(struct deflater *d, struct gzip_block *b)
 {
-	int r = deflateReset(z);
+	const struct deflate_input in = {.window = b->window,
+					 .n_window = b->n_window,
+					 .p = b->in,
+					 .n = b->n_in,
+					 .last = b->last};
 
-	if (r == Z_OK && b->n_window > 0)
-		r = deflateSetDictionary(z, b->window, (uInt)b->n_window);
-	if (r != Z_OK)
-		return r;
-	z->next_in = b->in;
-	z->avail_in = (uInt)b->n_in;
-	z->next_out = b->out;
-	z->avail_out = (uInt)b->out_size;
-	r = deflate(z, b->last ? Z_FINISH : Z_SYNC_FLUSH);
-	b->n_out = b->out_size - z->avail_out;
+	b->n_out = d ? deflater_block(d, &in, b->out) : 0;
 	/* The same sum as zlib's, many times as fast. */
 	b->crc = crc32_gzip_refl(0, b->in, b->n_in);
-	if (b->last)
-		return r == Z_STREAM_END ? Z_OK : Z_BUF_ERROR;
-	return r == Z_OK && z->avail_in == 0 && z->avail_out > 0 ? Z_OK : Z_BUF_ERROR;
 }
 
 static struct gzip_block *block_at(struct compress *c, uint64_t n)
@@ -165,14 +185,11 @@ static struct gzip_block *block_at(struct compress *c, uint64_t n)
 static void *gzip_worker(void *data)
 {
 	struct compress *c = data;
-	z_stream z = {0};
-	int started =
-		deflateInit2(&z, gzip_level(c), Z_DEFLATED, -MAX_WBITS, 8, Z_DEFAULT_STRATEGY);
+	_cleanup_(deflater_freep) struct deflater *d = deflater_new(gzip_level(c));
 
 	pthread_mutex_lock(&c->lock);
 	while (!c->stop) {
 		struct gzip_block *b;
-		int r;
 
 		if (c->taken == c->submitted) {
 			pthread_cond_wait(&c->work, &c->lock);
@@ -180,15 +197,12 @@ static void *gzip_worker(void *data)
 		}
 		b = block_at(c, c->taken++);
 		pthread_mutex_unlock(&c->lock);
-		r = started == Z_OK ? deflate_block(&z, b) : started;
+		deflate_block(d, b);
 		pthread_mutex_lock(&c->lock);
-		b->zerror = r;
 		b->done = true;
 		pthread_cond_signal(&c->ready);
 	}
 	pthread_mutex_unlock(&c->lock);
-	if (started == Z_OK)
-		deflateEnd(&z);
 	return NULL;
 }
 
@@ -203,18 +217,17 @@ static void gzip_drain_one(struct compress *c)
 		pthread_cond_wait(&c->ready, &c->lock);
 	pthread_mutex_unlock(&c->lock);
 	c->tail++;
-	if (b->zerror != Z_OK && !c->failed)
-		fail(c,
-		     error_new(&c->error, ERR_INTERNAL, 0, "gzip: deflate failed (%d)", b->zerror));
+	if (b->n_out == 0 && !c->failed)
+		fail(c, error_new(&c->error, ERR_INTERNAL, 0, "gzip: deflate failed"));
 	if (!c->header_written) {
 		unsigned char header[sizeof(plain)];
 
-		/* As Go's writer: no name, no time, unknown system; it marks only levels 1 and 9.
-		 */
+		/* As Go's writer: no name, no time, unknown system; it marks only the levels 9 and
+		 * 1, and what is fast is as good as that. */
 		memcpy(header, plain, sizeof(plain));
 		if (gzip_level(c) == 9)
 			header[8] = 2;
-		else if (gzip_level(c) == 1)
+		else if (gzip_level(c) == 1 || gzip_level(c) == COMPRESS_LEVEL_FAST)
 			header[8] = 4;
 		emit(c, header, sizeof(header));
 		c->header_written = true;
@@ -252,7 +265,7 @@ static void gzip_submit(struct compress *c, bool last)
 		gzip_drain_one(c);
 	next = block_at(c, c->submitted);
 	next->n_in = 0;
-	next->n_window = b->n_in < GZIP_WINDOW ? b->n_in : GZIP_WINDOW;
+	next->n_window = b->n_in < DEFLATE_WINDOW ? b->n_in : DEFLATE_WINDOW;
 	memcpy(next->window, b->in + b->n_in - next->n_window, next->n_window);
 }
 
@@ -268,9 +281,7 @@ static void gzip_write(struct compress *c, const unsigned char *p, size_t n)
 		}
 		if (!b->in) {
 			b->in = xmalloc(GZIP_BLOCK);
-			/* Room for a stored block and the flush mark whatever the input is. */
-			b->out_size = GZIP_BLOCK + GZIP_BLOCK / 8 + 1024;
-			b->out = xmalloc(b->out_size);
+			b->out = xmalloc(deflate_bound(GZIP_BLOCK));
 		}
 		memcpy(b->in + b->n_in, p, part);
 		b->n_in += part;
@@ -294,8 +305,7 @@ static void gzip_finish(struct compress *c)
 		return;
 	if (!b->out) {
 		b->in = xmalloc(1);
-		b->out_size = 1024;
-		b->out = xmalloc(b->out_size);
+		b->out = xmalloc(deflate_bound(0));
 	}
 	gzip_submit(c, true);
 	while (!c->failed && c->tail < c->submitted)
@@ -412,9 +422,9 @@ int compress_open(const struct compress_options *o, compress_sink_fn sink, void 
 	_cleanup_(compress_freep) struct compress *c = NEW(struct compress);
 	int r = 0;
 
-	if (!compress_level_valid(o->type, o->level))
-		return error_new(err, ERR_INVALID, 0, "%s has no compression level %d",
-				 compress_name(o->type), o->level);
+	r = compress_check_level(o, err);
+	if (r < 0)
+		return r;
 	c->o = *o;
 	if (c->o.threads == 0) {
 		long cores = sysconf(_SC_NPROCESSORS_ONLN);

@@ -52,16 +52,6 @@ static int parse_type(const char *value, struct export_options *o, struct error 
 			  "use image, docker, oci, local, tar, registry or cacheonly");
 }
 
-static int parse_level(const char *value, struct export_options *o, struct error **err)
-{
-	int64_t level = 0;
-	int r = attrs_number("compression-level", value, 22, &level, err);
-
-	if (r == 0)
-		o->layers.compression.level = (int)level;
-	return r;
-}
-
 static int parse_mode(const char *value, struct export_options *o, struct error **err)
 {
 	if (strcmp(value, "copy") != 0 && strcmp(value, "delete") != 0)
@@ -205,7 +195,7 @@ static int set_layers(struct export_options *o, const char *key, const char *val
 	if (strcmp(key, "compression") == 0)
 		return compress_parse(value, &o->layers.compression.type, err);
 	if (strcmp(key, "compression-level") == 0)
-		return parse_level(value, o, err);
+		return compress_parse_level(value, &o->layers.compression.level, err);
 	if (strcmp(key, "force-compression") == 0)
 		return attrs_bool(key, value, &o->layers.force, err);
 	if (strcmp(key, "oci-mediatypes") == 0)
@@ -361,10 +351,5 @@ int export_options_parse(struct export_options *o, const char *text, struct erro
 	r = set_fields(o, &fields, err);
 	if (r == 0)
 		r = settle_dest(o, err);
-	if (r == 0 &&
-	    !compress_level_valid(o->layers.compression.type, o->layers.compression.level))
-		r = error_new(err, ERR_INVALID, 0, "%s has no compression level %d",
-			      compress_name(o->layers.compression.type),
-			      o->layers.compression.level);
-	return r;
+	return r < 0 ? r : compress_check_level(&o->layers.compression, err);
 }

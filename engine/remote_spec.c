@@ -68,9 +68,7 @@ static int set_mode(struct remote_spec *s, const char *value, struct error **err
 static int set_export(struct remote_spec *s, const char *key, const char *value, bool *ret_done,
 		      struct error **err)
 {
-	int64_t level = 0;
 	bool accepted;
-	int r;
 
 	*ret_done = true;
 	if (strcmp(key, "mode") == 0)
@@ -81,11 +79,8 @@ static int set_export(struct remote_spec *s, const char *key, const char *value,
 		return attrs_bool(key, value, &s->force_compression, err);
 	if (strcmp(key, "compression") == 0)
 		return compress_parse(value, &s->compression.type, err);
-	if (strcmp(key, "compression-level") == 0) {
-		r = attrs_number(key, value, 22, &level, err);
-		s->compression.level = (int)level;
-		return r;
-	}
+	if (strcmp(key, "compression-level") == 0)
+		return compress_parse_level(value, &s->compression.level, err);
 	/* What kiln writes is always an OCI image manifest. */
 	if (strcmp(key, "image-manifest") == 0 || strcmp(key, "oci-mediatypes") == 0)
 		return attrs_bool(key, value, &accepted, err);
@@ -150,10 +145,7 @@ static int check(const struct remote_spec *s, const struct remote_ops *ops, stru
 			return error_new(err, ERR_INVALID, 0, "%s is required for type=%s",
 					 *key + 1, s->type);
 	}
-	if (!compress_level_valid(s->compression.type, s->compression.level))
-		return error_new(err, ERR_INVALID, 0, "%s has no compression level %d",
-				 compress_name(s->compression.type), s->compression.level);
-	return 0;
+	return compress_check_level(&s->compression, err);
 }
 
 static const char *type_of(const struct strv *fields)

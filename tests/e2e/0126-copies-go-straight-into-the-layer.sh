@@ -52,6 +52,18 @@ done
 before=$(blobs)
 check "once more as zstd" kiln build -o type=oci,compression=zstd,dest=../zstd2.tar .
 test "$(blobs)" = "$before"; ok "nothing is compressed twice" $?
+check "gzip in a hurry" kiln build -o type=oci,compression-level=fast,dest=../fast.tar .
+test "$(diff_ids ../fast.tar)" = "$(diff_ids ../first.tar)"; ok "holds the same layers" $?
+before=$(blobs)
+check "once more" kiln build -o type=oci,compression-level=fast,dest=../fast2.tar .
+cmp ../fast.tar ../fast2.tar; ok "gives the same archive" $?
+test "$(blobs)" = "$before"; ok "of the same blobs" $?
+check "an archive after it" kiln build -o type=oci,dest=../third.tar .
+cmp ../first.tar ../third.tar; ok "is as before" $?
+fails "zstd has no such level" 2 kiln build -o type=oci,compression=zstd,compression-level=fast,dest=../no.tar .
+prints "and says so" "zstd has no compression level 'fast'"
+fails "nor may a reproducible build use it" 2 kiln build --reproducible -o type=oci,compression-level=fast,dest=../no.tar .
+prints "since its bytes depend on the processor" 'compression-level=fast .*processor'
 test "$(dirs)" = 0; ok "and still nothing is unpacked" $?
 
 # --- the same layers where files are needed

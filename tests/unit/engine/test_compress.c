@@ -58,11 +58,10 @@ static unsigned char *make_input(size_t n)
 	return p;
 }
 
-static void run(enum compression type, unsigned threads, const unsigned char *p, size_t n,
-		size_t step, struct buf *ret)
+static void run_level(enum compression type, int level, unsigned threads, const unsigned char *p,
+		      size_t n, size_t step, struct buf *ret)
 {
-	struct compress_options o = {
-		.type = type, .level = COMPRESS_LEVEL_DEFAULT, .threads = threads};
+	struct compress_options o = {.type = type, .level = level, .threads = threads};
 	struct compress *c;
 
 	assert_int_equal(compress_open(&o, to_buf, ret, &c, NULL), 0);
@@ -70,6 +69,12 @@ static void run(enum compression type, unsigned threads, const unsigned char *p,
 		compress_write(c, p + i, n - i < step ? n - i : step);
 	assert_int_equal(compress_finish(c, NULL), 0);
 	compress_free(c);
+}
+
+static void run(enum compression type, unsigned threads, const unsigned char *p, size_t n,
+		size_t step, struct buf *ret)
+{
+	run_level(type, COMPRESS_LEVEL_DEFAULT, threads, p, n, step, ret);
 }
 
 static void assert_unpacks_to(const struct buf *packed, const unsigned char *p, size_t n)
@@ -101,6 +106,32 @@ static void gzip_bytes_do_not_depend_on_threads_or_writes(void **state)
 {
 	(void)state;
 	check_codec(COMPRESS_GZIP);
+}
+
+/* Any block size, compressible or not, with and without something before it. */
+static void fast_gzip_unpacks_to_what_it_was(void **state)
+{
+	static const size_t sizes[] = {0, 1, 512 * 1024, 512 * 1024 + 1, INPUT_SIZE};
+	_cleanup_free_ unsigned char *p = make_input(INPUT_SIZE);
+	uint64_t x = 1;
+
+	(void)state;
+	for (unsigned noise = 0; noise < 2; noise++) {
+		for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+			_cleanup_buf_ struct buf one = BUF_INIT, many = BUF_INIT;
+
+			run_level(COMPRESS_GZIP, COMPRESS_LEVEL_FAST, 1, p, sizes[i], 70000, &one);
+			run_level(COMPRESS_GZIP, COMPRESS_LEVEL_FAST, 4, p, sizes[i], 1009, &many);
+			assert_unpacks_to(&one, p, sizes[i]);
+			assert_int_equal(one.n, many.n);
+			assert_memory_equal(one.p, many.p, one.n);
+			assert_true(noise || sizes[i] < 2 || one.n < sizes[i] / 2);
+		}
+		for (size_t i = 0; i < INPUT_SIZE; i++) {
+			x = x * 6364136223846793005U + 1442695040888963407U;
+			p[i] = (unsigned char)(x >> 56);
+		}
+	}
 }
 
 static void zstd_bytes_do_not_depend_on_threads_or_writes(void **state)
@@ -193,6 +224,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(gzip_bytes_do_not_depend_on_threads_or_writes),
+		cmocka_unit_test(fast_gzip_unpacks_to_what_it_was),
 		cmocka_unit_test(zstd_bytes_do_not_depend_on_threads_or_writes),
 		cmocka_unit_test(block_boundaries_and_nothing_at_all_round_trip),
 		cmocka_unit_test(the_gzip_header_has_no_name_and_no_time),
