@@ -278,7 +278,7 @@ int context_source(struct compiler *c, const struct named_context *named, struct
 		r = make_source(c, source, err);
 		if (r < 0)
 			return r;
-		if (!named && has_prefix(source->draft->op.source.identifier, "http"))
+		if (!named && has_prefix(source->draft->v.op.source.identifier, "http"))
 			source->draft = unpack_context(c, source->draft);
 	}
 	*ret = source->draft;

@@ -477,10 +477,27 @@ static int expand_one(struct expander *x, struct buf *out, struct words *w, stru
 	return r;
 }
 
+/* How many bytes from the position on stand for nothing but themselves. All others are ASCII, so it
+ * ends between characters. */
+static size_t plain_run(const struct expander *x, int stop)
+{
+	size_t at = x->at;
+
+	for (; at < x->n; at++) {
+		char c = x->p[at];
+
+		if (c == '$' || c == '<' || c == '\'' || c == '"' || c == x->shell->escape ||
+		    c == stop)
+			break;
+	}
+	return at - x->at;
+}
+
 /* Expands up to the character `stop`, which is consumed, or to the end. */
 static int expand_until(struct expander *x, int stop, struct buf *out, struct words *w,
 			struct error **err)
 {
+	size_t plain;
 	int r;
 
 	while (!at_end(x)) {
@@ -488,7 +505,11 @@ static int expand_until(struct expander *x, int stop, struct buf *out, struct wo
 			x->at++;
 			return 0;
 		}
-		r = expand_one(x, out, w, err);
+		/* Text that is split into words is looked at character by character. */
+		plain = w ? 0 : plain_run(x, stop);
+		buf_add(out, x->p + x->at, plain);
+		x->at += plain;
+		r = plain > 0 ? 0 : expand_one(x, out, w, err);
 		if (r < 0)
 			return r;
 		if (out->full || (w && w->word.full))
@@ -509,7 +530,7 @@ static const char *sanitise(struct arena *a, const char *text, size_t *ret_n)
 	size_t n = strlen(text), step, good = 0;
 
 	for (size_t i = 0; i < n; i += step) {
-		step = df_rune(text + i, n - i);
+		step = (unsigned char)text[i] < 0x80 ? 1 : df_rune(text + i, n - i);
 		if (step > 1 || (unsigned char)text[i] < 0x80)
 			continue;
 		buf_add(&b, text + good, i - good);

@@ -24,15 +24,15 @@ struct draft *draft_new(struct drafts *ds, const struct op *op, struct draft_inp
 {
 	struct draft *d = ARENA_NEW(ds->arena, struct draft);
 
-	d->op = *op;
-	d->meta = *meta;
+	d->v.op = *op;
+	d->v.meta = *meta;
 	if (inputs && inputs->list.n > 0) {
 		size_t size = inputs->list.n * sizeof(struct draft *);
 		struct draft **copy = arena_alloc(ds->arena, size);
 
 		memcpy(copy, inputs->list.v, size);
 		d->inputs = copy;
-		d->n_inputs = inputs->list.n;
+		d->v.n_inputs = inputs->list.n;
 	}
 	if (inputs)
 		vec_release(&inputs->list);
@@ -104,13 +104,14 @@ static void add_follow_paths(struct arena *a, struct op_source *source, const st
 
 static void emit(struct drafts *ds, struct graph *g, struct draft *d)
 {
-	_cleanup_free_ struct edge *inputs = xcalloc(d->n_inputs + 1, sizeof(*inputs));
+	struct edge *inputs = arena_alloc(ds->arena, d->v.n_inputs * sizeof(*inputs));
 
-	for (size_t i = 0; i < d->n_inputs; i++)
+	for (size_t i = 0; i < d->v.n_inputs; i++)
 		inputs[i].vertex = d->inputs[i]->vertex;
+	d->v.inputs = inputs;
 	if (d->use)
-		add_follow_paths(ds->arena, &d->op.source, d->use);
-	d->vertex = graph_add(g, &d->op, inputs, d->n_inputs, &d->meta);
+		add_follow_paths(ds->arena, &d->v.op.source, d->use);
+	d->vertex = graph_join(g, &d->v);
 }
 
 struct edge draft_emit(struct drafts *ds, struct graph *g, struct draft *target)
@@ -121,7 +122,7 @@ struct edge draft_emit(struct drafts *ds, struct graph *g, struct draft *target)
 	for (size_t i = ds->list.n; i-- > 0;) {
 		const struct draft *d = ds->list.v[i];
 
-		for (size_t j = 0; d->wanted && j < d->n_inputs; j++)
+		for (size_t j = 0; d->wanted && j < d->v.n_inputs; j++)
 			d->inputs[j]->wanted = true;
 	}
 	for (size_t i = 0; i < ds->list.n; i++)

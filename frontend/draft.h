@@ -21,13 +21,11 @@ struct path_use {
 struct draft_inputs;
 
 struct draft {
-	struct op op;
-	struct draft *const *inputs; /* not NULL each */
-	size_t n_inputs;
-	struct vertex_meta meta;
-	const struct path_use *use; /* a local source: its followpaths; else NULL */
+	struct vertex v;	     /* without its inputs before draft_emit */
+	struct draft *const *inputs; /* not NULL each; v.n_inputs */
+	const struct path_use *use;  /* a local source: its followpaths; else NULL */
 	bool wanted;
-	struct vertex *vertex; /* after draft_emit */
+	struct vertex *vertex; /* after draft_emit: v, or one of the graph that is equal */
 	/* Where draft_input last put it, so that it need not search. */
 	const struct draft_inputs *input_of;
 	size_t input_number;

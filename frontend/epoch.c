@@ -137,7 +137,7 @@ static int take_context(struct compiler *c, const struct named_context *named, s
 	if (!frontend_context_is_remote(named->value))
 		return 0;
 	r = context_source(c, named, &draft, NULL, err);
-	return r < 0 ? r : ask_clock(c, &draft->op.source, err);
+	return r < 0 ? r : ask_clock(c, &draft->v.op.source, err);
 }
 
 static int take_value(struct compiler *c, const char *value, struct error **err)

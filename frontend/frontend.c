@@ -352,6 +352,7 @@ int frontend_compile(const struct frontend_opts *opts, struct graph *g, struct f
 	if (parsed < 0 || r < 0)
 		return parsed < 0 ? parsed : r;
 	c.drafts.arena = &g->arena;
+	c.file_name = arena_strdup(&g->arena, c.file->name);
 	strv_copy(&c.build_args, &opts->build_args);
 	r = compile(&c, g, err);
 	compiler_release(&c);

@@ -11,19 +11,16 @@
 void lower_add_history(struct compiler *c, struct stage *s, bool empty_layer, const char *fmt, ...)
 {
 	struct history_row *row = ARENA_NEW(c->arena, struct history_row);
-	_cleanup_free_ char *text = NULL;
 	va_list ap;
+	size_t n;
 
+	*row = (struct history_row){.below = s->history, .empty_layer = empty_layer};
 	va_start(ap, fmt);
-	text = xvasprintf(fmt, ap);
+	row->created_by = arena_vprintf(c->arena, fmt, ap);
 	va_end(ap);
 	/* lower_command looks whether this was too much. */
-	c->history_left -= strlen(text) < c->history_left ? strlen(text) : c->history_left;
-	*row = (struct history_row){
-		.below = s->history,
-		.created_by = arena_strdup(c->arena, text),
-		.empty_layer = empty_layer,
-	};
+	n = strlen(row->created_by);
+	c->history_left -= n < c->history_left ? n : c->history_left;
 	s->history = row;
 }
 
@@ -71,24 +68,33 @@ int lower_expand(struct compiler *c, struct stage *s, const struct df_instructio
 	return r;
 }
 
+/* Nearly all ops have the platform of the one before. */
 struct op_platform lower_platform(struct compiler *c, const struct platform *p)
 {
+	const struct platform *last = c->last_platform;
+	struct platform *copy;
+
+	if (!last || memcmp(last, p, sizeof(*p)) != 0) {
+		copy = ARENA_NEW(c->arena, struct platform);
+		*copy = *p;
+		c->last_platform = last = copy;
+	}
 	return (struct op_platform){
-		.os = arena_strdup(c->arena, p->os),
-		.arch = arena_strdup(c->arena, p->arch),
-		.variant = arena_strdup(c->arena, p->variant),
-		.os_version = arena_strdup(c->arena, p->os_version),
+		.os = last->os,
+		.arch = last->arch,
+		.variant = last->variant,
+		.os_version = last->os_version,
 	};
 }
 
-struct vertex_meta lower_meta(struct compiler *c, struct stage *s, const char *name,
+struct vertex_meta lower_meta(const struct compiler *c, const struct stage *s, const char *name,
 			      struct source_span span)
 {
 	return (struct vertex_meta){
 		.name = name,
-		.file = arena_strdup(c->arena, c->file->name),
+		.file = c->file_name,
 		.span = span,
-		.stage = s->name ? arena_strdup(c->arena, s->name) : NULL,
+		.stage = s->name,
 	};
 }
 

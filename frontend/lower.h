@@ -63,7 +63,7 @@ struct stage {
 	const struct df_stage
 		*ast;	       /* NULL: an image or context that is only copied or mounted from */
 	const char *base_name; /* expanded */
-	const char *name;      /* lower case, NULL if unnamed */
+	const char *name;      /* lower case, NULL if unnamed; in the graph's arena */
 	const char *shown;     /* in step names: name, "stage-1", or "" */
 	struct source_span span;
 	struct stage *base;
@@ -118,6 +118,8 @@ struct compiler {
 	struct frontend_result *result;
 	struct arena *arena; /* the graph's: texts may end up in ops */
 	const struct df_file *file;
+	const char *file_name;		      /* in the arena */
+	const struct platform *last_platform; /* of lower_platform, in the arena */
 	struct df_lint *lint;
 	struct drafts drafts;
 
@@ -185,7 +187,7 @@ struct df_shell lower_shell(struct compiler *c, struct stage *s);
 int lower_count_environment(struct compiler *c, const struct stage *s, unsigned times,
 			    struct error **err);
 struct op_platform lower_platform(struct compiler *c, const struct platform *p);
-struct vertex_meta lower_meta(struct compiler *c, struct stage *s, const char *name,
+struct vertex_meta lower_meta(const struct compiler *c, const struct stage *s, const char *name,
 			      struct source_span span);
 int64_t lower_timestamp(const struct compiler *c);
 

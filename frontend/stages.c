@@ -143,7 +143,7 @@ static int build_stage(struct compiler *c, const struct df_stage *ast, struct er
 
 	s->ast = ast;
 	s->span = ast->from->span;
-	s->name = ast->from->from.name;
+	s->name = arena_strdup(c->arena, ast->from->from.name);
 	s->shown = s->name ? s->name : arena_printf(c->arena, "stage-%zu", c->stages.n - 1);
 	r = expand_base(c, s, err);
 	if (r == 0)

@@ -82,9 +82,12 @@ static const char *masked_get(void *data, const char *name)
 
 static const char *upper_first_word(struct arena *a, const char *text)
 {
-	size_t n = strcspn(text, " ");
+	char *copy = arena_strdup(a, text);
 
-	return arena_printf(a, "%s%s", df_upper(a, arena_strndup(a, text, n)), text + n);
+	for (char *p = copy; *p && *p != ' '; p++)
+		if (*p >= 'a' && *p <= 'z')
+			*p = (char)(*p - 'a' + 'A');
+	return copy;
 }
 
 const char *step_text(struct compiler *c, struct stage *s, const struct df_instruction *in,

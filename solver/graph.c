@@ -20,24 +20,26 @@ void graph_release(struct graph *g)
 	graph_init(g);
 }
 
-static struct digest vertex_digest(const struct op *op, const struct edge *inputs, size_t n_inputs)
+static struct digest vertex_digest(const struct vertex *v)
 {
 	_cleanup_buf_ struct buf b = BUF_INIT;
 	_cleanup_hasher_ struct hasher h = {0};
 	struct digest ret;
 
-	op_encode(op, n_inputs, OP_FORM_FULL, &b);
+	op_encode(&v->op, v->n_inputs, OP_FORM_FULL, &b);
 	hasher_init(&h);
 	hasher_add_string(&h, "kiln vertex 1");
 	hasher_add_u64(&h, b.n);
 	hasher_add(&h, b.p, b.n);
-	hasher_add_u64(&h, n_inputs);
-	for (size_t i = 0; i < n_inputs; i++) {
-		hasher_add_u64(&h, inputs[i].vertex ? 1 : 0);
-		if (!inputs[i].vertex)
+	hasher_add_u64(&h, v->n_inputs);
+	for (size_t i = 0; i < v->n_inputs; i++) {
+		const struct edge *in = &v->inputs[i];
+
+		hasher_add_u64(&h, in->vertex ? 1 : 0);
+		if (!in->vertex)
 			continue;
-		hasher_add(&h, inputs[i].vertex->digest.b, DIGEST_SIZE);
-		hasher_add_u64(&h, inputs[i].output);
+		hasher_add(&h, in->vertex->digest.b, DIGEST_SIZE);
+		hasher_add_u64(&h, in->output);
 	}
 	hasher_final(&h, &ret);
 	return ret;
@@ -53,34 +55,39 @@ static void append(struct graph *g, struct vertex *v)
 	g->vertices[g->n++] = v;
 }
 
+struct vertex *graph_join(struct graph *g, struct vertex *v)
+{
+	uint8_t key[DIGEST_SIZE + 1];
+	void **slot;
+
+	for (size_t i = 0; i < v->n_inputs; i++)
+		assert(!v->inputs[i].vertex ||
+		       (v->inputs[i].vertex->id < g->n &&
+			g->vertices[v->inputs[i].vertex->id] == v->inputs[i].vertex));
+	v->digest = vertex_digest(v);
+	memcpy(key, v->digest.b, DIGEST_SIZE);
+	key[DIGEST_SIZE] = v->meta.ignore_cache;
+	slot = map_put(&g->by_digest, key, sizeof(key));
+	if (!*slot) {
+		append(g, v);
+		*slot = v;
+	}
+	return *slot;
+}
+
 struct vertex *graph_add(struct graph *g, const struct op *op, const struct edge *inputs,
 			 size_t n_inputs, const struct vertex_meta *meta)
 {
-	struct digest digest = vertex_digest(op, inputs, n_inputs);
-	uint8_t key[DIGEST_SIZE + 1];
-	struct edge *edges = NULL;
-	struct vertex *v;
-	void **slot;
+	struct vertex *v = ARENA_NEW(&g->arena, struct vertex);
 
-	for (size_t i = 0; i < n_inputs; i++)
-		assert(!inputs[i].vertex ||
-		       (inputs[i].vertex->id < g->n &&
-			g->vertices[inputs[i].vertex->id] == inputs[i].vertex));
-	memcpy(key, digest.b, DIGEST_SIZE);
-	key[DIGEST_SIZE] = meta->ignore_cache;
-	slot = map_put(&g->by_digest, key, sizeof(key));
-	if (*slot)
-		return *slot;
+	*v = (struct vertex){.op = *op, .n_inputs = n_inputs, .meta = *meta};
 	if (n_inputs > 0) {
-		edges = arena_alloc(&g->arena, n_inputs * sizeof(*edges));
+		struct edge *edges = arena_alloc(&g->arena, n_inputs * sizeof(*edges));
+
 		memcpy(edges, inputs, n_inputs * sizeof(*edges));
+		v->inputs = edges;
 	}
-	v = ARENA_NEW(&g->arena, struct vertex);
-	*v = (struct vertex){
-		.op = *op, .inputs = edges, .n_inputs = n_inputs, .meta = *meta, .digest = digest};
-	append(g, v);
-	*slot = v;
-	return v;
+	return graph_join(g, v);
 }
 
 const char *vertex_instruction(const struct vertex *v)

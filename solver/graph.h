@@ -57,6 +57,9 @@ void graph_release(struct graph *g);
  * must live in g->arena (or be static). `meta` strings likewise. Never fails. */
 struct vertex *graph_add(struct graph *g, const struct op *op, const struct edge *inputs,
 			 size_t n_inputs, const struct vertex_meta *meta);
+/* The same for a vertex that lies in g->arena as a whole, filled but for id and digest. Returns v,
+ * or the equal one. */
+struct vertex *graph_join(struct graph *g, struct vertex *v);
 
 /* The instruction as displayed, without the "[stage 2/5] " before it. */
 const char *vertex_instruction(const struct vertex *v);
