@@ -2,38 +2,52 @@
 
 #include <string.h>
 
-/* What announces a value: its type, and a number of `size` bytes, high ones first. */
-static void put_head(struct buf *b, uint8_t type, uint64_t v, size_t size)
-{
-	uint8_t head[1 + sizeof(v)] = {type};
+enum { HEAD_MAX = 9 };
 
+/* What announces a value: its type, and a number of `size` bytes, high ones first. `body` bytes
+ * follow. */
+static void put_head(struct buf *b, uint8_t type, uint64_t v, size_t size, const void *body,
+		     size_t n)
+{
+	char *to = n < SIZE_MAX - HEAD_MAX ? buf_reserve(b, 1 + size + n) : NULL;
+
+	if (!to)
+		return;
+	to[0] = (char)type;
 	for (size_t i = size; i > 0; i--, v >>= 8)
-		head[i] = (uint8_t)v;
-	buf_add(b, head, 1 + size);
+		to[i] = (char)(uint8_t)v;
+	if (n > 0)
+		memcpy(to + 1 + size, body, n);
+	buf_commit(b, 1 + size + n);
+}
+
+static void put_number(struct buf *b, uint8_t type, uint64_t v, size_t size)
+{
+	put_head(b, type, v, size, NULL, 0);
 }
 
 void mp_put_nil(struct buf *b)
 {
-	put_head(b, 0xc0, 0, 0);
+	put_number(b, 0xc0, 0, 0);
 }
 
 void mp_put_bool(struct buf *b, bool v)
 {
-	put_head(b, v ? 0xc3 : 0xc2, 0, 0);
+	put_number(b, v ? 0xc3 : 0xc2, 0, 0);
 }
 
 void mp_put_uint(struct buf *b, uint64_t v)
 {
 	if (v < 0x80)
-		put_head(b, (uint8_t)v, 0, 0);
+		put_number(b, (uint8_t)v, 0, 0);
 	else if (v <= UINT8_MAX)
-		put_head(b, 0xcc, v, 1);
+		put_number(b, 0xcc, v, 1);
 	else if (v <= UINT16_MAX)
-		put_head(b, 0xcd, v, 2);
+		put_number(b, 0xcd, v, 2);
 	else if (v <= UINT32_MAX)
-		put_head(b, 0xce, v, 4);
+		put_number(b, 0xce, v, 4);
 	else
-		put_head(b, 0xcf, v, 8);
+		put_number(b, 0xcf, v, 8);
 }
 
 /* What is not negative is written in the unsigned forms: one encoding a value. */
@@ -42,44 +56,42 @@ void mp_put_int(struct buf *b, int64_t v)
 	if (v >= 0)
 		mp_put_uint(b, (uint64_t)v);
 	else if (v >= -32)
-		put_head(b, (uint8_t)v, 0, 0);
+		put_number(b, (uint8_t)v, 0, 0);
 	else if (v >= INT8_MIN)
-		put_head(b, 0xd0, (uint64_t)v, 1);
+		put_number(b, 0xd0, (uint64_t)v, 1);
 	else if (v >= INT16_MIN)
-		put_head(b, 0xd1, (uint64_t)v, 2);
+		put_number(b, 0xd1, (uint64_t)v, 2);
 	else if (v >= INT32_MIN)
-		put_head(b, 0xd2, (uint64_t)v, 4);
+		put_number(b, 0xd2, (uint64_t)v, 4);
 	else
-		put_head(b, 0xd3, (uint64_t)v, 8);
+		put_number(b, 0xd3, (uint64_t)v, 8);
 }
 
 void mp_put_str(struct buf *b, const char *s)
 {
-	mp_put_strn(b, s ? s : "", s ? strlen(s) : 0);
+	mp_put_strn(b, s, s ? strlen(s) : 0);
 }
 
 void mp_put_strn(struct buf *b, const char *s, size_t n)
 {
 	if (n < 32)
-		put_head(b, (uint8_t)(0xa0 | n), 0, 0);
+		put_head(b, (uint8_t)(0xa0 | n), 0, 0, s, n);
 	else if (n <= UINT8_MAX)
-		put_head(b, 0xd9, n, 1);
+		put_head(b, 0xd9, n, 1, s, n);
 	else if (n <= UINT16_MAX)
-		put_head(b, 0xda, n, 2);
+		put_head(b, 0xda, n, 2, s, n);
 	else
-		put_head(b, 0xdb, n, 4);
-	buf_add(b, s, n);
+		put_head(b, 0xdb, n, 4, s, n);
 }
 
 void mp_put_bin(struct buf *b, const void *p, size_t n)
 {
 	if (n <= UINT8_MAX)
-		put_head(b, 0xc4, n, 1);
+		put_head(b, 0xc4, n, 1, p, n);
 	else if (n <= UINT16_MAX)
-		put_head(b, 0xc5, n, 2);
+		put_head(b, 0xc5, n, 2, p, n);
 	else
-		put_head(b, 0xc6, n, 4);
-	buf_add(b, p, n);
+		put_head(b, 0xc6, n, 4, p, n);
 }
 
 void mp_put_digest(struct buf *b, const struct digest *d)
@@ -91,11 +103,11 @@ void mp_put_digest(struct buf *b, const struct digest *d)
 static void put_count(struct buf *b, uint8_t few, uint8_t many, size_t n)
 {
 	if (n < 16)
-		put_head(b, (uint8_t)(few | n), 0, 0);
+		put_number(b, (uint8_t)(few | n), 0, 0);
 	else if (n <= UINT16_MAX)
-		put_head(b, many, n, 2);
+		put_number(b, many, n, 2);
 	else
-		put_head(b, (uint8_t)(many + 1), n, 4);
+		put_number(b, (uint8_t)(many + 1), n, 4);
 }
 
 void mp_put_array(struct buf *b, size_t n)

@@ -13,8 +13,8 @@ struct tree;
 struct result {
 	_Atomic unsigned refs;
 	struct tree *tree; /* NULL for a rootfs */
-	int64_t *layers;   /* lowest first */
 	size_t n_layers;
+	int64_t layers[]; /* lowest first */
 };
 
 struct result *result_new_rootfs(const int64_t *layers, size_t n); /* copies */

@@ -183,20 +183,19 @@ static void request_contents(struct solve *s, struct node *n)
 	}
 }
 
-/* Borrowed results of those inputs that have one; heap. */
-static struct result **known_inputs(const struct node *n)
+/* Borrowed results of those inputs that have one; valid until the next call. */
+static struct result **known_inputs(struct solve *s, const struct node *n)
 {
-	struct result **ret = task_results_new(n->v->n_inputs);
+	for (size_t i = 0; i < n->v->n_inputs; i++) {
+		const struct node *in = n->inputs[i];
 
-	for (size_t i = 0; i < n->v->n_inputs; i++)
-		if (n->inputs[i] && n->inputs[i]->outputs)
-			ret[i] = n->inputs[i]->outputs[n->v->inputs[i].output];
-	return ret;
+		s->known_inputs[i] = in && in->outputs ? in->outputs[n->v->inputs[i].output] : NULL;
+	}
+	return s->known_inputs;
 }
 
 static int find_by_definition(struct solve *s, struct node *n, bool *ret_found)
 {
-	_cleanup_free_ struct result **inputs = NULL;
 	enum cache_answer answer = CACHE_MISS;
 	struct cache_query query;
 	struct error *err = NULL;
@@ -206,11 +205,10 @@ static int find_by_definition(struct solve *s, struct node *n, bool *ret_found)
 	if (!s->o->cache || n->key_state != KEY_KNOWN || n->fresh || n->must_run)
 		return 0;
 	n->looked_at = s->n_made;
-	inputs = known_inputs(n);
 	query = (struct cache_query){
 		.v = n->v,
 		.key = &n->key,
-		.inputs = inputs,
+		.inputs = known_inputs(s, n),
 		.outputs = task_results_new(n->n_outputs),
 		.n_outputs = n->n_outputs,
 	};

@@ -11,6 +11,7 @@
 #ifndef KILN_SOLVER_SCHED_H
 #define KILN_SOLVER_SCHED_H
 
+#include "base/arena.h"
 #include "base/map.h"
 #include "base/pool.h"
 #include "base/vec.h"
@@ -86,6 +87,7 @@ struct node {
 
 struct solve {
 	const struct solver_options *o;
+	struct arena arena; /* what hangs on nodes and stays as it is */
 	struct node *nodes; /* those reachable, in graph order */
 	size_t n_nodes;
 	struct pool *pool;
@@ -96,8 +98,10 @@ struct solve {
 	struct map
 		ops; /* key form of an op -> the node that alone has it; anything else: several */
 	bool ops_counted;
-	struct map makers;		/* key -> node that last began to make a result for it */
-	uint64_t n_made;		/* results added; the clock of made_at and looked_at */
+	struct map makers; /* key -> node that last began to make a result for it */
+	uint64_t n_made;   /* results added; the clock of made_at and looked_at */
+	struct result *
+		*known_inputs; /* those of the look-up that is made; room for all of a node */
 	VEC(struct digest) told_inputs; /* those of the event that is made */
 	size_t announced;   /* nodes before this one were announced as cached if they are */
 	struct cancel stop; /* given to jobs; set by the first failure and by o->cancel */

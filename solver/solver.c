@@ -33,13 +33,14 @@ static size_t mark_reachable(const struct edge *targets, size_t n_targets, bool 
 	return n;
 }
 
-static void node_init(struct node *n, const struct vertex *v, struct node *const *by_id)
+static void node_init(struct arena *a, struct node *n, const struct vertex *v,
+		      struct node *const *by_id)
 {
 	n->v = v;
 	n->must_run = v->meta.ignore_cache;
 	n->n_outputs = op_n_outputs(&v->op);
-	n->inputs = xcalloc(v->n_inputs + 1, sizeof(*n->inputs));
-	n->parts = xcalloc(v->n_inputs + 1, sizeof(*n->parts));
+	n->inputs = arena_alloc(a, v->n_inputs * sizeof(*n->inputs));
+	n->parts = arena_alloc(a, v->n_inputs * sizeof(*n->parts));
 	for (size_t i = 0; i < v->n_inputs; i++) {
 		if (!v->inputs[i].vertex)
 			continue;
@@ -50,10 +51,11 @@ static void node_init(struct node *n, const struct vertex *v, struct node *const
 	}
 }
 
-static void link_consumers(struct node *nodes, size_t n_nodes)
+static void link_consumers(struct arena *a, struct node *nodes, size_t n_nodes)
 {
 	for (size_t i = 0; i < n_nodes; i++) {
-		nodes[i].consumers = xcalloc(nodes[i].n_consumers + 1, sizeof(*nodes[i].consumers));
+		nodes[i].consumers =
+			arena_alloc(a, nodes[i].n_consumers * sizeof(*nodes[i].consumers));
 		nodes[i].n_consumers = 0;
 	}
 	for (size_t i = 0; i < n_nodes; i++)
@@ -72,16 +74,19 @@ static void make_nodes(struct solve *s, const struct graph *g, const struct edge
 {
 	_cleanup_free_ bool *reachable = xcalloc(g->n + 1, sizeof(*reachable));
 	struct node **by_id = xcalloc(g->n + 1, sizeof(struct node *));
-	size_t n = mark_reachable(targets, n_targets, reachable);
+	size_t n = mark_reachable(targets, n_targets, reachable), most_inputs = 0;
 
 	s->nodes = xcalloc(n + 1, sizeof(*s->nodes));
 	for (size_t i = 0; i < g->n; i++) {
 		if (!reachable[i])
 			continue;
 		by_id[i] = &s->nodes[s->n_nodes++];
-		node_init(by_id[i], g->vertices[i], by_id);
+		if (g->vertices[i]->n_inputs > most_inputs)
+			most_inputs = g->vertices[i]->n_inputs;
+		node_init(&s->arena, by_id[i], g->vertices[i], by_id);
 	}
-	link_consumers(s->nodes, s->n_nodes);
+	link_consumers(&s->arena, s->nodes, s->n_nodes);
+	s->known_inputs = task_results_new(most_inputs);
 	s->stats.vertices = s->n_nodes;
 	*ret_by_id = by_id;
 }
@@ -91,10 +96,7 @@ static void node_release(const struct solver_ops *ops, struct node *n)
 	if (n->job)
 		job_close(n->job, -ERR_CANCELED, NULL);
 	task_results_free(ops, n->outputs, n->n_outputs);
-	free(n->inputs);
-	free(n->parts);
 	free(n->contents);
-	free(n->consumers);
 }
 
 /* A graph that names an output its vertex does not have is the frontend's mistake. */
@@ -232,6 +234,8 @@ int solver_solve(const struct solver_options *o, const struct graph *g, const st
 	for (size_t i = 0; i < s.n_nodes; i++)
 		node_release(o->ops, &s.nodes[i]);
 	free(s.nodes);
+	arena_release(&s.arena);
+	free(s.known_inputs);
 	vec_release(&s.told_inputs);
 	map_release(&s.makers, NULL);
 	map_release(&s.ops, NULL);

@@ -75,12 +75,9 @@ static int check_layers(struct db_tx *tx, const int64_t *layers, size_t n, struc
 static void parse_layers(const char *text, size_t n, struct record *r)
 {
 	VEC(int64_t) layers = {0};
-	size_t more = 0;
 	int64_t id = 0;
 
-	for (size_t i = 0; i < n; i++)
-		more += text[i] == ' ' || i + 1 == n;
-	vec_reserve(&layers, more);
+	vec_reserve(&layers, (n + 1) / 2); /* a digit and a blank each, or more */
 	for (size_t i = 0; i < n; i++) {
 		if (text[i] != ' ')
 			id = id * 10 + (text[i] - '0');
