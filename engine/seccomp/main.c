@@ -31,23 +31,32 @@ static void write_calls(FILE *f, const struct buf *bytes)
 	fprintf(f, "};\nconst struct seccomp_calls seccomp_owner_calls = {calls, %zu};\n", n);
 }
 
-static int write_all(FILE *f)
+static int compile(FILE *f, const char *name, int (*compiled)(struct buf *ret))
 {
-	_cleanup_buf_ struct buf profile = BUF_INIT, owners = BUF_INIT, calls = BUF_INIT;
-	int r = seccomp_api_set(API_LEVEL);
+	const uint32_t archs[] = {seccomp_arch_native(), seccomp_compat_arch()};
+	_cleanup_buf_ struct buf program = BUF_INIT;
+	int r = compiled(&program);
 
-	if (r == 0)
-		r = profile_compile(&profile);
-	if (r == 0)
-		r = owners_compile(&owners);
 	if (r < 0)
 		return r;
-	owners_list_calls(&calls);
-	fprintf(f, "#include \"engine/seccomp.h\"\n\n");
-	write_program(f, "profile", &profile);
-	write_program(f, "owners", &owners);
-	write_calls(f, &calls);
+	seccomp_shrink(archs, archs[1] ? 2 : 1, &program);
+	write_program(f, name, &program);
 	return 0;
+}
+
+static int write_all(FILE *f)
+{
+	_cleanup_buf_ struct buf calls = BUF_INIT;
+	int r = seccomp_api_set(API_LEVEL);
+
+	fprintf(f, "#include \"engine/seccomp.h\"\n\n");
+	if (r == 0)
+		r = compile(f, "profile", profile_compile);
+	if (r == 0)
+		r = compile(f, "owners", owners_compile);
+	owners_list_calls(&calls);
+	write_calls(f, &calls);
+	return r;
 }
 
 int main(int argc, char **argv)

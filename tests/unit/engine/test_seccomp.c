@@ -19,6 +19,7 @@
 
 #include "base/fs.h"
 #include "engine/seccomp.h"
+#include "engine/seccomp/build.h"
 
 #if defined(__x86_64__)
 #define NATIVE AUDIT_ARCH_X86_64
@@ -210,6 +211,63 @@ static void the_32_bit_calls_have_the_same_rules(void **state)
 }
 #endif
 
+static void expect_same_answers(const struct seccomp_program *ours,
+				const struct seccomp_program *theirs, uint32_t arch, int nr)
+{
+	static const uint64_t args[] = {
+		0,
+		1,
+		2,
+		8,
+		AF_ALG - 1,
+		AF_ALG,
+		AF_NFC,
+		AF_VSOCK,
+		AF_VSOCK + 1,
+		0x20000,
+		0x20008,
+		0x20009,
+		CLONE_NEWNS,
+		CLONE_NEWUSER | SIGCHLD,
+		CLONE_VM | SIGCHLD,
+		0xffffffff,
+		1ULL << 32,
+		(1ULL << 32) + AF_ALG,
+		UINT64_MAX,
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(args); i++)
+		if (run_program(ours, arch, nr, args[i]) != run_program(theirs, arch, nr, args[i]))
+			fail_msg("call %d of architecture %x with %llx", nr, arch,
+				 (unsigned long long)args[i]);
+}
+
+/* What was shrunk says what libseccomp's program says. */
+static void the_programs_are_those_of_libseccomp(void **state)
+{
+	static const uint32_t archs[] = {AUDIT_ARCH_X86_64, AUDIT_ARCH_I386, AUDIT_ARCH_AARCH64,
+					 AUDIT_ARCH_ARM, 0};
+	static const int far[] = {0x3fffffff, 0x40000000, 0x40000001, 0x400001ff,
+				  0x7fffffff, INT32_MIN,  -2,	      -1};
+	_cleanup_buf_ struct buf profile = BUF_INIT, owners = BUF_INIT;
+	struct seccomp_program theirs[2];
+
+	(void)state;
+	assert_int_equal(seccomp_api_set(5), 0); /* notifications, whatever this kernel knows */
+	assert_int_equal(profile_compile(&profile), 0);
+	assert_int_equal(owners_compile(&owners), 0);
+	theirs[0] = (struct seccomp_program){(const void *)profile.p, profile.n / 8};
+	theirs[1] = (struct seccomp_program){(const void *)owners.p, owners.n / 8};
+	assert_true(seccomp_profile.n < theirs[0].n / 2);
+	for (size_t a = 0; a < ARRAY_SIZE(archs); a++)
+		for (int i = 0; i < 1100 + (int)ARRAY_SIZE(far); i++) {
+			int nr = i < 1100 ? i : far[i - 1100];
+
+			expect_same_answers(&seccomp_profile, &theirs[0], archs[a], nr);
+			expect_same_answers(&seccomp_owners, &theirs[1], archs[a], nr);
+		}
+}
+
 static void the_kernel_takes_programs_of_this_size(void **state)
 {
 	(void)state;
@@ -275,6 +333,7 @@ int main(void)
 		cmocka_unit_test(arguments_decide_where_docker_lets_them),
 		cmocka_unit_test(what_is_allowed_is_what_docker_allows),
 		cmocka_unit_test(calls_that_are_too_new_do_not_exist),
+		cmocka_unit_test(the_programs_are_those_of_libseccomp),
 		cmocka_unit_test(the_kernel_takes_programs_of_this_size),
 		cmocka_unit_test(a_supervisor_is_told_of_the_calls_that_it_knows),
 #ifdef __x86_64__
