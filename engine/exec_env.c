@@ -6,6 +6,7 @@
 
 #include "engine/network.h"
 #include "engine/op_exec.h"
+#include "engine/sandbox_server.h"
 #include "engine/seccomp.h"
 #include "engine/selections.h"
 #include "engine/ssh_agent.h"
@@ -35,11 +36,19 @@ struct sandbox_env *sandbox_env_new(void)
 	return e;
 }
 
+void sandbox_env_dismiss(struct sandbox_env *e)
+{
+	network_pool_dismiss(e->networks);
+	sandbox_helper_dismiss();
+}
+
 void sandbox_env_free(struct sandbox_env *e)
 {
 	if (!e)
 		return;
+	sandbox_env_dismiss(e);
 	network_pool_free(e->networks);
+	sandbox_helper_stop();
 	selections_free(e->selections);
 	free(e);
 }

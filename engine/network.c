@@ -14,7 +14,7 @@
 
 #include "base/fs.h"
 #include "base/spawn.h"
-#include "engine/sandbox.h"
+#include "engine/sandbox_server.h"
 #include "engine/userns.h"
 
 /* What the container asks where the host's resolver listens on loopback; pasta passes it on. */
@@ -29,6 +29,7 @@ struct network {
 struct network_pool {
 	pthread_mutex_t lock; /* protects idle */
 	struct network *idle;
+	struct network *ending; /* told to end and not waited for yet; the owner's */
 };
 
 /* --- resolv.conf and hosts --- */
@@ -300,7 +301,8 @@ int network_open(const struct strv *publish, bool reach_host, struct network **r
 	n = NEW(struct network);
 	n->fd = -1;
 	n->helper = (struct sandbox_helper){-1, -1, -1};
-	r = sandbox_helper_start((const char *const *)strv_argv(&args), &io, -1, &n->helper, err);
+	r = sandbox_helper_start((const char *const *)strv_argv(&args), &io, -1, NULL, &n->helper,
+				 err);
 	if (r == 0)
 		r = wait_ready(n, err);
 	if (r < 0) {
@@ -383,17 +385,29 @@ struct network_pool *network_pool_new(void)
 	return p;
 }
 
-void network_pool_free(struct network_pool *p)
+void network_pool_dismiss(struct network_pool *p)
 {
-	if (!p)
-		return;
-	/* All are told before any is waited for. */
-	for (struct network *n = p->idle; n; n = n->next)
-		cleanup_closep(&n->helper.control);
+	(void)pthread_mutex_lock(&p->lock);
 	while (p->idle) {
 		struct network *n = p->idle;
 
 		p->idle = n->next;
+		n->next = p->ending;
+		p->ending = n;
+		cleanup_closep(&n->helper.control);
+	}
+	(void)pthread_mutex_unlock(&p->lock);
+}
+
+void network_pool_free(struct network_pool *p)
+{
+	if (!p)
+		return;
+	network_pool_dismiss(p);
+	while (p->ending) {
+		struct network *n = p->ending;
+
+		p->ending = n->next;
 		network_stop(n);
 	}
 	(void)pthread_mutex_destroy(&p->lock);

@@ -17,7 +17,9 @@ struct network_pool;
 struct network;
 
 struct network_pool *network_pool_new(void);
-void network_pool_free(struct network_pool *p); /* no network may be in use */
+/* Tells all networks to end, none of which may be in use. */
+void network_pool_dismiss(struct network_pool *p);
+void network_pool_free(struct network_pool *p); /* does so, too, and waits until they have */
 
 /* Can isolated networks be made here? If not, steps share the host's; *ret_why says why not. */
 bool network_available(const char **ret_why);

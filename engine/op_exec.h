@@ -16,7 +16,9 @@
 /* What steps of one command share: networks, copies of contexts that are mounted. Thread safe. */
 struct sandbox_env;
 struct sandbox_env *sandbox_env_new(void);
-void sandbox_env_free(struct sandbox_env *e); /* no step may be running */
+/* Tells what serves steps to end: networks and the like. No step may be running. */
+void sandbox_env_dismiss(struct sandbox_env *e);
+void sandbox_env_free(struct sandbox_env *e); /* does so, too, and waits until all have */
 struct selections *sandbox_env_selections(struct sandbox_env *e);
 /* Why processes share this machine's network instead of an isolated one; NULL if they do not. Steps
  * of a build warn about it themselves. */

@@ -3,20 +3,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fs.h"
 #include "base/spawn.h"
-
-extern const char sandbox_image[], sandbox_image_end[];
 
 struct sandbox {
 	struct sandbox_helper helper;
@@ -28,113 +23,6 @@ struct sandbox {
 	char *name;	      /* of the program, for messages */
 };
 
-/* --- the helper program --- */
-
-static pthread_once_t image_once = PTHREAD_ONCE_INIT;
-static int image_fd = -1, image_errno;
-
-/* A sealed copy in memory: nothing in a container can write to it through /proc/PID/exe. */
-static void image_make(void)
-{
-	size_t n = (size_t)(sandbox_image_end - sandbox_image);
-	int fd = memfd_create("kiln-sandbox", MFD_CLOEXEC | MFD_ALLOW_SEALING), r;
-
-	if (fd < 0) {
-		image_errno = errno;
-		return;
-	}
-	r = fs_write_full(fd, sandbox_image, n);
-	if (r == 0 &&
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
-		r = -errno;
-	/* Above the numbers that the helper's own descriptors get. */
-	if (r == 0)
-		image_fd = fcntl(fd, F_DUPFD_CLOEXEC, 64);
-	image_errno = r < 0 ? -r : errno;
-	(void)close(fd);
-}
-
-int sandbox_helper_start(const char *const *args, const struct sandbox_io *io, int netns,
-			 struct sandbox_helper *ret, struct error **err)
-{
-	const char *argv[64] = {"kiln-sandbox"};
-	char *const envp[] = {NULL};
-	char path[64];
-	_cleanup_close_ int null = open("/dev/null", O_RDWR | O_CLOEXEC), theirs = -1, ours = -1;
-	struct spawn_fd fds[5];
-	struct spawn s = {
-		.path = path,
-		.argv = (char *const *)(uintptr_t)argv,
-		.envp = envp,
-		.fds = fds,
-		.own_group = true,
-	};
-	int pair[2], r;
-
-	(void)pthread_once(&image_once, image_make);
-	if (image_fd < 0)
-		return error_new(err, ERR_IO, image_errno, "unpack the sandbox helper");
-	if (null < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-		return error_new(err, ERR_IO, errno, "make a socket for the sandbox helper");
-	ours = pair[0];
-	theirs = pair[1];
-	for (size_t i = 0; args[i] && i + 2 < ARRAY_SIZE(argv); i++)
-		argv[i + 1] = args[i];
-	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", image_fd);
-	fds[s.n_fds++] = (struct spawn_fd){io->in >= 0 ? io->in : null, 0};
-	fds[s.n_fds++] = (struct spawn_fd){io->out >= 0 ? io->out : null, 1};
-	fds[s.n_fds++] = (struct spawn_fd){io->err >= 0 ? io->err : null, 2};
-	fds[s.n_fds++] = (struct spawn_fd){theirs, WIRE_FD_CONTROL};
-	if (netns >= 0)
-		fds[s.n_fds++] = (struct spawn_fd){netns, WIRE_FD_NETNS};
-	r = spawn_start(&s, &ret->pid, &ret->pidfd, err);
-	if (r < 0)
-		return error_wrap(err, r, "start the sandbox helper");
-	ret->control = TAKE_FD(ours);
-	return 0;
-}
-
-int sandbox_helper_receive(int control, struct wire_message *ret, struct buf *ret_text, int *ret_fd)
-{
-	union {
-		char space[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} c;
-	struct iovec iov = {ret, sizeof(*ret)};
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = &c,
-		.msg_controllen = sizeof(c),
-	};
-	ssize_t n;
-
-	*ret_fd = -1;
-	do {
-		n = recvmsg(control, &msg, MSG_CMSG_CLOEXEC | MSG_WAITALL);
-	} while (n < 0 && errno == EINTR);
-	/* A reset only says that the helper left something of ours unread. */
-	if (n == 0 || (n < 0 && errno == ECONNRESET))
-		return 0;
-	if (n < 0)
-		return -errno;
-	for (struct cmsghdr *h = CMSG_FIRSTHDR(&msg); h; h = CMSG_NXTHDR(&msg, h))
-		if (h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS)
-			memcpy(ret_fd, CMSG_DATA(h), sizeof(int));
-	buf_clear(ret_text);
-	if (n != (ssize_t)sizeof(*ret) || ret->size > 65536)
-		return -EPROTO;
-	if (ret->size > 0) {
-		n = fs_read_full(control, buf_reserve(ret_text, ret->size), ret->size);
-		if (n != (ssize_t)ret->size)
-			return n < 0 ? (int)n : -EPROTO;
-		buf_commit(ret_text, ret->size);
-	}
-	return 1;
-}
-
-/* --- one sandbox --- */
-
 static void sandbox_free(struct sandbox *s)
 {
 	cleanup_closep(&s->helper.control);
@@ -145,26 +33,6 @@ static void sandbox_free(struct sandbox *s)
 	error_free(s->error);
 	free(s->name);
 	free(s);
-}
-
-/* The helper reads while we write, so a plan larger than the socket's buffer is no problem. */
-static int send_plan(int control, const struct buf *plan, struct error **err)
-{
-	size_t at = 0;
-
-	while (at < plan->n) {
-		ssize_t n = send(control, plan->p + at, plan->n - at, MSG_NOSIGNAL);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		/* The helper has ended early; what it said is read by sandbox_wait. */
-		if (n < 0 && (errno == EPIPE || errno == ECONNRESET))
-			return 0;
-		if (n < 0)
-			return error_new(err, ERR_IO, errno, "send the plan to the sandbox helper");
-		at += (size_t)n;
-	}
-	return 0;
 }
 
 int sandbox_start(const struct sandbox_plan *p, const struct sandbox_io *io, struct sandbox **ret,
@@ -197,16 +65,7 @@ int sandbox_start(const struct sandbox_plan *p, const struct sandbox_io *io, str
 		theirs.err = errout;
 	if (r == 0)
 		r = sandbox_helper_start(args, &theirs, p->flags & WIRE_NET_JOIN ? p->netns : -1,
-					 &s->helper, err);
-	if (r == 0) {
-		r = send_plan(s->helper.control, &plan, err);
-		if (r < 0) {
-			int status;
-
-			cleanup_closep(&s->helper.control);
-			(void)spawn_wait(s->helper.pid, s->helper.pidfd, &status);
-		}
-	}
+					 &plan, &s->helper, err);
 	explicit_bzero(plan.p, plan.n);
 	if (r < 0) {
 		sandbox_free(s);

@@ -13,17 +13,10 @@
 #include "base/cancel.h"
 #include "base/error.h"
 #include "engine/sandbox_plan.h"
+#include "engine/sandbox_server.h"
 
 /* Bytes that the process wrote; stream 1 or 2. Called on the thread that waits. */
 typedef void (*sandbox_log_fn)(void *data, int stream, const void *p, size_t n);
-
-struct sandbox_io {
-	int in, out, err; /* descriptors to pass as they are; -1: /dev/null and log pipes */
-};
-#define SANDBOX_IO_LOGS    \
-	{                  \
-		-1, -1, -1 \
-	}
 
 struct sandbox;
 
@@ -55,18 +48,5 @@ int sandbox_run(const struct sandbox_plan *p, sandbox_log_fn log, void *data, st
 void sandbox_signal(struct sandbox *s, int sig);
 /* Waits until the process's terminal (WIRE_TTY) is there; the master end belongs to the sandbox. */
 int sandbox_terminal(struct sandbox *s, struct error **err);
-
-/* Starts the helper program with `args` after its name; *ret_control is our end of its socket pair.
- * netns (-1: none) becomes its WIRE_FD_NETNS. */
-struct sandbox_helper {
-	pid_t pid;
-	int pidfd, control;
-};
-int sandbox_helper_start(const char *const *args, const struct sandbox_io *io, int netns,
-			 struct sandbox_helper *ret, struct error **err);
-/* One message of the helper: its text (NUL-terminated) and perhaps a descriptor. Returns 1, 0 at
- * the end, or -errno. */
-int sandbox_helper_receive(int control, struct wire_message *ret, struct buf *ret_text,
-			   int *ret_fd);
 
 #endif

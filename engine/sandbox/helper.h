@@ -1,12 +1,14 @@
 /* kiln-sandbox: the small program that turns a plan into a running process.
  *
- *	kiln-sandbox run      plan on descriptor 3; runs it (main.c, rootfs.c, mounts.c, process.c,
- *			      and supervisor.c where there is only one id)
- *	kiln-sandbox network  makes a network namespace with pasta attached and keeps it (network.c)
+ *	kiln-sandbox serve  copies itself for whatever kiln asks for (server.c):
+ *
+ *	run      plan on descriptor 3; runs it (main.c, rootfs.c, mounts.c, process.c, and
+ *		 supervisor.c where there is only one id)
+ *	network  makes a network namespace with pasta attached and keeps it (network.c)
  *
  * It is single-threaded, static and starts as what kiln is (root, or id 0 of kiln's user
- *namespace), so every line here is part of the trusted base. Names that come from an image or a
- *Dockerfile are resolved only below the new root. Nothing is freed: the process lives for one step.
+ * namespace), so every line here is part of the trusted base. Names that come from an image or a
+ * Dockerfile are resolved only below the new root. Nothing is freed: a copy lives for one step.
  * Failing calls end in fail(), which tells kiln what was being done and exits.
  */
 #ifndef KILN_ENGINE_SANDBOX_HELPER_H
@@ -72,6 +74,8 @@ static inline uint32_t plan_id(const struct plan *p, uint32_t id)
 }
 
 /* --- main.c */
+/* What a copy is for: its arguments are "run" or "network", ... */
+int helper_main(int argc, char **argv);
 void fail(int errnum, const char *fmt, ...) __attribute__((noreturn, format(printf, 2, 3)));
 void send_message(uint32_t kind, int32_t value, const char *text, int fd /* -1: none */);
 /* Room in a message for one descriptor. */
@@ -83,6 +87,9 @@ void attach_fd(struct msghdr *msg, union fd_control *control, int fd);
 void *alloc(size_t n);	  /* zeroed */
 void tie_to_parent(void); /* to be killed when it dies */
 char *format(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* --- server.c */
+int server_main(void);
 
 /* --- plan.c */
 void plan_read(int fd, struct plan *ret);

@@ -78,15 +78,6 @@ void fail(int errnum, const char *fmt, ...)
 	_exit(125);
 }
 
-/* Everything but the descriptors that kiln passed on purpose, in case a library of its leaks one.
- */
-static void close_strays(bool keep_netns)
-{
-	if (syscall(SYS_close_range, keep_netns ? WIRE_FD_NETNS + 1 : WIRE_FD_CONTROL + 1, ~0U, 0) <
-	    0)
-		fail(errno, "close stray descriptors");
-}
-
 static pid_t clone_process(const struct plan *p, int *ret_pidfd)
 {
 	struct clone_args args = {
@@ -234,7 +225,6 @@ static int run_main(void)
 	 * gets the usual state when it is executed. */
 	(void)prctl(PR_SET_DUMPABLE, 0);
 	plan_read(WIRE_FD_CONTROL, &plan);
-	close_strays(plan.flags & WIRE_NET_JOIN);
 	supervisor.pid = supervisor_start(&plan, &socket, &supervisor.fd);
 	emulator_sockets(&plan, emulator);
 	pid = clone_process(&plan, &pidfd);
@@ -265,14 +255,23 @@ static int run_main(void)
 	return 0;
 }
 
+int helper_main(int argc, char **argv)
+{
+	if (argc == 1 && strcmp(argv[0], "run") == 0)
+		return run_main();
+	if (argc >= 1 && strcmp(argv[0], "network") == 0)
+		return network_main(argc - 1, argv + 1);
+	return 2;
+}
+
 int main(int argc, char **argv)
 {
 	/* Ctrl-C is for kiln: it decides what happens to a step. */
 	(void)signal(SIGINT, SIG_IGN);
 	(void)signal(SIGPIPE, SIG_IGN);
-	if (argc == 2 && strcmp(argv[1], "run") == 0)
-		return run_main();
-	if (argc >= 2 && strcmp(argv[1], "network") == 0)
-		return network_main(argc - 2, argv + 2);
-	return 2;
+	if (argc != 2 || strcmp(argv[1], "serve") != 0)
+		return 2;
+	/* In case a library of kiln's leaks one. */
+	(void)syscall(SYS_close_range, WIRE_FD_CONTROL + 1, ~0U, 0);
+	return server_main();
 }

@@ -1,6 +1,6 @@
 /* A network namespace with user-mode networking.
  *
- *	kiln-sandbox network [1 if kiln is in a user namespace, else 0] pasta ARG...
+ *	network [1 if kiln is in a user namespace, else 0] pasta ARG...
  *
  * This process stays outside with pasta as its child; the namespace lives as long as pasta (and who
  * joined it) does. kiln gets the namespace's descriptor once its default route is there. When kiln
@@ -227,7 +227,6 @@ int network_main(int argc, char **argv)
 
 	if (argc < 2)
 		return 2;
-	(void)syscall(SYS_close_range, WIRE_FD_CONTROL + 1, ~0U, 0);
 	if (argv[0][0] == '0')
 		own_user_namespace();
 	/* Reserves the two numbers, which the child then fills. */

@@ -21,7 +21,11 @@
 #define NETWORK_INTERFACE "eth0" /* in isolated networks, as in Docker's */
 
 /* Descriptors that the helper is started with, beside 0, 1 and 2. */
-enum { WIRE_FD_CONTROL = 3, WIRE_FD_NETNS = 4 };
+enum { WIRE_FD_CONTROL = 3, WIRE_FD_NETNS = 4, WIRE_FDS_MAX };
+
+/* What the server is asked for is one packet: the arguments of a helper, each with its NUL, and its
+ * descriptors, 0 first. */
+#define WIRE_START_MAX 32768
 
 struct wire_header {
 	uint32_t magic, size; /* size: of all records */
@@ -149,7 +153,8 @@ struct wire_message {
 };
 
 enum wire_message_kind {
-	WIRE_FAILED = 1,  /* set-up failed: value is errno, text what was being done */
+	WIRE_STARTED = 1, /* the first: value is the helper's pid */
+	WIRE_FAILED,	  /* set-up failed: value is errno, text what was being done */
 	WIRE_EXEC_FAILED, /* the program could not be started: value is errno */
 	WIRE_EXITED,	  /* value is the status as waitpid gives it */
 	WIRE_PTY,	  /* the master end comes with it as SCM_RIGHTS */

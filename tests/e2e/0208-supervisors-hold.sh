@@ -64,12 +64,12 @@ start_step() {
 		grep -q '[0-9] waiting' "$WORK/err" && break
 		sleep 0.1
 	done
-	helper=$(pgrep -P $build)
-	for pid in $(pgrep -P "$helper"); do
+	for pid in $(pgrep -P "$(pgrep -d , -P $build)"); do
 		if [ "$(awk '/^NSpid:/ { print NF }' "/proc/$pid/status")" = 2 ]; then
 			supervisor=$pid
 		else
 			step=$pid
+			helper=$(awk '/^PPid:/ { print $2 }' "/proc/$pid/status")
 		fi
 	done
 }
