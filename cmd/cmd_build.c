@@ -333,10 +333,14 @@ static int build(const struct command *self, struct build *b, struct error **err
 	b->shell.display = b->display;
 	b->shell.cancel = b->cancel;
 	r = run(b, err);
+	/* They take some milliseconds to go, and the store to wait for its disk. */
+	if (b->engine)
+		engine_dismiss(b->engine);
 	r = finish(b, r, err);
 	/* The build is done; what the store could not tidy now it tidies after the next. */
 	if (!cancel_is_set(b->cancel))
 		(void)space_maintain(b->store, NULL);
+	store_settle(b->store);
 	return r;
 }
 

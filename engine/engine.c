@@ -50,6 +50,11 @@ int engine_open(struct store *s, struct cancel *cancel, struct engine **ret, str
 	return 0;
 }
 
+void engine_dismiss(struct engine *e)
+{
+	sandbox_env_dismiss(e->sandbox);
+}
+
 void engine_close(struct engine *e)
 {
 	if (!e)

@@ -74,7 +74,9 @@ struct engine {
 };
 
 int engine_open(struct store *s, struct cancel *cancel, struct engine **ret, struct error **err);
-void engine_close(struct engine *e);
+/* Tells the processes that served steps to end. Nothing more may be solved. */
+void engine_dismiss(struct engine *e);
+void engine_close(struct engine *e); /* does so, too, and waits until they have */
 DEFINE_FREEP(struct engine, engine_close)
 
 /* A directory that "local://NAME" sources read. */

@@ -124,13 +124,18 @@ static int note_log(void *data, sqlite3 *conn, const char *name, int pages)
 	return SQLITE_OK;
 }
 
-/* As far as others let us: who uses the database now folds the log back when it is done. */
-static void fold_log(struct db *db)
+void db_fold_log(struct db *db)
 {
-	if (db->log_pages < CHECKPOINT_PAGES)
-		return;
-	sqlite3_busy_timeout(db->conn, 0);
-	(void)sqlite3_wal_checkpoint_v2(db->conn, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	pthread_mutex_lock(&db->mutex);
+	if (db->log_pages >= CHECKPOINT_PAGES) {
+		/* Others are not waited for. */
+		sqlite3_busy_timeout(db->conn, 0);
+		if (sqlite3_wal_checkpoint_v2(db->conn, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL,
+					      NULL) == SQLITE_OK)
+			db->log_pages = 0;
+		sqlite3_busy_timeout(db->conn, BUSY_TIMEOUT_MS);
+	}
+	pthread_mutex_unlock(&db->mutex);
 }
 
 /* Nobody asks for SQLite's count of its memory, which costs every allocation a lock. */
@@ -192,7 +197,7 @@ void db_close(struct db *db)
 		return;
 	map_release(&db->statements, finalize);
 	vec_release(&db->in_use);
-	fold_log(db);
+	db_fold_log(db);
 	(void)sqlite3_close(db->conn);
 	pthread_mutex_destroy(&db->mutex);
 	free(db);

@@ -50,7 +50,10 @@ struct db_tx {
 
 /* Opens `path`; with `create` the file may be absent and is set up (callers serialise creation). */
 int db_open(const char *path, bool create, struct db **ret, struct error **err);
-void db_close(struct db *db);
+/* Folds the write-ahead log back into the database if it has grown long, as far as others let us:
+ * who uses the database now does it when it is done. */
+void db_fold_log(struct db *db);
+void db_close(struct db *db); /* does so, too */
 DEFINE_FREEP(struct db, db_close)
 
 int db_begin(struct db *db, enum db_mode mode, struct db_tx *tx, struct error **err);

@@ -161,6 +161,11 @@ static void unref_index(void *i)
 	index_unref(i);
 }
 
+void store_settle(struct store *s)
+{
+	db_fold_log(s->db);
+}
+
 void store_close(struct store *s)
 {
 	if (!s)

@@ -20,6 +20,8 @@ struct store;
  * of the handle lazily, when something is first registered. A store made under another id map or by
  * a newer version is a clear error. */
 int store_open(const char *root, struct store **ret, struct error **err);
+/* Does what store_close would wait for a disk for, while something else is waited for. */
+void store_settle(struct store *s);
 void store_close(struct store *s); /* releases the lease */
 DEFINE_FREEP(struct store, store_close)
 
