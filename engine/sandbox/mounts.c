@@ -93,17 +93,37 @@ static int open_tmpfs(const struct mount_item *item)
 	return new_filesystem("tmpfs", MOUNT_ATTR_NOSUID, options);
 }
 
-/* A file that exists in memory only: a tmpfs of its own, of which only the file is mounted. */
-static int open_file(const struct plan *p, const struct mount_item *item)
+/* A file system for what is in memory only and needs no limits of its own; of each such thing only
+ * the file or directory is mounted. */
+static int memory_open(void)
 {
-	const char *options[] = {"mode", "0700", NULL};
-	int dir = new_filesystem("tmpfs", MOUNT_ATTR_NOSUID, options), fd, tree;
+	static const char *const options[] = {"mode", "0700", NULL};
+	static int fd = -1;
+
+	if (fd < 0)
+		fd = new_filesystem("tmpfs", MOUNT_ATTR_NOSUID, options);
+	if (fd < 0)
+		fail(errno, "make a file system in memory");
+	return fd;
+}
+
+static int memory_dir(const char *name)
+{
+	int memory = memory_open();
+
+	if (mkdirat(memory, name, 0755) < 0)
+		return -1;
+	return clone_tree(memory, name, false);
+}
+
+static int open_file(const struct plan *p, const struct mount_item *item, size_t index)
+{
+	char *name = format("file%zu", index);
+	int memory = memory_open(), fd;
 	const char *at = item->data;
 	size_t left = item->size;
 
-	if (dir < 0)
-		return -1;
-	fd = openat(dir, "file", O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+	fd = openat(memory, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -1;
 	while (left > 0) {
@@ -118,9 +138,7 @@ static int open_file(const struct plan *p, const struct mount_item *item)
 	    fchmod(fd, item->m.mode) < 0)
 		return -1;
 	(void)close(fd);
-	tree = clone_tree(dir, "file", false);
-	(void)close(dir);
-	return tree;
+	return clone_tree(memory, name, false);
 }
 
 /* A tree of layers of which `source` is shown. Writes go to a directory that nobody reads. */
@@ -230,13 +248,6 @@ void groups_open(void)
 		(void)fclose(f);
 }
 
-static int open_cgroup1(void)
-{
-	const char *options[] = {"mode", "0755", NULL};
-
-	return new_filesystem("tmpfs", MOUNT_ATTR_NOSUID, options);
-}
-
 static int mount_open(const struct plan *p, const struct mount_item *item, size_t index)
 {
 	switch (item->m.kind) {
@@ -247,7 +258,7 @@ static int mount_open(const struct plan *p, const struct mount_item *item, size_
 	case WIRE_TMPFS:
 		return open_tmpfs(item);
 	case WIRE_FILE:
-		return open_file(p, item);
+		return open_file(p, item, index);
 	case WIRE_PROC:
 		return new_filesystem("proc", 0, NULL);
 	case WIRE_SYSFS:
@@ -261,7 +272,7 @@ static int mount_open(const struct plan *p, const struct mount_item *item, size_
 	case WIRE_CGROUP:
 		return new_filesystem("cgroup2", 0, NULL);
 	case WIRE_CGROUP1:
-		return open_cgroup1();
+		return memory_dir("cgroup");
 	default:
 		errno = EINVAL;
 		return -1;
@@ -407,10 +418,21 @@ static void take_mode(const struct mount_item *item, int covered)
 	(void)close(dir);
 }
 
-/* Files disappear behind /dev/null, directories behind an empty tmpfs. */
-static void mask(int root, const char *path)
+static int open_empty(void)
 {
 	static int empty = -1;
+
+	if (empty >= 0)
+		return clone_tree(empty, "", false);
+	empty = memory_dir("empty");
+	if (empty >= 0)
+		set_attributes(empty, WIRE_MOUNT_READONLY, true, "an empty directory");
+	return empty < 0 ? -1 : dup(empty);
+}
+
+/* Files disappear behind /dev/null, directories behind an empty one. */
+static void mask(int root, const char *path)
+{
 	int at = open_in_root(root, path, O_PATH), tree;
 	struct stat st;
 
@@ -418,16 +440,7 @@ static void mask(int root, const char *path)
 		return;
 	if (at < 0 || fstat(at, &st) < 0)
 		fail(errno, "hide '%s'", path);
-	if (S_ISDIR(st.st_mode)) {
-		const char *options[] = {"mode", "0755", NULL};
-
-		if (empty < 0)
-			empty = new_filesystem("tmpfs", MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV,
-					       options);
-		tree = empty < 0 ? -1 : clone_tree(empty, "", false);
-	} else {
-		tree = clone_tree(root, "dev/null", false);
-	}
+	tree = S_ISDIR(st.st_mode) ? open_empty() : clone_tree(root, "dev/null", false);
 	if (tree < 0)
 		fail(errno, "hide '%s'", path);
 	attach(tree, at, path);
