@@ -94,6 +94,18 @@ int server_main(void);
 /* --- plan.c */
 void plan_read(int fd, struct plan *ret);
 
+/* --- layers.c */
+struct layers {
+	int *dirs; /* topmost first */
+	size_t n;
+	const char *opaque; /* the xattr that marks a directory which hides those below */
+};
+void layers_open(const struct plan *p, struct layers *ret);
+void layers_close(struct layers *l);
+/* Opens (O_PATH) what all layers together have at `path`, in which there are neither dots nor,
+ * before its last name, symlinks; "" is the root. -1: nothing. */
+int layers_find(const struct layers *l, const char *path);
+
 /* --- rootfs.c */
 int overlay_open(const struct plan *p, const char *const *lowers, size_t n, const char *upper,
 		 const char *work);

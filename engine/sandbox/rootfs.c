@@ -15,7 +15,6 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "engine/sandbox/helper.h"
@@ -148,28 +147,13 @@ int overlay_open(const struct plan *p, const char *const *lowers, size_t n, cons
 	if (fd < 0)
 		fail(errno, "mount the root file system of %zu layers", n);
 	(void)close(fs);
-	/* Each stack is opened twice, and even hard limits may be near 1024. */
+	/* There may be more stacks, and even hard limits may be near 1024. */
 	for (size_t i = 0; i < n + (upper ? 2 : 0); i++)
 		(void)close(fds[i]);
 	return fd;
 }
 
 /* --- mount points --- */
-
-/* What the layers below hold, without the step's own directory. -1: nothing. */
-static int view_open(const struct plan *p)
-{
-	int fd;
-
-	if (p->n_lowers == 0)
-		return -1;
-	if (p->n_lowers > 1)
-		return overlay_open(p, p->lowers, p->n_lowers, NULL, NULL);
-	fd = open(p->lowers[0], O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		fail(errno, "open the layer directory '%s'", p->lowers[0]);
-	return fd;
-}
 
 /* An existing directory that was repeated in the stub layer. */
 struct repeated {
@@ -180,24 +164,21 @@ struct repeated {
 
 struct stubs {
 	const char *path;
-	int view, dir; /* dir: -1 until the first stub is made */
+	int dir; /* -1 until the first stub is made */
+	const struct layers *layers;
 	struct repeated *repeated;
 };
 
-static bool view_stat(const struct stubs *s, const char *path, struct stat *ret)
+static bool image_stat(const struct layers *l, const char *path, struct stat *ret)
 {
-	int fd;
+	int fd = layers_find(l, path);
 
-	if (s->view < 0)
-		return false;
-	fd = open_in_root(s->view, path, O_PATH | O_NOFOLLOW);
 	if (fd < 0)
 		return false;
 	if (fstat(fd, ret) < 0)
-		fail(errno, "look at '%s' of the image", path);
+		fail(errno, "look at '/%s' of the image", path);
 	(void)close(fd);
-	/* A whiteout, when the only layer is looked at directly. */
-	return !(S_ISCHR(ret->st_mode) && ret->st_rdev == makedev(0, 0));
+	return true;
 }
 
 /* Most images have all mount points, and a directory on disk is not for free. */
@@ -224,7 +205,7 @@ static void stub_dir(struct stubs *s, const char *path)
 			return;
 		fail(errno, "make the mount point '/%s'", path);
 	}
-	if (!view_stat(s, path, &st))
+	if (!image_stat(s->layers, path, &st))
 		return;
 	r = alloc(sizeof(*r));
 	r->path = strdup(path);
@@ -271,7 +252,7 @@ static void stub_attributes(const struct stubs *s)
 static char *read_link(const struct stubs *s, const char *path)
 {
 	char *target = alloc(PATH_MAX);
-	int fd = open_in_root(s->view, path, O_PATH | O_NOFOLLOW);
+	int fd = layers_find(s->layers, path);
 
 	if (fd < 0 || readlinkat(fd, "", target, PATH_MAX - 1) < 0)
 		fail(errno, "read the link '/%s' of the image", path);
@@ -300,7 +281,7 @@ static void stub_for(struct stubs *s, const char *path, bool is_dir)
 			continue;
 		}
 		next = *at ? format("%s/%s", at, name) : name;
-		if (!view_stat(s, next, &st)) {
+		if (!image_stat(s->layers, next, &st)) {
 			/* Whatever follows cannot exist either; dots in it are resolved as text. */
 			if (!strstr(rest, ".."))
 				stub_make(s, *rest ? format("%s/%s", next, rest) : next, is_dir);
@@ -334,15 +315,13 @@ static bool below_mount(const struct plan *p, size_t i)
 }
 
 /* The root directory of the step's own layer covers the image's. */
-static void copy_root_attributes(const struct plan *p, int view)
+static void copy_root_attributes(const struct plan *p, const struct layers *l)
 {
 	struct timespec times[2];
 	struct stat st;
 
-	if (view < 0)
+	if (!image_stat(l, "", &st))
 		return;
-	if (fstat(view, &st) < 0)
-		fail(errno, "look at the image's root directory");
 	times[0] = st.st_atim;
 	times[1] = st.st_mtim;
 	if (chown(p->upper, st.st_uid, st.st_gid) < 0 || chmod(p->upper, st.st_mode & 07777) < 0 ||
@@ -369,19 +348,21 @@ int rootfs_open(const struct plan *p)
 {
 	char *stub = format("%s/stub", p->scratch), *work = format("%s/work", p->scratch);
 	const char **lowers = alloc((p->n_lowers + 1) * sizeof(*lowers));
-	struct stubs s = {.path = stub, .view = view_open(p), .dir = -1};
+	struct layers layers;
+	struct stubs s = {.path = stub, .dir = -1, .layers = &layers};
 	size_t n = p->n_lowers + 1;
 	int root;
 
+	raise_descriptor_limit();
+	layers_open(p, &layers);
 	if (mkdir(work, 0700) < 0)
 		fail(errno, "make the directory '%s'", work);
 	for (size_t i = 0; i < p->n_mounts; i++)
 		if (!below_mount(p, i))
 			stub_for(&s, p->mounts[i].dest + 1, p->mounts[i].is_dir);
 	stub_attributes(&s);
-	copy_root_attributes(p, s.view);
-	if (s.view >= 0)
-		(void)close(s.view);
+	copy_root_attributes(p, &layers);
+	layers_close(&layers);
 	/* Overlayfs wants one lower layer at least. */
 	if (p->n_lowers == 0)
 		(void)stub_layer(&s);

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -163,6 +164,43 @@ static void mount_points_follow_the_images_links_and_stay_inside(void **state)
 	assert_int_equal(run_go(&r, NULL), 0);
 	assert_string_equal(r.out.p, "1\nls: /out: No such file or directory\n2\n");
 	assert_int_not_equal(access("/tmp/escape", F_OK), 0);
+	run_release(&r);
+}
+
+/* A layer on top of the image's removes /etc/motd and empties /opt, and has a file over /srv. */
+static void make_hiding_layer(const char *dir)
+{
+	_cleanup_free_ char *etc = xasprintf("%s/etc", dir), *opt = xasprintf("%s/opt", dir);
+	_cleanup_free_ char *motd = xasprintf("%s/motd", etc), *srv = xasprintf("%s/srv", dir);
+	_cleanup_free_ char *old_opt = xasprintf("%s/opt/old", lower);
+	_cleanup_free_ char *old_srv = xasprintf("%s/srv/old", lower);
+
+	assert_int_equal(fs_mkdir_p(AT_FDCWD, etc, 0755), 0);
+	assert_int_equal(fs_mkdir_p(AT_FDCWD, opt, 0755), 0);
+	assert_int_equal(fs_mkdir_p(AT_FDCWD, old_opt, 0755), 0);
+	assert_int_equal(fs_mkdir_p(AT_FDCWD, old_srv, 0755), 0);
+	assert_int_equal(mknod(motd, S_IFCHR | 0600, 0), 0);
+	assert_int_equal(setxattr(opt, "trusted.overlay.opaque", "y", 1, 0), 0);
+	assert_int_equal(symlink("/opt", srv), 0);
+}
+
+static void mount_points_are_where_layers_hide_what_is_below(void **state)
+{
+	_cleanup_free_ char *top = xasprintf("%s/hiding", base);
+	struct run r;
+
+	(void)state;
+	make_hiding_layer(top);
+	run_init(&r, "cat /etc/motd /opt/old/file /srv/old/link; ls /opt /opt/old");
+	strv_release(&r.plan.lowers);
+	strv_push(&r.plan.lowers, top);
+	strv_push(&r.plan.lowers, lower);
+	sandbox_plan_file(&r.plan, "/etc/motd", "1\n", 2, 0644, 0, 0, 0);
+	sandbox_plan_file(&r.plan, "/opt/old/file", "2\n", 2, 0644, 0, 0, 0);
+	sandbox_plan_file(&r.plan, "/srv/old/link", "3\n", 2, 0644, 0, 0, 0);
+	if (run_go(&r, NULL) < 0)
+		fail_msg("%s", error_text(r.err));
+	assert_string_equal(r.out.p, "1\n2\n3\n/opt:\nold\n\n/opt/old:\nfile\nlink\n");
 	run_release(&r);
 }
 
@@ -564,6 +602,7 @@ int main(void)
 		cmocka_unit_test(bytes_of_logs_are_kept_as_they_are),
 		cmocka_unit_test(changes_are_left_in_the_upper_directory_and_mount_points_are_not),
 		cmocka_unit_test(mount_points_follow_the_images_links_and_stay_inside),
+		cmocka_unit_test(mount_points_are_where_layers_hide_what_is_below),
 		cmocka_unit_test(a_root_without_layers_works),
 		cmocka_unit_test(kernels_without_the_new_overlay_options_work_too),
 		cmocka_unit_test(five_hundred_layers_can_be_stacked),
