@@ -96,20 +96,15 @@ static void print_table(const struct cache_rows *list)
 		table_cell(&t, heads[i]);
 	for (size_t i = 0; i < list->n; i++) {
 		const struct cache_row *row = &list->v[i];
-		_cleanup_free_ char *size = times_human_size(row->size);
-		_cleanup_free_ char *created = age_of(row->created), *used = age_of(row->last_used);
-		_cleanup_free_ char *uses = xasprintf("%" PRId64, row->uses);
 
 		/* As docker does, an asterisk marks what cannot be reclaimed now. */
-		_cleanup_free_ char *id = xasprintf("%s%s", row->id, row->reclaimable ? "" : "*");
-
-		table_cell(&t, id);
+		table_take(&t, xasprintf("%s%s", row->id, row->reclaimable ? "" : "*"));
 		table_cell(&t, row->type);
-		table_cell(&t, size);
+		table_take(&t, times_human_size(row->size));
 		table_cell(&t, row->shared ? "true" : "false");
-		table_cell(&t, created);
-		table_cell(&t, used);
-		table_cell(&t, uses);
+		table_take(&t, age_of(row->created));
+		table_take(&t, age_of(row->last_used));
+		table_take(&t, xasprintf("%" PRId64, row->uses));
 		table_cell(&t, row->description);
 	}
 	table_print(&t, stdout);

@@ -19,6 +19,20 @@ void table_cell(struct table *t, const char *text)
 	strv_push(&t->cells, text);
 }
 
+void table_take(struct table *t, char *text)
+{
+	strv_push_take(&t->cells, text);
+}
+
+static void put_blanks(size_t n, FILE *out)
+{
+	static const char blanks[] = "                                ";
+
+	for (; n > sizeof(blanks) - 1; n -= sizeof(blanks) - 1)
+		(void)fputs(blanks, out);
+	(void)fwrite(blanks, 1, n, out);
+}
+
 void table_print(const struct table *t, FILE *out)
 {
 	_cleanup_free_ size_t *widths = xcalloc(t->columns, sizeof(*widths));
@@ -34,9 +48,12 @@ void table_print(const struct table *t, FILE *out)
 	for (size_t i = 0; i < t->cells.n; i++) {
 		const char *text = t->cells.v[i];
 		bool last = i % t->columns == t->columns - 1;
-		size_t pad = last ? 0 : widths[i % t->columns] - text_width(text);
 
-		fprintf(out, "%s%*s%s", text, (int)pad, "", last ? "\n" : "");
+		(void)fputs(text, out);
+		if (last)
+			(void)fputc('\n', out);
+		else
+			put_blanks(widths[i % t->columns] - text_width(text), out);
 	}
 }
 

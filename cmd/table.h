@@ -12,6 +12,7 @@ struct table {
 };
 
 void table_cell(struct table *t, const char *text);
+void table_take(struct table *t, char *text); /* owned by the table from now on */
 void table_print(const struct table *t, FILE *out);
 void table_release(struct table *t);
 

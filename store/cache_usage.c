@@ -14,44 +14,109 @@ void cache_usage_release(struct cache_usage *u)
 	}
 	vec_release(&u->records);
 	vec_release(&u->chains);
-	map_release(&u->layers, free);
+	vec_release(&u->layers);
 }
 
-static struct usage_layer *find_layer(const struct cache_usage *u, int64_t id)
+static int compare_id(const void *key, const void *element)
 {
-	return map_get(&u->layers, &id, sizeof(id));
+	const int64_t *id = key;
+	const struct usage_layer *l = element;
+
+	return (*id > l->id) - (*id < l->id);
+}
+
+/* NULL if it is gone. `before`: the one that was asked for before, NULL: none. A chain mostly goes
+ * on with the layer that was made next. */
+static struct usage_layer *find_layer(const struct cache_usage *u, int64_t id,
+				      struct usage_layer *before)
+{
+	if (before && before < &vec_last(&u->layers) && before[1].id == id)
+		return before + 1;
+	return u->layers.n > 0
+		       ? bsearch(&id, u->layers.v, u->layers.n, sizeof(*u->layers.v), compare_id)
+		       : NULL;
 }
 
 static int load_layers(struct db_tx *tx, struct cache_usage *u, struct error **err)
 {
 	struct sqlite3_stmt *q = NULL;
+	int r = db_query(tx, &q, err, "SELECT id, has_dir * disk FROM layer ORDER BY id", "");
+
+	for (; r > 0; r = db_step(tx, q, err))
+		vec_push(&u->layers, (struct usage_layer){.id = db_col_i64(q, 0),
+							  .bytes = (uint64_t)db_col_i64(q, 1)});
+	return r;
+}
+
+/* Both tables in the order of their digests: blob by blob for the layers it would be all over. */
+static int add_blobs(struct db_tx *tx, struct cache_usage *u, struct error **err)
+{
+	struct sqlite3_stmt *q = NULL;
 	int r = db_query(tx, &q, err,
-			 "SELECT id, has_dir * disk + coalesce((SELECT blob.size FROM blob"
-			 " WHERE blob.digest = layer.blob), 0),"
-			 " EXISTS (SELECT 1 FROM image_layer i WHERE i.layer = layer.id)"
-			 " FROM layer",
+			 "SELECT layer.id, blob.size FROM blob CROSS JOIN layer"
+			 " ON layer.blob = blob.digest",
 			 "");
 
 	for (; r > 0; r = db_step(tx, q, err)) {
-		struct usage_layer *l = NEW(struct usage_layer);
+		struct usage_layer *l = find_layer(u, db_col_i64(q, 0), NULL);
 
-		l->id = db_col_i64(q, 0);
-		l->bytes = (uint64_t)db_col_i64(q, 1);
-		l->image = db_col_i64(q, 2) != 0;
-		if (l->image)
-			u->image_bytes += l->bytes;
-		*map_put(&u->layers, &l->id, sizeof(l->id)) = l;
+		if (l)
+			l->bytes += (uint64_t)db_col_i64(q, 1);
 	}
 	return r;
+}
+
+static int mark_images(struct db_tx *tx, struct cache_usage *u, struct error **err)
+{
+	struct usage_layer *l = NULL;
+	struct sqlite3_stmt *q = NULL;
+	int r = db_query(tx, &q, err, "SELECT layer FROM image_layer ORDER BY layer", "");
+
+	for (; r > 0; r = db_step(tx, q, err)) {
+		l = find_layer(u, db_col_i64(q, 0), l);
+		if (!l || l->image)
+			continue;
+		l->image = true;
+		u->image_bytes += l->bytes;
+	}
+	return r;
+}
+
+/* "12 13 14", as in record.layers: to read the rows of record_layer would take most of the time. */
+static void add_chain(struct cache_usage *u, struct usage_record *rec, const char *text, size_t n)
+{
+	struct usage_layer *l = NULL;
+	int64_t id = 0;
+
+	rec->at = u->chains.n;
+	for (size_t i = 0; i < n; i++) {
+		if (text[i] != ' ')
+			id = id * 10 + (text[i] - '0');
+		if (text[i] != ' ' && i + 1 < n)
+			continue;
+		l = find_layer(u, id, l);
+		if (l)
+			vec_push(&u->chains, l);
+		id = 0;
+	}
+	rec->n_layers = u->chains.n - rec->at;
+}
+
+static int compare_use(const void *a, const void *b)
+{
+	const struct usage_record *x = a, *y = b;
+
+	if (x->last_used != y->last_used)
+		return x->last_used < y->last_used ? -1 : 1;
+	return (x->id > y->id) - (x->id < y->id);
 }
 
 static int load_records(struct db_tx *tx, struct cache_usage *u, struct error **err)
 {
 	struct sqlite3_stmt *q = NULL;
 	int r = db_query(tx, &q, err,
-			 "SELECT id, description, type, created, last_used, uses, duration"
-			 " FROM record_use JOIN record ON record.id = record_use.record"
-			 " ORDER BY last_used, id",
+			 "SELECT id, description, type, created, last_used, uses, duration, layers"
+			 " FROM record JOIN record_use ON record_use.record = record.id",
 			 "");
 
 	for (; r > 0; r = db_step(tx, q, err)) {
@@ -64,28 +129,15 @@ static int load_records(struct db_tx *tx, struct cache_usage *u, struct error **
 			.uses = db_col_i64(q, 5),
 			.duration = db_col_i64(q, 6),
 		};
+		size_t n;
+		const char *layers = db_col_bytes(q, 7, &n);
 
+		add_chain(u, &rec, layers, n);
 		vec_push(&u->records, rec);
 	}
-	return r;
-}
-
-static int load_chain(struct db_tx *tx, struct cache_usage *u, struct usage_record *rec,
-		      struct error **err)
-{
-	struct sqlite3_stmt *q = NULL;
-	int r = db_query(tx, &q, err,
-			 "SELECT layer FROM record_layer WHERE record = ? ORDER BY position", "i",
-			 rec->id);
-
-	rec->at = u->chains.n;
-	for (; r > 0; r = db_step(tx, q, err)) {
-		struct usage_layer *l = find_layer(u, db_col_i64(q, 0));
-
-		if (l)
-			vec_push(&u->chains, l);
-	}
-	rec->n_layers = u->chains.n - rec->at;
+	/* SQLite would sort the rows as a whole, in a temporary file. */
+	if (u->records.n > 0)
+		qsort(u->records.v, u->records.n, sizeof(*u->records.v), compare_use);
 	return r;
 }
 
@@ -147,7 +199,7 @@ static int mark_in_use(struct store *s, struct db_tx *tx, bool but_ours, struct 
 			     " WHERE name = ?",
 			     "t", names.v[i]);
 		for (; r > 0; r = db_step(tx, q, err)) {
-			struct usage_layer *l = find_layer(u, db_col_i64(q, 0));
+			struct usage_layer *l = find_layer(u, db_col_i64(q, 0), NULL);
 
 			if (l)
 				l->in_use = true;
@@ -164,9 +216,11 @@ int cache_usage_load(struct store *s, struct db_tx *tx, bool but_ours, struct ca
 	int r = load_layers(tx, &u, err);
 
 	if (r == 0)
+		r = add_blobs(tx, &u, err);
+	if (r == 0)
+		r = mark_images(tx, &u, err);
+	if (r == 0)
 		r = load_records(tx, &u, err);
-	for (size_t i = 0; i < u.records.n && r == 0; i++)
-		r = load_chain(tx, &u, &u.records.v[i], err);
 	if (r == 0)
 		r = mark_in_use(s, tx, but_ours, &u, err);
 	if (r == 0)

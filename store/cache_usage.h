@@ -7,7 +7,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/map.h"
 #include "base/vec.h"
 #include "store/db.h"
 #include "store/store.h"
@@ -38,13 +37,13 @@ struct usage_record {
 struct cache_usage {
 	VEC(struct usage_record) records; /* least recently used first */
 	VEC(struct usage_layer *) chains;
-	struct map layers;    /* id -> struct usage_layer, of all layers */
-	uint64_t total;	      /* bytes of all blobs, layers and cache mounts */
-	uint64_t image_bytes; /* of those, what images need */
+	VEC(struct usage_layer) layers; /* all there are, by id */
+	uint64_t total;			/* bytes of all blobs, layers and cache mounts */
+	uint64_t image_bytes;		/* of those, what images need */
 };
-#define CACHE_USAGE_INIT           \
-	{                          \
-		.layers = MAP_INIT \
+#define CACHE_USAGE_INIT   \
+	{                  \
+		.total = 0 \
 	}
 
 /* With `but_ours`, what only this handle's lease holds does not count as in use. */

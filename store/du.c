@@ -60,15 +60,16 @@ void du_record_release(struct du_record *r)
 	*r = (struct du_record){0};
 }
 
-static void describe(const struct usage_record *rec, struct du_record *ret)
+/* Takes the record's texts. */
+static void describe(struct usage_record *rec, struct du_record *ret)
 {
 	const struct usage_layer *top = rec->n_layers ? rec->chain[rec->n_layers - 1] : NULL;
 	const struct usage_layer *below = rec->n_layers > 1 ? rec->chain[rec->n_layers - 2] : NULL;
 
 	*ret = (struct du_record){
 		.id = rec->id,
-		.description = xstrdup(rec->description),
-		.type = xstrdup(rec->type),
+		.description = TAKE_PTR(rec->description),
+		.type = TAKE_PTR(rec->type),
 		.size = rec->bytes,
 		.created = rec->created,
 		.last_used = rec->last_used,
