@@ -89,13 +89,16 @@ char *digest_format(const struct digest *d, char out[DIGEST_TEXT])
 	return out;
 }
 
+/* By table: the digits of a digest are of no pattern that a branch could be foreseen by. */
 static int hex_value(char c)
 {
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return -1;
+	static const signed char plus_one[256] = {
+		['0'] = 1,  ['1'] = 2,	['2'] = 3,  ['3'] = 4,	['4'] = 5,  ['5'] = 6,
+		['6'] = 7,  ['7'] = 8,	['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12,
+		['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+	};
+
+	return plus_one[(unsigned char)c] - 1;
 }
 
 int digest_parse_hex(const char *hex, size_t n, struct digest *ret)

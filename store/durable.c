@@ -64,8 +64,9 @@ bool durable_trusted(const char *boot)
 	return !boot || (strncmp(boot, current, n) == 0 && (boot[n] == '\0' || boot[n] == '/'));
 }
 
-/* Replaces the boot mark `from` (and its variants "from/...") by `to`. */
-static int replace_marks(struct store *s, const char *from, const char *to, struct error **err)
+/* Replaces the boot mark `from` (and its variants "from/...") by `to`, in *ret_n rows. */
+static int replace_marks(struct store *s, const char *from, const char *to, int64_t *ret_n,
+			 struct error **err)
 {
 	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
 	int r = db_begin(s->db, DB_WRITE, &tx, err);
@@ -76,10 +77,12 @@ static int replace_marks(struct store *s, const char *from, const char *to, stru
 		   "tt", from, to);
 	if (r < 0)
 		return r;
+	*ret_n = db_changes(&tx);
 	r = db_run(&tx, err, "UPDATE blob SET boot = ?2 WHERE substr(boot, 1, length(?1)) = ?1",
 		   "tt", from, to);
 	if (r < 0)
 		return r;
+	*ret_n += db_changes(&tx);
 	return db_commit(&tx, err);
 }
 
@@ -87,6 +90,7 @@ int durable_sync(struct store *s, struct error **err)
 {
 	_cleanup_free_ char *mark = NULL;
 	uint64_t random;
+	int64_t n = 0;
 	int r;
 
 	/* Rows that are committed while the sync runs may miss it: only those that carry this
@@ -94,12 +98,12 @@ int durable_sync(struct store *s, struct error **err)
 	if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
 		return error_new(err, ERR_IO, errno, "read random bytes");
 	mark = xasprintf("%s/%016llx", durable_boot(), (unsigned long long)random);
-	r = replace_marks(s, durable_boot(), mark, err);
+	r = replace_marks(s, durable_boot(), mark, &n, err);
 	if (r < 0)
 		return r;
 	if (syncfs(s->dirfd) < 0)
 		return error_new(err, ERR_IO, errno, "sync the file system of the store '%s'",
 				 s->root);
 	durable_note(DURABLE_SYNC, s->root);
-	return replace_marks(s, mark, NULL, err);
+	return n > 0 ? replace_marks(s, mark, NULL, &n, err) : 0;
 }

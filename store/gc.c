@@ -91,56 +91,88 @@ static int remove_leavings(struct store *s, uint64_t *bytes, struct error **err)
 	return 0;
 }
 
+static int to_trash(struct store *s, const char *folder, const char *name, struct strv *trash,
+		    struct error **err)
+{
+	_cleanup_free_ char *path = xasprintf("%s/%s", folder, name);
+	char *trashed = NULL;
+	int r = store_trash(s, path, &trashed, err);
+
+	if (trashed)
+		strv_push_take(trash, trashed);
+	return r;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+	const int64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
 /* Names without a row: a transaction that was lost after its rename. Nothing can come to need them,
  * since whoever makes one renames and writes the row under the lock that we hold. */
 static int sweep_orphan_layers(struct store *s, struct db_tx *tx, struct strv *trash,
 			       struct error **err)
 {
 	_cleanup_strv_ struct strv names = {0};
+	VEC(int64_t) ids = {0};
+	struct sqlite3_stmt *q = NULL;
 	int r = list_dir(s, "layers", &names, err);
 
+	if (r == 0)
+		r = db_query(tx, &q, err, "SELECT id FROM layer WHERE has_index <> 0 ORDER BY id",
+			     "");
+	for (; r > 0; r = db_step(tx, q, err))
+		vec_push(&ids, db_col_i64(q, 0));
 	for (size_t i = 0; i < names.n && r == 0; i++) {
-		_cleanup_free_ char *path = xasprintf("layers/%s", names.v[i]);
-		char *end = NULL, *name = NULL;
-		int64_t id = strtoll(names.v[i], &end, 10), has_index = 0;
+		char *end = NULL;
+		int64_t id = strtoll(names.v[i], &end, 10);
 
-		if (*end == '\0')
-			r = db_get_i64(tx, &has_index, 0, err,
-				       "SELECT has_index FROM layer WHERE id = ?", "i", id);
-		if (r == 0 && !has_index)
-			r = store_trash(s, path, &name, err);
-		if (name)
-			strv_push_take(trash, name);
+		if (*end != '\0' || ids.n == 0 ||
+		    !bsearch(&id, ids.v, ids.n, sizeof(id), compare_ids))
+			r = to_trash(s, "layers", names.v[i], trash, err);
 	}
+	vec_release(&ids);
 	return r;
+}
+
+static int compare_digests(const void *a, const void *b)
+{
+	return memcmp(a, b, DIGEST_SIZE);
 }
 
 static int sweep_orphan_blobs(struct store *s, struct db_tx *tx, struct strv *trash,
 			      struct error **err)
 {
 	_cleanup_strv_ struct strv folders = {0};
+	VEC(struct digest) known = {0};
+	struct sqlite3_stmt *q = NULL;
 	int r = list_dir(s, "blobs/sha256", &folders, err);
 
+	if (r == 0)
+		r = db_query(tx, &q, err, "SELECT digest FROM blob ORDER BY digest", "");
+	for (; r > 0; r = db_step(tx, q, err)) {
+		struct digest digest;
+
+		if (db_col_digest(q, 0, &digest))
+			vec_push(&known, digest);
+	}
 	for (size_t i = 0; i < folders.n && r == 0; i++) {
 		_cleanup_free_ char *folder = xasprintf("blobs/sha256/%s", folders.v[i]);
 		_cleanup_strv_ struct strv names = {0};
 
 		r = list_dir(s, folder, &names, err);
 		for (size_t k = 0; k < names.n && r == 0; k++) {
-			_cleanup_free_ char *path = xasprintf("%s/%s", folder, names.v[k]);
 			struct digest digest;
-			int64_t known = 0;
-			char *name = NULL;
 
-			if (digest_parse_hex(names.v[k], strlen(names.v[k]), &digest) == 0)
-				r = db_get_i64(tx, &known, 0, err,
-					       "SELECT 1 FROM blob WHERE digest = ?", "d", &digest);
-			if (r == 0 && !known)
-				r = store_trash(s, path, &name, err);
-			if (name)
-				strv_push_take(trash, name);
+			if (digest_parse_hex(names.v[k], strlen(names.v[k]), &digest) < 0 ||
+			    known.n == 0 ||
+			    !bsearch(&digest, known.v, known.n, sizeof(digest), compare_digests))
+				r = to_trash(s, folder, names.v[k], trash, err);
 		}
 	}
+	vec_release(&known);
 	return r;
 }
 

@@ -30,10 +30,11 @@ static int sweep_layers(struct store *s, struct db_tx *tx, struct gc_result *res
 	VEC(int64_t) ids = {0};
 	struct sqlite3_stmt *q = NULL;
 	int r = db_query(tx, &q, err,
+			 /* The largest table comes last: most layers are not looked for in it. */
 			 "SELECT id FROM layer WHERE"
-			 " NOT EXISTS (SELECT 1 FROM record_layer WHERE layer = id) AND"
+			 " NOT EXISTS (SELECT 1 FROM lease_layer WHERE layer = id) AND"
 			 " NOT EXISTS (SELECT 1 FROM image_layer WHERE layer = id) AND"
-			 " NOT EXISTS (SELECT 1 FROM lease_layer WHERE layer = id)",
+			 " NOT EXISTS (SELECT 1 FROM record_layer WHERE layer = id)",
 			 "");
 
 	for (; r > 0; r = db_step(tx, q, err))
