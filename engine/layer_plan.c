@@ -177,6 +177,11 @@ int layer_plan_file(struct layer_plan *p, const struct entry *e, struct tree *tr
 	return put_file(p, e, &source, err);
 }
 
+void layer_plan_set_attributes(struct layer_plan *p, const char *path, const struct entry *e)
+{
+	index_builder_set_attributes(p->entries, path, e);
+}
+
 /* --- The spool ---------------------------------------------------------------------------------
  */
 

@@ -37,6 +37,8 @@ size_t layer_plan_count(const struct layer_plan *p);
 void layer_plan_remove(struct layer_plan *p, const char *path);
 
 int layer_plan_put(struct layer_plan *p, const struct entry *e, struct error **err);
+/* Gives a file of the layer, with all its hard links, e's mode, owner, capability and time. */
+void layer_plan_set_attributes(struct layer_plan *p, const char *path, const struct entry *e);
 /* e->size and, if it is known, e->content are the tree's. `path` lives as long as the tree, which
  * is kept. */
 int layer_plan_file(struct layer_plan *p, const struct entry *e, struct tree *tree,

@@ -267,24 +267,31 @@ static int put_hard_link(struct unpack *u, struct entry *e, const char *target, 
 	if (r < 0)
 		return r;
 	*map_puts(&u->targets, target) = u;
-	return layer_writer_put(u->w, e, err);
+	r = layer_writer_put(u->w, e, err);
+	return r < 0 ? r : layer_writer_set_attributes(u->w, target, e, err);
 }
 
-/* A second name for a symlink, device or fifo: another one like it, which nobody can tell apart. */
+/* A second name for a symlink, device or fifo: another one like it, which nobody can tell apart.
+ * The first one becomes like it where the link's header says something else. */
 static int put_copy(struct unpack *u, const struct entry *e, const struct entry *to,
 		    struct error **err)
 {
-	_cleanup_free_ char *link = xstrdup(to->link);
-	struct entry copy = *to;
+	_cleanup_free_ char *link = xstrdup(to->link), *first = xstrdup(to->path);
+	bool same = entry_same_attributes(to, e);
+	struct entry copy = *e;
 	int r;
 
-	copy.path = e->path;
+	copy.type = to->type;
 	copy.link = link;
+	copy.dev_major = to->dev_major;
+	copy.dev_minor = to->dev_minor;
 	r = check_replaced(u, &copy, err);
 	if (r < 0)
 		return r;
 	free(TAKE_PTR(u->parent));
-	return layer_writer_put(u->w, &copy, err);
+	r = layer_writer_put(u->w, &copy, err);
+	copy.path = first;
+	return r < 0 || same ? r : layer_writer_put(u->w, &copy, err);
 }
 
 static int take_hard_link(struct unpack *u, struct entry *e, const char *target, struct error **err)
@@ -425,8 +432,10 @@ static int take_typed(struct unpack *u, struct archive *a, struct archive_entry 
 	const char *hard = archive_entry_hardlink(ae);
 	int r;
 
-	if (hard)
+	if (hard) {
+		take_capability(ae, e);
 		return take_hard_link(u, e, hard, err);
+	}
 	switch (archive_entry_filetype(ae)) {
 	case AE_IFREG:
 		e->type = ENTRY_FILE;

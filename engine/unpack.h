@@ -9,7 +9,8 @@
  * - Of several entries of one name the last counts; a directory keeps what is in it.
  * - A whiteout hides lower layers only, wherever it stands in the tar: what the same layer has of
  *   that name stays (a directory becomes opaque). A 0/0 character device is a whiteout too.
- * - A hard link must name a file of the same layer that came before.
+ * - A hard link must name a file of the same layer that came before. Its header's mode, owner, time
+ *   and capability become those of the file, whose names share them.
  * - xattrs other than security.capability are dropped; that one is brought to its v2 form.
  * - Names are bytes: nothing is converted or normalised.
  *

@@ -239,9 +239,9 @@ static int take_id(int64_t id, const char *what, uint32_t *ret, struct error **e
 	return 0;
 }
 
-/* What the header says, but for the path. */
-static int read_header(struct unpack *u, struct archive_entry *from, struct entry *ret,
-		       struct error **err)
+/* What a header of any type says: mode, owner, time and, of a file or a link, capability. */
+static int read_attributes(struct unpack *u, struct archive_entry *from, struct entry *ret,
+			   struct error **err)
 {
 	struct entry e = {.mode = (uint32_t)archive_entry_perm(from) & 07777,
 			  .mtime = archive_entry_mtime(from)};
@@ -256,10 +256,24 @@ static int read_header(struct unpack *u, struct archive_entry *from, struct entr
 		e.uid = u->o->uid;
 		e.gid = u->o->gid;
 	}
+	if (archive_entry_hardlink(from) || archive_entry_filetype(from) == AE_IFREG)
+		take_capability(from, &e);
+	*ret = e;
+	return 0;
+}
+
+/* What the header says, but for the path. */
+static int read_header(struct unpack *u, struct archive_entry *from, struct entry *ret,
+		       struct error **err)
+{
+	struct entry e;
+	int r = read_attributes(u, from, &e, err);
+
+	if (r < 0)
+		return r;
 	switch (archive_entry_filetype(from)) {
 	case AE_IFREG:
 		e.type = ENTRY_FILE;
-		take_capability(from, &e);
 		break;
 	case AE_IFDIR:
 		e.type = ENTRY_DIR;
@@ -316,12 +330,54 @@ static int write_file(struct unpack *u, const struct entry *e, struct error **er
 	return r;
 }
 
-static int put_link(struct unpack *u, const char *path, const char *link, struct error **err)
+/* `path`, a symlink, device or fifo, gets what the header of a link says: all of it, but of a
+ * symlink the owner alone. */
+static int give_attributes(struct unpack *u, const char *path, const struct entry *header,
+			   struct error **err)
+{
+	_cleanup_free_ char *symlink = NULL;
+	struct entry have, e = *header;
+
+	if (!layer_edit_get(u->edit, path, &have))
+		return error_new(err, ERR_INTERNAL, 0, "'%s' is not there", path);
+	e.path = path;
+	e.type = have.type;
+	e.link = symlink = xstrdup(have.link);
+	e.dev_major = have.dev_major;
+	e.dev_minor = have.dev_minor;
+	e.capability_size = 0;
+	if (e.type == ENTRY_SYMLINK) {
+		e.mode = have.mode;
+		e.mtime = have.mtime;
+	}
+	return entry_same_attributes(&have, &e) ? 0 : layer_edit_put(u->edit, &e, true, err);
+}
+
+/* All names of a file share what the last link's header says. */
+static int share_attributes(struct unpack *u, const char *path, const char *target,
+			    const struct entry *header, struct error **err)
+{
+	struct entry have;
+	int r;
+
+	if (layer_edit_get(u->edit, target, &have) && have.type == ENTRY_FILE) {
+		layer_plan_set_attributes(layer_edit_plan(u->edit), target, header);
+		return 0;
+	}
+	r = give_attributes(u, target, header, err);
+	return r < 0 ? r : give_attributes(u, path, header, err);
+}
+
+static int put_link(struct unpack *u, struct archive_entry *from, const char *path,
+		    const char *link, struct error **err)
 {
 	_cleanup_free_ char *clean = path_rooted(link), *target = NULL;
+	struct entry header;
 	bool exists;
 	int r = check_name(u, "hard link's target", link, err);
 
+	if (r == 0)
+		r = read_attributes(u, from, &header, err);
 	if (r < 0)
 		return r;
 	r = layer_edit_resolve(u->edit, u->o->dest, clean, false, &target, &exists, NULL, err);
@@ -337,7 +393,9 @@ static int put_link(struct unpack *u, const char *path, const char *link, struct
 		return error_new(err, ERR_INVALID, 0, "a hard link to '%s', which it replaces",
 				 link);
 	r = make_room(u, path, false, err);
-	return r < 0 ? r : layer_edit_link(u->edit, path, target, false, err);
+	if (r == 0)
+		r = layer_edit_link(u->edit, path, target, false, err);
+	return r < 0 ? r : share_attributes(u, path, target, &header, err);
 }
 
 static int put_entry(struct unpack *u, struct archive_entry *from, const char *path,
@@ -348,7 +406,7 @@ static int put_entry(struct unpack *u, struct archive_entry *from, const char *p
 	int r;
 
 	if (link)
-		return put_link(u, path, link, err);
+		return put_link(u, from, path, link, err);
 	r = read_header(u, from, &e, err);
 	if (r == 0)
 		r = make_room(u, path, e.type == ENTRY_DIR, err);

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/digest.h"
 
@@ -36,5 +37,13 @@ struct entry {
 	uint8_t capability_size; /* 0: none */
 	bool opaque;		 /* a directory that hides what is below it in lower layers */
 };
+
+/* What all names of one file share, but for its bytes: mode, owner, time and capability. */
+static inline bool entry_same_attributes(const struct entry *a, const struct entry *b)
+{
+	return a->mode == b->mode && a->uid == b->uid && a->gid == b->gid && a->mtime == b->mtime &&
+	       a->capability_size == b->capability_size &&
+	       memcmp(a->capability, b->capability, a->capability_size) == 0;
+}
 
 #endif

@@ -27,6 +27,9 @@ size_t index_builder_count(const struct index_builder *b);
 /* Fills in what a file's bytes turned out to be; `path` was added as a file. */
 void index_builder_set_content(struct index_builder *b, const char *path,
 			       const struct digest *content, uint64_t size);
+/* Gives a file that is there e's mode, owner, capability and time; all its hard links share them.
+ */
+void index_builder_set_attributes(struct index_builder *b, const char *path, const struct entry *e);
 /* A number that the caller attaches to a file (0: none) and that stays with its bytes, whichever of
  * its hard links carries them. `path` was added as a file. */
 void index_builder_tag(struct index_builder *b, const char *path, uint32_t tag);

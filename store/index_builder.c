@@ -220,6 +220,23 @@ void index_builder_add(struct index_builder *b, const struct entry *e)
 		join_group(b, i, target);
 }
 
+void index_builder_set_attributes(struct index_builder *b, const char *path, const struct entry *e)
+{
+	uint32_t i = find(b, path);
+	struct item *item;
+
+	assert(i != NONE);
+	if (b->items.v[i].group != NONE)
+		i = b->groups.v[b->items.v[i].group].primary;
+	item = &b->items.v[i];
+	item->mode = e->mode & 07777;
+	item->uid = e->uid;
+	item->gid = e->gid;
+	item->mtime = e->mtime;
+	item->capability_size = 0;
+	keep_capability(b, item, e);
+}
+
 static void view_item(const struct index_builder *b, uint32_t i, struct entry *ret)
 {
 	const struct item *item = &b->items.v[i];

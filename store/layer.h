@@ -94,6 +94,9 @@ int layer_writer_open(struct store *s, struct layer_writer **ret, struct error *
 int layer_writer_open_for(struct store *s, int64_t id, struct layer_writer **ret,
 			  struct error **err);
 int layer_writer_put(struct layer_writer *w, const struct entry *e, struct error **err);
+/* Gives a file of the layer, with all its hard links, e's mode, owner, capability and time. */
+int layer_writer_set_attributes(struct layer_writer *w, const char *path, const struct entry *e,
+				struct error **err);
 /* Opens the file e->path for writing (size and content of e are ignored). The caller writes the
  * bytes through layer_writer_write, which hashes them, or lets layer_writer_copy do it. */
 int layer_writer_file(struct layer_writer *w, const struct entry *e, struct error **err);

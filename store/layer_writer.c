@@ -80,14 +80,10 @@ static int parent_of(struct layer_writer *w, const char *path, struct error **er
 	return fd;
 }
 
-static int set_owner(const struct layer_writer *w, int dirfd, const char *name,
-		     const struct entry *e, struct error **err)
+static int give_to(int dirfd, const char *name, const struct entry *e, struct error **err)
 {
-	int errnum, r;
+	int r, errnum = -owner_set(dirfd, name, e->uid, e->gid);
 
-	if (!owner_single_id() && e->uid == w->uid && e->gid == w->gid)
-		return 0;
-	errnum = -owner_set(dirfd, name, e->uid, e->gid);
 	if (errnum == 0)
 		return 0;
 	r = error_new(err, ERR_IO, errnum, "give '%s' to %u:%u", e->path, e->uid, e->gid);
@@ -97,6 +93,15 @@ static int set_owner(const struct layer_writer *w, int dirfd, const char *name,
 			"this user has no such id: extend the user's lines in /etc/subuid and "
 			"/etc/subgid");
 	return r;
+}
+
+/* Of what was made just now, which is this user's. */
+static int set_owner(const struct layer_writer *w, int dirfd, const char *name,
+		     const struct entry *e, struct error **err)
+{
+	if (!owner_single_id() && e->uid == w->uid && e->gid == w->gid)
+		return 0;
+	return give_to(dirfd, name, e, err);
 }
 
 static int set_times(int dirfd, const char *name, const struct entry *e, struct error **err)
@@ -504,19 +509,11 @@ int layer_writer_copy_known(struct layer_writer *w, int from, const struct diges
 	return 0;
 }
 
-int layer_writer_file_end(struct layer_writer *w, struct digest *ret_content, struct error **err)
+/* After its owner, whose change clears set-id bits and capabilities. The time comes last. */
+static int set_file_attributes(int fd, const struct entry *e, struct error **err)
 {
-	_cleanup_close_ int fd = TAKE_FD(w->file_fd);
-	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = w->file.mtime}};
-	struct entry *e = &w->file;
-	int r;
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = e->mtime}};
 
-	if (!w->content_known)
-		hasher_final(&w->hasher, &e->content);
-	/* A change of owner clears set-id bits and capabilities, so it comes first. */
-	r = set_owner(w, fd, "", e, err);
-	if (r < 0)
-		return r;
 	if (fchmod(fd, e->mode & 07777) < 0)
 		return error_new(err, ERR_IO, errno, "set the mode of '%s'", e->path);
 	/* Without privilege a capability lives in the index, like a device. */
@@ -526,6 +523,50 @@ int layer_writer_file_end(struct layer_writer *w, struct digest *ret_content, st
 		return error_new(err, ERR_IO, errno, "set the capabilities of '%s'", e->path);
 	if (futimens(fd, times) < 0)
 		return error_new(err, ERR_IO, errno, "set the time of '%s'", e->path);
+	return 0;
+}
+
+int layer_writer_set_attributes(struct layer_writer *w, const char *path, const struct entry *e,
+				struct error **err)
+{
+	const struct entry *have = index_builder_get(w->index, path);
+	_cleanup_close_ int fd = -1;
+	int dirfd, r;
+
+	if (!have || (have->type != ENTRY_FILE && have->type != ENTRY_HARDLINK))
+		return error_new(err, ERR_INTERNAL, 0, "'%s' is no file of the layer", path);
+	if (entry_same_attributes(have, e))
+		return 0;
+	dirfd = parent_of(w, path, err);
+	if (dirfd < 0)
+		return dirfd;
+	fd = openat(dirfd, path_base(path), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return error_new(err, ERR_IO, errno, "open '%s' of a layer", path);
+	/* It may have any owner by now, so it is given to e's even where that is this user. */
+	r = give_to(fd, "", e, err);
+	if (r == 0 && e->capability_size == 0 && have->capability_size > 0)
+		(void)fremovexattr(fd, "security.capability");
+	if (r == 0)
+		r = set_file_attributes(fd, e, err);
+	if (r == 0)
+		index_builder_set_attributes(w->index, path, e);
+	return r;
+}
+
+int layer_writer_file_end(struct layer_writer *w, struct digest *ret_content, struct error **err)
+{
+	_cleanup_close_ int fd = TAKE_FD(w->file_fd);
+	struct entry *e = &w->file;
+	int r;
+
+	if (!w->content_known)
+		hasher_final(&w->hasher, &e->content);
+	r = set_owner(w, fd, "", e, err);
+	if (r == 0)
+		r = set_file_attributes(fd, e, err);
+	if (r < 0)
+		return r;
 	lock_index(w);
 	index_builder_add(w->index, e);
 	unlock_index(w);

@@ -94,7 +94,7 @@ static void archives_of_every_kind_become_a_layer_as_they_are(void **state)
 	TAR_ADD(&tar, .name = "./.dockerignore", .type = '0', .data = "*");
 	TAR_ADD(&tar, .name = "./d/", .type = '5', .mode = 0750, .uid = 7);
 	TAR_ADD(&tar, .name = "./d/f", .type = '0', .mode = 0640, .uid = 7, .data = "text");
-	TAR_ADD(&tar, .name = "./h", .type = '1', .link = "./d/f");
+	TAR_ADD(&tar, .name = "./h", .type = '1', .link = "./d/f", .mode = 0640, .uid = 7);
 	TAR_ADD(&tar, .name = "./l", .type = '2', .link = "/etc/passwd");
 	tar_end(&tar);
 	for (size_t i = 0; i < ARRAY_SIZE(filters); i++) {

@@ -94,7 +94,7 @@ static void files_keep_their_bytes_owner_mode_and_time(void **state)
 	TAR_ADD(&tar, .name = "./", .type = '5', .mode = 0755);
 	TAR_ADD(&tar, .name = "./d/", .type = '5', .mode = 01750, .mtime = 5);
 	TAR_ADD(&tar, .name = "/d//f", .type = '0', .data = "hello", .mode = 04755, .mtime = 77);
-	TAR_ADD(&tar, .name = "d/h", .type = '1', .link = "/d/f");
+	TAR_ADD(&tar, .name = "d/h", .type = '1', .link = "/d/f", .mode = 04755, .mtime = 77);
 	TAR_ADD(&tar, .name = "d/s", .type = '2', .link = "../../../etc/passwd");
 	TAR_ADD(&tar, .name = "p", .type = '6');
 	tar_end(&tar);
@@ -300,6 +300,52 @@ static void hard_links_name_earlier_files_of_the_layer(void **state)
 	index_unref(index);
 }
 
+/* As link(2), chown(2), chmod(2) and utimes(2) one after the other leave it: containerd's way. */
+static void the_names_of_a_file_share_what_the_last_link_says(void **state)
+{
+	static const uint8_t caps[20] = {1, 0, 0, 2, 0xff};
+	_cleanup_buf_ struct buf tar = BUF_INIT;
+	_cleanup_close_ int fd = -1;
+	struct index *index;
+	struct entry e;
+	struct stat st;
+
+	(void)state;
+	tar_pax(&tar, "SCHILY.xattr.security.capability", caps, sizeof(caps));
+	TAR_ADD(&tar, .name = "f", .type = '0', .data = "1", .mode = 0755, .mtime = 5);
+	TAR_ADD(&tar, .name = "h", .type = '1', .link = "f", .mode = 04711, .mtime = 6, .uid = 7);
+	TAR_ADD(&tar, .name = "k", .type = '0', .data = "1", .mode = 0640, .uid = 9);
+	tar_pax(&tar, "SCHILY.xattr.security.capability", caps, sizeof(caps));
+	TAR_ADD(&tar, .name = "a", .type = '1', .link = "k", .mode = 0600, .mtime = 8);
+	TAR_ADD(&tar, .name = "s", .type = '2', .link = "f", .mtime = 5);
+	TAR_ADD(&tar, .name = "s2", .type = '1', .link = "s", .mtime = 6, .uid = 3);
+	tar_end(&tar);
+	index = unpack_good(&tar, &fd);
+	assert_true(find(index, "f", &e));
+	assert_int_equal(e.mode, 04711);
+	assert_int_equal(e.uid, 7);
+	assert_int_equal(e.mtime, 6);
+	assert_int_equal(e.capability_size, 0);
+	assert_int_equal(fstatat(fd, "f", &st, 0), 0);
+	assert_int_equal(st.st_mode & 07777, 04711);
+	assert_int_equal(st.st_uid, 7);
+	assert_int_equal(st.st_mtime, 6);
+	assert_true(find(index, "a", &e));
+	assert_int_equal(e.mode, 0600);
+	assert_int_equal(e.uid, 0);
+	assert_int_equal(e.capability_size, 20);
+	assert_int_equal(fstatat(fd, "k", &st, 0), 0);
+	assert_int_equal(st.st_uid, 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	for (int i = 0; i < 2; i++) {
+		assert_true(find(index, i ? "s2" : "s", &e));
+		assert_int_equal(e.type, ENTRY_SYMLINK);
+		assert_int_equal(e.uid, 3);
+		assert_int_equal(e.mtime, 6);
+	}
+	index_unref(index);
+}
+
 static void capabilities_are_kept_as_v2_and_other_xattrs_dropped(void **state)
 {
 	static const uint8_t v3[24] = {1, 0, 0, 3, 0xff, [20] = 0xe8, [21] = 3};
@@ -387,6 +433,7 @@ int main(void)
 		cmocka_unit_test(whiteouts_of_nothing_are_refused),
 		cmocka_unit_test(of_several_entries_of_one_name_the_last_counts),
 		cmocka_unit_test(hard_links_name_earlier_files_of_the_layer),
+		cmocka_unit_test(the_names_of_a_file_share_what_the_last_link_says),
 		cmocka_unit_test(capabilities_are_kept_as_v2_and_other_xattrs_dropped),
 		cmocka_unit_test(damaged_tars_are_refused),
 		cmocka_unit_test(a_bomb_is_refused_by_its_ratio),

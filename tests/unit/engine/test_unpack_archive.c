@@ -20,26 +20,40 @@ static struct maker make_archive(struct fixture *f, const char *name, int filter
 	return m;
 }
 
-static void add(struct maker *m, const char *name, unsigned type, unsigned perm, const char *text)
+struct item {
+	const char *name;
+	unsigned type; /* 0: a hard link */
+	unsigned perm;
+	const char *text; /* a file's bytes, a link's target */
+	int64_t uid, mtime;
+};
+
+static void add_item(struct maker *m, const struct item *i)
 {
 	struct archive_entry *e = archive_entry_new();
 
-	archive_entry_set_pathname(e, name);
-	archive_entry_set_filetype(e, type);
-	archive_entry_set_perm(e, perm);
-	archive_entry_set_uid(e, 12);
+	archive_entry_set_pathname(e, i->name);
+	archive_entry_set_filetype(e, i->type);
+	archive_entry_set_perm(e, i->perm);
+	archive_entry_set_uid(e, i->uid);
 	archive_entry_set_gid(e, 34);
-	archive_entry_set_mtime(e, OLD_TIME, 0);
-	if (type == AE_IFLNK)
-		archive_entry_set_symlink(e, text);
-	if (type == 0)
-		archive_entry_set_hardlink(e, text);
-	if (type == AE_IFREG)
-		archive_entry_set_size(e, (la_int64_t)strlen(text));
+	archive_entry_set_mtime(e, i->mtime, 0);
+	if (i->type == AE_IFLNK)
+		archive_entry_set_symlink(e, i->text);
+	if (i->type == 0)
+		archive_entry_set_hardlink(e, i->text);
+	if (i->type == AE_IFREG)
+		archive_entry_set_size(e, (la_int64_t)strlen(i->text));
 	assert_int_equal(archive_write_header(m->a, e), ARCHIVE_OK);
-	if (type == AE_IFREG && *text)
-		assert_int_equal(archive_write_data(m->a, text, strlen(text)), strlen(text));
+	if (i->type == AE_IFREG && *i->text)
+		assert_int_equal(archive_write_data(m->a, i->text, strlen(i->text)),
+				 strlen(i->text));
 	archive_entry_free(e);
+}
+
+static void add(struct maker *m, const char *name, unsigned type, unsigned perm, const char *text)
+{
+	add_item(m, &(struct item){name, type, perm, text, 12, OLD_TIME});
 }
 
 static void finish(struct maker *m)
@@ -174,6 +188,43 @@ static void hard_links_reach_into_lower_layers(void **state)
 	result_unref(base);
 }
 
+/* What a file has is what the last header of one of its names said, as where the links are made and
+ * then given to their owners; of a symlink that is the owner alone. */
+static void the_names_of_a_file_share_what_the_last_link_says(void **state)
+{
+	struct fixture *f = *state;
+	struct maker m = make_archive(f, "a.tar", ARCHIVE_FILTER_NONE);
+	struct result *base, *r;
+	struct tree *t = NULL;
+	struct entry e;
+	uint64_t group;
+
+	add_item(&m, &(struct item){"low", AE_IFREG, 0644, "low", 12, OLD_TIME});
+	finish(&m);
+	base = add_to(f, NULL, "/a.tar", "/");
+	m = make_archive(f, "a.tar", ARCHIVE_FILTER_NONE);
+	add_item(&m, &(struct item){"f", AE_IFREG, 0644, "bytes", 12, OLD_TIME});
+	add_item(&m, &(struct item){"h", 0, 04711, "f", 56, OLD_TIME + 1});
+	add_item(&m, &(struct item){"i", 0, 0600, "h", 78, OLD_TIME + 2});
+	add_item(&m, &(struct item){"l", AE_IFLNK, 0777, "f", 12, OLD_TIME});
+	add_item(&m, &(struct item){"l2", 0, 0600, "l", 56, OLD_TIME + 1});
+	add_item(&m, &(struct item){"up", 0, 0600, "low", 56, OLD_TIME + 1});
+	finish(&m);
+	r = add_to(f, base, "/a.tar", "/");
+	assert_result(f, r,
+		      "f 0600 78:34 f 'bytes'\nf 0600 78:34 h 'bytes'\nf 0600 78:34 i 'bytes'\n"
+		      "l 0777 56:34 l -> f\nl 0777 56:34 l2 -> f\n"
+		      "f 0600 56:34 low 'low'\nf 0600 56:34 up 'low'\n");
+	assert_int_equal(tree_of_result(f->store, r, &t, NULL), 0);
+	assert_true(t->ops->get(t, "f", &e, &group));
+	assert_int_equal(e.mtime, OLD_TIME + 2);
+	assert_true(t->ops->get(t, "l2", &e, &group));
+	assert_int_equal(e.mtime, OLD_TIME);
+	tree_unref(t);
+	result_unref(r);
+	result_unref(base);
+}
+
 static void bad_links_are_errors(void **state)
 {
 	struct fixture *f = *state;
@@ -247,6 +298,7 @@ int main(void)
 		T(names_cannot_leave_the_destination),
 		T(a_second_archive_merges_and_replaces_other_kinds),
 		T(hard_links_reach_into_lower_layers),
+		T(the_names_of_a_file_share_what_the_last_link_says),
 		T(bad_links_are_errors),
 		T(a_torn_archive_is_an_error),
 		T(directories_keep_the_times_of_the_archive),
