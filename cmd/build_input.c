@@ -8,8 +8,10 @@
 
 #include "base/fs.h"
 #include "base/giturl.h"
+#include "base/named_file.h"
 #include "base/path.h"
 #include "base/pattern.h"
+#include "cmd/session.h"
 #include "engine/context_archive.h"
 #include "engine/source_time.h"
 #include "store/rootfs.h"
@@ -195,12 +197,13 @@ static int read_archived(struct build_input *in, const struct build_options *o, 
 	return r;
 }
 
-static int read_stdin(struct build_input *in, struct error **err)
+static int read_stdin(struct build_input *in, const struct cancel *cancel, struct error **err)
 {
-	int r = fs_read_fd(STDIN_FILENO, &in->text);
+	int r = named_file_read_fd(STDIN_FILENO, cancel, &in->text);
 
 	if (r < 0)
-		return error_new(err, ERR_IO, -r, "read the Dockerfile from standard input");
+		return error_new(err, named_file_error(r), -r,
+				 "read the Dockerfile from standard input");
 	in->name = xstrdup("Dockerfile");
 	return 0;
 }
@@ -214,28 +217,29 @@ static int fetch_dockerfile(struct build_input *in, const char *url, struct engi
 
 /* Opens the Dockerfile; *ret_path (heap) is where it was found, for its own ignore file. */
 static int open_dockerfile(const struct build_input *in, const struct build_options *o,
-			   char **ret_path, struct error **err)
+			   const struct cancel *cancel, char **ret_path, struct error **err)
 {
 	_cleanup_free_ char *path = NULL;
 	const char *shown = o->dockerfile ? o->dockerfile : "Dockerfile";
 	int fd, r;
 
 	path = o->dockerfile ? xstrdup(o->dockerfile) : path_join(in->context_dir, "Dockerfile");
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	fd = named_file_open(path, cancel);
 	/* Relative names are the caller's folder's first, as with docker; then the context's. */
-	if (fd < 0 && errno == ENOENT && o->dockerfile && !path_is_absolute(o->dockerfile)) {
+	if (fd == -ENOENT && o->dockerfile && !path_is_absolute(o->dockerfile)) {
 		free(path);
 		path = path_join(in->context_dir, o->dockerfile);
-		fd = open(path, O_RDONLY | O_CLOEXEC);
+		fd = named_file_open(path, cancel);
 	}
-	if (fd < 0 && errno == ENOENT && !o->dockerfile) {
+	if (fd == -ENOENT && !o->dockerfile) {
 		free(path);
 		path = path_join(in->context_dir, "dockerfile");
-		fd = open(path, O_RDONLY | O_CLOEXEC);
+		fd = named_file_open(path, cancel);
 	}
 	if (fd < 0) {
-		r = error_new(err, ERR_IO, errno, "failed to read dockerfile: open %s", shown);
-		return errno == ENOENT
+		r = error_new(err, named_file_error(fd), -fd, "failed to read dockerfile: open %s",
+			      shown);
+		return fd == -ENOENT
 			       ? error_hint(err, r,
 					    "the context is %s; name another Dockerfile with -f",
 					    in->context_dir)
@@ -245,18 +249,19 @@ static int open_dockerfile(const struct build_input *in, const struct build_opti
 	return fd;
 }
 
-static int read_file(struct build_input *in, const struct build_options *o, char **ret_path,
-		     struct error **err)
+static int read_file(struct build_input *in, const struct build_options *o,
+		     const struct cancel *cancel, char **ret_path, struct error **err)
 {
 	_cleanup_free_ char *path = NULL;
-	_cleanup_close_ int fd = open_dockerfile(in, o, &path, err);
+	_cleanup_close_ int fd = open_dockerfile(in, o, cancel, &path, err);
 	int r;
 
 	if (fd < 0)
 		return fd;
-	r = fs_read_fd(fd, &in->text);
+	r = named_file_read_fd(fd, cancel, &in->text);
 	if (r < 0)
-		return error_new(err, ERR_IO, -r, "failed to read dockerfile: read %s", path);
+		return error_new(err, named_file_error(r), -r, "failed to read dockerfile: read %s",
+				 path);
 	in->name = xstrdup(path_base(path));
 	*ret_path = TAKE_PTR(path);
 	return 0;
@@ -273,11 +278,11 @@ static int load_dockerfile(struct build_input *in, const struct build_options *o
 
 	in->step = job_vertex(job);
 	if (is_stdin(o->dockerfile))
-		r = read_stdin(in, err);
+		r = read_stdin(in, e->cancel, err);
 	else if (is_http(o->dockerfile))
 		r = fetch_dockerfile(in, o->dockerfile, e, job, err);
 	else if (in->context_dir)
-		r = read_file(in, o, ret_path, err);
+		r = read_file(in, o, e->cancel, ret_path, err);
 	else if (in->context_layer != 0)
 		r = read_archived(in, o, e, err);
 	if (r == 0)
@@ -285,24 +290,25 @@ static int load_dockerfile(struct build_input *in, const struct build_options *o
 	return job_close(job, r, err);
 }
 
-static int read_ignore(const char *path, struct buf *b, struct error **err)
+static int read_ignore(const char *path, const struct cancel *cancel, struct buf *b,
+		       struct error **err)
 {
-	int r = fs_read_file(AT_FDCWD, path, b);
+	int r = named_file_read(path, cancel, b);
 
 	if (r == -ENOENT || r == -ENOTDIR)
 		return -ERR_NOTFOUND;
-	return r < 0 ? error_new(err, ERR_IO, -r, "read '%s'", path) : 0;
+	return r < 0 ? error_new(err, named_file_error(r), -r, "read '%s'", path) : 0;
 }
 
 /* "<Dockerfile>.dockerignore" replaces the context's .dockerignore. */
-static int find_ignore(const struct build_input *in, const char *dockerfile, struct buf *b,
-		       struct error **err)
+static int find_ignore(const struct build_input *in, const char *dockerfile,
+		       const struct cancel *cancel, struct buf *b, struct error **err)
 {
 	_cleanup_free_ char *own = dockerfile ? xasprintf("%s.dockerignore", dockerfile) : NULL;
 	_cleanup_free_ char *general = path_join(in->context_dir, ".dockerignore");
-	int r = own ? read_ignore(own, b, err) : -ERR_NOTFOUND;
+	int r = own ? read_ignore(own, cancel, b, err) : -ERR_NOTFOUND;
 
-	return r == -ERR_NOTFOUND ? read_ignore(general, b, err) : r;
+	return r == -ERR_NOTFOUND ? read_ignore(general, cancel, b, err) : r;
 }
 
 static int load_ignore(struct build_input *in, const char *dockerfile,
@@ -310,7 +316,7 @@ static int load_ignore(struct build_input *in, const char *dockerfile,
 {
 	_cleanup_buf_ struct buf b = BUF_INIT_MAX(IGNOREFILE_MAX);
 	struct job *job = job_open(progress, cancel, "[internal] load .dockerignore");
-	int r = find_ignore(in, dockerfile, &b, err);
+	int r = find_ignore(in, dockerfile, cancel, &b, err);
 
 	if (r == -ERR_NOTFOUND)
 		r = 0;
@@ -357,7 +363,7 @@ int build_input_read_context(void *data, const char *context, const char *path, 
 		if (strcmp(o->contexts.v[i].name, context) != 0)
 			continue;
 		file = path_join(o->contexts.v[i].value, path);
-		return read_ignore(file, ret, err);
+		return read_ignore(file, session_cancel(), ret, err);
 	}
 	return -ERR_NOTFOUND;
 }

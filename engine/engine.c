@@ -33,6 +33,7 @@ int engine_open(struct store *s, struct cancel *cancel, struct engine **ret, str
 
 	e->store = s;
 	e->cancel = cancel;
+	e->session.cancel = cancel;
 	e->output.compression =
 		(struct compress_options){.type = COMPRESS_NONE, .level = COMPRESS_LEVEL_DEFAULT};
 	pthread_mutex_init(&e->lock, NULL);

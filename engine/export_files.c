@@ -490,7 +490,7 @@ int export_to_tar(struct export_job *j, struct error **err)
 	int r;
 
 	job_status(j->job, "sending tarball", 0, 0, false);
-	r = out_file_open(&f, j->o->dest, j->o->dest_fd, err);
+	r = out_file_open(&f, j->o->dest, j->o->dest_fd, j->cancel, err);
 	tar_writer_init(&w, out_file_write, &f);
 	for (size_t i = 0; r == 0 && i < j->n; i++)
 		r = export_one_tar(j, &j->images[i], &w, err);

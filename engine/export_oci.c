@@ -130,7 +130,7 @@ static int write_out(struct export_job *j, struct layout *l, struct error **err)
 	if (!j->o->tar)
 		return oci_archive_write_dir(&l->archive, j->s, j->cancel, j->o->dest, err);
 	job_status(j->job, "sending tarball", 0, 0, false);
-	r = out_file_open(&f, j->o->dest, j->o->dest_fd, err);
+	r = out_file_open(&f, j->o->dest, j->o->dest_fd, j->cancel, err);
 	if (r == 0)
 		r = oci_archive_write_tar(&l->archive, j->s, j->cancel, out_file_write, &f, err);
 	if (r == 0)

@@ -61,6 +61,7 @@ struct exec_session {
 	bool allow_host_network, allow_insecure; /* --allow */
 	struct cgroup_limits limits;		 /* --resource; its texts are borrowed */
 	struct exec_debugger debugger;
+	struct cancel *cancel; /* of the build, for what is read from pipes; may be NULL */
 };
 void exec_session_release(struct exec_session *s);
 /* Copies; NULL for what is not set. */

@@ -1,6 +1,6 @@
 /* Where an archive goes: a file that appears whole under its name, or a descriptor that is given.
  *
- *	out_file_open(&f, "out.tar", -1, err);
+ *	out_file_open(&f, "out.tar", -1, cancel, err);
  *	... out_file_write as the sink ...
  *	out_file_commit(&f, err);
  *	out_file_release(&f);		without commit the file is removed
@@ -11,20 +11,25 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/cancel.h"
 #include "base/error.h"
 
 struct out_file {
 	int fd;
-	bool owned;	 /* fd is ours to close */
-	char *path;	 /* NULL: a descriptor that was given */
+	bool owned; /* fd is ours to close */
+	char *path; /* NULL: a descriptor that was given */
+	const struct cancel *cancel;
+	int unblocked;	 /* `fd` as a pipe that can be waited for, or -1 */
 	char *temporary; /* what is being written; NULL: `path` itself (a pipe, a device) */
 	uint64_t size;
 	char *buffer; /* small writes are gathered */
 	size_t n;
 };
 
-/* path NULL: writes to `fd`, which is borrowed. */
-int out_file_open(struct out_file *f, const char *path, int fd, struct error **err);
+/* path NULL: writes to `fd`, which is borrowed. Where it is a pipe, `cancel` (may be NULL) ends the
+ * wait for its reader. */
+int out_file_open(struct out_file *f, const char *path, int fd, const struct cancel *cancel,
+		  struct error **err);
 /* A tar_sink_fn and compress_sink_fn; data is the struct out_file. */
 int out_file_write(void *data, const void *p, size_t n, struct error **err);
 int out_file_commit(struct out_file *f, struct error **err);

@@ -408,7 +408,7 @@ static int save(struct store *s, const struct strv *images, const struct platfor
 		r = fill_archive(&v, err);
 	if (r < 0)
 		return r;
-	r = out_file_open(&f, dest, fd, err);
+	r = out_file_open(&f, dest, fd, cancel, err);
 	if (r == 0)
 		r = oci_archive_write_tar(&v.archive, s, cancel, out_file_write, &f, err);
 	if (r == 0)

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "base/named_file.h"
 #include "base/owner_set.h"
 #include "base/path.h"
 #include "engine/remote_import.h"
@@ -118,12 +119,13 @@ int exec_session_read_secret(const struct exec_session *s, const char *id, bool 
 			buf_adds(ret, value ? value : "");
 			return 0;
 		}
-		r = fs_read_file(AT_FDCWD, secret->file, ret);
+		r = named_file_read(secret->file, s->cancel, ret);
 		if (r == -EFBIG)
 			return error_new(err, ERR_INVALID, 0, "secret %s: more than %u bytes", id,
 					 SECRET_MAX);
 		if (r < 0)
-			return error_new(err, ERR_IO, -r, "secret %s: read '%s'", id, secret->file);
+			return error_new(err, named_file_error(r), -r, "secret %s: read '%s'", id,
+					 secret->file);
 		return 0;
 	}
 	return 0;

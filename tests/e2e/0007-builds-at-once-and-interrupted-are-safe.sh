@@ -94,5 +94,36 @@ done
 ! kill -0 $build 2> /dev/null; ok "Ctrl-C ends the wait for a context on standard input" $?
 kill -KILL $build 2> /dev/null
 wait $build 2> /dev/null
+
+# stopped NAME ARGUMENT...: a build that waits for whoever is at a pipe's other end is ended by SIGTERM.
+stopped() {
+	name=$1
+	shift
+	timeout -k 3 1 sh -c 'trap "kill -TERM \$!; wait \$!; echo \$? > status" TERM; "$@" & wait $!' \
+		- "$KILN" build "$@" > "$WORK/out" 2> "$WORK/err"
+	test "$(cat status)" = 130; ok "$name" $?
+	rm -f status
+}
+mkdir piped && printf 'FROM scratch\nCOPY . /\n' > piped/Dockerfile
+mkfifo pipe piped/.dockerignore
+printf 'FROM scratch\nCOPY Whole /\n' > Whole
+printf 'FROM busybox\nRUN --mount=type=secret,id=s true\n' > secret
+stopped "a Dockerfile that is a FIFO nobody writes is waited for until SIGTERM" -f pipe .
+stopped "a .dockerignore" piped
+stopped "a secret" -f secret --secret id=s,src=pipe .
+stopped "a destination that nobody reads" -f Whole -o type=tar,dest=pipe .
+sleep 30 > pipe &
+writer=$!
+stopped "a writer that says nothing" -f pipe .
+kill $writer
+cat Whole > pipe &
+check "a FIFO's writer is heard" kiln build -q -f pipe .
+check "and a process substitution" kiln build -q -f <(sleep 0.2; cat Whole) .
+kiln build -q -f Whole -o type=tar,dest=whole.tar .
+cat pipe > read.tar &
+check "a FIFO's reader is written to" kiln build -q -f Whole -o type=tar,dest=pipe .
+wait $!
+cmp whole.tar read.tar; ok "all of it" $?
+(kiln build -q -f Whole -o - . | { sleep 1; cat; }) | cmp - whole.tar; ok "and to a pipe on stdout that is slow" $?
 kiln prune -f > /dev/null
 finish
