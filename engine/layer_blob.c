@@ -231,11 +231,18 @@ static int make_received(struct store *s, const struct layer_info *info,
 
 /* A layer that was exported before has a diff id; files that were changed since show here, before
  * an image is made of them. */
-static int check_unchanged(const struct layer_info *info, const struct form *f,
+static int check_unchanged(struct store *s, const struct layer_info *info, const struct form *f,
 			   const struct layer_body *body, struct error **err)
 {
+	char text[DIGEST_TEXT];
+
 	if (f->clamp || !info->has_diff_id || digest_equal(&info->diff_id, &body->diff_id))
 		return 0;
+	if (layer_bytes_stored(s, info))
+		return error_new(err, ERR_CORRUPT, 0,
+				 "layer %" PRId64
+				 " is damaged: its blob %s is no longer what it was",
+				 info->id, digest_format(&info->blob.digest, text));
 	return error_new(err, ERR_CORRUPT, 0,
 			 "layer %" PRId64 " is damaged: its files are no longer what they were",
 			 info->id);
@@ -270,7 +277,7 @@ static int make_and_remember(struct store *s, const int64_t *layers, size_t i, c
 	int r = run_form(s, layers, i, f, info, cancel, ret, &size, err);
 
 	if (r == 0)
-		r = check_unchanged(info, f, ret, err);
+		r = check_unchanged(s, info, f, ret, err);
 	if (r == 0)
 		r = remember_forms(s, f, ret, size, !layer_bytes_stored(s, info), err);
 	return r;
@@ -292,9 +299,20 @@ int layer_blob_add(struct store *s, struct index_draft *index, const struct comp
 	return r;
 }
 
-static int make_one(struct store *s, const int64_t *layers, size_t i, size_t n_keep,
-		    const struct layer_blob_options *o, struct cancel *cancel,
-		    struct layer_body *ret, struct error **err)
+/* What to do about a layer that is not what it was. A build that meets it in time helps itself. */
+static int advise(int r, struct error **err)
+{
+	if (r != -ERR_CORRUPT || (err && error_hint_text(*err)))
+		return r;
+	return error_hint(
+		err, r,
+		"'kiln store verify' forgets what is damaged; then build, load or pull the "
+		"image again");
+}
+
+static int find_or_make(struct store *s, const int64_t *layers, size_t i, size_t n_keep,
+			const struct layer_blob_options *o, struct cancel *cancel,
+			struct layer_body *ret, struct error **err)
 {
 	_cleanup_(layer_info_release) struct layer_info info = {0};
 	struct form f = {.layer = layers[i],
@@ -319,6 +337,13 @@ static int make_one(struct store *s, const int64_t *layers, size_t i, size_t n_k
 	}
 	ret->blob.media_type = type_of(f.type, o->docker_types);
 	return 0;
+}
+
+static int make_one(struct store *s, const int64_t *layers, size_t i, size_t n_keep,
+		    const struct layer_blob_options *o, struct cancel *cancel,
+		    struct layer_body *ret, struct error **err)
+{
+	return advise(find_or_make(s, layers, i, n_keep, o, cancel, ret, err), err);
 }
 
 /* --- a chain, several layers at a time ----------------------------------------------------------
@@ -434,9 +459,27 @@ static int send_made(struct store *s, const int64_t *layers, size_t i, const int
 		     : layer_bytes_made(s, layers, i, &info, clamp, t->cancel, tee_write, t, err);
 }
 
-int layer_blob_send(struct store *s, const int64_t *layers, size_t i, size_t n_keep,
-		    const struct layer_blob_options *o, const struct layer_body *body,
-		    struct cancel *cancel, tar_sink_fn sink, void *data, struct error **err)
+int layer_blob_refused(struct store *s, const struct digest *blob, int64_t layer, int r,
+		       struct error **err)
+{
+	_cleanup_(error_freep) struct error *why = NULL;
+	_cleanup_free_ char *whose = layer ? xasprintf("layer %" PRId64 ": ", layer) : xstrdup("");
+	char text[DIGEST_TEXT];
+
+	if (blob_verify(s, blob, NULL, &why) != -ERR_CORRUPT)
+		return r;
+	if (err) {
+		error_free(*err);
+		*err = TAKE_PTR(why);
+	}
+	return advise(error_wrap(err, -ERR_CORRUPT, "%sits blob %s in the store is damaged", whose,
+				 digest_format(blob, text)),
+		      err);
+}
+
+static int send_verified(struct store *s, const int64_t *layers, size_t i, size_t n_keep,
+			 const struct layer_blob_options *o, const struct layer_body *body,
+			 struct cancel *cancel, tar_sink_fn sink, void *data, struct error **err)
 {
 	struct tee t = {.sink = sink, .data = data, .cancel = cancel};
 	const int64_t *clamp = o->clamp && i >= n_keep ? &o->clamp_time : NULL;
@@ -455,10 +498,17 @@ int layer_blob_send(struct store *s, const int64_t *layers, size_t i, size_t n_k
 	hasher_release(&t.hasher);
 	if (r < 0)
 		return r;
-	if (!digest_equal(&digest, &body->blob.digest))
-		return error_new(err, ERR_CORRUPT, 0, "layer %" PRId64 ": expected %s, found %s",
-				 layers ? layers[i] : 0,
-				 digest_format(&body->blob.digest, expected),
-				 digest_format(&digest, found));
-	return 0;
+	if (digest_equal(&digest, &body->blob.digest))
+		return 0;
+	return error_new(
+		err, ERR_CORRUPT, 0, "layer %" PRId64 "%s: expected %s, found %s",
+		layers ? layers[i] : 0, body->stored ? ": its blob in the store is damaged" : "",
+		digest_format(&body->blob.digest, expected), digest_format(&digest, found));
+}
+
+int layer_blob_send(struct store *s, const int64_t *layers, size_t i, size_t n_keep,
+		    const struct layer_blob_options *o, const struct layer_body *body,
+		    struct cancel *cancel, tar_sink_fn sink, void *data, struct error **err)
+{
+	return advise(send_verified(s, layers, i, n_keep, o, body, cancel, sink, data, err), err);
 }

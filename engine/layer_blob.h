@@ -70,6 +70,11 @@ int layer_blob_send(struct store *s, const int64_t *layers, size_t i, size_t n_k
 		    const struct layer_blob_options *o, const struct layer_body *body,
 		    struct cancel *cancel, tar_sink_fn sink, void *data, struct error **err);
 
+/* Somebody refused (`r` < 0) a blob that the store has: was that because it is damaged? Then it is
+ * forgotten and the error says so (ERR_CORRUPT); else r. `layer` is whose it is, 0: unknown. */
+int layer_blob_refused(struct store *s, const struct digest *blob, int64_t layer, int r,
+		       struct error **err);
+
 /* With which clamp_time was this uncompressed tar of a layer made? Not found: with none. */
 int layer_blob_clamp_of(struct store *s, const struct digest *tar, bool *ret_found,
 			int64_t *ret_time, struct error **err);

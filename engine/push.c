@@ -120,6 +120,9 @@ static int send_bytes(const struct uploads *all, const struct upload *u, struct 
 	digest_format(&u->digest, meter.id);
 	up.fd = fd;
 	r = registry_push_blob(p->registry, all->ref, &up, p->cancel, err);
+	if (r == -ERR_INVALID && !u->is_config)
+		r = layer_blob_refused(p->store, &u->digest,
+				       u->image->layers ? u->image->layers[u->layer] : 0, r, err);
 	if (r == 0 && p->job)
 		job_status(p->job, meter.id, u->size, u->size, true);
 	return r;

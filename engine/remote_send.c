@@ -206,7 +206,12 @@ static int put_layer(struct remote_target *t, const int64_t *layers, size_t i,
 		return r;
 	fd = spool_layer(t->engine->store, layers, i, 0, &lo, &lo.fetcher, body,
 			 t->backend->env.cancel, err);
-	return fd < 0 ? fd : put(t, &body->blob, fd, "layer", err);
+	if (fd < 0)
+		return fd;
+	r = put(t, &body->blob, fd, "layer", err);
+	return r == -ERR_INVALID || r == -ERR_CORRUPT
+		       ? layer_blob_refused(t->engine->store, &body->blob.digest, layers[i], r, err)
+		       : r;
 }
 
 int remote_send_layer(struct remote_target *t, const int64_t *layers, size_t i, struct error **err)

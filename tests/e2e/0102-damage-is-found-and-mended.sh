@@ -74,4 +74,34 @@ EOF
 fails "verify finds changed records" 1 kiln store verify
 prints "and names them" '^damaged: cache record [0-9]+: its checksum is wrong$'
 built "and the steps run again"
+
+# A COPY alone is kept as a blob, of which compressed ones are made when it leaves.
+advice="^'kiln store verify' forgets what is damaged; then build"
+damaged() { # COMPRESSED: a new image named own, and one byte of its layer's blob is another
+	head -c 300000 /dev/urandom > big
+	printf 'FROM scratch\nCOPY big /\n' | kiln build -q -t own -t "$REGISTRY/own" -f - . > own.id
+	[ -z "$1" ] || kiln save -o own.tar own
+	[ -z "$1" ] || printf 'FROM own\n' | kiln build -q -f - --output type=oci,dest=own.tar . > own.id
+	for blob in $(find "$KILN_ROOT/blobs/sha256" -type f -size +200k -size -400k -newer big); do
+		flip "$blob" 1000
+	done
+}
+damaged ''
+fails "a damaged blob is not pushed" 1 kiln push "$REGISTRY/own"
+prints "its layer is named" '^ERROR: .*layer [0-9]+ is damaged: its blob sha256:[0-9a-f]{64} is no longer'
+prints "and what to do" "$advice"
+printf 'FROM scratch\nCOPY big /\n' > own.df
+fails "nor does it get into a cache" 1 kiln build -f own.df --cache-to type=local,dest=cache .
+prints "its layer is named" '^ERROR: .*layer [0-9]+ is damaged: its blob sha256:[0-9a-f]{64} is no longer'
+prints "and what to do" "$advice"
+fails "verify forgets it" 1 kiln store verify
+check "and then it can be built" kiln build -q -f own.df -t "$REGISTRY/own" --cache-to type=local,dest=cache .
+check "and pushed" kiln push "$REGISTRY/own"
+damaged compressed
+fails "a damaged compressed blob is not pushed either" 1 kiln push "$REGISTRY/own"
+prints "it is named" '^ERROR: .*layer [0-9]+: its blob sha256:[0-9a-f]{64} in the store is damaged'
+prints "and what to do" "$advice"
+check "a build makes it again" kiln build -q -f own.df -t "$REGISTRY/own" --output type=oci,dest=own.tar .
+kiln store verify > /dev/null 2>&1
+check "and it is pushed" kiln push "$REGISTRY/own"
 finish
