@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/fs.h"
@@ -20,6 +21,10 @@
 /* What the container asks where the host's resolver listens on loopback; pasta passes it on. */
 #define DNS_FORWARD "169.254.1.1"
 
+#define NS_PER_SECOND 1000000000
+/* How long one that is in use is waited for before another is made: about what making it takes. */
+#define PATIENCE_NS 25000000
+
 struct network {
 	struct sandbox_helper helper;
 	int fd;
@@ -27,8 +32,12 @@ struct network {
 };
 
 struct network_pool {
-	pthread_mutex_t lock; /* protects idle */
+	pthread_mutex_t lock;	/* protects idle and making */
+	pthread_cond_t changed; /* one was put back, or one was made */
 	struct network *idle;
+	unsigned making;
+	unsigned made_first,
+		at_once;	/* how many were made without waiting, and may be made at once */
 	struct network *ending; /* told to end and not waited for yet; the owner's */
 };
 
@@ -380,8 +389,15 @@ bool network_routed(void)
 struct network_pool *network_pool_new(void)
 {
 	struct network_pool *p = NEW(struct network_pool);
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	pthread_condattr_t attr;
 
 	(void)pthread_mutex_init(&p->lock, NULL);
+	(void)pthread_condattr_init(&attr);
+	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&p->changed, &attr);
+	(void)pthread_condattr_destroy(&attr);
+	p->at_once = cores > 2 ? (unsigned)cores : 2;
 	return p;
 }
 
@@ -410,6 +426,7 @@ void network_pool_free(struct network_pool *p)
 		p->ending = n->next;
 		network_stop(n);
 	}
+	(void)pthread_cond_destroy(&p->changed);
 	(void)pthread_mutex_destroy(&p->lock);
 	free(p);
 }
@@ -421,21 +438,54 @@ static bool network_alive(const struct network *n)
 	return poll(&fd, 1, 0) == 0;
 }
 
+/* With the lock held: waits until there is an idle one or it is time to make one. Making one takes
+ * as long as a few short steps do, so one that is about to be put back is waited for; and more at
+ * once than there are cores would only be made later, all of them. */
+static struct network *wait_for_idle(struct network_pool *p)
+{
+	struct timespec until;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += PATIENCE_NS;
+	until.tv_sec += until.tv_nsec / NS_PER_SECOND;
+	until.tv_nsec %= NS_PER_SECOND;
+	for (bool waited = false; !p->idle;) {
+		if (p->making >= p->at_once) {
+			(void)pthread_cond_wait(&p->changed, &p->lock);
+			continue;
+		}
+		if (waited || p->made_first < p->at_once)
+			return NULL;
+		waited = pthread_cond_timedwait(&p->changed, &p->lock, &until) == ETIMEDOUT;
+	}
+	return p->idle;
+}
+
 int network_acquire(struct network_pool *p, struct network **ret, struct error **err)
 {
 	struct network *n;
+	int r;
 
 	(void)pthread_mutex_lock(&p->lock);
-	n = p->idle;
-	if (n)
-		p->idle = n->next;
-	(void)pthread_mutex_unlock(&p->lock);
+	n = wait_for_idle(p);
 	if (n && network_alive(n)) {
+		p->idle = n->next;
+		(void)pthread_mutex_unlock(&p->lock);
 		*ret = n;
 		return 0;
 	}
+	if (n)
+		p->idle = n->next;
+	p->making++;
+	p->made_first += p->made_first < p->at_once;
+	(void)pthread_mutex_unlock(&p->lock);
 	network_close(n);
-	return network_open(NULL, false, ret, err);
+	r = network_open(NULL, false, ret, err);
+	(void)pthread_mutex_lock(&p->lock);
+	p->making--;
+	(void)pthread_cond_broadcast(&p->changed);
+	(void)pthread_mutex_unlock(&p->lock);
+	return r;
 }
 
 void network_put(struct network_pool *p, struct network *n)
@@ -449,5 +499,6 @@ void network_put(struct network_pool *p, struct network *n)
 	(void)pthread_mutex_lock(&p->lock);
 	n->next = p->idle;
 	p->idle = n;
+	(void)pthread_cond_signal(&p->changed);
 	(void)pthread_mutex_unlock(&p->lock);
 }
