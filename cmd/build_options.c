@@ -212,7 +212,7 @@ int build_options_parse(struct build_options *o, const struct command *self, int
 		{"label", 0, OPT_LIST, &o->labels, "KEY=VALUE", "Set a label of the image"},
 		{"load", 0, OPT_BOOL, &o->load, NULL, "Put the image into the local store"},
 		{"max-parallelism", 0, OPT_INT, &o->max_parallelism, "N",
-		 "RUN steps at a time (default: 4 per core, at least 16)"},
+		 "RUN steps at a time (default: 8 per core, at least 64)"},
 		{"metadata-file", 0, OPT_STRING, &o->metadata_file, "FILE",
 		 "Write what was built to a JSON file"},
 		{"network", 0, OPT_STRING, &o->network, "MODE",

@@ -3,8 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/times.h"
 #include "solver/op_key.h"
 #include "solver/task.h"
+
+#define NS_PER_MS INT64_C(1000000)
+/* After this time a RUN step is no longer one that has just begun. */
+#define RECENT_NS (150 * NS_PER_MS)
 
 /* Queues. */
 
@@ -396,14 +401,43 @@ static void submit_run(struct solve *s, struct node *n)
 	t->contents = task_parts_copy(n->contents, n->v->n_inputs);
 	t->late = s->o->cache && n->key_state == KEY_LATE;
 	n->phase = PHASE_RUNNING;
-	s->n_execs += n->v->op.kind == OP_EXEC;
+	if (n->v->op.kind == OP_EXEC) {
+		struct recent recent = {n, times_monotonic_ns()};
+
+		s->n_execs++;
+		vec_push(&s->recent, recent);
+	}
 	task_submit(s, t);
 }
 
-/* Hands out free places. A node whose input turned hollow in the meantime starts over later. */
-static void start_execs(struct solve *s)
+/* Steps that take long wait for something most of the time: they leave room for others to begin. */
+static void forget_recent(struct solve *s, const struct node *ended)
 {
-	while (s->n_execs < s->max_execs && s->execs.first) {
+	int64_t now = times_monotonic_ns();
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->recent.n; i++)
+		if (s->recent.v[i].node != ended && now - s->recent.v[i].began < RECENT_NS)
+			s->recent.v[n++] = s->recent.v[i];
+	s->recent.n = n;
+}
+
+int sched_exec_timeout(const struct solve *s)
+{
+	int64_t left;
+
+	if (!s->execs.first || s->n_execs >= s->max_execs || s->recent.n == 0 || s->r < 0)
+		return -1;
+	left = s->recent.v[0].began + RECENT_NS - times_monotonic_ns();
+	return left > 0 ? (int)(left / NS_PER_MS) + 1 : 0;
+}
+
+/* A node whose input turned hollow in the meantime starts over later. */
+void sched_start_execs(struct solve *s)
+{
+	if (s->execs.first)
+		forget_recent(s, NULL);
+	while (s->n_execs < s->max_execs && s->recent.n < s->max_recent && s->execs.first) {
 		struct node *n = waiting_pop(&s->execs);
 
 		if (n->inputs_missing == 0) {
@@ -436,7 +470,7 @@ static void enter_run(struct solve *s, struct node *n)
 	if (n->v->op.kind == OP_EXEC) {
 		n->phase = PHASE_QUEUED;
 		waiting_push(&s->execs, n);
-		start_execs(s);
+		sched_start_execs(s);
 	} else {
 		submit_run(s, n);
 	}
@@ -708,8 +742,9 @@ void sched_collect(struct solve *s, struct task *t)
 	s->in_flight--;
 	if (t->kind == TASK_RUN && t->node->v->op.kind == OP_EXEC) {
 		s->n_execs--;
+		forget_recent(s, t->node);
 		if (s->r == 0)
-			start_execs(s);
+			sched_start_execs(s);
 	}
 	if (t->r < 0) {
 		if (t->kind != TASK_RUN || !mend_hollow(s, t))

@@ -85,6 +85,12 @@ struct node {
 	struct node_queue parked;  /* nodes of an equal key that wait for this one */
 };
 
+/* A RUN step that has begun a moment ago. */
+struct recent {
+	const struct node *node;
+	int64_t began;
+};
+
 struct solve {
 	const struct solver_options *o;
 	struct arena arena; /* what hangs on nodes and stays as it is */
@@ -95,6 +101,8 @@ struct solve {
 	struct node_queue ready;
 	struct node_queue execs; /* waiting for one of the max_parallelism places */
 	unsigned n_execs, max_execs;
+	VEC(struct recent) recent; /* the earliest first; at most max_recent are started */
+	unsigned max_recent;
 	struct map
 		ops; /* key form of an op -> the node that alone has it; anything else: several */
 	bool ops_counted;
@@ -114,6 +122,10 @@ struct solve {
 /* Marks a target. */
 void sched_need(struct solve *s, struct node *n);
 void sched_touch(struct solve *s, struct node *n);
+/* Hands out free places for RUN steps. */
+void sched_start_execs(struct solve *s);
+/* How long until there may be one though no step ends, in milliseconds; -1: until one ends. */
+int sched_exec_timeout(const struct solve *s);
 /* Works off the ready queue. */
 void sched_advance(struct solve *s);
 /* Takes a finished task and frees it. */

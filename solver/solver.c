@@ -139,7 +139,8 @@ static int open_pool(struct solve *s, struct error **err)
 	unsigned workers = s->o->workers > 0 ? s->o->workers : at_least(8, 2 * n);
 	int r;
 
-	s->max_execs = s->o->max_parallelism > 0 ? s->o->max_parallelism : at_least(16, 4 * n);
+	s->max_execs = s->o->max_parallelism > 0 ? s->o->max_parallelism : at_least(64, 8 * n);
+	s->max_recent = s->o->max_parallelism > 0 ? s->max_execs : at_least(16, 4 * n);
 	/* Execs never take the last workers: a slow RUN does not hold up a pull. Threads are
 	 * started when needed only. */
 	r = pool_open(s->max_execs + workers, &s->pool);
@@ -156,7 +157,7 @@ static void wait_for_event(struct solve *s)
 	};
 
 	/* EINTR is an event like any other: everything is looked at again. */
-	(void)poll(fds, 2, -1);
+	(void)poll(fds, 2, sched_exec_timeout(s));
 }
 
 static void loop(struct solve *s)
@@ -175,6 +176,8 @@ static void loop(struct solve *s)
 			sched_interrupt(s);
 		while ((item = pool_collect(s->pool)))
 			sched_collect(s, (struct task *)(void *)item);
+		if (s->r == 0)
+			sched_start_execs(s);
 	}
 }
 
@@ -237,6 +240,7 @@ int solver_solve(const struct solver_options *o, const struct graph *g, const st
 	arena_release(&s.arena);
 	free(s.known_inputs);
 	vec_release(&s.told_inputs);
+	vec_release(&s.recent);
 	map_release(&s.makers, NULL);
 	map_release(&s.ops, NULL);
 	cancel_release(&s.stop);

@@ -168,9 +168,12 @@ struct solver_options {
 	void *cache_data;
 	const struct progress *progress; /* NULL: silent */
 	struct cancel *cancel;		 /* Ctrl-C; may be NULL */
-	unsigned max_parallelism;	 /* OP_EXEC at once; 0: max(16, 4 x cores) */
-	unsigned workers;		 /* threads for everything else; 0: max(8, 2 x cores) */
-	struct solver_stats *stats;	 /* filled at the end, also on failure; may be NULL */
+	/* OP_EXEC at once. 0: max(64, 8 x cores), of which max(16, 4 x cores) have begun in the
+	 * last 150 ms: steps that wait for something do not keep others waiting, and many short
+	 * ones do not all begin at once, each with a network to be made. */
+	unsigned max_parallelism;
+	unsigned workers;	    /* threads for everything else; 0: max(8, 2 x cores) */
+	struct solver_stats *stats; /* filled at the end, also on failure; may be NULL */
 	/* Optional. Told of the outputs (borrowed) of every vertex that had to be brought about, as
 	 * soon as they stand, while others are still worked on: what goes out can set out then. On
 	 * the solver's thread, where it must not block; may come twice for a hollow hit. */

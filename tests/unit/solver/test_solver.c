@@ -170,46 +170,6 @@ static void content_that_cannot_be_told_leaves_no_key_at_all(void **state)
 	}
 }
 
-static void independent_steps_run_at_once(void **state)
-{
-	struct fake *f = *state;
-	struct vertex *base = fake_source(f, "image://base");
-
-	f->gate = 3;
-	assert_int_equal(
-		fake_solve(
-			f,
-			fake_exec(f, &(struct fake_step){.text = "join",
-							 .inputs = {fake_exec1(f, "gate1", base),
-								    fake_exec1(f, "gate2", base),
-								    fake_exec1(f, "gate3", base)},
-							 .n = 3}),
-			NULL, NULL),
-		0);
-	assert_true(f->most_running >= 3);
-}
-
-static void max_parallelism_bounds_execs(void **state)
-{
-	struct fake *f = *state;
-	struct vertex *base = fake_source(f, "image://base");
-	struct vertex *top = base;
-
-	f->max_parallelism = 2;
-	f->gate = 2;
-	for (int i = 0; i < 4; i++) {
-		_cleanup_free_ char *a = xasprintf("gate a%d", i), *b = xasprintf("gate b%d", i);
-		_cleanup_free_ char *c = xasprintf("top%d", i);
-
-		top = fake_exec(f, &(struct fake_step){.text = c,
-						       .inputs = {top, fake_exec1(f, a, base),
-								  fake_exec1(f, b, base)},
-						       .n = 3});
-	}
-	assert_int_equal(fake_solve(f, top, NULL, NULL), 0);
-	assert_int_equal(f->most_running, 2);
-}
-
 static void equal_vertices_are_one(void **state)
 {
 	struct fake *f = *state;
@@ -757,8 +717,6 @@ int main(void)
 		T(a_step_that_leaves_what_it_left_before_cuts_off),
 		T(a_remote_input_leaves_only_the_definition_key),
 		T(content_that_cannot_be_told_leaves_no_key_at_all),
-		T(independent_steps_run_at_once),
-		T(max_parallelism_bounds_execs),
 		T(equal_vertices_are_one),
 		T(vertices_of_equal_keys_run_once),
 		T(the_first_failure_cancels_the_rest),
