@@ -164,7 +164,8 @@ static int add_record(struct cache_store *c, const struct cache_entry *e,
 		      const struct remote_record *from, struct record *rec,
 		      const struct digest *keys, size_t n_keys, struct error **err)
 {
-	struct digest op = op_key(&e->v->op, e->v->n_inputs);
+	struct trace_entry entry = {.op = op_key(&e->v->op, e->v->n_inputs),
+				    .kind = (int)e->v->op.kind};
 	_cleanup_buf_ struct buf trace = BUF_INIT;
 	_cleanup_free_ char *place = NULL;
 	int r;
@@ -174,12 +175,14 @@ static int add_record(struct cache_store *c, const struct cache_entry *e,
 		make_trace(c, e, &place, &trace);
 	if (is_traced(e->v) && c->policy->explain && !from)
 		miss_log_ran(&c->misses, e->v, place, &trace);
+	entry.place = place;
+	entry.data = trace.p;
+	entry.n = trace.n;
+	rec->trace = trace.n > 0 ? &entry : NULL;
 	r = record_add(c->store, rec, keys, n_keys, err);
+	rec->trace = NULL;
 	if (r == 0)
 		cache_uses_note(c->uses, e->v, rec->id, e->inputs, e->outputs, e->n_outputs);
-	if (r == 0 && trace.n > 0)
-		(void)trace_put(c->store, rec->id, &op, (int)e->v->op.kind, place, trace.p, trace.n,
-				NULL);
 	return r;
 }
 

@@ -19,7 +19,8 @@ int step_trace_encode(struct store *s, const struct cache_entry *e, const struct
 int step_trace_decode(const void *data, size_t n, json_t **ret, struct error **err);
 /* The whole op as JSON, as docs/formats-op.md has it. */
 int step_trace_op(const struct op *op, size_t n_inputs, json_t **ret, struct error **err);
-/* Where a step stands, for trace_put: `project` and the stage and number of the step as displayed;
+/* Where a step stands, for store/trace.h: `project` and the stage and number of the step as
+ * displayed;
  * "" if it has no number. Heap. */
 char *step_trace_place(const char *project, const struct vertex *v);
 

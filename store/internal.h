@@ -48,6 +48,11 @@ int store_trash(struct store *s, const char *path, char **ret, struct error **er
 /* Keeps an index for the next layer_index; the cache takes its own reference. */
 void layer_cache_index(struct store *s, int64_t id, struct index *i);
 
+/* In the transaction that adds the record. */
+struct db_tx;
+struct trace_entry;
+int trace_add(struct db_tx *tx, int64_t record, const struct trace_entry *t, struct error **err);
+
 /* Remembers that something was found damaged and is not used any more. */
 void store_notice(struct store *s, const char *fmt, ...) _printf_(2, 3);
 

@@ -352,6 +352,8 @@ int record_add(struct store *s, struct record *r, const struct digest *keys, siz
 		rc = insert_layers(&tx, r, id, layers.p, err);
 	for (size_t i = 0; i < n_keys && rc == 0; i++)
 		rc = link_key(&tx, id, &keys[i], err);
+	if (rc == 0 && r->trace)
+		rc = trace_add(&tx, id, r->trace, err);
 	if (rc == 0)
 		rc = db_commit(&tx, err);
 	if (rc < 0)

@@ -13,6 +13,8 @@
 #include "base/vec.h"
 #include "store/store.h"
 
+struct trace_entry;
+
 struct record {
 	int64_t id;
 	int64_t *layers; /* owned */
@@ -22,6 +24,8 @@ struct record {
 	const char *type;  /* for du (store/du.h); NULL: "regular"; not set by record_find */
 	int64_t created;   /* ns since the epoch */
 	int64_t duration;  /* ns the step took */
+	/* To be kept with it (store/trace.h), borrowed; NULL: none. Not set by record_find. */
+	const struct trace_entry *trace;
 };
 void record_release(struct record *r);
 

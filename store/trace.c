@@ -11,18 +11,11 @@ void trace_release(struct trace *t)
 	buf_release(&t->data);
 }
 
-int trace_put(struct store *s, int64_t record, const struct digest *op, int kind, const char *place,
-	      const void *data, size_t n, struct error **err)
+int trace_add(struct db_tx *tx, int64_t record, const struct trace_entry *t, struct error **err)
 {
-	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
-	int r = db_begin(s->db, DB_WRITE, &tx, err);
-
-	if (r == 0)
-		r = db_run(&tx, err,
-			   "INSERT OR REPLACE INTO trace (record, op, kind, place, data)"
-			   " SELECT id, ?, ?, ?, ? FROM record WHERE id = ?",
-			   "ditbi", op, (int64_t)kind, place, data, n, record);
-	return r < 0 ? r : db_commit(&tx, err);
+	return db_run(tx, err,
+		      "INSERT INTO trace (record, op, kind, place, data) VALUES (?, ?, ?, ?, ?)",
+		      "iditb", record, &t->op, (int64_t)t->kind, t->place, t->data, t->n);
 }
 
 int trace_has_op(struct store *s, const struct digest *op, bool *ret, struct error **err)

@@ -14,10 +14,14 @@ struct trace {
 };
 void trace_release(struct trace *t);
 
-/* `op` is the key form of the record's op, `kind` its kind, `place` where the step stands ("" if
- * nowhere). A record that is gone already is no error. */
-int trace_put(struct store *s, int64_t record, const struct digest *op, int kind, const char *place,
-	      const void *data, size_t n, struct error **err);
+/* What record_add keeps with a record; borrowed. */
+struct trace_entry {
+	struct digest op;  /* the key form of the record's op */
+	int kind;	   /* of the op */
+	const char *place; /* where the step stands; "" if nowhere */
+	const void *data;
+	size_t n;
+};
 /* Does any record of this op have a trace? */
 int trace_has_op(struct store *s, const struct digest *op, bool *ret, struct error **err);
 /* The newest traces of steps at `place`, or (place NULL) of all steps of a kind (0: any), newest
