@@ -346,6 +346,16 @@ static int remove_extra(struct files *f, int dirfd, const char *path, struct err
 	return r;
 }
 
+/* What failed below the destination is named by its path in the image: here is where that is. */
+static int name_destination(const char *path, int r, struct error **err)
+{
+	if (r == 0 || r == -ERR_CANCELED)
+		return r;
+	r = error_wrap(err, r, "export to directory '%s'", path);
+	return r == -ERR_NOSPACE ? error_hint(err, r, "free some space on the disk of '%s'", path)
+				 : r;
+}
+
 static int write_dir(struct files *f, struct error **err)
 {
 	_cleanup_free_ char *path = path_join(f->j->o->dest, f->prefix);
@@ -359,7 +369,9 @@ static int write_dir(struct files *f, struct error **err)
 	r = rootfs_walk(f->rootfs, "", dir_node, f, err);
 	if (r == 0 && f->j->o->delete_extra)
 		r = remove_extra(f, f->rootfd, "", err);
-	return r < 0 ? r : finish_dirs(f, err);
+	if (r == 0)
+		r = finish_dirs(f, err);
+	return name_destination(path, r, err);
 }
 
 /* --- both

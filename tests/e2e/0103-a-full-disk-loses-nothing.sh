@@ -30,5 +30,13 @@ printf 'FROM busybox\nRUN echo kept > /kept\n' > Dockerfile
 check "and what it had before is there" kiln build -t small .
 test "$(grep -c CACHED "$WORK/err")" = 2; ok "to be found" $?
 check "and to be run" kiln run --rm small cat /kept
+
+mkdir ../small && mount -t tmpfs -o size=1m none ../small || exit 1
+dd if=/dev/zero of=big bs=1M count=2 2> /dev/null
+printf 'FROM scratch\nCOPY big /dir/big\n' > Dockerfile
+fails "a directory on a full disk is not exported to" 1 kiln build -o ../small .
+prints "it is named, and the file" "^ERROR: .*export to directory '../small': write 'dir/big': No space left on device\$"
+prints "and which disk needs space" "^free some space on the disk of '../small'\$"
+umount ../small
 cd / && umount "$KILN_ROOT"
 finish
