@@ -32,8 +32,17 @@ static int remove_whole(struct store *s, const struct image *image, struct error
 	return 0;
 }
 
+static size_t count_images(const struct oci_document *index)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < index->manifests.n; i++)
+		n += oci_entry_is_image(&index->manifests.v[i]);
+	return n;
+}
+
 /* An image for several platforms is one: its index names them all, and is what is pushed and saved.
- */
+ * What says something about an image, an attestation, goes with it. */
 static int check_platform(struct store *s, const char *what, const struct platform *platform,
 			  struct error **err)
 {
@@ -46,7 +55,7 @@ static int check_platform(struct store *s, const char *what, const struct platfo
 		r = image_index_load(s, &image.manifest, &found, &index, err);
 	if (r == 0)
 		r = image_for_platform(s, &image, platform, err);
-	if (r < 0 || !found)
+	if (r < 0 || !found || count_images(&index.doc) == 1)
 		return r;
 	r = error_new(err, ERR_UNSUPPORTED, 0,
 		      "cannot remove one platform of image %s: its index needs all of them", what);

@@ -89,5 +89,9 @@ check "an image with an attestation loads" kiln load -i layout
 check "it is listed as a tree, too" kiln images --tree
 prints "with its platform" "^└─ linux/$host +[0-9a-f]{12} "
 test "$(wc -l < "$WORK/out")" = 3; ok "and nothing else" $?
+fails "it is not removed for another platform" 1 kiln rmi --platform linux/$other attested
+check "but for its own, its attestation with it" kiln rmi --platform linux/$host attested
+quietly kiln prune -a -f
+test "$(find "$KILN_ROOT/blobs" -type f | wc -l)" = 0; ok "and nothing is left of either" $?
 export KILN_ROOT=$WORK/store
 finish
