@@ -29,7 +29,7 @@ mv srv/repo/.git srv/repo.git
 
 python3 "$fixtures/git_server.py" "$WORK/srv" "$WORK/port" "$WORK/log" > /dev/null 2>&1 &
 server=$!
-trap 'kill $server 2> /dev/null' EXIT
+at_end 'kill $server 2> /dev/null'
 for _ in $(seq 100); do
 	[ -s port ] && break
 	sleep 0.1
