@@ -65,25 +65,40 @@ static int drop_dead_leases(struct store *s, struct db_tx *tx, struct error **er
 	return r;
 }
 
-/* tmp/<lease>.<random> and lock/lease.<lease> of the dead. */
-static int remove_leavings(struct store *s, uint64_t *bytes, struct error **err)
+/* tmp/<lease>.<random> of the dead. `bytes` may be NULL. */
+static int remove_dead_temporaries(struct store *s, uint64_t *bytes, struct error **err)
 {
-	_cleanup_strv_ struct strv temps = {0}, locks = {0};
+	_cleanup_strv_ struct strv temps = {0};
 	int r = list_dir(s, "tmp", &temps, err);
 
-	if (r == 0)
-		r = list_dir(s, "lock", &locks, err);
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < temps.n; i++) {
+	for (size_t i = 0; r == 0 && i < temps.n; i++) {
 		_cleanup_free_ char *lease = xstrndup(temps.v[i], strcspn(temps.v[i], "."));
 		_cleanup_free_ char *path = xasprintf("tmp/%s", temps.v[i]);
 
 		if (lease_alive(s, lease))
 			continue;
-		*bytes += store_disk_usage(s, path);
+		if (bytes)
+			*bytes += store_disk_usage(s, path);
 		(void)fs_remove_tree(s->dirfd, path);
 	}
+	return r;
+}
+
+void gc_sweep_temporaries(struct store *s)
+{
+	(void)remove_dead_temporaries(s, NULL, NULL);
+}
+
+/* These, and lock/lease.<lease> of the dead. */
+static int remove_leavings(struct store *s, uint64_t *bytes, struct error **err)
+{
+	_cleanup_strv_ struct strv locks = {0};
+	int r = remove_dead_temporaries(s, bytes, err);
+
+	if (r == 0)
+		r = list_dir(s, "lock", &locks, err);
+	if (r < 0)
+		return r;
 	/* Last, since a lease file that is gone says that its temporaries are free to go. */
 	for (size_t i = 0; i < locks.n; i++)
 		if (strncmp(locks.v[i], "lease.", 6) == 0)

@@ -26,6 +26,9 @@ void gc_result_release(struct gc_result *r);
 /* Removes dead leases and their temporaries, the trash, and layers and blobs that nothing names.
  * `ret` may be NULL. */
 int store_gc(struct store *s, struct gc_result *ret, struct error **err);
+/* Removes the temporaries of the dead alone; of a store without any this reads one empty directory.
+ * What cannot be removed stays for store_gc. */
+void gc_sweep_temporaries(struct store *s);
 
 struct prune_mount {
 	const char *id; /* borrowed */

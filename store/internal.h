@@ -3,6 +3,7 @@
 #define KILN_STORE_INTERNAL_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include "base/map.h"
@@ -26,6 +27,8 @@ struct store {
 	struct map held;     /* digests of blobs and ids of layers that our lease names -> self; of
 				blobs that we wrote -> this map */
 	struct strv notices; /* what was found damaged, for store_take_notices */
+
+	atomic_bool swept; /* temporaries of the dead were removed, or are being */
 
 	bool limited; /* policy is set; both are constant once threads run */
 	struct space_policy policy;

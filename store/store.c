@@ -14,6 +14,7 @@
 #include "base/fs.h"
 #include "store/db.h"
 #include "store/durable.h"
+#include "store/gc.h"
 #include "store/index.h"
 #include "store/internal.h"
 
@@ -234,7 +235,7 @@ char *store_layer_path(int64_t id)
 	return xasprintf("layers/%lld", (long long)id);
 }
 
-int store_tmp_name(struct store *s, char **ret, struct error **err)
+static int tmp_name(struct store *s, char **ret, struct error **err)
 {
 	uint64_t random;
 	int r = lease_take(s, err);
@@ -247,10 +248,20 @@ int store_tmp_name(struct store *s, char **ret, struct error **err)
 	return 0;
 }
 
+int store_tmp_name(struct store *s, char **ret, struct error **err)
+{
+	/* What killed processes left may be what fills the disk: it goes before the first of ours
+	 * comes. Whoever makes nothing does not look. */
+	if (!atomic_exchange(&s->swept, true))
+		gc_sweep_temporaries(s);
+	return tmp_name(s, ret, err);
+}
+
+/* In a transaction, which is no time to sweep. */
 int store_trash(struct store *s, const char *path, char **ret, struct error **err)
 {
 	_cleanup_free_ char *name = NULL;
-	int r = store_tmp_name(s, &name, err);
+	int r = tmp_name(s, &name, err);
 
 	if (r < 0)
 		return r;

@@ -42,4 +42,30 @@ check "then everything goes" kiln prune -a -f
 find "$KILN_ROOT/layers" "$KILN_ROOT/mounts" -mindepth 1 > "$WORK/out"
 find "$KILN_ROOT/blobs" "$KILN_ROOT/tmp" ! -type d >> "$WORK/out"
 test ! -s "$WORK/out"; ok "and no layer or blob is left without a row" $?
+
+# What a killed build left goes when the next one makes something, and not before; what a living one
+# has stays.
+left() {
+	ls -A "$KILN_ROOT/tmp" | wc -l
+}
+printf 'FROM busybox\nRUN head -c 1000000 /dev/zero > /f && sleep 60\n' > Dockerfile
+printf 'FROM busybox\nRUN head -c 1000000 /dev/zero > /g && sleep 2 && ls /g\n' > Dockerfile.alive
+printf 'FROM busybox\nRUN true\n' > Dockerfile.next
+kiln build -q -f Dockerfile.next -t next . > "$WORK/out" 2>&1
+"$KILN" build . > /dev/null 2>&1 &
+build=$!
+sleep 1
+kill -KILL $build
+wait $build 2> /dev/null
+test "$(left)" -gt 0; ok "a killed build leaves temporary files" $?
+kiln build -q -f Dockerfile.alive -t alive . > "$WORK/out" 2>&1 &
+build=$!
+sleep 1
+alive=$(left)
+test "$alive" -gt 0; ok "a living one has some" $?
+printf 'RUN true && true\n' >> Dockerfile.next
+check "another that makes something" kiln build -q -f Dockerfile.next -t next .
+test "$(left)" = "$alive"; ok "leaves those of the living" $?
+wait $build; ok "which ends well" $?
+test "$(left)" = 0; ok "and of the dead there are none any more" $?
 finish
