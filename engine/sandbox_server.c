@@ -140,24 +140,20 @@ static int server_send(const char *const *args, const int *fds, size_t n_fds)
 
 static int server_ask(const char *const *args, const int *fds, size_t n_fds, struct error **err)
 {
-	int r = 0;
+	int errnum = EPIPE, r = 0;
 
 	(void)pthread_mutex_lock(&server.lock);
-	if (server.fd < 0) {
-		server_stop(); /* one that was dismissed */
-		r = server_start(err);
-	}
-	if (r == 0) {
-		int errnum = -server_send(args, fds, n_fds);
-
-		/* One that was killed is replaced for the next. */
-		if (errnum != 0)
-			r = error_new(err, ERR_IO, errnum, "start a sandbox helper");
-		if (errnum == EPIPE || errnum == ECONNRESET)
+	/* One that was dismissed, or killed, is replaced. */
+	for (int tries = 0; r == 0 && errnum == EPIPE && tries < 2; tries++) {
+		if (tries > 0 || server.fd < 0) {
 			server_stop();
+			r = server_start(err);
+		}
+		if (r == 0)
+			errnum = -server_send(args, fds, n_fds);
 	}
 	(void)pthread_mutex_unlock(&server.lock);
-	return r;
+	return r == 0 && errnum != 0 ? error_new(err, ERR_IO, errnum, "start a sandbox helper") : r;
 }
 
 /* --- one helper --- */

@@ -8,9 +8,12 @@
 #include <cmocka.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -167,6 +170,55 @@ static void a_network_goes_back_to_the_pool_and_is_used_again(void **state)
 	network_pool_free(pool);
 }
 
+struct user {
+	struct network_pool *pool;
+	pthread_t thread;
+	bool failed;
+};
+static atomic_int users_of[FD_SETSIZE]; /* by the descriptor of the namespace */
+
+static void *use_networks(void *data)
+{
+	struct user *user = data;
+
+	for (int i = 0; i < 20; i++) {
+		struct network *n = NULL;
+		int fd;
+
+		if (network_acquire(user->pool, &n, NULL) < 0) {
+			user->failed = true;
+			return NULL;
+		}
+		fd = network_fd(n);
+		user->failed = user->failed || atomic_fetch_add(&users_of[fd], 1) != 0;
+		(void)sched_yield();
+		(void)atomic_fetch_sub(&users_of[fd], 1);
+		network_put(user->pool, n);
+	}
+	return NULL;
+}
+
+static void steps_that_want_networks_at_once_get_one_each(void **state)
+{
+	struct network_pool *pool;
+	struct user users[12] = {0};
+
+	(void)state;
+	if (!possible())
+		return;
+	pool = network_pool_new();
+	for (size_t i = 0; i < ARRAY_SIZE(users); i++) {
+		users[i].pool = pool;
+		assert_int_equal(pthread_create(&users[i].thread, NULL, use_networks, &users[i]),
+				 0);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(users); i++) {
+		assert_int_equal(pthread_join(users[i].thread, NULL), 0);
+		assert_false(users[i].failed);
+	}
+	network_pool_free(pool);
+}
+
 static void a_published_port_that_is_taken_is_an_error(void **state)
 {
 	_cleanup_strv_ struct strv ports = {0};
@@ -193,6 +245,7 @@ int main(void)
 		cmocka_unit_test(hosts_name_the_container_and_what_was_added),
 		cmocka_unit_test(the_hosts_services_cannot_be_reached),
 		cmocka_unit_test(a_network_goes_back_to_the_pool_and_is_used_again),
+		cmocka_unit_test(steps_that_want_networks_at_once_get_one_each),
 		cmocka_unit_test(a_published_port_that_is_taken_is_an_error),
 	};
 

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
@@ -110,6 +111,34 @@ static void a_process_runs_and_its_status_comes_back(void **state)
 	expect_script("sh -c 'kill -9 $$'; exit $?", 137, "Killed\n");
 	expect_script("cat; hostname; pwd; env | sort", 0,
 		      "testhost\n/\nPATH=/bin\nPWD=/\nSHLVL=1\n");
+}
+
+/* Between steps it is the only child. */
+static pid_t server_pid(void)
+{
+	_cleanup_free_ char *path = xasprintf("/proc/self/task/%d/children", getpid());
+	_cleanup_buf_ struct buf text = BUF_INIT;
+
+	return fs_read_file(AT_FDCWD, path, &text) == 0 ? (pid_t)strtol(text.p, NULL, 10) : 0;
+}
+
+static void a_helper_server_that_is_killed_is_replaced(void **state)
+{
+	siginfo_t info;
+	pid_t pid;
+
+	(void)state;
+	expect_script("echo one", 0, "one\n");
+	pid = server_pid();
+	if (pid <= 0)
+		skip(); /* a kernel that does not list children */
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+	expect_script("echo two", 0, "two\n");
+	assert_int_not_equal(server_pid(), pid);
+	sandbox_helper_stop();
+	assert_int_equal(server_pid(), 0);
+	expect_script("echo three", 0, "three\n");
 }
 
 static void bytes_of_logs_are_kept_as_they_are(void **state)
@@ -599,6 +628,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_process_runs_and_its_status_comes_back),
+		cmocka_unit_test(a_helper_server_that_is_killed_is_replaced),
 		cmocka_unit_test(bytes_of_logs_are_kept_as_they_are),
 		cmocka_unit_test(changes_are_left_in_the_upper_directory_and_mount_points_are_not),
 		cmocka_unit_test(mount_points_follow_the_images_links_and_stay_inside),
