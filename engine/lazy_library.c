@@ -4,10 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Loading a library again only finds it: no table of handles is needed, nor a lock. */
+/* Loading a library again only finds it: no table of handles is needed, nor a lock. Of what the
+ * libraries that come with it could call, little ever is: that is looked up when it happens. */
 void *lazy_library_find(struct lazy_function *f)
 {
-	void *library = dlopen(f->library, RTLD_NOW | RTLD_LOCAL);
+	void *library = dlopen(f->library, RTLD_LAZY | RTLD_LOCAL);
 	void *address = library ? dlsym(library, f->name) : NULL;
 
 	if (!address) {
