@@ -448,6 +448,19 @@ static bool find_lost(struct store *s, const struct vertex *v, struct result *co
 	return false;
 }
 
+/* Somebody may have removed the dir of an input's layer, which shows when a step's mounts are made.
+ */
+static bool forget_gone(struct store *s, const struct vertex *v, struct result *const *inputs)
+{
+	bool any = false, gone;
+
+	for (size_t i = 0; i < v->n_inputs; i++)
+		if (inputs[i] &&
+		    layer_forget_gone(s, inputs[i]->layers, inputs[i]->n_layers, &gone, NULL) == 0)
+			any = any || gone;
+	return any;
+}
+
 static int ops_run(void *data, struct job *job, const struct vertex *v,
 		   struct result *const *inputs, struct result **ret, size_t n_outputs,
 		   size_t *ret_hollow, struct error **err)
@@ -456,6 +469,9 @@ static int ops_run(void *data, struct job *job, const struct vertex *v,
 	struct vertex_ops *o = data;
 	int r = run_once(o, job, v, inputs, ret, n_outputs, ret_hollow, &why);
 
+	if ((r == -ERR_IO || r == -ERR_NOTFOUND) && v->op.kind == OP_EXEC &&
+	    *ret_hollow == SOLVER_NOT_HOLLOW && forget_gone(o->engine->store, v, inputs))
+		r = -ERR_CORRUPT;
 	/* Damage shows when a layer is first read, and from then on it counts as not unpacked:
 	 * where its blob can be had a second try unpacks it again. */
 	if (r == -ERR_CORRUPT && *ret_hollow == SOLVER_NOT_HOLLOW &&

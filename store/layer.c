@@ -409,10 +409,35 @@ static int open_index(struct store *s, int64_t id, bool check, struct index **re
 		forget_index(s, id);
 		store_notice(s, "layer %lld in the store is damaged: it is made or fetched again",
 			     (long long)id);
+		/* Also where a file is gone: its row said that it is there. */
+		r = error_wrap(err, -ERR_CORRUPT, "it is damaged");
+		return error_hint(err, r, "build, load or pull the image again");
 	}
 	if (r == 0)
 		*ret = TAKE_PTR(i);
 	return r;
+}
+
+int layer_forget_gone(struct store *s, const int64_t *ids, size_t n, bool *ret, struct error **err)
+{
+	*ret = false;
+	for (size_t k = 0; k < n; k++) {
+		_cleanup_free_ char *path = NULL;
+		struct layer_state state;
+		int r = layer_state(s, ids[k], &state, err);
+
+		if (r < 0)
+			return r;
+		path = xasprintf("layers/%lld/fs", (long long)ids[k]);
+		if (!state.has_dir || faccessat(s->dirfd, path, F_OK, 0) == 0 || errno != ENOENT)
+			continue;
+		drop_body(s, ids[k]);
+		forget_index(s, ids[k]);
+		store_notice(s, "layer %lld in the store is damaged: it is made or fetched again",
+			     (long long)ids[k]);
+		*ret = true;
+	}
+	return 0;
 }
 
 int layer_index(struct store *s, int64_t id, struct index **ret, struct error **err)

@@ -52,6 +52,9 @@ int layer_is_lost(struct store *s, int64_t id, bool *ret, struct error **err);
 /* Compares the dir, if there is one, with the index, past all caches, and the stored blob of a
  * layer made here with its digest. What is damaged is not there from then on. */
 int layer_recheck(struct store *s, int64_t id, bool *ret_whole, struct error **err);
+/* After a failure: forgets the dirs of these that are not there any more, which their rows do not
+ * know. *ret = true if that was any. */
+int layer_forget_gone(struct store *s, const int64_t *ids, size_t n, bool *ret, struct error **err);
 /* Finds a received or exported layer by diff id; *ret_id = 0 if there is none. */
 int layer_find_diff_id(struct store *s, const struct digest *diff_id, int64_t *ret_id,
 		       struct error **err);

@@ -75,6 +75,27 @@ fails "verify finds changed records" 1 kiln store verify
 prints "and names them" '^damaged: cache record [0-9]+: its checksum is wrong$'
 built "and the steps run again"
 
+# Removed by hand: a build that needs it makes or fetches it again, others do not look.
+removed() { # NAME FILE PART: of the layer that has the file, that part
+	layer=$(step_layer "$2")
+	rm -r "${layer:?}$3"
+	check "with $1 gone, a build that needs nothing of it" kiln build .
+	test "$(cached)" = 4; ok "finds everything" $?
+	echo "RUN cat /one /two && echo $RANDOM" | cat Dockerfile - > Dockerfile.more
+	check "and a step that reads it runs" kiln build -f Dockerfile.more .
+	prints "with a warning" '^WARNING: layer [0-9]+ in the store is damaged'
+	check "after which the store is whole" kiln store verify
+}
+removed "the files of a layer" one /fs
+removed "a layer" one ""
+removed "a base image's files" bin /fs
+removed "a base image" bin ""
+layer=$(step_layer one)
+rm -r "${layer:?}"
+fails "with a layer gone, its image does not run" 125 kiln run --rm app true
+prints "and what helps is told" "^build(,| or) load .*again\$"
+built "which it is"
+
 # A COPY alone is kept as a blob, of which compressed ones are made when it leaves.
 advice="^'kiln store verify' forgets what is damaged; then build"
 damaged() { # COMPRESSED: a new image named own, and one byte of its layer's blob is another
