@@ -157,33 +157,27 @@ static int history(const char *name, struct history_options *o, struct error **e
 int cmd_history(const struct command *self, int argc, char **argv)
 {
 	struct history_options o = {.human = true};
-	const char *platform = NULL;
-	struct platform wanted;
+	struct platform platform = {0};
 	const struct opt table[] = {
 		{"format", 0, OPT_STRING, &o.format, "FORMAT",
 		 "table (default), json or a Go template"},
 		{"human", 'H', OPT_BOOL, &o.human, NULL,
 		 "Sizes and ages for people (default true)"},
 		{"no-trunc", 0, OPT_BOOL, &o.no_trunc, NULL, "Do not cut ids and commands"},
-		{"platform", 0, OPT_STRING, &platform, "PLATFORM",
+		{"platform", 0, OPT_PLATFORM, &platform, "PLATFORM",
 		 "Of an image for several: the one for this platform"},
 		{"quiet", 'q', OPT_BOOL, &o.quiet, NULL, "Show ids only"},
 		{0},
 	};
 	_cleanup_strv_ struct strv args = {0};
 	struct error *err = NULL;
-	int r = 0, status;
+	int r, status;
 
 	if (!session_begin(self, table, argc, argv, 0, &args, &status))
 		return status;
 	if (args.n != 1)
 		return session_misuse(self, "takes one image");
-	if (platform) {
-		r = platform_parse(platform, &wanted, &err);
-		o.platform = &wanted;
-	}
-	if (r < 0)
-		return session_usage(self, &err);
+	o.platform = opt_platform(&platform);
 	r = history(args.v[0], &o, &err);
 	return r < 0 ? session_fail(r, &err) : 0;
 }

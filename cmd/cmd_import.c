@@ -13,7 +13,8 @@
 #include "store/space.h"
 
 struct import_command {
-	const char *file, *name, *message, *platform, *progress;
+	const char *file, *name, *message, *progress;
+	struct platform platform;
 	const struct strv *changes;
 };
 
@@ -77,14 +78,11 @@ static int open_input(const char *file, struct error **err)
 static int import(const struct import_command *c, struct store *s, const struct progress *progress,
 		  struct export_result *result, struct error **err)
 {
-	struct platform platform = platform_host();
 	struct import_options o = {.name = c->name, .message = c->message};
 	struct frontend_result changes = {0};
 	_cleanup_close_ int fd = -1;
-	int r = c->platform ? platform_parse(c->platform, &platform, err) : 0;
+	int r = compile_changes(c->changes, &c->platform, &changes, err);
 
-	if (r == 0)
-		r = compile_changes(c->changes, &platform, &changes, err);
 	if (r < 0)
 		return r;
 	o.config = &changes.config;
@@ -118,12 +116,12 @@ static int run(const struct import_command *c, enum display_mode mode, struct er
 int cmd_import(const struct command *self, int argc, char **argv)
 {
 	_cleanup_strv_ struct strv changes = {0};
-	struct import_command c = {0};
+	struct import_command c = {.platform = platform_host()};
 	const struct opt table[] = {
 		{"change", 'c', OPT_LIST, &changes, "INSTRUCTION",
 		 "Apply a Dockerfile instruction to the image's config"},
 		{"message", 'm', OPT_STRING, &c.message, "TEXT", "Comment of the history entry"},
-		{"platform", 0, OPT_STRING, &c.platform, "PLATFORM", "Platform of the image"},
+		{"platform", 0, OPT_PLATFORM, &c.platform, "PLATFORM", "Platform of the image"},
 		{"progress", 0, OPT_STRING, &c.progress, "MODE", "auto, plain, tty or quiet"},
 		{0},
 	};

@@ -64,12 +64,12 @@ static int inspect(const struct strv *names, const struct platform *platform,
 
 int cmd_inspect(const struct command *self, int argc, char **argv)
 {
-	const char *format = NULL, *type = NULL, *platform = NULL;
-	struct platform wanted;
+	const char *format = NULL, *type = NULL;
+	struct platform platform = {0};
 	const struct opt table[] = {
 		{"format", 'f', OPT_STRING, &format, "TEMPLATE",
 		 "Print with a Go template, as in {{.Config.Env}} or {{json .}}"},
-		{"platform", 0, OPT_STRING, &platform, "PLATFORM",
+		{"platform", 0, OPT_PLATFORM, &platform, "PLATFORM",
 		 "Of an image for several: the one for this platform"},
 		{"size", 's', OPT_IGNORED_BOOL, NULL, NULL, NULL},
 		{"type", 0, OPT_STRING, &type, "TYPE", NULL},
@@ -77,16 +77,12 @@ int cmd_inspect(const struct command *self, int argc, char **argv)
 	};
 	_cleanup_strv_ struct strv args = {0};
 	struct error *err = NULL;
-	int r = 0, status;
+	int r, status;
 
 	if (!session_begin(self, table, argc, argv, 0, &args, &status))
 		return status;
 	if (args.n == 0)
 		return session_misuse(self, "needs at least one image");
-	if (platform)
-		r = platform_parse(platform, &wanted, &err);
-	if (r < 0)
-		return session_usage(self, &err);
-	r = inspect(&args, platform ? &wanted : NULL, format, &err);
+	r = inspect(&args, opt_platform(&platform), format, &err);
 	return r < 0 ? session_fail(r, &err) : 0;
 }

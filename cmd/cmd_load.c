@@ -8,23 +8,20 @@
 #include "engine/load.h"
 #include "store/space.h"
 
-static int load(const char *file, const char *platform_text, bool quiet, struct error **err)
+static int load(const char *file, const struct platform *platform, bool quiet, struct error **err)
 {
 	_cleanup_(load_result_release) struct load_result result = {0};
 	_cleanup_(store_closep) struct store *s = NULL;
-	struct platform platform = platform_host();
 	_cleanup_close_ int fd = -1;
 	char id[DIGEST_TEXT];
-	int r = platform_text ? platform_parse(platform_text, &platform, err) : 0;
+	int r;
 
-	if (r < 0)
-		return r;
 	fd = file ? open(file, O_RDONLY | O_CLOEXEC) : fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
 	if (fd < 0)
 		return error_new(err, ERR_IO, errno, "open '%s'", file ? file : "standard input");
 	r = session_open_store_for_image(&s, err);
 	if (r == 0)
-		r = load_images(s, fd, file ? file : "standard input", &platform, session_cancel(),
+		r = load_images(s, fd, file ? file : "standard input", platform, session_cancel(),
 				&result, err);
 	for (size_t i = 0; r == 0 && !quiet && i < result.images.n; i++) {
 		const struct loaded_image *image = &result.images.v[i];
@@ -41,11 +38,12 @@ static int load(const char *file, const char *platform_text, bool quiet, struct 
 
 int cmd_load(const struct command *self, int argc, char **argv)
 {
-	const char *file = NULL, *platform = NULL;
+	struct platform platform = platform_host();
+	const char *file = NULL;
 	bool quiet = false;
 	const struct opt table[] = {
 		{"input", 'i', OPT_STRING, &file, "FILE", "Read from a file instead of stdin"},
-		{"platform", 0, OPT_STRING, &platform, "PLATFORM",
+		{"platform", 0, OPT_PLATFORM, &platform, "PLATFORM",
 		 "Load the image for this platform"},
 		{"quiet", 'q', OPT_BOOL, &quiet, NULL, "Print nothing"},
 		{0},
@@ -61,6 +59,6 @@ int cmd_load(const struct command *self, int argc, char **argv)
 	if (!file && isatty(STDIN_FILENO))
 		return session_misuse(
 			self, "standard input is a terminal: name the archive with -i FILE");
-	r = load(file, platform, quiet, &err);
+	r = load(file, &platform, quiet, &err);
 	return r < 0 ? session_fail(r, &err) : 0;
 }

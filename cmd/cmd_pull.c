@@ -9,8 +9,8 @@
 
 struct pull_options {
 	bool quiet, all;
-	const char *platform, *progress;
-	const char *ref;
+	struct platform platform;
+	const char *progress, *ref;
 };
 
 /* What is to be pulled: the reference, or with --all-tags every tag that the registry lists. */
@@ -44,11 +44,8 @@ static int pull(const struct pull_options *o, struct store *s, const struct prog
 	_cleanup_strv_ struct strv refs = {0};
 	_cleanup_(config_release) struct config config = {0};
 	_cleanup_(registry_freep) struct registry *registry = NULL;
-	struct platform platform = platform_host();
 	int r = config_load(&config, err);
 
-	if (r == 0 && o->platform)
-		r = platform_parse(o->platform, &platform, err);
 	if (r < 0)
 		return r;
 	registry = registry_new(&config);
@@ -56,7 +53,7 @@ static int pull(const struct pull_options *o, struct store *s, const struct prog
 	for (size_t i = 0; i < refs.n && r == 0; i++) {
 		_cleanup_(image_source_release) struct image_source image = {.config = BUF_INIT};
 
-		r = image_pull(s, registry, refs.v[i], &platform, progress, session_cancel(),
+		r = image_pull(s, registry, refs.v[i], &o->platform, progress, session_cancel(),
 			       &image, err);
 		if (r == 0)
 			strv_push(names, image.name ? image.name : image.pinned);
@@ -66,10 +63,10 @@ static int pull(const struct pull_options *o, struct store *s, const struct prog
 
 int cmd_pull(const struct command *self, int argc, char **argv)
 {
-	struct pull_options o = {0};
+	struct pull_options o = {.platform = platform_host()};
 	const struct opt table[] = {
 		{"all-tags", 'a', OPT_BOOL, &o.all, NULL, "Pull every tag of the repository"},
-		{"platform", 0, OPT_STRING, &o.platform, "PLATFORM",
+		{"platform", 0, OPT_PLATFORM, &o.platform, "PLATFORM",
 		 "Pull the image for this platform"},
 		{"progress", 0, OPT_STRING, &o.progress, "MODE", "auto, plain, tty or quiet"},
 		{"quiet", 'q', OPT_BOOL, &o.quiet, NULL, "Print only the name"},

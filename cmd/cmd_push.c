@@ -94,11 +94,11 @@ static int push(const char *text, struct push_options *o, struct error **err)
 int cmd_push(const struct command *self, int argc, char **argv)
 {
 	struct push_options o = {.mode = DISPLAY_AUTO};
-	const char *progress = NULL, *platform_text = NULL;
-	struct platform platform;
+	const char *progress = NULL;
+	struct platform platform = {0};
 	const struct opt table[] = {
 		{"all-tags", 'a', OPT_BOOL, &o.all, NULL, "Push every tag of the repository"},
-		{"platform", 0, OPT_STRING, &platform_text, "PLATFORM",
+		{"platform", 0, OPT_PLATFORM, &platform, "PLATFORM",
 		 "Push only the image for this platform"},
 		{"progress", 0, OPT_STRING, &progress, "MODE", "auto, plain, tty or quiet"},
 		{"quiet", 'q', OPT_BOOL, &o.quiet, NULL, "Print only the name"},
@@ -117,12 +117,9 @@ int cmd_push(const struct command *self, int argc, char **argv)
 		return session_misuse(self, "a tag cannot be used with --all-tags");
 	if (progress)
 		r = display_mode_parse(progress, &o.mode, &err);
-	if (r == 0 && platform_text) {
-		r = platform_parse(platform_text, &platform, &err);
-		o.platform = &platform;
-	}
 	if (r < 0)
 		return session_usage(self, &err);
+	o.platform = opt_platform(&platform);
 	r = push(args.v[0], &o, &err);
 	strv_release(&o.names);
 	return r < 0 ? session_fail(r, &err) : 0;

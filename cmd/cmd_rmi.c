@@ -89,33 +89,30 @@ static int rmi(struct store *s, const char *what, bool force, struct error **err
 
 int cmd_rmi(const struct command *self, int argc, char **argv)
 {
-	const char *platform_text = NULL;
+	struct platform platform = {0};
 	bool force = false, no_prune = false;
 	const struct opt table[] = {
 		{"force", 'f', OPT_BOOL, &force, NULL,
 		 "Remove an image that several names refer to"},
 		{"no-prune", 0, OPT_BOOL, &no_prune, NULL, NULL},
-		{"platform", 0, OPT_STRING, &platform_text, "PLATFORM",
+		{"platform", 0, OPT_PLATFORM, &platform, "PLATFORM",
 		 "Only if the image is for this platform"},
 		{0},
 	};
 	_cleanup_(store_closep) struct store *s = NULL;
 	_cleanup_strv_ struct strv args = {0};
 	struct error *err = NULL;
-	struct platform platform;
 	int r, status;
 
 	if (!session_begin(self, table, argc, argv, 0, &args, &status))
 		return status;
 	if (args.n == 0)
 		return session_misuse(self, "needs at least one image");
-	if (platform_text && platform_parse(platform_text, &platform, &err) < 0)
-		return session_usage(self, &err);
 	r = session_open_store(&s, &err);
 	if (r < 0)
 		return session_fail(r, &err);
 	for (size_t i = 0; i < args.n; i++) {
-		r = platform_text ? check_platform(s, args.v[i], &platform, &err) : 0;
+		r = opt_platform(&platform) ? check_platform(s, args.v[i], &platform, &err) : 0;
 		if (r == 0)
 			r = rmi(s, args.v[i], force, &err);
 		if (r < 0)

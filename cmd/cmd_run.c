@@ -18,7 +18,8 @@ enum {
 struct run_options {
 	struct container_options container;
 	struct strv add_hosts;
-	const char *image, *network, *name, *platform;
+	const char *image, *network, *name;
+	struct platform platform; /* of an image to be pulled */
 	bool remove;
 };
 
@@ -61,17 +62,14 @@ static int parse_hosts(struct run_options *o, struct error **err)
 static int pull_missing(struct engine *e, const struct run_options *o, struct image *image,
 			struct error **err)
 {
-	struct platform platform = platform_host();
 	struct display *display;
 	bool found = false;
 	struct image_source source = {.config = BUF_INIT};
-	int r = o->platform ? platform_parse(o->platform, &platform, err) : 0;
+	int r = display_open(DISPLAY_AUTO, &display, err);
 
-	if (r == 0)
-		r = display_open(DISPLAY_AUTO, &display, err);
 	if (r < 0)
 		return r;
-	r = image_pull(e->store, e->registry, o->image, &platform, display_progress(display),
+	r = image_pull(e->store, e->registry, o->image, &o->platform, display_progress(display),
 		       e->cancel, &source, err);
 	display_close(display, r < 0);
 	if (r == 0)
@@ -167,7 +165,7 @@ static void run_options_release(struct run_options *o)
 
 int cmd_run(const struct command *self, int argc, char **argv)
 {
-	_cleanup_(run_options_release) struct run_options o = {0};
+	_cleanup_(run_options_release) struct run_options o = {.platform = platform_host()};
 	struct container_options *c = &o.container;
 	const struct opt table[] = {
 		{"add-host", 0, OPT_LIST, &o.add_hosts, "HOST:IP", "Add a line to /etc/hosts"},
@@ -181,7 +179,7 @@ int cmd_run(const struct command *self, int argc, char **argv)
 		{"interactive", 'i', OPT_BOOL, &c->interactive, NULL, "Pass standard input on"},
 		{"name", 0, OPT_STRING, &o.name, "NAME", "Accepted; containers are not kept"},
 		{"network", 0, OPT_STRING, &o.network, "MODE", "default (bridge), host or none"},
-		{"platform", 0, OPT_STRING, &o.platform, "PLATFORM",
+		{"platform", 0, OPT_PLATFORM, &o.platform, "PLATFORM",
 		 "Platform of an image that has to be pulled"},
 		{"publish", 'p', OPT_LIST, &c->publish, "[IP:]HOST:PORT[/udp]",
 		 "Publish a port of the container"},

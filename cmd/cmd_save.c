@@ -23,17 +23,17 @@ static int save(const struct strv *images, const struct platform *platform, cons
 
 int cmd_save(const struct command *self, int argc, char **argv)
 {
-	const char *dest = NULL, *platform_text = NULL;
-	struct platform platform;
+	const char *dest = NULL;
+	struct platform platform = {0};
 	const struct opt table[] = {
 		{"output", 'o', OPT_STRING, &dest, "FILE", "Write to a file instead of stdout"},
-		{"platform", 0, OPT_STRING, &platform_text, "PLATFORM",
+		{"platform", 0, OPT_PLATFORM, &platform, "PLATFORM",
 		 "Write only the images for this platform"},
 		{0},
 	};
 	_cleanup_strv_ struct strv args = {0};
 	struct error *err = NULL;
-	int r = 0, status;
+	int r, status;
 
 	if (!session_begin(self, table, argc, argv, 0, &args, &status))
 		return status;
@@ -42,10 +42,6 @@ int cmd_save(const struct command *self, int argc, char **argv)
 	if (!dest && isatty(STDOUT_FILENO))
 		return session_misuse(self,
 				      "an archive is not for a terminal: use -o FILE or a pipe");
-	if (platform_text)
-		r = platform_parse(platform_text, &platform, &err);
-	if (r < 0)
-		return session_usage(self, &err);
-	r = save(&args, platform_text ? &platform : NULL, dest, &err);
+	r = save(&args, opt_platform(&platform), dest, &err);
 	return r < 0 ? session_fail(r, &err) : 0;
 }

@@ -91,6 +91,8 @@ static int set(const struct opt *o, const char *value, struct error **err)
 					 "must be a size such as 64m or 10GB",
 					 value, o->name);
 		return 0;
+	case OPT_PLATFORM:
+		return platform_parse(value, o->target, err);
 	case OPT_IGNORED:
 	case OPT_IGNORED_BOOL:
 		return 0;

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/platform.h"
 #include "base/strv.h"
 
 enum opt_type {
@@ -19,6 +20,7 @@ enum opt_type {
 	OPT_CSV,      /* struct strv: every occurrence, split at commas */
 	OPT_INT,      /* int64_t */
 	OPT_SIZE,     /* uint64_t: "64m", "10GB" */
+	OPT_PLATFORM, /* struct platform: the last one wins; its value before is the default */
 	OPT_OPTIONAL, /* const char *: a value only in the form --x=value; bare --x is "" */
 	OPT_IGNORED,  /* accepted with a value and without effect (docker's legacy options) */
 	OPT_IGNORED_BOOL,
@@ -43,6 +45,12 @@ struct command {
 enum opt_flags {
 	OPT_STOP_AT_ARGUMENT = 1, /* what follows the first argument belongs to it (kiln run) */
 };
+
+/* Of an OPT_PLATFORM whose default is all zero: NULL where none was given. */
+static inline const struct platform *opt_platform(const struct platform *p)
+{
+	return *p->os ? p : NULL;
+}
 
 /* Parses argv[1..]; the rest is appended to `args`. *ret_help is set if --help or -h was given
  * (then nothing else matters). */

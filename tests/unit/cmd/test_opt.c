@@ -15,6 +15,7 @@ struct values {
 	struct strv argv; /* what `text` and `maybe` point into */
 	int64_t number;
 	uint64_t size;
+	struct platform platform;
 };
 
 static int parse(struct values *v, unsigned flags, struct error **err, const char *const *argv)
@@ -28,6 +29,7 @@ static int parse(struct values *v, unsigned flags, struct error **err, const cha
 		{"csv", 0, OPT_CSV, &v->csv, "A,B", "A list with commas"},
 		{"number", 0, OPT_INT, &v->number, "N", "A number"},
 		{"size", 0, OPT_SIZE, &v->size, "SIZE", "A size"},
+		{"platform", 0, OPT_PLATFORM, &v->platform, "PLATFORM", "A platform"},
 		{"old", 0, OPT_IGNORED, NULL, "X", NULL},
 		{0},
 	};
@@ -149,6 +151,25 @@ static void errors_name_the_option_and_the_near_miss(void **state)
 	}
 }
 
+static void a_platform_is_normalised_or_refused(void **state)
+{
+	struct error *err = NULL;
+	struct values v = {0};
+	char text[64];
+
+	(void)state;
+	assert_null(opt_platform(&v.platform));
+	assert_int_equal(
+		PARSE(&v, 0, NULL, "--platform", "linux/amd64", "--platform=linux/aarch64"), 0);
+	assert_non_null(opt_platform(&v.platform));
+	assert_string_equal(platform_format(&v.platform, text), "linux/arm64");
+	release(&v);
+	v = (struct values){0};
+	assert_int_equal(PARSE(&v, 0, &err, "--platform", "no/such/thing/at/all"), -ERR_INVALID);
+	error_free(err);
+	release(&v);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -158,6 +179,7 @@ int main(void)
 		cmocka_unit_test(options_after_the_first_argument_can_be_left_to_it),
 		cmocka_unit_test(help_wins_over_what_is_missing),
 		cmocka_unit_test(errors_name_the_option_and_the_near_miss),
+		cmocka_unit_test(a_platform_is_normalised_or_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
