@@ -99,7 +99,8 @@ wait $build 2> /dev/null
 stopped() {
 	name=$1
 	shift
-	timeout -k 3 1 sh -c 'trap "kill -TERM \$!; wait \$!; echo \$? > status" TERM; "$@" & wait $!' \
+	# In the foreground: else the shell and kiln get the signal once more, from the group.
+	timeout --foreground -k 3 1 sh -c 'trap "kill -TERM \$!; wait \$!; echo \$? > status" TERM; "$@" & wait $!' \
 		- "$KILN" build "$@" > "$WORK/out" 2> "$WORK/err"
 	test "$(cat status)" = 130; ok "$name" $?
 	rm -f status
