@@ -27,6 +27,11 @@ static int wait_for(int fd, short events, int timeout, const struct cancel *canc
 	return -ECANCELED;
 }
 
+int named_file_wait(int fd, const struct cancel *cancel)
+{
+	return wait_for(fd, POLLIN, -1, cancel);
+}
+
 static bool is_fifo(int fd)
 {
 	struct stat st;

@@ -19,6 +19,9 @@ int named_file_open(const char *path, const struct cancel *cancel);
 int named_file_read_fd(int fd, const struct cancel *cancel, struct buf *b);
 int named_file_read(const char *path, const struct cancel *cancel, struct buf *b);
 
+/* Waits until there is something to read, or the end. */
+int named_file_wait(int fd, const struct cancel *cancel);
+
 /* Opens what is there and no regular file for writing; a FIFO is waited for until it has a reader.
  */
 int named_file_open_sink(const char *path, const struct cancel *cancel);

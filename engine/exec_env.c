@@ -109,7 +109,7 @@ int exec_session_add_ssh_keys(struct exec_session *s, struct store *store, const
 			      const struct strv *files, struct error **err)
 {
 	struct ssh_agent *agent;
-	int r = ssh_agent_start(store, files, &agent, err);
+	int r = ssh_agent_start(store, files, s->cancel, &agent, err);
 
 	if (r < 0)
 		return error_wrap(err, r, "--ssh %s", id);

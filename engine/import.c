@@ -4,6 +4,7 @@
 #include <archive_entry.h>
 #include <string.h>
 
+#include "engine/archive_input.h"
 #include "engine/unpack.h"
 
 #define READ_SIZE ((size_t)256 * 1024)
@@ -11,18 +12,22 @@
 /* The plain bytes of the tar. libarchive knows more compressions than layers may have. */
 struct source {
 	struct archive *raw;
+	struct archive_input in;
 	struct cancel *cancel;
 };
 
 static void source_release(struct source *s)
 {
 	archive_read_free(s->raw);
+	archive_input_release(&s->in);
 }
 
 static int damaged(struct source *s, struct error **err)
 {
 	const char *why = archive_error_string(s->raw);
 
+	if (cancel_is_set(s->cancel))
+		return error_new(err, ERR_CANCELED, 0, "canceled");
 	return error_new(err, ERR_INVALID, 0, "%s", why ? why : "damaged stream");
 }
 
@@ -38,7 +43,7 @@ static int source_open(struct source *s, int fd, struct error **err)
 	archive_read_support_filter_zstd(s->raw);
 	archive_read_support_format_raw(s->raw);
 	archive_read_support_format_empty(s->raw);
-	if (archive_read_open_fd(s->raw, fd, READ_SIZE) != ARCHIVE_OK)
+	if (!archive_input_open(&s->in, s->raw, fd, s->cancel))
 		return damaged(s, err);
 	r = archive_read_next_header(s->raw, &entry);
 	if (r == ARCHIVE_EOF)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/path.h"
+#include "engine/archive_input.h"
 #include "engine/inflate.h"
 #include "engine/oci.h"
 #include "store/blob.h"
@@ -211,9 +212,16 @@ static int add_entry(struct store *s, struct archive *tar, struct archive_entry 
 	return r < 0 ? error_wrap(err, r, "'%s'", name) : add_file(a, name, &file, err);
 }
 
+static int unreadable(struct archive *tar, const struct cancel *cancel, struct error **err)
+{
+	return cancel_is_set(cancel) ? error_new(err, ERR_CANCELED, 0, "canceled")
+				     : damaged(tar, err);
+}
+
 static int read_tar(struct store *s, int fd, struct cancel *cancel, struct load_archive *a,
 		    struct error **err)
 {
+	_cleanup_(archive_input_release) struct archive_input in = {0};
 	_cleanup_(archive_closep) struct archive *tar = archive_read_new();
 	struct archive_entry *entry;
 	int r;
@@ -223,14 +231,14 @@ static int read_tar(struct store *s, int fd, struct cancel *cancel, struct load_
 	archive_read_support_filter_xz(tar);
 	archive_read_support_filter_zstd(tar);
 	archive_read_support_format_tar(tar);
-	if (archive_read_open_fd(tar, fd, READ_SIZE) != ARCHIVE_OK)
-		return damaged(tar, err);
+	if (!archive_input_open(&in, tar, fd, cancel))
+		return unreadable(tar, cancel, err);
 	for (;;) {
 		r = archive_read_next_header(tar, &entry);
 		if (r == ARCHIVE_EOF)
 			return 0;
 		if (r != ARCHIVE_OK && r != ARCHIVE_WARN)
-			return damaged(tar, err);
+			return unreadable(tar, cancel, err);
 		r = add_entry(s, tar, entry, cancel, a, err);
 		if (r < 0)
 			return r;

@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/fs.h"
+#include "base/named_file.h"
 #include "base/spawn.h"
 
 #define KEY_MAX (64u << 10) /* bytes */
@@ -67,7 +68,8 @@ static int start(struct ssh_agent *a, struct error **err)
 
 /* By its standard input, as ssh-add minds the modes of files, and that only a terminal could be
  * asked for a passphrase. */
-static int add_key(const struct ssh_agent *a, const char *file, struct error **err)
+static int add_key(const struct ssh_agent *a, const char *file, const struct cancel *cancel,
+		   struct error **err)
 {
 	_cleanup_free_ char *variable = xasprintf("SSH_AUTH_SOCK=%s", a->socket);
 	const char *argv[] = {"env",
@@ -79,10 +81,10 @@ static int add_key(const struct ssh_agent *a, const char *file, struct error **e
 			      "-",
 			      NULL};
 	struct buf key = BUF_INIT_MAX(KEY_MAX), errout = BUF_INIT_MAX(4096);
-	int r = fs_read_file(AT_FDCWD, file, &key);
+	int r = named_file_read(file, cancel, &key);
 
 	if (r < 0) {
-		r = error_new(err, ERR_IO, -r, "read the ssh key '%s'", file);
+		r = error_new(err, named_file_error(r), -r, "read the ssh key '%s'", file);
 	} else {
 		r = spawn_run(argv, &key, NULL, &errout, NULL, err);
 		if (r < 0) {
@@ -98,8 +100,8 @@ static int add_key(const struct ssh_agent *a, const char *file, struct error **e
 	return r;
 }
 
-int ssh_agent_start(struct store *s, const struct strv *files, struct ssh_agent **ret,
-		    struct error **err)
+int ssh_agent_start(struct store *s, const struct strv *files, const struct cancel *cancel,
+		    struct ssh_agent **ret, struct error **err)
 {
 	struct ssh_agent *a = NEW(struct ssh_agent);
 	int r;
@@ -113,7 +115,7 @@ int ssh_agent_start(struct store *s, const struct strv *files, struct ssh_agent 
 		r = start(a, err);
 	}
 	for (size_t i = 0; r == 0 && i < files->n; i++)
-		r = add_key(a, files->v[i], err);
+		r = add_key(a, files->v[i], cancel, err);
 	if (r < 0) {
 		ssh_agent_stop(a);
 		return r;

@@ -95,27 +95,37 @@ done
 kill -KILL $build 2> /dev/null
 wait $build 2> /dev/null
 
-# stopped NAME ARGUMENT...: a build that waits for whoever is at a pipe's other end is ended by SIGTERM.
+# stopped NAME ARGUMENT...: a command that waits for whoever is at a pipe's other end is ended by one
+# SIGTERM.
 stopped() {
 	name=$1
 	shift
-	# In the foreground: else the shell and kiln get the signal once more, from the group.
-	timeout --foreground -k 3 1 sh -c 'trap "kill -TERM \$!; wait \$!; echo \$? > status" TERM; "$@" & wait $!' \
-		- "$KILN" build "$@" > "$WORK/out" 2> "$WORK/err"
-	test "$(cat status)" = 130; ok "$name" $?
-	rm -f status
+	"$KILN" "$@" > "$WORK/out" 2> "$WORK/err" &
+	waiting=$!
+	sleep 0.7
+	kill -TERM $waiting
+	for _ in $(seq 30); do
+		kill -0 $waiting 2> /dev/null || break
+		sleep 0.1
+	done
+	kill -KILL $waiting 2> /dev/null
+	wait $waiting 2> /dev/null
+	test $? = 130; ok "$name" $?
 }
 mkdir piped && printf 'FROM scratch\nCOPY . /\n' > piped/Dockerfile
 mkfifo pipe piped/.dockerignore
 printf 'FROM scratch\nCOPY Whole /\n' > Whole
 printf 'FROM busybox\nRUN --mount=type=secret,id=s true\n' > secret
-stopped "a Dockerfile that is a FIFO nobody writes is waited for until SIGTERM" -f pipe .
-stopped "a .dockerignore" piped
-stopped "a secret" -f secret --secret id=s,src=pipe .
-stopped "a destination that nobody reads" -f Whole -o type=tar,dest=pipe .
+stopped "a Dockerfile that is a FIFO nobody writes is waited for until SIGTERM" build -f pipe .
+stopped "a .dockerignore" build piped
+stopped "a secret" build -f secret --secret id=s,src=pipe .
+stopped "a destination that nobody reads" build -f Whole -o type=tar,dest=pipe .
 sleep 30 > pipe &
 writer=$!
-stopped "a writer that says nothing" -f pipe .
+stopped "a writer that says nothing" build -f pipe .
+stopped "an ssh key" build --ssh default=pipe -f Whole .
+stopped "an archive to load" load -i pipe
+stopped "an archive to import" import pipe
 kill $writer
 cat Whole > pipe &
 check "a FIFO's writer is heard" kiln build -q -f pipe .
