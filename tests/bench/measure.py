@@ -30,7 +30,7 @@ def warm_memory(megabytes):
     lies idle for seconds, and the next file written there waits for it, at a tenth of the speed."""
     with open("/proc/meminfo") as f:
         free = int(re.search(r"^MemFree:\s*(\d+)", f.read(), re.M).group(1)) // 1024
-    size = min(megabytes, free // 2) << 20
+    size = min(megabytes, free - 1024) << 20
     if size > 0:
         with mmap.mmap(-1, size) as memory:
             at = ctypes.c_char.from_buffer(memory)
