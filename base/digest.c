@@ -58,6 +58,11 @@ struct digest digest_of(const void *p, size_t n)
 	return d;
 }
 
+int digest_compare(const void *a, const void *b)
+{
+	return memcmp(a, b, DIGEST_SIZE);
+}
+
 bool digest_equal(const struct digest *a, const struct digest *b)
 {
 	return memcmp(a->b, b->b, DIGEST_SIZE) == 0;

@@ -20,6 +20,7 @@ struct digest {
 
 struct digest digest_of(const void *p, size_t n);
 bool digest_equal(const struct digest *a, const struct digest *b);
+int digest_compare(const void *a, const void *b); /* of two struct digest, for qsort and bsearch */
 bool digest_is_zero(const struct digest *d);
 /* Writes "sha256:<hex>" and returns `out`. */
 char *digest_format(const struct digest *d, char out[DIGEST_TEXT]);

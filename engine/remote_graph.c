@@ -228,17 +228,12 @@ static void put_layer(struct buf *b, const struct remote_layer *l)
 		mp_put_nil(b);
 }
 
-static int compare_digests(const void *a, const void *b)
-{
-	return memcmp(a, b, DIGEST_SIZE);
-}
-
 static void put_keys(struct buf *b, const struct remote_record *r)
 {
 	_cleanup_free_ struct digest *sorted = xcalloc(r->n_keys, sizeof(*sorted));
 
 	memcpy(sorted, r->keys, r->n_keys * sizeof(*sorted));
-	qsort(sorted, r->n_keys, sizeof(*sorted), compare_digests);
+	qsort(sorted, r->n_keys, sizeof(*sorted), digest_compare);
 	mp_put_array(b, r->n_keys);
 	for (size_t i = 0; i < r->n_keys; i++)
 		mp_put_digest(b, &sorted[i]);

@@ -118,13 +118,6 @@ static int to_trash(struct store *s, const char *folder, const char *name, struc
 	return r;
 }
 
-static int compare_ids(const void *a, const void *b)
-{
-	const int64_t *x = a, *y = b;
-
-	return (*x > *y) - (*x < *y);
-}
-
 /* Names without a row: a transaction that was lost after its rename. Nothing can come to need them,
  * since whoever makes one renames and writes the row under the lock that we hold. */
 static int sweep_orphan_layers(struct store *s, struct db_tx *tx, struct strv *trash,
@@ -145,16 +138,11 @@ static int sweep_orphan_layers(struct store *s, struct db_tx *tx, struct strv *t
 		int64_t id = strtoll(names.v[i], &end, 10);
 
 		if (*end != '\0' || ids.n == 0 ||
-		    !bsearch(&id, ids.v, ids.n, sizeof(id), compare_ids))
+		    !bsearch(&id, ids.v, ids.n, sizeof(id), store_compare_ids))
 			r = to_trash(s, "layers", names.v[i], trash, err);
 	}
 	vec_release(&ids);
 	return r;
-}
-
-static int compare_digests(const void *a, const void *b)
-{
-	return memcmp(a, b, DIGEST_SIZE);
 }
 
 static int sweep_orphan_blobs(struct store *s, struct db_tx *tx, struct strv *trash,
@@ -183,7 +171,7 @@ static int sweep_orphan_blobs(struct store *s, struct db_tx *tx, struct strv *tr
 
 			if (digest_parse_hex(names.v[k], strlen(names.v[k]), &digest) < 0 ||
 			    known.n == 0 ||
-			    !bsearch(&digest, known.v, known.n, sizeof(digest), compare_digests))
+			    !bsearch(&digest, known.v, known.n, sizeof(digest), digest_compare))
 				r = to_trash(s, folder, names.v[k], trash, err);
 		}
 	}

@@ -59,6 +59,9 @@ int trace_add(struct db_tx *tx, int64_t record, const struct trace_entry *t, str
 /* Remembers that something was found damaged and is not used any more. */
 void store_notice(struct store *s, const char *fmt, ...) _printf_(2, 3);
 
+/* Of two int64_t, for qsort and bsearch. */
+int store_compare_ids(const void *a, const void *b);
+
 /* Bytes on disk of a file or tree; what cannot be read counts nothing. */
 uint64_t store_disk_usage(struct store *s, const char *path);
 

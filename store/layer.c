@@ -390,6 +390,15 @@ static void forget_index(struct store *s, int64_t id)
 	index_unref(i);
 }
 
+/* A damaged layer has neither dir nor index from now on. */
+static void forget_damaged(struct store *s, int64_t id)
+{
+	drop_body(s, id);
+	forget_index(s, id);
+	store_notice(s, "layer %lld in the store is damaged: it is made or fetched again",
+		     (long long)id);
+}
+
 /* Maps the index and, with `check`, compares the dir with it. A layer that fails has neither from
  * then on: it is fetched or built again. */
 static int open_index(struct store *s, int64_t id, bool check, struct index **ret,
@@ -405,10 +414,7 @@ static int open_index(struct store *s, int64_t id, bool check, struct index **re
 			r = trust_dir(s, id, err);
 	}
 	if (r == -ERR_CORRUPT || r == -ERR_NOTFOUND) {
-		drop_body(s, id);
-		forget_index(s, id);
-		store_notice(s, "layer %lld in the store is damaged: it is made or fetched again",
-			     (long long)id);
+		forget_damaged(s, id);
 		/* Also where a file is gone: its row said that it is there. */
 		r = error_wrap(err, -ERR_CORRUPT, "it is damaged");
 		return error_hint(err, r, "build, load or pull the image again");
@@ -431,10 +437,7 @@ int layer_forget_gone(struct store *s, const int64_t *ids, size_t n, bool *ret, 
 		path = xasprintf("layers/%lld/fs", (long long)ids[k]);
 		if (!state.has_dir || faccessat(s->dirfd, path, F_OK, 0) == 0 || errno != ENOENT)
 			continue;
-		drop_body(s, ids[k]);
-		forget_index(s, ids[k]);
-		store_notice(s, "layer %lld in the store is damaged: it is made or fetched again",
-			     (long long)ids[k]);
+		forget_damaged(s, ids[k]);
 		*ret = true;
 	}
 	return 0;

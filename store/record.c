@@ -374,13 +374,6 @@ int record_remove(struct store *s, int64_t id, struct error **err)
 	return r < 0 ? r : db_commit(&tx, err);
 }
 
-static int compare_ids(const void *a, const void *b)
-{
-	const int64_t *x = a, *y = b;
-
-	return (*x > *y) - (*x < *y);
-}
-
 /* The records that one build made lie side by side: a statement for each run of numbers. */
 int record_touch(struct store *s, int64_t *ids, size_t n, struct error **err)
 {
@@ -388,7 +381,7 @@ int record_touch(struct store *s, int64_t *ids, size_t n, struct error **err)
 	int64_t now = times_now_ns();
 	int r = db_begin(s->db, DB_WRITE, &tx, err);
 
-	qsort(ids, n, sizeof(*ids), compare_ids);
+	qsort(ids, n, sizeof(*ids), store_compare_ids);
 	for (size_t i = 0, first = 0; i < n && r == 0; i++) {
 		if (i + 1 < n && ids[i + 1] - ids[i] <= 1)
 			continue;

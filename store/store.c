@@ -230,6 +230,13 @@ char *store_blob_path(const struct digest *digest)
 	return xasprintf("blobs/sha256/%.2s/%s", hex, hex);
 }
 
+int store_compare_ids(const void *a, const void *b)
+{
+	const int64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
 char *store_layer_path(int64_t id)
 {
 	return xasprintf("layers/%lld", (long long)id);
