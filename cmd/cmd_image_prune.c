@@ -24,6 +24,13 @@ static bool is_unwanted(const struct prune_images *p, const struct image_filter 
 	return image->n_tags == 0 || everything;
 }
 
+static int forgive(struct error **err)
+{
+	error_free(*err);
+	*err = NULL;
+	return 0;
+}
+
 static int remove_image(struct store *s, const struct image *image, struct prune_images *p,
 			struct error **err)
 {
@@ -32,6 +39,9 @@ static int remove_image(struct store *s, const struct image *image, struct prune
 	size_t n = 0;
 	int r = image_remove(s, &image->manifest, &deleted, &n, err);
 
+	/* Somebody else has removed it meanwhile. */
+	if (r == -ERR_NOTFOUND)
+		return forgive(err);
 	if (r < 0)
 		return r;
 	if (!p->any)
@@ -65,6 +75,8 @@ static int prune(struct store *s, struct prune_images *p, struct error **err)
 			r = image_filter_match(s, &f, &images[i], err);
 			if (r > 0)
 				r = remove_image(s, &images[i], p, err);
+			else if (r == -ERR_NOTFOUND)
+				r = forgive(err);
 		}
 		image_release(&images[i]);
 	}

@@ -6,10 +6,31 @@
 #include "cmd/session.h"
 #include "store/verify.h"
 
-static void report(void *data, const char *what, const char *why)
+static void report(void *data, enum verify_verdict verdict, const char *what, const char *why)
 {
 	(void)data;
-	printf("damaged: %s: %s\n", what, why);
+	printf("%s: %s: %s\n", verdict == VERIFY_DAMAGED ? "damaged" : "not read", what, why);
+}
+
+static int judge(const struct verify_counts *n, struct error **err)
+{
+	int r = 0;
+
+	if (n->unread > 0) {
+		r = error_new(err, ERR_IO, 0, "%zu objects of the store could not be read",
+			      n->unread);
+		return error_hint(err, r,
+				  "nothing of them was forgotten: mend what keeps them from being "
+				  "read, then verify again");
+	}
+	if (n->damaged > 0) {
+		r = error_new(err, ERR_CORRUPT, 0, "%zu objects of the store were damaged",
+			      n->damaged);
+		return error_hint(
+			err, r,
+			"they are no longer used: the next build makes or pulls them again");
+	}
+	return r;
 }
 
 static int verify(struct error **err)
@@ -24,13 +45,12 @@ static int verify(struct error **err)
 	if (r < 0)
 		return r;
 	size = times_human_size(n.bytes);
-	printf("%zu blobs, %zu layers and %zu cache records, %s: %zu damaged\n", n.blobs, n.layers,
+	printf("%zu blobs, %zu layers and %zu cache records, %s: %zu damaged", n.blobs, n.layers,
 	       n.records, size, n.damaged);
-	if (n.damaged == 0)
-		return 0;
-	r = error_new(err, ERR_CORRUPT, 0, "%zu objects of the store were damaged", n.damaged);
-	return error_hint(err, r,
-			  "they are no longer used: the next build makes or pulls them again");
+	if (n.unread > 0)
+		printf(", %zu not read", n.unread);
+	printf("\n");
+	return judge(&n, err);
 }
 
 int cmd_store(const struct command *self, int argc, char **argv)

@@ -135,9 +135,9 @@ static int open_held(struct store *s, const struct digest *digest, struct blob_r
 	if (r < 0 || !ret_row->found)
 		return r;
 	fd = openat(s->dirfd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0 && errno != ENOENT)
+	if ((fd < 0 && errno != ENOENT) || (fd >= 0 && fstat(fd, &st) < 0))
 		return error_new(err, ERR_IO, errno, "open '%s/%s'", s->root, path);
-	if (fd < 0 || fstat(fd, &st) < 0 || (uint64_t)st.st_size != ret_row->size) {
+	if (fd < 0 || (uint64_t)st.st_size != ret_row->size) {
 		drop(s, digest);
 		ret_row->found = false;
 		return 0;

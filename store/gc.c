@@ -22,6 +22,7 @@ void gc_result_release(struct gc_result *r)
 {
 	free(r->records);
 	free(r->layers);
+	free(r->blobs);
 	strv_release(&r->mounts);
 	*r = (struct gc_result){0};
 }
@@ -106,16 +107,12 @@ static int remove_leavings(struct store *s, uint64_t *bytes, struct error **err)
 	return 0;
 }
 
-static int to_trash(struct store *s, const char *folder, const char *name, struct strv *trash,
-		    struct error **err)
+static int trash_name(struct store *s, const char *folder, const char *name, struct strv *trash,
+		      struct error **err)
 {
 	_cleanup_free_ char *path = xasprintf("%s/%s", folder, name);
-	char *trashed = NULL;
-	int r = store_trash(s, path, &trashed, err);
 
-	if (trashed)
-		strv_push_take(trash, trashed);
-	return r;
+	return gc_trash(s, path, trash, err);
 }
 
 /* Names without a row: a transaction that was lost after its rename. Nothing can come to need them,
@@ -139,7 +136,7 @@ static int sweep_orphan_layers(struct store *s, struct db_tx *tx, struct strv *t
 
 		if (*end != '\0' || ids.n == 0 ||
 		    !bsearch(&id, ids.v, ids.n, sizeof(id), store_compare_ids))
-			r = to_trash(s, "layers", names.v[i], trash, err);
+			r = trash_name(s, "layers", names.v[i], trash, err);
 	}
 	vec_release(&ids);
 	return r;
@@ -172,7 +169,7 @@ static int sweep_orphan_blobs(struct store *s, struct db_tx *tx, struct strv *tr
 			if (digest_parse_hex(names.v[k], strlen(names.v[k]), &digest) < 0 ||
 			    known.n == 0 ||
 			    !bsearch(&digest, known.v, known.n, sizeof(digest), digest_compare))
-				r = to_trash(s, folder, names.v[k], trash, err);
+				r = trash_name(s, folder, names.v[k], trash, err);
 		}
 	}
 	vec_release(&known);
@@ -191,36 +188,66 @@ int gc_note_collection(struct db_tx *tx, struct error **err)
 		      now);
 }
 
-static int collect(struct store *s, bool full, struct gc_result *result, struct error **err)
+/* Did a collection die between its two transactions? */
+static int was_interrupted(struct db_tx *tx, bool *ret, struct error **err)
+{
+	int64_t found;
+	int r = db_get_i64(tx, &found, 0, err, "SELECT 1 FROM meta WHERE name = '" GC_SWEEPING "'",
+			   "");
+
+	if (r == 0)
+		*ret = found != 0;
+	return r;
+}
+
+static int delete_rows(struct store *s, bool *full, struct gc_result *result, struct error **err)
 {
 	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
+	bool interrupted = false;
+	int r = db_begin(s->db, DB_WRITE_DURABLE, &tx, err);
+
+	if (r == 0)
+		r = drop_dead_leases(s, &tx, err);
+	if (r == 0)
+		r = was_interrupted(&tx, &interrupted, err);
+	if (r == 0)
+		r = gc_sweep(&tx, result, err);
+	if (r == 0 && *full)
+		r = gc_note_collection(&tx, err);
+	*full = *full || interrupted;
+	return r < 0 ? r : db_commit(&tx, err);
+}
+
+/* Looks for files without rows, whoever left them. */
+static int sweep_orphans(struct store *s, struct strv *trash, struct error **err)
+{
+	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
+	int r = db_begin(s->db, DB_WRITE, &tx, err);
+
+	if (r == 0)
+		r = sweep_orphan_layers(s, &tx, trash, err);
+	if (r == 0)
+		r = sweep_orphan_blobs(s, &tx, trash, err);
+	if (r == 0)
+		r = db_run(&tx, err, "DELETE FROM meta WHERE name = '" GC_SWEEPING "'", "");
+	return r < 0 ? r : db_commit(&tx, err);
+}
+
+static int collect(struct store *s, bool full, struct gc_result *result, struct error **err)
+{
 	_cleanup_strv_ struct strv trash = {0};
 	int r;
 
 	/* The trash is ours, so that another gc leaves it alone while we work. */
 	r = lease_take(s, err);
-	if (r < 0)
-		return r;
-	r = gc_barrier(s, err);
-	if (r < 0)
-		return r;
-	r = db_begin(s->db, DB_WRITE, &tx, err);
-	if (r < 0)
-		return r;
-	r = drop_dead_leases(s, &tx, err);
 	if (r == 0)
-		r = gc_sweep(s, &tx, result, &trash, err);
-	if (r == 0 && full)
-		r = sweep_orphan_layers(s, &tx, &trash, err);
-	if (r == 0 && full)
-		r = sweep_orphan_blobs(s, &tx, &trash, err);
-	if (r == 0 && full)
-		r = gc_note_collection(&tx, err);
-	if (r == 0)
-		r = db_commit(&tx, err);
-	/* After a failure the rows are back and their files are not: those are misses from now on,
-	 * and the files may as well go. */
-	db_end(&tx);
+		r = delete_rows(s, &full, result, err);
+	if (r < 0)
+		return r;
+	if (full)
+		r = sweep_orphans(s, &trash, err);
+	else
+		r = gc_remove_swept(s, result, err);
 	result->bytes += gc_empty_trash(s, &trash);
 	return r < 0 ? r : remove_leavings(s, &result->bytes, err);
 }

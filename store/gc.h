@@ -18,7 +18,9 @@ struct gc_result {
 	size_t n_records;
 	int64_t *layers; /* ids of removed layers; owned */
 	size_t n_layers;
+	struct digest *blobs; /* removed ones; owned */
 	size_t n_blobs;
+	bool marked;	    /* for gc_sweep.h */
 	struct strv mounts; /* ids of removed cache mounts */
 };
 void gc_result_release(struct gc_result *r);

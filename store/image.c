@@ -438,8 +438,7 @@ static bool was_removed(const struct gc_result *result, int64_t layer)
 }
 
 static int remove_rows(struct store *s, const struct digest *manifest, struct image *ret_image,
-		       struct digest **ret_diff_ids, struct gc_result *result, struct strv *trash,
-		       struct error **err)
+		       struct digest **ret_diff_ids, struct gc_result *result, struct error **err)
 {
 	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
 	char text[DIGEST_TEXT];
@@ -460,15 +459,8 @@ static int remove_rows(struct store *s, const struct digest *manifest, struct im
 		r = db_run(&tx, err, "DELETE FROM image WHERE manifest = ?", "d", manifest);
 	if (r == 0)
 		r = let_go(s, &tx, ret_image, err);
-	/* The rows go durably first, the files after: a power cut in between leaves orphans only.
-	 */
 	if (r == 0)
-		r = db_commit(&tx, err);
-	if (r < 0)
-		return r;
-	r = db_begin(s->db, DB_WRITE, &tx, err);
-	if (r == 0)
-		r = gc_sweep(s, &tx, result, trash, err);
+		r = gc_sweep(&tx, result, err);
 	return r < 0 ? r : db_commit(&tx, err);
 }
 
@@ -478,13 +470,13 @@ int image_remove(struct store *s, const struct digest *manifest, struct digest *
 	_cleanup_(gc_result_release) struct gc_result result = {0};
 	_cleanup_(image_release) struct image image = {0};
 	_cleanup_free_ struct digest *diff_ids = NULL;
-	_cleanup_strv_ struct strv trash = {0};
 	VEC(struct digest) deleted = {0};
 	int r = lease_take(s, err);
 
 	if (r == 0)
-		r = remove_rows(s, manifest, &image, &diff_ids, &result, &trash, err);
-	(void)gc_empty_trash(s, &trash);
+		r = remove_rows(s, manifest, &image, &diff_ids, &result, err);
+	if (r == 0)
+		r = gc_remove_swept(s, &result, err);
 	if (r < 0)
 		return r;
 	if (!ret_deleted)

@@ -84,12 +84,12 @@ int layer_get(struct store *s, int64_t id, struct layer_info *ret, struct error 
 	return get_row(s, id, ret, &suspect, err);
 }
 
-/* A crash in the middle of gc can leave the row of an unused layer without its dir. */
+/* Somebody may have removed it by hand. */
 static bool dir_is_there(struct store *s, int64_t id)
 {
 	_cleanup_free_ char *path = xasprintf("layers/%lld/index", (long long)id);
 
-	return faccessat(s->dirfd, path, F_OK, 0) == 0;
+	return faccessat(s->dirfd, path, F_OK, 0) == 0 || errno != ENOENT;
 }
 
 /* The layer of this diff id that is best to use, named under our lease: one with a dir if any. */

@@ -58,8 +58,9 @@ static int check_attributes(int fd, const struct entry *e, const struct stat *st
 
 	if (e->type == ENTRY_SYMLINK) {
 		n = readlinkat(fd, "", target, sizeof(target));
-		if (n < 0 || (size_t)n != strlen(e->link) ||
-		    memcmp(target, e->link, (size_t)n) != 0)
+		if (n < 0)
+			return error_new(err, ERR_IO, errno, "read symlink '%s'", e->path);
+		if ((size_t)n != strlen(e->link) || memcmp(target, e->link, (size_t)n) != 0)
 			return error_new(err, ERR_CORRUPT, 0, "'%s' has changed its target",
 					 e->path);
 		return 0;
@@ -71,6 +72,15 @@ static int check_attributes(int fd, const struct entry *e, const struct stat *st
 		return error_new(err, ERR_CORRUPT, 0, "'%s' has changed its mode or owner",
 				 e->path);
 	return 0;
+}
+
+/* What is not there, or is behind what is no directory, is damage; that it could not be looked at
+ * says nothing about it. */
+static int cannot_open(const struct entry *e, int errnum, struct error **err)
+{
+	if (errnum == ENOENT || errnum == ENOTDIR || errnum == ELOOP)
+		return error_new(err, ERR_CORRUPT, errnum, "'%s' is gone", e->path);
+	return error_new(err, ERR_IO, errnum, "look at '%s'", e->path);
 }
 
 static int check_entry(int dirfd, const struct entry *e, struct error **err)
@@ -85,7 +95,7 @@ static int check_entry(int dirfd, const struct entry *e, struct error **err)
 		return 0;
 	/* O_NOFOLLOW|O_PATH gives the symlink itself, which RESOLVE_NO_SYMLINKS allows. */
 	if (fd < 0 || fstat(fd, &st) < 0)
-		return error_new(err, ERR_CORRUPT, fd < 0 ? -fd : errno, "'%s' is gone", e->path);
+		return cannot_open(e, fd < 0 ? -fd : errno, err);
 	if (!type_matches(e, st.st_mode))
 		return error_new(err, ERR_CORRUPT, 0, "'%s' has changed its type", e->path);
 	r = check_attributes(fd, e, &st, err);
@@ -95,7 +105,7 @@ static int check_entry(int dirfd, const struct entry *e, struct error **err)
 		return error_new(err, ERR_CORRUPT, 0, "'%s' has changed its size", e->path);
 	data = fs_open_no_symlinks(dirfd, e->path, O_RDONLY, 0);
 	if (data < 0)
-		return error_new(err, ERR_IO, -data, "open '%s'", e->path);
+		return cannot_open(e, -data, err);
 	r = hash_file(data, &actual);
 	if (r < 0)
 		return error_new(err, ERR_IO, -r, "read '%s'", e->path);

@@ -17,7 +17,8 @@ struct index;
 	"(layer.blob IS NOT NULL AND (instr(coalesce(layer.source, ''), '/') > 0 OR" \
 	" EXISTS (SELECT 1 FROM blob WHERE blob.digest = layer.blob)))"
 
-/* ERR_CORRUPT naming the first path whose type, size or bytes differ. */
+/* ERR_CORRUPT naming the first path that is gone or whose type, size or bytes differ; any other
+ * error says that it could not be looked at, and nothing about the layer. */
 int layer_check_dir(struct store *s, int64_t id, const struct index *index, struct error **err);
 /* layer_check_dir of a layer that has a dir, past all caches; a damaged dir is given up. */
 int layer_verify(struct store *s, int64_t id, struct index **ret, struct error **err);

@@ -109,7 +109,7 @@ static bool index_is_there(struct store *s, int64_t id)
 {
 	_cleanup_free_ char *path = store_layer_path(id), *index = xasprintf("%s/index", path);
 
-	return faccessat(s->dirfd, index, F_OK, 0) == 0;
+	return faccessat(s->dirfd, index, F_OK, 0) == 0 || errno != ENOENT;
 }
 
 /* Renames the whole, or the files alone where the index is there. */

@@ -24,11 +24,14 @@ struct verify {
 	struct verify_counts counts;
 };
 
-static void report(struct verify *v, const char *what, const char *why)
+static void report(struct verify *v, enum verify_verdict verdict, const char *what, const char *why)
 {
-	v->counts.damaged++;
+	if (verdict == VERIFY_DAMAGED)
+		v->counts.damaged++;
+	else
+		v->counts.unread++;
 	if (v->report)
-		v->report(v->data, what, why);
+		v->report(v->data, verdict, what, why);
 }
 
 static int canceled(struct verify *v, struct error **err)
@@ -36,11 +39,14 @@ static int canceled(struct verify *v, struct error **err)
 	return cancel_is_set(v->cancel) ? error_new(err, ERR_CANCELED, 0, "verify the store") : 0;
 }
 
-/* Counts what was found damaged; that something could not be looked at is another matter. */
+/* Counts what was found damaged. What could not be read (a bad disk, too few descriptors) may be as
+ * it was: it is told, and nothing is forgotten. */
 static int judge(struct verify *v, const char *what, int r, struct error **why, struct error **err)
 {
-	if (r == -ERR_CORRUPT || r == -ERR_NOTFOUND || r == -ERR_IO) {
-		report(v, what, error_text(*why));
+	bool damaged = r == -ERR_CORRUPT || r == -ERR_NOTFOUND;
+
+	if (damaged || r == -ERR_IO || r == -ERR_DENIED) {
+		report(v, damaged ? VERIFY_DAMAGED : VERIFY_UNREAD, what, error_text(*why));
 		return 0;
 	}
 	if (r < 0 && err)
@@ -132,7 +138,7 @@ static int verify_records(struct verify *v, struct error **err)
 		_cleanup_free_ char *what =
 			xasprintf("cache record %lld", (long long)verdict.damaged.v[i]);
 
-		report(v, what, "its checksum is wrong");
+		report(v, VERIFY_DAMAGED, what, "its checksum is wrong");
 	}
 	vec_release(&verdict.damaged);
 	return r;

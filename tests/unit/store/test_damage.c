@@ -2,6 +2,8 @@
  * simulated: the boot marks of what was not synced become another boot's, and files are torn. */
 #include "tests/unit/store/fixture.h"
 
+#include <sys/resource.h>
+
 #include "store/blob.h"
 #include "store/db.h"
 #include "store/durable.h"
@@ -204,6 +206,36 @@ static void verify_finds_and_forgets_changed_records(void **state)
 	assert_true(hits(f->s, "b"));
 }
 
+static void what_cannot_be_read_is_not_damaged(void **state)
+{
+	struct fixture *f = *state;
+	struct verify_counts counts = {0};
+	struct error *err = NULL;
+	struct rlimit limit, none;
+	struct digest blob;
+	int64_t id = fixture_layer(f->s, "dir/file", "text");
+
+	assert_ok(blob_put(f->s, "blob", 4, &blob, &err), err);
+	add(f->s, "k", id);
+	cut_power(f); /* whoever uses them now has to look at them first */
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	/* The database opens its files when it is asked; after that nothing can be opened. */
+	(void)hits(f->s, "none");
+	for (rlim_t n = 8; n < 64; n++) {
+		none = (struct rlimit){.rlim_cur = n, .rlim_max = limit.rlim_max};
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+		(void)store_verify(f->s, NULL, NULL, NULL, &counts, NULL);
+		(void)blob_exists(f->s, &blob, NULL);
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+		assert_int_equal(counts.damaged, 0);
+	}
+	assert_ok(store_verify(f->s, NULL, NULL, NULL, &counts, &err), err);
+	assert_int_equal(counts.blobs, 1);
+	assert_int_equal(counts.layers, 1);
+	assert_int_equal(counts.damaged + counts.unread, 0);
+	assert_true(blob_exists(f->s, &blob, NULL));
+}
+
 struct trace {
 	char steps[4096];
 };
@@ -242,8 +274,8 @@ static void names_come_before_rows_and_rows_go_before_names(void **state)
 	durable_trace(note, &t);
 	assert_ok(store_prune(f->s, &all, NULL, &err), err);
 	durable_trace(NULL, NULL);
-	/* The record's row, then the barrier, then the files, in the transaction that deletes their
-	 * rows; a sync of all at the end. */
+	/* The record's row, then those of what it needed, then the files; a sync of all at the end.
+	 */
 	trash = strchr(t.steps, 't');
 	assert_non_null(trash);
 	assert_true(trash - t.steps >= 2);
@@ -264,6 +296,7 @@ int main(void)
 		TEST(whoever_asks_for_a_torn_layer_is_told_that_it_has_no_dir),
 		TEST(a_flipped_bit_in_an_index_is_found_on_use),
 		TEST(verify_finds_and_forgets_changed_records),
+		TEST(what_cannot_be_read_is_not_damaged),
 		TEST(names_come_before_rows_and_rows_go_before_names),
 	};
 

@@ -7,9 +7,11 @@
 
 #include "base/times.h"
 #include "store/blob.h"
+#include "store/durable.h"
 #include "store/gc.h"
 #include "store/image.h"
 #include "store/record.h"
+#include "store/verify.h"
 
 static size_t count_entries(struct fixture *f, const char *name)
 {
@@ -313,6 +315,78 @@ static void builds_and_prunes_at_once_do_not_hurt_each_other(void **state)
 	assert_int_equal(count_entries(f, "layers"), 0);
 }
 
+/* A step of the order in which things become durable, and the one to die at. */
+struct fuse {
+	int steps, last;
+};
+
+static void burn(void *data, enum durable_step step, const char *what)
+{
+	struct fuse *fuse = data;
+
+	(void)step;
+	(void)what;
+	if (++fuse->steps == fuse->last)
+		raise(SIGKILL);
+}
+
+/* Removes an image and prunes, in another process that dies at the given step; true if it did. */
+static bool dies_at(const char *dir, const struct digest *manifest, int last)
+{
+	struct fuse fuse = {.last = last};
+	struct prune_options all = {.all = true};
+	struct store *s = NULL;
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		if (store_open(dir, &s, NULL) < 0)
+			_exit(1);
+		durable_trace(burn, &fuse);
+		if (image_remove(s, manifest, NULL, NULL, NULL) < 0 ||
+		    store_prune(s, &all, NULL, NULL) < 0)
+			_exit(2);
+		_exit(0);
+	}
+	waitpid(pid, &status, 0);
+	if (WIFEXITED(status))
+		assert_int_equal(WEXITSTATUS(status), 0);
+	return WIFSIGNALED(status);
+}
+
+static void a_prune_that_dies_damages_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct error *err = NULL;
+	bool died = true;
+
+	for (int last = 1; died; last++) {
+		struct verify_counts counts = {0};
+		int64_t ids[2] = {fixture_layer(f->s, "a", "1"), fixture_layer(f->s, "b", "2")};
+		struct image image = {.layers = &ids[1], .n_layers = 1};
+		struct digest manifest;
+
+		add_record(f->s, "k", &ids[0], 1);
+		assert_ok(blob_put(f->s, "m", 1, &image.manifest, &err), err);
+		assert_ok(blob_put(f->s, "c", 1, &image.config, &err), err);
+		assert_ok(image_put(f->s, &image, NULL, IMAGE_MADE, NULL, &err), err);
+		manifest = image.manifest;
+		store_close(TAKE_PTR(f->s));
+		died = dies_at(f->dir, &manifest, last);
+		assert_ok(store_open(f->dir, &f->s, &err), err);
+		assert_ok(store_verify(f->s, NULL, NULL, NULL, &counts, &err), err);
+		assert_int_equal(counts.damaged + counts.unread, 0);
+		/* Whatever it left is found without a search for it having been asked for. */
+		fixture_reopen(f);
+		if (died)
+			(void)image_remove(f->s, &manifest, NULL, NULL, NULL);
+		assert_ok(store_prune(f->s, &(struct prune_options){.all = true}, NULL, &err), err);
+		assert_int_equal(count_entries(f, "layers"), 0);
+		assert_int_equal(count_entries(f, "tmp"), 0);
+		assert_true(last < 100);
+	}
+}
+
 static void a_removed_image_frees_what_only_it_used(void **state)
 {
 	struct fixture *f = *state;
@@ -358,6 +432,7 @@ int main(void)
 		TEST(what_a_killed_process_left_is_collected),
 		TEST(looking_keeps_nothing_and_holding_sees_what_is_gone),
 		TEST(builds_and_prunes_at_once_do_not_hurt_each_other),
+		TEST(a_prune_that_dies_damages_nothing),
 		TEST(a_removed_image_frees_what_only_it_used),
 	};
 

@@ -163,8 +163,9 @@ struct reports {
 	char text[1024];
 };
 
-static void note(void *data, const char *what, const char *why)
+static void note(void *data, enum verify_verdict verdict, const char *what, const char *why)
 {
+	(void)verdict;
 	struct reports *r = data;
 
 	snprintf(r->text + strlen(r->text), sizeof(r->text) - strlen(r->text), "%.10s: %s\n", what,
