@@ -40,16 +40,9 @@ static const struct command commands[] = {
 	 "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE"},
 	{"verify-build", cmd_verify_build, "[BUILD OPTIONS] PATH | URL",
 	 "Build twice from cold, and show where the images differ first"},
-	{"version", cmd_version, "", "Show the version"},
+	{"version", cmd_version, "[OPTIONS]",
+	 "Show the version, and what the program was built from and with"},
 };
-
-int cmd_version(const struct command *self, int argc, char **argv)
-{
-	if (self && opt_first_is_help(self, argc, argv))
-		return 0;
-	printf("kiln version %s\n", KILN_VERSION);
-	return 0;
-}
 
 /* docker's grouped spellings. `prune` alone is about the build cache. */
 static const struct command image_prune = {"image prune", cmd_image_prune, "[OPTIONS]",
@@ -163,7 +156,9 @@ int kiln_main(int argc, char **argv)
 		return help(argc - 2, argv + 2);
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
 		return help(0, NULL);
-	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-v") == 0)
-		return cmd_version(NULL, 0, NULL);
+	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-v") == 0) {
+		version_line();
+		return 0;
+	}
 	return run_command(argc - 1, argv + 1);
 }

@@ -31,6 +31,9 @@ int cmd_tag(const struct command *self, int argc, char **argv);
 int cmd_verify_build(const struct command *self, int argc, char **argv);
 int cmd_version(const struct command *self, int argc, char **argv);
 
+/* Prints "kiln version N, build COMMIT", as `docker --version` does. */
+void version_line(void);
+
 /* The whole program. */
 int kiln_main(int argc, char **argv);
 
