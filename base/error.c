@@ -29,6 +29,8 @@ static enum err_code refine(enum err_code code, int errnum)
 		return ERR_NOSPACE;
 	case EEXIST:
 		return ERR_EXISTS;
+	case ECANCELED:
+		return ERR_CANCELED;
 	default:
 		return code;
 	}

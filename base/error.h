@@ -47,7 +47,7 @@ struct error;
 
 /* Sets *err and returns -code. `errnum` != 0 appends ": strerror(errnum)"; a code of ERR_IO is
  * refined from errnum (ENOENT -> NOTFOUND, EACCES/EPERM -> DENIED, ENOSPC/EDQUOT -> NOSPACE,
- * EEXIST -> EXISTS). */
+ * EEXIST -> EXISTS, ECANCELED -> CANCELED). */
 int error_new(struct error **err, enum err_code code, int errnum, const char *fmt, ...)
 	_printf_(4, 5);
 int error_vnew(struct error **err, enum err_code code, int errnum, const char *fmt, va_list ap)

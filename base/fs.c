@@ -3,17 +3,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-enum { COPY_CHUNK = 1 << 17 };
 
 ssize_t fs_read_full(int fd, void *p, size_t n)
 {
@@ -114,47 +110,6 @@ int fs_write_file_atomic(int dirfd, const char *path, const void *p, size_t n, m
 	if (r < 0)
 		(void)unlinkat(dirfd, tmp, 0);
 	return r;
-}
-
-static int copy_by_hand(int from, int to, uint64_t n)
-{
-	_cleanup_free_ char *chunk = xmalloc(COPY_CHUNK);
-
-	while (n > 0) {
-		size_t want = n < COPY_CHUNK ? (size_t)n : COPY_CHUNK;
-		ssize_t got = fs_read_full(from, chunk, want);
-		int r;
-
-		if (got < 0)
-			return (int)got;
-		r = fs_write_full(to, chunk, (size_t)got);
-		if (r < 0)
-			return r;
-		if ((size_t)got < want)
-			return 0;
-		n -= (uint64_t)got;
-	}
-	return 0;
-}
-
-int fs_copy_data(int from, int to, uint64_t n)
-{
-	if (n == UINT64_MAX && lseek(from, 0, SEEK_CUR) == 0 && ioctl(to, FICLONE, from) == 0)
-		return 0;
-	while (n > 0) {
-		ssize_t r = copy_file_range(from, NULL, to, NULL,
-					    n < (1u << 30) ? (size_t)n : (1u << 30), 0);
-
-		if (r < 0 && errno == EINTR)
-			continue;
-		if (r < 0)
-			return copy_by_hand(from, to, n);
-		/* Zero may also mean a file system that cannot tell the end (procfs). */
-		if (r == 0)
-			return copy_by_hand(from, to, n);
-		n -= (uint64_t)r;
-	}
-	return 0;
 }
 
 static int open2(int rootfd, const char *path, uint64_t flags, mode_t mode, uint64_t resolve)

@@ -22,10 +22,6 @@ int fs_read_file(int dirfd, const char *path, struct buf *b);
 /* Writes a new file beside the name, fsyncs it, renames it over the name. */
 int fs_write_file_atomic(int dirfd, const char *path, const void *p, size_t n, mode_t mode);
 
-/* Copies n bytes (UINT64_MAX: to the end) from one file's position to another's: reflink or
- * copy_file_range where possible, else read and write. */
-int fs_copy_data(int from, int to, uint64_t n);
-
 /* openat2 below rootfd: a symlink in any component is refused (-ELOOP), and so is leaving the root.
  * Retries rename races. Returns the descriptor or -errno. */
 int fs_open_no_symlinks(int rootfd, const char *path, uint64_t flags, mode_t mode);

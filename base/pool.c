@@ -1,6 +1,7 @@
 #include "base/pool.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -8,6 +9,8 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+
+#include "base/cancel.h"
 
 struct queue {
 	struct pool_item *first, **last;
@@ -19,6 +22,7 @@ struct pool {
 	struct pool_item *collected; /* the owner's: taken from `done`, not handed out yet */
 	pthread_t *threads;	     /* the owner's */
 	unsigned n_threads;
+	size_t n_pending; /* the owner's: submitted and not collected */
 
 	pthread_mutex_t lock; /* protects what follows */
 	pthread_cond_t work;
@@ -137,6 +141,7 @@ void pool_submit(struct pool *p, struct pool_item *item)
 {
 	bool short_of_threads;
 
+	p->n_pending++;
 	pthread_mutex_lock(&p->lock);
 	queue_push(&p->todo, item);
 	p->n_todo++;
@@ -161,9 +166,27 @@ struct pool_item *pool_collect(struct pool *p)
 		pthread_mutex_unlock(&p->lock);
 	}
 	item = p->collected;
-	if (item)
+	if (item) {
 		p->collected = item->next;
+		p->n_pending--;
+	}
 	return item;
+}
+
+bool pool_wait(struct pool *p, const struct cancel *cancel)
+{
+	struct pollfd fds[] = {{.fd = p->fd, .events = POLLIN},
+			       {.fd = cancel ? cancel->fd : -1, .events = POLLIN}};
+
+	for (;;) {
+		while (pool_collect(p))
+			;
+		if (p->n_pending == 0)
+			return true;
+		if (cancel_is_set(cancel))
+			return false;
+		(void)poll(fds, ARRAY_SIZE(fds), -1);
+	}
 }
 
 int pool_fd(const struct pool *p)

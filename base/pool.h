@@ -10,6 +10,8 @@
 #ifndef KILN_BASE_POOL_H
 #define KILN_BASE_POOL_H
 
+#include <stdbool.h>
+
 #include "base/alloc.h"
 
 struct pool;
@@ -28,6 +30,9 @@ DEFINE_FREEP(struct pool, pool_free)
 void pool_submit(struct pool *p, struct pool_item *item);
 /* A finished item, in the order they finished, or NULL if there is none now. */
 struct pool_item *pool_collect(struct pool *p);
+/* Waits until all that was submitted is done, and collects it; false if `cancel` was set before. */
+struct cancel;
+bool pool_wait(struct pool *p, const struct cancel *cancel);
 /* Readable while there may be something to collect. Owned by the pool. */
 int pool_fd(const struct pool *p);
 

@@ -116,7 +116,8 @@ static struct export_early *open_early(const struct build_outputs *b, struct ear
 				  .n_images = b->n_images,
 				  .outputs = b->options->exports.v,
 				  .n_outputs = b->options->exports.n,
-				  .progress = b->progress};
+				  .progress = b->progress,
+				  .cancel = b->engine->cancel};
 
 	for (size_t i = 0; i < b->n_images; i++)
 		images[i] = early_image(b, i);

@@ -159,7 +159,7 @@ static int compare_builds(const struct verify *v, struct error **err)
 	_cleanup_free_ char *first = xasprintf("%s/%s/image", v->dir, surroundings[0].dir);
 	_cleanup_free_ char *second = xasprintf("%s/%s/image", v->dir, surroundings[1].dir);
 	char digest[DIGEST_TEXT];
-	int r = image_compare(first, second, &c, err);
+	int r = image_compare(first, second, session_cancel(), &c, err);
 
 	if (r < 0)
 		return session_fail(r, err);

@@ -49,7 +49,10 @@ int session_open_store(struct store **ret, struct error **err)
 
 	if (r < 0)
 		return error_wrap(err, r, "set up rootless mode");
-	return store_open(root, ret, err);
+	r = store_open(root, ret, err);
+	if (r == 0)
+		store_watch(*ret, &interrupt);
+	return r;
 }
 
 int session_open_store_for_image(struct store **ret, struct error **err)

@@ -11,14 +11,18 @@
 
 enum { READ_SIZE = 128 << 10 };
 
-static la_ssize_t read_pipe(struct archive *a, void *data, const void **ret)
+/* Of a file the wait is over at once, unless it is to stop. */
+static la_ssize_t read_some(struct archive *a, void *data, const void **ret)
 {
 	struct archive_input *in = data;
 
 	for (;;) {
-		int r = named_file_wait(in->fd, in->cancel);
-		ssize_t n = r < 0 ? r : read(in->fd, in->buffer, READ_SIZE);
+		int r = cancel_is_set(in->cancel) ? -ECANCELED : 0;
+		ssize_t n;
 
+		if (r == 0 && in->is_pipe)
+			r = named_file_wait(in->fd, in->cancel);
+		n = r < 0 ? r : read(in->fd, in->buffer, READ_SIZE);
 		if (n >= 0) {
 			*ret = in->buffer;
 			return n;
@@ -30,17 +34,26 @@ static la_ssize_t read_pipe(struct archive *a, void *data, const void **ret)
 	}
 }
 
+/* What nobody asks for need not be read. */
+static la_int64_t skip(struct archive *a, void *data, la_int64_t n)
+{
+	struct archive_input *in = data;
+	off_t from = lseek(in->fd, 0, SEEK_CUR), to;
+
+	(void)a;
+	to = from < 0 ? -1 : lseek(in->fd, n, SEEK_CUR);
+	return to < 0 ? 0 : to - from;
+}
+
 bool archive_input_open(struct archive_input *in, struct archive *a, int fd,
 			const struct cancel *cancel)
 {
 	struct stat st;
 
-	*in = (struct archive_input){.fd = fd, .cancel = cancel};
-	/* Of a file libarchive skips what nobody asks for. */
-	if (fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode))
-		return archive_read_open_fd(a, fd, READ_SIZE) == ARCHIVE_OK;
-	in->buffer = xmalloc(READ_SIZE);
-	return archive_read_open(a, in, NULL, read_pipe, NULL) == ARCHIVE_OK;
+	*in = (struct archive_input){.fd = fd, .cancel = cancel, .buffer = xmalloc(READ_SIZE)};
+	in->is_pipe = fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
+	return archive_read_open2(a, in, NULL, read_some, in->is_pipe ? NULL : skip, NULL) ==
+	       ARCHIVE_OK;
 }
 
 void archive_input_release(struct archive_input *in)

@@ -1,5 +1,5 @@
 /* What libarchive reads of an archive that a person named: a file, or a pipe, whose writer may
- * stand still; the wait for that one ends when it is asked to. */
+ * stand still. It ends when it is asked to: libarchive may read gigabytes for one entry. */
 #ifndef KILN_ENGINE_ARCHIVE_INPUT_H
 #define KILN_ENGINE_ARCHIVE_INPUT_H
 
@@ -12,7 +12,8 @@ struct archive;
 struct archive_input {
 	int fd; /* borrowed */
 	const struct cancel *cancel;
-	char *buffer; /* of a pipe; else NULL */
+	char *buffer;
+	bool is_pipe;
 };
 
 /* False: the archive says why, and if `cancel` is set, that is why. `in` outlives the archive. */

@@ -95,7 +95,9 @@ static int unpack(struct engine *e, int fd, const char *what, struct job *job, i
 static int take_file(struct engine *e, int fd, const char *what, struct job *job,
 		     struct context_archive *ret, struct error **err)
 {
-	ret->is_dockerfile = !is_compressed(fd) && !unpack_archive_recognise(fd);
+	const struct cancel *cancel = job ? job_cancel(job) : NULL;
+
+	ret->is_dockerfile = !is_compressed(fd) && !unpack_archive_recognise(fd, cancel);
 	if (ret->is_dockerfile)
 		return read_dockerfile(fd, what, &ret->dockerfile, err);
 	return unpack(e, fd, what, job, &ret->layer, err);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/file_read.h"
 #include "base/fs.h"
 #include "base/map.h"
 #include "base/path.h"
@@ -21,7 +22,6 @@
 
 enum {
 	NS_PER_SECOND = 1000000000,
-	READ_CHUNK = 1 << 17,
 	CHANGED_TRIES = 3,     /* how often a file that changes under our hands is read */
 	MESSAGE_OVERHEAD = 24, /* what one path costs beside its name when it is announced */
 };
@@ -254,25 +254,6 @@ static bool context_still(struct tree *t, const struct entry *e, int fd,
 	return still;
 }
 
-static int hash_fd(int fd, struct digest *ret)
-{
-	_cleanup_free_ char *chunk = xmalloc(READ_CHUNK);
-	_cleanup_hasher_ struct hasher h;
-
-	hasher_init(&h);
-	for (;;) {
-		ssize_t n = fs_read_full(fd, chunk, READ_CHUNK);
-
-		if (n < 0)
-			return (int)n;
-		hasher_add(&h, chunk, (size_t)n);
-		if (n < READ_CHUNK)
-			break;
-	}
-	hasher_final(&h, ret);
-	return 0;
-}
-
 static int hash_node(struct context *c, size_t i, struct digest *ret, struct error **err)
 {
 	_cleanup_close_ int fd = open_node(c, i, err);
@@ -286,7 +267,7 @@ static int hash_node(struct context *c, size_t i, struct digest *ret, struct err
 		if (fstat(fd, &before) < 0 || lseek(fd, 0, SEEK_SET) < 0)
 			r = -errno;
 		else
-			r = hash_fd(fd, ret);
+			r = file_read_digest(fd, store_cancel(c->store), ret, NULL);
 		if (r == 0 && fstat(fd, &after) < 0)
 			r = -errno;
 		if (r < 0)

@@ -254,7 +254,7 @@ static int try_unpack(struct copy_run *c, const struct copy_root *root, bool *re
 	fd = c->tree->ops->open(c->tree, &root->entry, err);
 	if (fd < 0)
 		return fd;
-	if (!unpack_archive_recognise(fd))
+	if (!unpack_archive_recognise(fd, o.cancel))
 		return 0;
 	r = layer_edit_resolve(c->edit, "", dest, true, &path, &exists, NULL, err);
 	if (r < 0)

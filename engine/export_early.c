@@ -218,6 +218,7 @@ void export_early_close(struct export_early *e, bool stop)
 {
 	if (!e)
 		return;
+	stop = stop || (e->pool && !pool_wait(e->pool, e->plan.cancel));
 	if (stop)
 		cancel_set(&e->stop);
 	pool_free(e->pool);

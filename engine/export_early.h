@@ -32,6 +32,7 @@ struct early_plan {
 	const struct export_options *outputs;
 	size_t n_outputs;
 	const struct progress *progress;
+	const struct cancel *cancel; /* ends the wait of export_early_close */
 };
 
 struct export_early;
@@ -39,7 +40,8 @@ struct export_early *export_early_open(const struct early_plan *plan);
 /* An engine_watch; data is the struct export_early. */
 void export_early_made(void *data, const struct vertex *v, struct result *const *outputs,
 		       size_t n_outputs);
-/* Waits for what was begun; with `stop` it is broken off. Frees `e`. */
+/* Waits for what was begun; with `stop`, or once the plan's switch is set, it is broken off. Frees
+ * `e`. */
 void export_early_close(struct export_early *e, bool stop);
 
 #endif

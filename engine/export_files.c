@@ -11,6 +11,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "base/file_read.h"
 #include "base/fs.h"
 #include "base/map.h"
 #include "base/path.h"
@@ -113,8 +114,7 @@ static int tar_node(void *data, const struct rootfs_node *node, struct error **e
 	fd = rootfs_open_file(f->rootfs, node, err);
 	if (fd < 0)
 		return fd;
-	r = tar_write_fd(f->w, fd, e->path, err);
-	return r;
+	return tar_write_fd(f->w, fd, e->path, f->j->cancel, err);
 }
 
 /* --- directory
@@ -176,7 +176,7 @@ static int fill_file(struct files *f, int fd, const struct rootfs_node *node, st
 
 	if (from < 0)
 		return from;
-	r = fs_copy_data(from, fd, UINT64_MAX);
+	r = file_copy(from, fd, UINT64_MAX, f->j->cancel);
 	if (r == 0 && fchmod(fd, e->mode & 07777) < 0)
 		r = -errno;
 	/* Only root may give capabilities; a file without them is still the file. */

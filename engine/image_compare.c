@@ -44,6 +44,7 @@ void image_comparison_release(struct image_comparison *c)
 
 struct comparison {
 	int dirs[2];
+	const struct cancel *cancel;
 	struct image_comparison *result;
 };
 
@@ -186,7 +187,7 @@ static int compare_layer(struct comparison *c, const struct pair *manifests, siz
 	b = a < 0 ? a : open_blob(c, 1, second, err);
 	if (b < 0)
 		return b;
-	r = layer_compare(a, b, &result->differs, &result->difference, err);
+	r = layer_compare(a, b, c->cancel, &result->differs, &result->difference, err);
 	if (r < 0)
 		return r;
 	if (!result->differs) {
@@ -301,11 +302,11 @@ static int compare(struct comparison *c, struct error **err)
 	return compare_indexes(c, &top, 0, err);
 }
 
-int image_compare(const char *first, const char *second, struct image_comparison *ret,
-		  struct error **err)
+int image_compare(const char *first, const char *second, const struct cancel *cancel,
+		  struct image_comparison *ret, struct error **err)
 {
 	_cleanup_close_ int a = fs_open_dir(AT_FDCWD, first), b = fs_open_dir(AT_FDCWD, second);
-	struct comparison c = {.dirs = {a, b}, .result = ret};
+	struct comparison c = {.dirs = {a, b}, .cancel = cancel, .result = ret};
 	int r;
 
 	*ret = (struct image_comparison){0};

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/cancel.h"
 #include "base/fs.h"
 #include "engine/inflate.h"
 #include "engine/layer_tar.h"
@@ -24,6 +25,7 @@ struct blob_reader {
 	int fd;
 	struct inflate *in;
 	struct hasher hasher; /* of the tar */
+	const struct cancel *cancel;
 };
 
 static void blob_reader_release(struct blob_reader *r)
@@ -38,7 +40,7 @@ static int blob_reader_open(struct store *s, const struct digest *blob, struct b
 {
 	uint64_t size;
 
-	*r = (struct blob_reader){.fd = blob_open(s, blob, &size, err)};
+	*r = (struct blob_reader){.fd = blob_open(s, blob, &size, err), .cancel = store_cancel(s)};
 	if (r->fd < 0)
 		return r->fd;
 	r->in = inflate_open(inflate_read_fd, &r->fd);
@@ -53,7 +55,11 @@ static int blob_reader_take(void *data, void *p, size_t n, struct error **err)
 
 	for (size_t done = 0; done < n;) {
 		size_t got;
-		int k = inflate_read(r->in, (char *)p + done, n - done, &got, err);
+		int k;
+
+		if (cancel_is_set(r->cancel))
+			return error_new(err, ERR_CANCELED, 0, "canceled");
+		k = inflate_read(r->in, (char *)p + done, n - done, &got, err);
 
 		if (k < 0)
 			return k;
@@ -71,7 +77,11 @@ static int blob_reader_copy(struct blob_reader *r, tar_sink_fn sink, void *data,
 
 	for (;;) {
 		size_t n;
-		int k = inflate_read(r->in, buffer, READ_SIZE, &n, err);
+		int k;
+
+		if (cancel_is_set(r->cancel))
+			return error_new(err, ERR_CANCELED, 0, "canceled");
+		k = inflate_read(r->in, buffer, READ_SIZE, &n, err);
 
 		if (k < 0 || n == 0)
 			return k;

@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/path.h"
 #include "base/times.h"
+#include "engine/archive_input.h"
 
 #define READ_BLOCK ((size_t)256 * 1024)
 #define SECOND INT64_C(1000000000)
@@ -18,6 +19,7 @@
 
 /* One of the two tars. */
 struct side {
+	struct archive_input in;
 	struct archive *tar;
 	struct archive_entry *entry; /* NULL: at its end */
 };
@@ -46,14 +48,16 @@ char *difference_text(const void *p, size_t n)
 	return buf_take(&b);
 }
 
-static int damaged(struct archive *a, struct error **err)
+static int damaged(const struct side *s, struct error **err)
 {
-	const char *why = archive_error_string(a);
+	const char *why = archive_error_string(s->tar);
 
+	if (cancel_is_set(s->in.cancel))
+		return error_new(err, ERR_CANCELED, 0, "canceled");
 	return error_new(err, ERR_CORRUPT, 0, "%s", why ? why : "the layer is no tar");
 }
 
-static int open_side(struct side *s, int fd, struct error **err)
+static int open_side(struct side *s, int fd, const struct cancel *cancel, struct error **err)
 {
 	s->tar = archive_read_new();
 	archive_read_support_filter_gzip(s->tar);
@@ -61,8 +65,7 @@ static int open_side(struct side *s, int fd, struct error **err)
 	archive_read_support_format_tar(s->tar);
 	/* A layer without entries is two blocks of zeros. */
 	archive_read_support_format_empty(s->tar);
-	return archive_read_open_fd(s->tar, fd, READ_BLOCK) == ARCHIVE_OK ? 0
-									  : damaged(s->tar, err);
+	return archive_input_open(&s->in, s->tar, fd, cancel) ? 0 : damaged(s, err);
 }
 
 static int next(struct side *s, struct error **err)
@@ -71,7 +74,7 @@ static int next(struct side *s, struct error **err)
 
 	if (r == ARCHIVE_EOF)
 		s->entry = NULL;
-	return r == ARCHIVE_EOF || r >= ARCHIVE_WARN ? 0 : damaged(s->tar, err);
+	return r == ARCHIVE_EOF || r >= ARCHIVE_WARN ? 0 : damaged(s, err);
 }
 
 /* The path without the slash that ends directories. Heap. */
@@ -211,7 +214,7 @@ static int read_block(struct side *s, char *p, size_t *ret, struct error **err)
 		la_ssize_t got = archive_read_data(s->tar, p + n, READ_BLOCK - n);
 
 		if (got < 0)
-			return damaged(s->tar, err);
+			return damaged(s, err);
 		if (got == 0)
 			break;
 		n += (size_t)got;
@@ -310,20 +313,22 @@ static int compare(struct side *sides, bool *ret_found, struct difference *ret, 
 	}
 }
 
-int layer_compare(int first, int second, bool *ret_found, struct difference *ret,
-		  struct error **err)
+int layer_compare(int first, int second, const struct cancel *cancel, bool *ret_found,
+		  struct difference *ret, struct error **err)
 {
-	struct side sides[2] = {{0}};
-	int r = open_side(&sides[0], first, err);
+	struct side sides[2] = {{.tar = NULL}};
+	int r = open_side(&sides[0], first, cancel, err);
 
 	if (r == 0)
-		r = open_side(&sides[1], second, err);
+		r = open_side(&sides[1], second, cancel, err);
 	*ret = (struct difference){0};
 	*ret_found = false;
 	if (r == 0)
 		r = compare(sides, ret_found, ret, err);
-	archive_read_free(sides[0].tar);
-	archive_read_free(sides[1].tar);
+	for (size_t i = 0; i < ARRAY_SIZE(sides); i++) {
+		archive_read_free(sides[i].tar);
+		archive_input_release(&sides[i].in);
+	}
 	if (r < 0)
 		difference_release(ret);
 	return r;

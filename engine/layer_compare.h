@@ -19,7 +19,8 @@ char *difference_text(const void *p, size_t n);
 
 /* Reads both (perhaps compressed) to their ends, or to the first difference. *ret_found = false:
  * their entries are the same. */
-int layer_compare(int first, int second, bool *ret_found, struct difference *ret,
-		  struct error **err);
+struct cancel;
+int layer_compare(int first, int second, const struct cancel *cancel, bool *ret_found,
+		  struct difference *ret, struct error **err);
 
 #endif

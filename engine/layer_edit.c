@@ -3,12 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file_read.h"
 #include "base/fs.h"
 #include "base/path.h"
 
-enum { COPY_UP_CHUNK = 1 << 17 };
-
 struct layer_edit {
+	struct store *store;
 	const struct rootfs *base;
 	struct layer_need_dirs need;
 	struct layer_plan *plan;
@@ -23,6 +23,7 @@ struct layer_edit *layer_edit_open(struct store *s, const struct rootfs *base, i
 {
 	struct layer_edit *e = NEW(struct layer_edit);
 
+	e->store = s;
 	e->base = base;
 	e->plan = layer_plan_new(s);
 	e->now = now;
@@ -309,11 +310,12 @@ static int open_below(const struct layer_edit *e, const char *path, struct error
 /* Writes a file of the layers below into this one under its own name. */
 static int copy_up(struct layer_edit *e, const char *path, struct error **err)
 {
-	_cleanup_free_ char *name = xstrdup(path), *chunk = NULL;
+	_cleanup_free_ char *name = xstrdup(path);
 	_cleanup_close_ int fd = -1;
+	struct file_piece piece;
+	struct file_read in;
 	struct entry file;
-	ssize_t n;
-	int r;
+	int r, got = 0;
 
 	if (!layer_edit_get(e, name, &file))
 		return error_new(err, ERR_NOTFOUND, 0, "/%s: not found", name);
@@ -324,10 +326,12 @@ static int copy_up(struct layer_edit *e, const char *path, struct error **err)
 	r = list_parents(e, name, false, err);
 	if (r == 0)
 		r = layer_plan_spool(e->plan, &file, err);
-	chunk = xmalloc(COPY_UP_CHUNK);
-	while (r == 0 && (n = fs_read_full(fd, chunk, COPY_UP_CHUNK)) != 0)
-		r = n < 0 ? error_new(err, ERR_IO, (int)-n, "read '/%s'", name)
-			  : layer_plan_write(e->plan, chunk, (size_t)n, err);
+	file_read_init(&in, fd, store_cancel(e->store));
+	while (r == 0 && (got = file_read_next(&in, &piece)) > 0)
+		r = layer_plan_write(e->plan, piece.p, piece.n, err);
+	file_read_release(&in);
+	if (got < 0)
+		return error_new(err, ERR_IO, -got, "read '/%s'", name);
 	if (r == 0)
 		layer_plan_spool_end(e->plan);
 	return r;

@@ -241,7 +241,10 @@ int plan_reader_open(const struct layer_plan *p, const struct plan_source *sourc
 	at.path = source->path;
 	*ret = (struct plan_reader){.fd = source->tree->ops->open(source->tree, &at, err),
 				    .owned = true};
-	return ret->fd < 0 ? ret->fd : 0;
+	if (ret->fd < 0)
+		return ret->fd;
+	file_holes_init(&ret->holes, ret->fd);
+	return 0;
 }
 
 void plan_reader_close(struct plan_reader *r)
@@ -256,12 +259,23 @@ ssize_t plan_reader_read(struct plan_reader *r, void *p, size_t n)
 	size_t done = 0;
 
 	while (done < n) {
-		ssize_t k = pread(r->fd, (char *)p + done, n - done, (off_t)r->at);
+		size_t part = n - done;
+		ssize_t k = file_holes_at(&r->holes, r->fd, r->at, &part);
 
-		if (k < 0 && errno == EINTR)
+		if (k > 0) {
+			memset((char *)p + done, 0, part);
+			done += part;
+			r->at += part;
 			continue;
+		}
+		if (k == 0) {
+			k = pread(r->fd, (char *)p + done, part, (off_t)r->at);
+			if (k < 0 && errno == EINTR)
+				continue;
+			k = k < 0 ? -errno : k;
+		}
 		if (k < 0)
-			return -errno;
+			return k;
 		if (k == 0)
 			break;
 		done += (size_t)k;

@@ -151,6 +151,7 @@ int layer_plan_make_dir(struct layer_plan *p, struct cancel *cancel, int64_t *re
 		r = layer_writer_open(p->s, &w, err);
 	if (r < 0)
 		return r;
+	layer_writer_watch(w, cancel);
 	m.w = w;
 	m.draft = draft;
 	m.entries = index_draft_view(draft);

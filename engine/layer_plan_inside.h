@@ -2,6 +2,7 @@
 #ifndef KILN_ENGINE_LAYER_PLAN_INSIDE_H
 #define KILN_ENGINE_LAYER_PLAN_INSIDE_H
 
+#include "base/file_read.h"
 #include "base/vec.h"
 #include "engine/layer_plan.h"
 #include "engine/tar_write.h"
@@ -38,6 +39,7 @@ struct plan_reader {
 	int fd;
 	bool owned;
 	uint64_t at;
+	struct file_holes holes; /* which need not be read */
 };
 int plan_reader_open(const struct layer_plan *p, const struct plan_source *source,
 		     const struct entry *e, struct plan_reader *ret, struct error **err);

@@ -120,7 +120,7 @@ static int write_bytes(struct layer_tar *t, const char *path, struct error **err
 
 	if (fd < 0)
 		return error_new(err, ERR_IO, -fd, "open '%s'", path);
-	return tar_write_fd(&t->w, fd, path, err);
+	return tar_write_fd(&t->w, fd, path, t->o->cancel, err);
 }
 
 /* Writes an entry other than a whiteout. The first name of a hard-link group carries the bytes. */

@@ -127,7 +127,7 @@ find_first:
 		archive_entry_xattr_reset, archive_error_string, archive_filter_bytes, \
 		archive_format, archive_read_data, archive_read_data_block, archive_read_free, \
 		archive_read_new, archive_read_next_header, archive_read_open, \
-		archive_read_open_fd, archive_read_support_filter_bzip2, \
+		archive_read_open2, archive_read_support_filter_bzip2, \
 		archive_read_support_filter_gzip, archive_read_support_filter_xz, \
 		archive_read_support_filter_zstd, archive_read_support_format_empty, \
 		archive_read_support_format_raw, archive_read_support_format_tar, \

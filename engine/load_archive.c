@@ -134,7 +134,7 @@ static int store_file(struct store *s, const char *name, inflate_read_fn read, v
 			r = error_new(err, ERR_INVALID, 0, "'%s' is too large", name);
 	}
 	if (r < 0)
-		return r;
+		return cancel_is_set(cancel) ? error_new(err, ERR_CANCELED, 0, "canceled") : r;
 	ret->size = blob_writer_size(w);
 	return blob_writer_commit(w, expected ? &digest : NULL, &ret->digest, err);
 }

@@ -72,7 +72,7 @@ static int pack_file(struct packing *p, int dirfd, const char *name, const struc
 	h.link = earlier;
 	h.size = earlier ? 0 : (uint64_t)st.st_size;
 	r = tar_write_header(&p->tar, &h, err);
-	return r < 0 || earlier ? r : tar_write_fd(&p->tar, fd, p->path.p, err);
+	return r < 0 || earlier ? r : tar_write_fd(&p->tar, fd, p->path.p, p->to->cancel, err);
 }
 
 static int pack_symlink(struct packing *p, int dirfd, const char *name, const struct stat *st,

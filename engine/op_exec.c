@@ -289,6 +289,7 @@ int exec_op_run(const struct exec_options *o, const struct op_exec *op,
 		r = layer_writer_open(o->store, &w, err);
 	if (r < 0)
 		return r;
+	layer_writer_watch(w, job ? job_cancel(job) : NULL);
 	sandbox_plan_init(&plan);
 	r = make_plan(o, op, root, w, &plan, err);
 	if (r == 0)

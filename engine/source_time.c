@@ -6,11 +6,12 @@
 #include "store/rootfs.h"
 
 /* Of the only file that an http source's layer has. */
-static int file_time(struct engine *e, int64_t layer, const char *name, bool *ret_has, int64_t *ret,
-		     struct error **err)
+static int file_time(struct engine *e, int64_t layer, const char *name, struct job *job,
+		     bool *ret_has, int64_t *ret, struct error **err)
 {
 	_cleanup_(rootfs_freep) struct rootfs *rootfs = NULL;
 	_cleanup_close_ int fd = -1;
+	struct cancel *cancel = job ? job_cancel(job) : NULL;
 	struct rootfs_node node;
 	int r = rootfs_open(e->store, &layer, 1, &rootfs, err);
 
@@ -24,10 +25,10 @@ static int file_time(struct engine *e, int64_t layer, const char *name, bool *re
 	/* A file without Last-Modified has the epoch's time. */
 	*ret = node.entry.mtime;
 	*ret_has = node.entry.mtime > 0;
-	if (!unpack_archive_recognise(fd))
+	if (!unpack_archive_recognise(fd, cancel))
 		return 0;
 	*ret_has = true;
-	r = unpack_archive_newest(fd, ret, err);
+	r = unpack_archive_newest(fd, cancel, ret, err);
 	return error_wrap(err, r, "read '%s'", name);
 }
 
@@ -43,7 +44,7 @@ static int http_time(struct engine *e, const struct op_source *source, struct jo
 		r = http_files_pin(e->http, &file, job, &key, err);
 	if (r == 0)
 		r = http_files_layer(e->http, &file, job, &layer, err);
-	return r < 0 ? r : file_time(e, layer, file.filename, ret_has, ret, err);
+	return r < 0 ? r : file_time(e, layer, file.filename, job, ret_has, ret, err);
 }
 
 int source_time(struct engine *e, const struct op_source *source, struct job *job, bool *ret_has,

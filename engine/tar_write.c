@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/file_read.h"
 #include "base/fs.h"
 #include "base/path.h"
 
@@ -302,27 +303,28 @@ int tar_write_pad(struct tar_writer *w, struct error **err)
 	return flush(w, err);
 }
 
-int tar_write_fd(struct tar_writer *w, int fd, const char *name, struct error **err)
+static int write_piece(struct tar_writer *w, const struct file_piece *piece, struct error **err)
 {
-	_cleanup_free_ char *buffer = xmalloc(COPY_SIZE);
+	return tar_write_data(w, piece->p, piece->n < w->left ? piece->n : (size_t)w->left, err);
+}
 
-	while (w->left > 0) {
-		size_t want = w->left < COPY_SIZE ? (size_t)w->left : COPY_SIZE;
-		ssize_t n = fs_read_full(fd, buffer, want);
-		int r;
+int tar_write_fd(struct tar_writer *w, int fd, const char *name, const struct cancel *cancel,
+		 struct error **err)
+{
+	struct file_piece piece;
+	struct file_read in;
+	int got = 1, r = 0;
 
-		if (n < 0)
-			return error_new(err, ERR_IO, (int)-n, "read '%s'", name);
-		if ((size_t)n < want)
-			return error_new(err, ERR_CORRUPT, 0,
-					 "'%s' is %llu bytes shorter than "
-					 "recorded",
-					 name, (unsigned long long)(w->left - (uint64_t)n));
-		r = tar_write_data(w, buffer, want, err);
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	file_read_init(&in, fd, cancel);
+	while (r == 0 && w->left > 0 && (got = file_read_next(&in, &piece)) > 0)
+		r = write_piece(w, &piece, err);
+	file_read_release(&in);
+	if (got < 0)
+		return error_new(err, ERR_IO, -got, "read '%s'", name);
+	if (got == 0)
+		return error_new(err, ERR_CORRUPT, 0, "'%s' is %llu bytes shorter than recorded",
+				 name, (unsigned long long)w->left);
+	return r;
 }
 
 int tar_write_end(struct tar_writer *w, struct error **err)

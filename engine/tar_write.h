@@ -16,6 +16,8 @@
 
 #include "base/error.h"
 
+struct cancel;
+
 typedef int (*tar_sink_fn)(void *data, const void *p, size_t n, struct error **err);
 
 enum tar_type {
@@ -56,7 +58,8 @@ void tar_write_elsewhere(struct tar_writer *w, size_t n);
 /* Pads the current file to whole blocks, as the next header would. */
 int tar_write_pad(struct tar_writer *w, struct error **err);
 /* Copies the current file's bytes from `fd`; ERR_CORRUPT naming `name` if it holds fewer. */
-int tar_write_fd(struct tar_writer *w, int fd, const char *name, struct error **err);
+int tar_write_fd(struct tar_writer *w, int fd, const char *name, const struct cancel *cancel,
+		 struct error **err);
 /* Pads the last file and ends the archive. */
 int tar_write_end(struct tar_writer *w, struct error **err);
 

@@ -1,5 +1,7 @@
 #include "engine/tree.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,6 +67,18 @@ static bool resolver_next(struct resolver *r, struct buf *component)
 	return component->n > 0;
 }
 
+/* The kernel takes no longer ones, and each component costs a look-up of all before it. */
+static int check_length(const struct resolver *r, struct error **err)
+{
+	size_t n = r->at.n + r->rest.n;
+
+	if (n < PATH_MAX)
+		return 0;
+	return error_new(err, ERR_INVALID, ENAMETOOLONG,
+			 "a path of %zu bytes, '/%.40s...': %d are allowed", n,
+			 r->at.n > 0 ? r->at.p : r->rest.p + strspn(r->rest.p, "/"), PATH_MAX - 1);
+}
+
 /* Continues with a symlink's target before what is left. */
 static void resolver_follow(struct resolver *r, const char *target)
 {
@@ -83,7 +97,10 @@ static int resolve(struct resolver *r, const char *path, bool follow_last, struc
 {
 	_cleanup_buf_ struct buf component = BUF_INIT;
 	unsigned links = 0;
+	int code = check_length(r, err);
 
+	if (code < 0)
+		return code;
 	while (resolver_next(r, &component)) {
 		size_t before = r->at.n;
 		struct entry e;
@@ -106,6 +123,9 @@ static int resolve(struct resolver *r, const char *path, bool follow_last, struc
 					 "resolve '/%s': too many levels of symbolic links", path);
 		buf_truncate(&r->at, before);
 		resolver_follow(r, e.link);
+		code = check_length(r, err);
+		if (code < 0)
+			return code;
 	}
 	return 0;
 }

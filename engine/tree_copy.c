@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file_read.h"
 #include "base/fs.h"
 #include "base/owner_set.h"
 #include "base/path.h"
@@ -73,7 +74,7 @@ static int copy_file(const struct copy *c, const struct copied_file *file, struc
 		return in;
 	/* The directory is ours alone and holds no links but those that we copied. */
 	out = fs_open_no_symlinks(c->dirfd, file->to, O_CREAT | O_EXCL | O_WRONLY, 0600);
-	r = out < 0 ? out : fs_copy_data(in, out, UINT64_MAX);
+	r = out < 0 ? out : file_copy(in, out, UINT64_MAX, c->cancel);
 	if (r == 0)
 		r = set_file_attributes(c, e, out);
 	if (r < 0)

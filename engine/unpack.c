@@ -517,13 +517,19 @@ static int take_all(struct unpack *u, struct archive *a, struct error **err)
 		/* A warning is about converting names, which nobody wants: see byte_locale. */
 		if (code < ARCHIVE_WARN)
 			return archive_failed(u, a, err);
-		r = take_entry(u, a, ae, err);
+		r = layer_writer_canceled(u->w, err);
+		if (r == 0)
+			r = take_entry(u, a, ae, err);
 		if (r < 0)
 			return r;
 	}
 	/* What follows the end mark counts in the diff ID. */
 	while (n > 0) {
-		r = inflate_read(u->in, u->chunk, CHUNK, &n, err);
+		r = layer_writer_canceled(u->w, err);
+		if (r == 0)
+			r = inflate_read(u->in, u->chunk, CHUNK, &n, err);
+		if (r < 0)
+			return r;
 		u->tar_bytes += n;
 		if (r == 0)
 			r = check_size(u, err);

@@ -2,6 +2,7 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <limits.h>
 #include <locale.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 
 #include "base/path.h"
 #include "base/vec.h"
+#include "engine/archive_input.h"
 #include "engine/layer_edit.h"
 
 enum {
@@ -46,7 +48,8 @@ static void make_byte_locale(void)
 }
 
 /* The archive is the caller's to free in failure too: it knows why it cannot be read. */
-static bool open_archive(int fd, struct archive **ret)
+static bool open_archive(int fd, const struct cancel *cancel, struct archive_input *in,
+			 struct archive **ret)
 {
 	struct archive *a = archive_read_new();
 
@@ -58,11 +61,12 @@ static bool open_archive(int fd, struct archive **ret)
 	archive_read_support_filter_zstd(a);
 	archive_read_support_format_tar(a);
 	*ret = a;
-	return lseek(fd, 0, SEEK_SET) == 0 && archive_read_open_fd(a, fd, READ_BLOCK) == ARCHIVE_OK;
+	return lseek(fd, 0, SEEK_SET) == 0 && archive_input_open(in, a, fd, cancel);
 }
 
-bool unpack_archive_recognise(int fd)
+bool unpack_archive_recognise(int fd, const struct cancel *cancel)
 {
+	_cleanup_(archive_input_release) struct archive_input in = {0};
 	struct archive_entry *entry;
 	struct archive *a;
 	locale_t before;
@@ -71,7 +75,7 @@ bool unpack_archive_recognise(int fd)
 
 	(void)pthread_once(&byte_locale_once, make_byte_locale);
 	before = uselocale(byte_locale);
-	r = open_archive(fd, &a) ? archive_read_next_header(a, &entry) : ARCHIVE_FATAL;
+	r = open_archive(fd, cancel, &in, &a) ? archive_read_next_header(a, &entry) : ARCHIVE_FATAL;
 	is_archive = r >= ARCHIVE_WARN && r != ARCHIVE_EOF &&
 		     (archive_format(a) & ARCHIVE_FORMAT_BASE_MASK) == ARCHIVE_FORMAT_TAR;
 	archive_read_free(a);
@@ -80,15 +84,18 @@ bool unpack_archive_recognise(int fd)
 	return is_archive;
 }
 
-static int archive_failed(struct archive *a, struct error **err)
+static int archive_failed(struct archive *a, const struct cancel *cancel, struct error **err)
 {
 	const char *why = archive_error_string(a);
 
+	if (cancel_is_set(cancel))
+		return error_new(err, ERR_CANCELED, 0, "canceled");
 	return error_new(err, ERR_INVALID, 0, "%s", why ? why : "the archive is damaged");
 }
 
-int unpack_archive_newest(int fd, int64_t *ret, struct error **err)
+int unpack_archive_newest(int fd, const struct cancel *cancel, int64_t *ret, struct error **err)
 {
+	_cleanup_(archive_input_release) struct archive_input in = {0};
 	struct archive_entry *entry;
 	struct archive *a;
 	locale_t before;
@@ -97,14 +104,14 @@ int unpack_archive_newest(int fd, int64_t *ret, struct error **err)
 	(void)pthread_once(&byte_locale_once, make_byte_locale);
 	before = uselocale(byte_locale);
 	*ret = 0;
-	r = open_archive(fd, &a) ? ARCHIVE_OK : ARCHIVE_FATAL;
+	r = open_archive(fd, cancel, &in, &a) ? ARCHIVE_OK : ARCHIVE_FATAL;
 	while (r >= ARCHIVE_WARN && (r = archive_read_next_header(a, &entry)) >= ARCHIVE_WARN) {
 		if (r == ARCHIVE_EOF)
 			break;
 		if (archive_entry_mtime(entry) > *ret)
 			*ret = archive_entry_mtime(entry);
 	}
-	r = r < ARCHIVE_WARN ? archive_failed(a, err) : 0;
+	r = r < ARCHIVE_WARN ? archive_failed(a, cancel, err) : 0;
 	archive_read_free(a);
 	(void)uselocale(before);
 	return r;
@@ -319,7 +326,7 @@ static int write_file(struct unpack *u, const struct entry *e, struct error **er
 			return 0;
 		}
 		if (n < 0)
-			r = archive_failed(u->archive, err);
+			r = archive_failed(u->archive, u->o->cancel, err);
 		else if (cancel_is_set(u->o->cancel))
 			r = error_new(err, ERR_CANCELED, 0, "canceled");
 		else
@@ -437,12 +444,16 @@ static int unpack_entries(struct unpack *u, struct error **err)
 			return 0;
 		/* A warning is about a name that is no UTF-8: its bytes are what counts. */
 		if (r < ARCHIVE_WARN)
-			return archive_failed(u->archive, err);
+			return archive_failed(u->archive, u->o->cancel, err);
 		if (cancel_is_set(u->o->cancel))
 			return error_new(err, ERR_CANCELED, 0, "canceled");
 		name = archive_entry_pathname(entry);
 		if (!name)
 			return error_new(err, ERR_INVALID, 0, "an entry without a name");
+		if (strlen(name) >= PATH_MAX)
+			return error_new(err, ERR_INVALID, 0,
+					 "the name '%.40s...' has %zu bytes: %d are allowed", name,
+					 strlen(name), PATH_MAX - 1);
 		r = count_entry(u, err);
 		if (r == 0)
 			r = check_name(u, "name", name, err);
@@ -477,12 +488,15 @@ int unpack_archive(struct layer_edit *edit, int fd, const struct unpack_options 
 		   struct error **err)
 {
 	struct unpack u = {.edit = edit, .o = options, .chunk = xmalloc(READ_BLOCK)};
+	_cleanup_(archive_input_release) struct archive_input in = {0};
 	locale_t before;
 	int r;
 
 	(void)pthread_once(&byte_locale_once, make_byte_locale);
 	before = uselocale(byte_locale);
-	r = open_archive(fd, &u.archive) ? unpack_entries(&u, err) : archive_failed(u.archive, err);
+	r = open_archive(fd, options->cancel, &in, &u.archive)
+		    ? unpack_entries(&u, err)
+		    : archive_failed(u.archive, options->cancel, err);
 	archive_read_free(u.archive);
 	(void)uselocale(before);
 	if (r == 0)

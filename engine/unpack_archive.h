@@ -26,10 +26,10 @@ struct layer_edit;
 
 /* Does `fd` (a regular file, read from its start) hold a tar with at least one entry, perhaps
  * compressed with gzip, bzip2, xz or zstd? */
-bool unpack_archive_recognise(int fd);
+bool unpack_archive_recognise(int fd, const struct cancel *cancel);
 
 /* The time of its newest member (seconds); 0 if it has none. */
-int unpack_archive_newest(int fd, int64_t *ret, struct error **err);
+int unpack_archive_newest(int fd, const struct cancel *cancel, int64_t *ret, struct error **err);
 
 struct unpack_options {
 	const char *what; /* the archive's name, for errors */

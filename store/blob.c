@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file_read.h"
 #include "base/fs.h"
 #include "base/times.h"
 #include "store/db.h"
@@ -91,24 +92,12 @@ static void drop(struct store *s, const struct digest *digest)
 		(void)db_commit(&tx, NULL);
 }
 
-static int hash_fd(int fd, struct digest *ret)
+/* Of all of it; the position is at its start again. */
+static int hash_fd(const struct store *s, int fd, struct digest *ret)
 {
-	_cleanup_free_ uint8_t *chunk = xmalloc(HASH_CHUNK);
-	_cleanup_hasher_ struct hasher h;
-	uint64_t at = 0;
-	ssize_t n;
+	int r = file_read_digest(fd, s->cancel, ret, NULL);
 
-	hasher_init(&h);
-	while ((n = pread(fd, chunk, HASH_CHUNK, (off_t)at)) != 0) {
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		hasher_add(&h, chunk, (size_t)n);
-		at += (uint64_t)n;
-	}
-	hasher_final(&h, ret);
-	return 0;
+	return r == 0 && lseek(fd, 0, SEEK_SET) < 0 ? -errno : r;
 }
 
 /* Verified after a change of boot: the mark moves to this boot, so that it is hashed only once. */
@@ -143,7 +132,7 @@ static int open_held(struct store *s, const struct digest *digest, struct blob_r
 		return 0;
 	}
 	if (!ret_row->trusted) {
-		r = hash_fd(fd, &actual);
+		r = hash_fd(s, fd, &actual);
 		if (r < 0)
 			return error_new(err, ERR_IO, -r, "read '%s/%s'", s->root, path);
 		if (!digest_equal(&actual, digest)) {
@@ -232,7 +221,7 @@ int blob_verify(struct store *s, const struct digest *digest, uint64_t *ret_size
 	fd = blob_open(s, digest, ret_size, err);
 	if (fd < 0)
 		return fd;
-	r = hash_fd(fd, &actual);
+	r = hash_fd(s, fd, &actual);
 	if (r < 0)
 		return error_new(err, ERR_IO, -r, "read blob %s", digest_format(digest, text));
 	if (digest_equal(&actual, digest))

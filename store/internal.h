@@ -19,7 +19,8 @@ struct store {
 	char *root;
 	int dirfd;
 	const char *overlay_prefix;
-	struct db *db; /* locks itself */
+	struct db *db;		     /* locks itself */
+	const struct cancel *cancel; /* see store_watch; constant once threads run */
 
 	pthread_mutex_t mutex; /* protects all below */
 	struct lease lease;

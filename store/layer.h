@@ -96,15 +96,23 @@ int layer_writer_open(struct store *s, struct layer_writer **ret, struct error *
 /* For a layer that was received: committing attaches dir and index to layer `id`. */
 int layer_writer_open_for(struct store *s, int64_t id, struct layer_writer **ret,
 			  struct error **err);
+/* Reading and copying end (ERR_CANCELED) once `cancel` is set; without this, or with NULL, it is
+ * the store's switch that is asked. Before the first lane. */
+struct cancel;
+void layer_writer_watch(struct layer_writer *w, const struct cancel *cancel);
+/* 0, or ERR_CANCELED if that is set: for loops around the calls below. */
+int layer_writer_canceled(const struct layer_writer *w, struct error **err);
 int layer_writer_put(struct layer_writer *w, const struct entry *e, struct error **err);
 /* Gives a file of the layer, with all its hard links, e's mode, owner, capability and time. */
 int layer_writer_set_attributes(struct layer_writer *w, const char *path, const struct entry *e,
 				struct error **err);
 /* Opens the file e->path for writing (size and content of e are ignored). The caller writes the
- * bytes through layer_writer_write, which hashes them, or lets layer_writer_copy do it. */
+ * bytes through layer_writer_write, which hashes them and leaves long runs of zeros as holes, or
+ * lets layer_writer_copy do it. */
 int layer_writer_file(struct layer_writer *w, const struct entry *e, struct error **err);
 int layer_writer_write(struct layer_writer *w, const void *p, size_t n, struct error **err);
-/* Copies a whole regular file's bytes (reflink where possible, hashed) into the open file. */
+/* Copies a whole regular file's bytes (reflink where possible, hashed) into the open file. What is
+ * a hole in it stays one. */
 int layer_writer_copy(struct layer_writer *w, int from, struct error **err);
 /* The same for the next `size` bytes, with a digest already known to be right for them: nothing is
  * hashed. */

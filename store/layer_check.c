@@ -7,26 +7,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/cancel.h"
+#include "base/file_read.h"
 #include "base/fs.h"
 #include "base/owner_set.h"
 #include "store/index.h"
 #include "store/internal.h"
 #include "store/layer.h"
-
-enum { CHECK_CHUNK = 1 << 17 };
-
-static int hash_file(int fd, struct digest *ret)
-{
-	_cleanup_free_ char *chunk = xmalloc(CHECK_CHUNK);
-	_cleanup_hasher_ struct hasher h;
-	ssize_t n;
-
-	hasher_init(&h);
-	while ((n = fs_read_full(fd, chunk, CHECK_CHUNK)) > 0)
-		hasher_add(&h, chunk, (size_t)n);
-	hasher_final(&h, ret);
-	return n < 0 ? (int)n : 0;
-}
 
 static bool type_matches(const struct entry *e, mode_t mode)
 {
@@ -83,7 +70,7 @@ static int cannot_open(const struct entry *e, int errnum, struct error **err)
 	return error_new(err, ERR_IO, errnum, "look at '%s'", e->path);
 }
 
-static int check_entry(int dirfd, const struct entry *e, struct error **err)
+static int check_entry(const struct store *s, int dirfd, const struct entry *e, struct error **err)
 {
 	_cleanup_close_ int fd = fs_open_no_symlinks(dirfd, e->path, O_PATH | O_NOFOLLOW, 0);
 	_cleanup_close_ int data = -1;
@@ -106,7 +93,7 @@ static int check_entry(int dirfd, const struct entry *e, struct error **err)
 	data = fs_open_no_symlinks(dirfd, e->path, O_RDONLY, 0);
 	if (data < 0)
 		return cannot_open(e, -data, err);
-	r = hash_file(data, &actual);
+	r = file_read_digest(data, s->cancel, &actual, NULL);
 	if (r < 0)
 		return error_new(err, ERR_IO, -r, "read '%s'", e->path);
 	if (!digest_equal(&actual, &e->content))
@@ -124,8 +111,10 @@ int layer_check_dir(struct store *s, int64_t id, const struct index *index, stru
 		struct entry e;
 		int r;
 
+		if (cancel_is_set(s->cancel))
+			return error_new(err, ERR_CANCELED, 0, "check layer %lld", (long long)id);
 		index_entry(index, n, &e);
-		r = check_entry(dirfd, &e, err);
+		r = check_entry(s, dirfd, &e, err);
 		if (r < 0)
 			return error_wrap(err, r, "check layer %lld", (long long)id);
 	}

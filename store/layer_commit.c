@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/cancel.h"
 #include "base/fs.h"
 #include "store/internal.h"
 #include "store/layer_publish.h"
@@ -25,6 +26,7 @@ int layer_writer_open_for(struct store *s, int64_t id, struct layer_writer **ret
 		return r;
 	}
 	w->s = s;
+	w->cancel = s->cancel;
 	w->for_id = id;
 	(void)pthread_mutex_init(&w->lock, NULL);
 	w->fs = w->parent_fd = w->file_fd = -1;
@@ -50,6 +52,17 @@ int layer_writer_open(struct store *s, struct layer_writer **ret, struct error *
 	return layer_writer_open_for(s, 0, ret, err);
 }
 
+void layer_writer_watch(struct layer_writer *w, const struct cancel *cancel)
+{
+	if (cancel)
+		w->cancel = cancel;
+}
+
+int layer_writer_canceled(const struct layer_writer *w, struct error **err)
+{
+	return cancel_is_set(w->cancel) ? error_new(err, ERR_CANCELED, 0, "canceled") : 0;
+}
+
 struct layer_writer *layer_writer_lane(struct layer_writer *w)
 {
 	struct layer_writer *lane = NEW(struct layer_writer);
@@ -58,6 +71,7 @@ struct layer_writer *layer_writer_lane(struct layer_writer *w)
 				      .s = w->s,
 				      .fs = w->fs,
 				      .index = w->index,
+				      .cancel = w->cancel,
 				      .parent_fd = -1,
 				      .file_fd = -1,
 				      .uid = w->uid,
@@ -71,7 +85,6 @@ static void free_lane(struct layer_writer *w)
 	layer_writer_forget_parent(w);
 	cleanup_closep(&w->file_fd);
 	free(w->file_path);
-	free(w->chunk);
 	hasher_release(&w->hasher);
 }
 

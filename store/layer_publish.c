@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fs.h"
@@ -13,7 +14,7 @@
 #include "store/internal.h"
 #include "store/space.h"
 
-enum { BLOCK = 4096 };
+enum { BLOCK = 4096, SPARSE_MIN = 1 << 20 };
 
 /* Renames within the store. What is at the new name without a row that says so is the leaving of a
  * transaction that was lost, and goes into the trash. */
@@ -31,9 +32,24 @@ static int take_name(struct store *s, const char *from, const char *to, char **r
 	return r < 0 ? error_new(err, ERR_IO, -r, "name layer '%s/%s'", s->root, to) : 0;
 }
 
-/* What the dir takes on disk, as whole blocks: a layer of a million small files is not small. */
-static uint64_t disk_size(const struct index *index)
+/* Of a sparse file what it holds. Only large ones are looked at. */
+static uint64_t file_disk_size(int dirfd, const struct entry *e)
 {
+	uint64_t bytes = (e->size + BLOCK - 1) / BLOCK * BLOCK;
+	struct stat st;
+
+	if (e->size < SPARSE_MIN || dirfd < 0 ||
+	    fstatat(dirfd, e->path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return bytes;
+	return (uint64_t)st.st_blocks * 512 < bytes ? (uint64_t)st.st_blocks * 512 : bytes;
+}
+
+/* What the dir takes on disk, as whole blocks: a layer of a million small files is not small. */
+static uint64_t disk_size(struct store *s, const struct layer_birth *b)
+{
+	_cleanup_free_ char *fs = xasprintf("%s/fs", *b->tmp);
+	_cleanup_close_ int dirfd = b->has_dir ? fs_open_dir(s->dirfd, fs) : -1;
+	const struct index *index = b->index;
 	uint64_t bytes = BLOCK;
 
 	for (size_t n = 0; n < index_count(index); n++) {
@@ -41,7 +57,7 @@ static uint64_t disk_size(const struct index *index)
 
 		index_entry(index, n, &e);
 		if (e.type == ENTRY_FILE)
-			bytes += (e.size + BLOCK - 1) / BLOCK * BLOCK;
+			bytes += file_disk_size(dirfd, &e);
 		else if (e.type == ENTRY_DIR)
 			bytes += BLOCK;
 	}
@@ -168,7 +184,7 @@ static int publish(struct store *s, const struct layer_birth *b, uint64_t disk, 
 int layer_publish(struct store *s, struct layer_birth *b, int64_t *ret_id, struct error **err)
 {
 	_cleanup_free_ char *trash = NULL;
-	uint64_t disk = disk_size(b->index);
+	uint64_t disk = disk_size(s, b);
 	int r = b->has_dir ? space_reserve(s, disk, err) : 0;
 
 	if (r == 0)

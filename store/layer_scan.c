@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/file_read.h"
 #include "base/fs.h"
 #include "base/map.h"
 #include "base/path.h"
@@ -24,7 +25,6 @@
 #include "store/layer_writer.h"
 
 enum {
-	HASH_CHUNK = 1 << 17,
 	HASH_THREADS = 4,
 	XATTR_NAMES_MAX = 1 << 16,
 	CAPABILITY_V2 = 20, /* bytes of security.capability without a root id */
@@ -341,34 +341,26 @@ static int scan_dir(struct scan *scan, int dirfd, struct error **err)
 		_cleanup_free_ char *path =
 			xasprintf("%s%s%s", scan->path.p, scan->path.n ? "/" : "", names.v[i]);
 
-		r = layer_writer_check_path(path, err);
+		r = layer_writer_canceled(scan->w, err);
+		if (r == 0)
+			r = layer_writer_check_path(path, err);
 		if (r == 0)
 			r = add_node(scan, dirfd, names.v[i], path, err);
 	}
 	return r;
 }
 
-static int hash_job(struct scan *scan, struct job *job, char *chunk)
+static int hash_job(struct scan *scan, struct job *job)
 {
 	_cleanup_close_ int fd = fs_open_no_symlinks(scan->w->fs, job->path, O_RDONLY, 0);
-	struct hasher h;
-	ssize_t n;
 
 	if (fd < 0)
 		return fd;
-	hasher_init(&h);
-	job->entry.size = 0;
-	while ((n = fs_read_full(fd, chunk, HASH_CHUNK)) > 0) {
-		hasher_add(&h, chunk, (size_t)n);
-		job->entry.size += (uint64_t)n;
-	}
-	hasher_final(&h, &job->entry.content);
-	return (int)n;
+	return file_read_digest(fd, scan->w->cancel, &job->entry.content, &job->entry.size);
 }
 
 static void *hash_worker(void *data)
 {
-	_cleanup_free_ char *chunk = xmalloc(HASH_CHUNK);
 	struct scan *scan = data;
 
 	for (;;) {
@@ -377,7 +369,7 @@ static void *hash_worker(void *data)
 
 		if (i >= scan->jobs.n || atomic_load(&scan->failed))
 			return NULL;
-		r = hash_job(scan, &scan->jobs.v[i], chunk);
+		r = hash_job(scan, &scan->jobs.v[i]);
 		if (r < 0)
 			atomic_store(&scan->failed, -r);
 	}

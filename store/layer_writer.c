@@ -12,20 +12,23 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "base/file_read.h"
 #include "base/fs.h"
 #include "base/owner_set.h"
 #include "base/path.h"
 #include "store/internal.h"
 
-enum { COPY_CHUNK = 1 << 17 };
+enum { HOLE_MIN = 1 << 16 }; /* shorter runs of zeros are written */
 
 int layer_writer_check_path(const char *path, struct error **err)
 {
 	const char *p = path;
 
 	if (strlen(path) >= PATH_MAX)
-		return error_new(err, ERR_INVALID, 0, "a path of %zu bytes is too long",
-				 strlen(path));
+		return error_new(
+			err, ERR_INVALID, 0,
+			"the path '/%.40s...' has %zu bytes: a layer holds none of more than %d",
+			path, strlen(path), PATH_MAX - 1);
 	while (*p) {
 		size_t n = strcspn(p, "/");
 
@@ -425,16 +428,27 @@ int layer_writer_file(struct layer_writer *w, const struct entry *e, struct erro
 	w->file.type = ENTRY_FILE;
 	w->file.link = NULL;
 	w->file.size = 0;
-	w->content_known = false;
+	w->content_known = w->ends_in_hole = false;
 	hasher_release(&w->hasher);
 	hasher_init(&w->hasher);
 	return 0;
 }
 
-int layer_writer_write(struct layer_writer *w, const void *p, size_t n, struct error **err)
+static bool is_zeros(const char *p, size_t n)
 {
-	int r = fs_write_full(w->file_fd, p, n);
+	return n >= HOLE_MIN && p[0] == 0 && memcmp(p, p + 1, n - 1) == 0;
+}
 
+/* The next bytes of the file. A hole is passed over. */
+static int put_piece(struct layer_writer *w, const void *p, size_t n, bool hole, struct error **err)
+{
+	int r = 0;
+
+	w->ends_in_hole = hole;
+	if (!hole)
+		r = fs_write_full(w->file_fd, p, n);
+	else if (lseek(w->file_fd, (off_t)n, SEEK_CUR) < 0)
+		r = -errno;
 	if (r < 0)
 		return error_new(err, ERR_IO, -r, "write '%s' in a layer", w->file.path);
 	hasher_add(&w->hasher, p, n);
@@ -442,24 +456,20 @@ int layer_writer_write(struct layer_writer *w, const void *p, size_t n, struct e
 	return 0;
 }
 
-static char *copy_buffer(struct layer_writer *w)
+int layer_writer_write(struct layer_writer *w, const void *p, size_t n, struct error **err)
 {
-	if (!w->chunk)
-		w->chunk = xmalloc(COPY_CHUNK);
-	return w->chunk;
+	int r = layer_writer_canceled(w, err);
+
+	return r < 0 ? r : put_piece(w, p, n, is_zeros(p, n), err);
 }
 
 /* Hashes what was cloned, not its source: that may change meanwhile. */
 static int hash_clone(struct layer_writer *w, struct error **err)
 {
-	char *chunk = copy_buffer(w);
-	ssize_t n;
+	int r = file_read_digest(w->file_fd, w->cancel, &w->file.content, &w->file.size);
 
-	while ((n = fs_read_full(w->file_fd, chunk, COPY_CHUNK)) > 0) {
-		hasher_add(&w->hasher, chunk, (size_t)n);
-		w->file.size += (uint64_t)n;
-	}
-	return n < 0 ? error_new(err, ERR_IO, (int)-n, "read '%s' in a layer", w->file.path) : 0;
+	w->content_known = true;
+	return r < 0 ? error_new(err, ERR_IO, -r, "read '%s' in a layer", w->file.path) : 0;
 }
 
 /* Whether files can be cloned at all is found out once. */
@@ -475,28 +485,26 @@ static bool clone_file(struct layer_writer *w, int from)
 
 int layer_writer_copy(struct layer_writer *w, int from, struct error **err)
 {
-	char *chunk;
-	ssize_t n;
+	struct file_piece piece;
+	struct file_read in;
+	int r, k = 0;
 
 	if (w->file.size == 0 && clone_file(w, from))
 		return hash_clone(w, err);
-	chunk = copy_buffer(w);
-	do {
-		int r;
-
-		n = fs_read_full(from, chunk, COPY_CHUNK);
-		r = n > 0 ? layer_writer_write(w, chunk, (size_t)n, err) : 0;
-		if (r < 0)
-			return r;
-	} while (n == COPY_CHUNK);
-	return n < 0 ? error_new(err, ERR_IO, (int)-n, "read what becomes '%s'", w->file.path) : 0;
+	file_read_init(&in, from, w->cancel);
+	while (k == 0 && (r = file_read_next(&in, &piece)) > 0)
+		k = put_piece(w, piece.p, piece.n, piece.hole, err);
+	file_read_release(&in);
+	if (k < 0)
+		return k;
+	return r < 0 ? error_new(err, ERR_IO, -r, "read what becomes '%s'", w->file.path) : 0;
 }
 
 int layer_writer_copy_known(struct layer_writer *w, int from, const struct digest *content,
 			    uint64_t size, struct error **err)
 {
 	struct stat st;
-	int r = fs_copy_data(from, w->file_fd, size);
+	int r = file_copy(from, w->file_fd, size, w->cancel);
 
 	if (r < 0)
 		return error_new(err, ERR_IO, -r, "copy what becomes '%s'", w->file.path);
@@ -562,6 +570,8 @@ int layer_writer_file_end(struct layer_writer *w, struct digest *ret_content, st
 
 	if (!w->content_known)
 		hasher_final(&w->hasher, &e->content);
+	if (w->ends_in_hole && ftruncate(fd, (off_t)e->size) < 0)
+		return error_new(err, ERR_IO, errno, "write '%s' in a layer", e->path);
 	r = set_owner(w, fd, "", e, err);
 	if (r == 0)
 		r = set_file_attributes(fd, e, err);

@@ -28,14 +28,16 @@ struct layer_writer {
 
 	uid_t uid; /* ours */
 	gid_t gid;
-	char *chunk;	/* for copying; NULL until then */
 	bool no_clones; /* the store's file system has none */
+
+	const struct cancel *cancel; /* ends reading and copying; may be NULL */
 
 	int file_fd; /* the open file, -1 if none */
 	struct entry file;
 	char *file_path;
 	struct hasher hasher;
 	bool content_known;
+	bool ends_in_hole; /* its size is not on disk yet */
 };
 
 /* Checks a path from outside: clean, relative, no longer than the kernel takes. */

@@ -167,6 +167,16 @@ void store_settle(struct store *s)
 	db_fold_log(s->db);
 }
 
+void store_watch(struct store *s, const struct cancel *cancel)
+{
+	s->cancel = cancel;
+}
+
+const struct cancel *store_cancel(const struct store *s)
+{
+	return s->cancel;
+}
+
 void store_close(struct store *s)
 {
 	if (!s)

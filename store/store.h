@@ -23,6 +23,11 @@ int store_open(const char *root, struct store **ret, struct error **err);
 /* Does what store_close would wait for a disk for, while something else is waited for. */
 void store_settle(struct store *s);
 void store_close(struct store *s); /* releases the lease */
+/* From now on reading and hashing what the store holds ends (ERR_CANCELED) once `cancel` is set,
+ * where a call brings no switch of its own. It outlives the handle. */
+struct cancel;
+void store_watch(struct store *s, const struct cancel *cancel);
+const struct cancel *store_cancel(const struct store *s); /* NULL: none */
 DEFINE_FREEP(struct store, store_close)
 
 /* What was found damaged since the last call, a sentence each: it is a miss from now on and will be

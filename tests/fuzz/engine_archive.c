@@ -60,7 +60,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		open_store();
 	if (fd < 0 || fs_write_full(fd, data, size) < 0)
 		abort();
-	if (!unpack_archive_recognise(fd))
+	if (!unpack_archive_recognise(fd, NULL))
 		return 0;
 	unpack(fd, false);
 	unpack(fd, true);

@@ -32,7 +32,7 @@ static void expect(const struct tar_item *a, size_t n_a, const struct tar_item *
 	_cleanup_close_ int one = tar_of(a, n_a, 0), two = tar_of(b, n_b, 0);
 	bool found = false;
 
-	assert_int_equal(layer_compare(one, two, &found, &d, NULL), 0);
+	assert_int_equal(layer_compare(one, two, NULL, &found, &d, NULL), 0);
 	assert_int_equal(found, field != NULL);
 	if (!field)
 		return;
@@ -96,7 +96,7 @@ static void a_torn_layer_is_an_error(void **state)
 	bool found;
 
 	(void)state;
-	assert_int_equal(layer_compare(one, two, &found, &d, &err), -ERR_CORRUPT);
+	assert_int_equal(layer_compare(one, two, NULL, &found, &d, &err), -ERR_CORRUPT);
 	assert_non_null(strstr(error_text(err), "runcated"));
 }
 

@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/file_read.h"
 #include "base/fs.h"
 #include "engine/op_exec.h"
 #include "engine/sandbox.h"
@@ -593,7 +594,7 @@ static int set_up(void **state)
 	from = open(BUSYBOX, O_RDONLY | O_CLOEXEC);
 	to = open(busybox, O_CREAT | O_WRONLY | O_CLOEXEC, 0755);
 	assert_true(from >= 0 && to >= 0);
-	assert_int_equal(fs_copy_data(from, to, UINT64_MAX), 0);
+	assert_int_equal(file_copy(from, to, UINT64_MAX, NULL), 0);
 	(void)close(from);
 	(void)close(to);
 	for (size_t i = 0; i < ARRAY_SIZE(applets); i++) {

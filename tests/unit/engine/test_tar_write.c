@@ -214,7 +214,7 @@ static void a_file_that_shrank_is_found_out(void **state)
 	(void)state;
 	tar_writer_init(&w, to_buf, &made);
 	assert_int_equal(tar_write_header(&w, &h, NULL), 0);
-	assert_int_equal(tar_write_fd(&w, fd, "f", &err), -ERR_CORRUPT);
+	assert_int_equal(tar_write_fd(&w, fd, "f", NULL, &err), -ERR_CORRUPT);
 	assert_non_null(strstr(error_text(err), "shorter"));
 }
 

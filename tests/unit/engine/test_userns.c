@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/file_read.h"
 #include "base/fs.h"
 #include "engine/op_exec.h"
 #include "engine/sandbox.h"
@@ -126,7 +127,7 @@ static int set_up(void **state)
 	from = open(BUSYBOX, O_RDONLY | O_CLOEXEC);
 	to = open(busybox, O_CREAT | O_WRONLY | O_CLOEXEC, 0755);
 	assert_true(from >= 0 && to >= 0);
-	assert_int_equal(fs_copy_data(from, to, UINT64_MAX), 0);
+	assert_int_equal(file_copy(from, to, UINT64_MAX, NULL), 0);
 	(void)close(from);
 	(void)close(to);
 	free(bin);
