@@ -89,7 +89,8 @@ static int unpack(struct engine *e, int fd, const char *what, struct job *job, i
 	edit = layer_edit_open(e->store, empty, 0, NULL);
 	r = unpack_archive(edit, fd, &options, err);
 	return r < 0 ? r
-		     : layer_plan_make_dir(layer_edit_plan(edit), options.cancel, ret_layer, err);
+		     : layer_plan_make_dir(layer_edit_plan(edit), NULL, options.cancel, ret_layer,
+					   err);
 }
 
 static int take_file(struct engine *e, int fd, const char *what, struct job *job,

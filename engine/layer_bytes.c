@@ -180,7 +180,7 @@ int layer_bytes_made(struct store *s, const int64_t *layers, size_t i,
 	if (!info->has_dir)
 		return error_new(err, ERR_CORRUPT, 0,
 				 "layer %" PRId64 " has neither a dir nor a blob", info->id);
-	r = open_below(s, layers, i, &below, err);
+	r = info->is_exact ? 0 : open_below(s, layers, i, &below, err);
 	if (r < 0)
 		return r;
 	o.below = below;

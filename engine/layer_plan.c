@@ -9,6 +9,7 @@
 #include "base/fs.h"
 #include "base/path.h"
 #include "engine/layer_plan_inside.h"
+#include "store/layer_diff.h"
 #include "store/layer_writer.h"
 
 struct layer_plan *layer_plan_new(struct store *s)
@@ -224,6 +225,30 @@ void layer_plan_spool_end(struct layer_plan *p)
 
 	hasher_final(&p->hasher, &content);
 	index_builder_set_content(p->entries, p->file, &content, p->spooled - p->file_at);
+}
+
+/* --- Settling ----------------------------------------------------------------------------------
+ */
+
+int layer_plan_settle(struct layer_plan *p, const struct rootfs *below, struct index_draft **ret,
+		      struct error **err)
+{
+	_cleanup_(index_builder_freep) struct index_builder *settled = NULL;
+	_cleanup_(index_draft_freep) struct index_draft *draft = NULL;
+	_cleanup_(layer_diff_release) struct layer_diff diff = {0};
+	int r = index_draft_open(p->s, p->entries, &draft, err);
+
+	index_builder_free(TAKE_PTR(p->entries));
+	if (r == 0)
+		r = layer_diff_make(index_draft_view(draft), below, &diff, err);
+	if (r < 0)
+		return r;
+	if (diff.whole) {
+		*ret = TAKE_PTR(draft);
+		return 0;
+	}
+	r = layer_diff_apply(draft, &diff, &settled, err);
+	return r < 0 ? r : index_draft_open(p->s, settled, ret, err);
 }
 
 /* --- Reading -----------------------------------------------------------------------------------

@@ -7,7 +7,7 @@
  *	layer_plan_spool(p, &entry, err);		a file whose bytes are at hand now:
  *	layer_plan_write(p, data, n, err);		they are kept in a file without a name
  *	layer_plan_spool_end(p);
- *	layer_plan_make_dir(p, cancel, &layer, err);	or layer_plan_make_blob
+ *	layer_plan_make_dir(p, below, cancel, &layer, err);	or layer_plan_make_blob
  *
  * Entries of a layer follow the rules of store/layer.h: one for each path, a whiteout beside a
  * directory makes that opaque, a hard link names an earlier file. Nothing is read of a tree's file
@@ -51,14 +51,14 @@ void layer_plan_spool_end(struct layer_plan *p);
 int layer_plan_read(const struct layer_plan *p, const char *path, struct buf *ret,
 		    struct error **err);
 
-/* Makes the layer, with its dir. The plan is used up, also on failure. ERR_BUSY naming a file that
- * keeps changing while it is read. `cancel` may be NULL. */
-int layer_plan_make_dir(struct layer_plan *p, struct cancel *cancel, int64_t *ret_layer,
-			struct error **err);
+/* Makes the layer, with its dir. `below` is what it goes on top of (NULL: it may be anything);
+ * entries that change nothing of it are left out. The plan is used up, also on failure. ERR_BUSY
+ * naming a file that keeps changing while it is read. `cancel` may be NULL. */
+int layer_plan_make_dir(struct layer_plan *p, const struct rootfs *below, struct cancel *cancel,
+			int64_t *ret_layer, struct error **err);
 /* Would a tar say something else than the plan? A name that looks like a whiteout does that. */
 bool layer_plan_is_dir_only(const struct layer_plan *p);
-/* The same as a blob without dir: every byte is read once, and goes to the layer's tar. `below` is
- * what the layer goes on top of; entries that change nothing of it are left out. */
+/* The same as a blob without dir: every byte is read once, and goes to the layer's tar. */
 int layer_plan_make_blob(struct layer_plan *p, const struct rootfs *below,
 			 const struct compress_options *compression, struct cancel *cancel,
 			 int64_t *ret_layer, struct error **err);

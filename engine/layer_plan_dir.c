@@ -138,15 +138,14 @@ static int put_others(const struct making *m, bool links, struct error **err)
 	return r;
 }
 
-int layer_plan_make_dir(struct layer_plan *p, struct cancel *cancel, int64_t *ret_layer,
-			struct error **err)
+int layer_plan_make_dir(struct layer_plan *p, const struct rootfs *below, struct cancel *cancel,
+			int64_t *ret_layer, struct error **err)
 {
 	_cleanup_(index_draft_freep) struct index_draft *draft = NULL;
 	_cleanup_(layer_writer_freep) struct layer_writer *w = NULL;
 	struct making m = {.plan = p, .cancel = cancel};
-	int r = index_draft_open(p->s, p->entries, &draft, err);
+	int r = layer_plan_settle(p, below, &draft, err);
 
-	index_builder_free(TAKE_PTR(p->entries));
 	if (r == 0)
 		r = layer_writer_open(p->s, &w, err);
 	if (r < 0)

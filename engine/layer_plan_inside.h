@@ -64,6 +64,11 @@ int plan_source_keeps_changing(const struct plan_source *source, struct error **
 /* For an error about reading or writing the file: its code and name. */
 int plan_source_wrap(const struct plan_source *source, int r, struct error **err);
 
+/* The plan, which is used up, without what changes nothing of `below` (NULL: not known) and without
+ * opaque directories: its entries are those of the layer's tar. */
+int layer_plan_settle(struct layer_plan *p, const struct rootfs *below, struct index_draft **ret,
+		      struct error **err);
+
 /* Writes the tar of a settled plan: entries of `draft` are what it is to hold, hard links after
  * what they name. Sizes and contents of files are set in the draft as they are read. Each of the
  * two sinks gets all of it, `first` on this thread and `second` on another. After a failure

@@ -7,8 +7,8 @@
 #include "base/fs.h"
 #include "base/map.h"
 #include "base/path.h"
-#include "engine/layer_diff.h"
 #include "store/index.h"
+#include "store/layer_diff.h"
 
 #define OPAQUE_MARK ".wh..wh..opq"
 #define WHITEOUT_PREFIX ".wh."

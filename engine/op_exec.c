@@ -244,7 +244,9 @@ static int read_back(const struct exec_options *o, const struct result *root, ui
 	step.below = below;
 	if (r == 0)
 		r = leave_mount_points(below, w, err);
-	return r == 0 ? layer_writer_scan(w, userns_single() ? &step : NULL, err) : r;
+	if (r == 0)
+		r = layer_writer_scan(w, userns_single() ? &step : NULL, err);
+	return r == 0 ? layer_writer_settle(w, below, err) : r;
 }
 
 /* A reference to the root mount's result, whose layers are there. A context becomes a layer. */

@@ -329,7 +329,7 @@ static int make_layer(struct file_run *run, const struct rootfs *base,
 
 	if (form && form->as_blob && !layer_plan_is_dir_only(plan))
 		return layer_plan_make_blob(plan, base, &form->compression, cancel, ret, err);
-	return layer_plan_make_dir(plan, cancel, ret, err);
+	return layer_plan_make_dir(plan, base, cancel, ret, err);
 }
 
 int file_op_run(struct store *s, const struct op_file *op, struct result *const *inputs,

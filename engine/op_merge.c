@@ -230,8 +230,8 @@ int diff_op_run(struct store *s, const struct result *lower, const struct result
 	d = (struct diff){.edit = edit, .lower = below, .upper = above};
 	r = diff_trees(&d, err);
 	if (r == 0)
-		r = layer_plan_make_dir(layer_edit_plan(edit), job ? job_cancel(job) : NULL, &layer,
-					err);
+		r = layer_plan_make_dir(layer_edit_plan(edit), NULL, job ? job_cancel(job) : NULL,
+					&layer, err);
 	if (r < 0)
 		return error_wrap(err, r, "diff");
 	*ret = result_new_rootfs(&layer, 1);

@@ -81,7 +81,7 @@ static uint32_t enter_layer(struct collecting *k, int64_t id)
 	(void)k->c->diff_id(k->c->data, id, &layer.diff_id);
 	if (!engine_is_base_layer(k->c->engine, id) &&
 	    layer_get(k->c->engine->store, id, &info, NULL) == 0) {
-		layer.has_tree = info.has_digest;
+		layer.has_tree = info.has_digest && (info.is_exact || info.source);
 		layer.tree = info.tree_digest;
 		layer.created = k->c->has_epoch ? k->c->epoch : info.created;
 	}

@@ -25,7 +25,7 @@ void layer_info_release(struct layer_info *info)
 
 #define LAYER_COLUMNS                                                                   \
 	"id, has_dir, diff_id, blob, blob_type, blob_size, size, tree_digest, source, " \
-	"has_index, created"
+	"has_index, created, exact"
 
 static void read_info(struct sqlite3_stmt *q, struct layer_info *ret)
 {
@@ -38,6 +38,7 @@ static void read_info(struct sqlite3_stmt *q, struct layer_info *ret)
 		.source = db_col_text(q, 8),
 		.has_index = db_col_i64(q, 9) != 0,
 		.created = db_col_i64(q, 10),
+		.is_exact = db_col_i64(q, 11) != 0,
 	};
 	ret->has_diff_id = db_col_digest(q, 2, &ret->diff_id);
 	ret->has_blob = db_col_digest(q, 3, &ret->blob.digest);
@@ -66,7 +67,7 @@ static int get_row(struct store *s, int64_t id, struct layer_info *ret, bool *re
 	if (r == 0)
 		return no_such_layer(id, err);
 	read_info(q, ret);
-	boot = db_col_text(q, 11);
+	boot = db_col_text(q, 12);
 	*ret_suspect = ret->has_dir && !durable_trusted(boot);
 	return 0;
 }

@@ -34,6 +34,8 @@ struct layer_info {
 	bool has_blob;	       /* `blob` is known (its bytes may be absent: see blob_exists) */
 	struct layer_blob blob;
 	uint64_t size; /* sum of file sizes, 0 while unknown */
+	bool is_exact; /* its tar is the entries of its index as they are, on top of anything:
+			  true of layers made here, but for those of older stores */
 	bool has_digest;
 	struct digest tree_digest; /* over the index, without mtimes: equal content, equal digest */
 	int64_t created;	   /* ns since the epoch */
@@ -154,6 +156,11 @@ struct layer_step {
 };
 int layer_writer_scan(struct layer_writer *w, const struct layer_step *step /* NULL: they can */,
 		      struct error **err);
+
+/* Takes out what changes nothing of `below`, on which the layer was made, and puts whiteouts in the
+ * place of opaque marks. After that, or where nothing below is known, the layer's tar holds what
+ * its index says, entry by entry. */
+int layer_writer_settle(struct layer_writer *w, const struct rootfs *below, struct error **err);
 
 /* Applies directory times, writes the index, makes both durable, renames them into place and
  * records the layer under this process's lease. */

@@ -97,12 +97,13 @@ static int insert_row(struct db_tx *tx, const struct layer_birth *b, int64_t *re
 
 	if (b->blob)
 		r = db_run(tx, err,
-			   "INSERT INTO layer (created, diff_id, blob, blob_type, blob_size)"
-			   " VALUES (?, ?, ?, ?, ?)",
+			   "INSERT INTO layer (created, exact, diff_id, blob, blob_type, blob_size)"
+			   " VALUES (?, 1, ?, ?, ?, ?)",
 			   "iddti", times_now_ns(), b->diff_id, &b->blob->digest,
 			   b->blob->media_type, (int64_t)b->blob->size);
 	else
-		r = db_run(tx, err, "INSERT INTO layer (created) VALUES (?)", "i", times_now_ns());
+		r = db_run(tx, err, "INSERT INTO layer (created, exact) VALUES (?, 1)", "i",
+			   times_now_ns());
 	if (r == 0)
 		*ret_id = db_last_id(tx);
 	return r;

@@ -191,6 +191,10 @@ static const char version_6[] =
 	"ALTER TABLE record DROP COLUMN last_used;"
 	"ALTER TABLE record DROP COLUMN uses;";
 
-const char *const schema_scripts[] = {version_1, version_2, version_3,
-				      version_4, version_5, version_6};
+/* The tar of a layer made before is a difference to the layers below it, found out as it is
+ * written; what it holds is not what its index says. */
+static const char version_7[] = "ALTER TABLE layer ADD COLUMN exact INTEGER NOT NULL DEFAULT 0;";
+
+const char *const schema_scripts[] = {version_1, version_2, version_3, version_4,
+				      version_5, version_6, version_7};
 const int schema_version = (int)ARRAY_SIZE(schema_scripts);

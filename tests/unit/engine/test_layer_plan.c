@@ -216,12 +216,12 @@ static struct layer_edit *edit(struct fixture *f, const struct rootfs *below, st
 	return e;
 }
 
-static int64_t as_dir(struct layer_edit *e)
+static int64_t as_dir(struct layer_edit *e, const struct rootfs *below)
 {
 	struct error *err = NULL;
 	int64_t id = 0;
 
-	if (layer_plan_make_dir(layer_edit_plan(e), NULL, &id, &err) < 0)
+	if (layer_plan_make_dir(layer_edit_plan(e), below, NULL, &id, &err) < 0)
 		fail_msg("%s", error_text(err));
 	layer_edit_free(e);
 	return id;
@@ -272,6 +272,17 @@ static void assert_same_tar(struct fixture *f, int64_t below, int64_t a, int64_t
 	assert_memory_equal(x.p, y.p, x.n);
 }
 
+/* Said to be the same in every respect, but for times of directories. */
+static void assert_same_index(struct fixture *f, int64_t a, int64_t b)
+{
+	_cleanup_(layer_info_release) struct layer_info x = {0}, y = {0};
+
+	assert_int_equal(layer_get(f->s, a, &x, NULL), 0);
+	assert_int_equal(layer_get(f->s, b, &y, NULL), 0);
+	assert_true(x.is_exact && y.is_exact);
+	assert_memory_equal(x.tree_digest.b, y.tree_digest.b, DIGEST_SIZE);
+}
+
 static int digest_node(void *data, const struct rootfs_node *node, struct error **err)
 {
 	struct buf *out = data;
@@ -312,12 +323,15 @@ static void a_blob_is_the_tar_that_the_dir_would_give(void **state)
 		bool whole;
 
 		assert_int_equal(rootfs_open(f->s, NULL, 0, &empty, NULL), 0);
-		base = as_dir(edit(f, empty, fake, i));
+		base = as_dir(edit(f, empty, fake, i), empty);
 		assert_int_equal(rootfs_open(f->s, &base, 1, &below, NULL), 0);
-		dir = as_dir(edit(f, below, fake, 1000 + i));
+		dir = as_dir(edit(f, below, fake, 1000 + i), below);
 		blob = as_blob(edit(f, below, fake, 1000 + i), below, types[i % 3]);
 		assert_same_tar(f, base, dir, blob, NULL);
 		assert_same_tar(f, base, dir, blob, &clamp);
+		/* Whatever it is put on. */
+		assert_same_tar(f, 0, dir, blob, NULL);
+		assert_same_index(f, dir, blob);
 		one = merged(f, base, dir);
 		other = merged(f, base, blob);
 		assert_string_equal(one, other);
@@ -424,7 +438,7 @@ static void a_file_is_taken_as_it_is_and_not_as_it_was(void **state)
 		assert_int_equal(ftruncate(fake->fds[i], (off_t)now[i]), 0);
 	/* Two large ones changed, each of which makes it start over. */
 	assert_contents(f, as_blob(e, below, COMPRESS_NONE), fake);
-	assert_contents(f, as_dir(other), fake);
+	assert_contents(f, as_dir(other, below), fake);
 	tree_unref(&fake->base);
 }
 
@@ -449,7 +463,7 @@ static void a_file_of_a_layer_that_is_cut_short_is_damage(void **state)
 		/* A small one, and a large one. */
 		assert_int_equal(ftruncate(fake->fds[i < 2 ? 2 : 4], 100), 0);
 		r = blob ? layer_plan_make_blob(layer_edit_plan(e), below, &c, NULL, &id, &err)
-			 : layer_plan_make_dir(layer_edit_plan(e), NULL, &id, &err);
+			 : layer_plan_make_dir(layer_edit_plan(e), NULL, NULL, &id, &err);
 		assert_int_equal(r, -ERR_CORRUPT);
 		assert_non_null(strstr(error_text(err), i < 2 ? "copy '/2'" : "copy '/4'"));
 		error_free(err);
@@ -474,7 +488,7 @@ static void a_file_that_never_rests_is_named(void **state)
 
 		fake->changes = 1000;
 		r = blob ? layer_plan_make_blob(layer_edit_plan(e), below, &c, NULL, &id, &err)
-			 : layer_plan_make_dir(layer_edit_plan(e), NULL, &id, &err);
+			 : layer_plan_make_dir(layer_edit_plan(e), NULL, NULL, &id, &err);
 		assert_int_equal(r, -ERR_BUSY);
 		assert_non_null(strstr(error_text(err), "keeps changing while it is read"));
 		error_free(err);

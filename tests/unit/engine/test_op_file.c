@@ -423,7 +423,7 @@ static void removing_leaves_whiteouts_and_making_again_hides_what_was(void **sta
 	struct op_file_action missing = {.kind = FILE_RM, .rm = {.path = "/nope"}};
 
 	assert_int_equal(file_op_run(f->store, &op, &base, 1, NULL, NULL, &r, NULL), 0);
-	assert_layer(f, r, "do etc\nd real\nw real/sub\n");
+	assert_layer(f, r, "d etc\nw etc/group\nw etc/passwd\nd real\nw real/sub\n");
 	assert_result(f, r,
 		      "l 0777 0:0 dangling -> new\nd 0750 0:0 etc\nd 0700 0:0 real\n"
 		      "l 0777 0:0 todir -> /real\n");

@@ -9,6 +9,7 @@
 #include <sys/xattr.h>
 
 #include "store/index.h"
+#include "store/rootfs.h"
 
 static size_t count_of(struct store *s, int64_t id)
 {
@@ -204,6 +205,65 @@ static void a_real_overlay_mount_reads_back(void **state)
 	assert_false(found);
 }
 
+/* Paths of a layer, each with its type's number and, if it is opaque, a mark. */
+static char *list_of(struct store *s, int64_t id)
+{
+	_cleanup_(index_unrefp) struct index *i = NULL;
+	struct buf out = BUF_INIT;
+
+	assert_int_equal(layer_index(s, id, &i, NULL), 0);
+	for (size_t n = 0; n < index_count(i); n++) {
+		struct entry e;
+
+		index_entry(i, n, &e);
+		buf_addf(&out, "%d%s %s\n", (int)e.type, e.opaque ? "o" : "", e.path);
+	}
+	return buf_take(&out);
+}
+
+static void settling_leaves_what_a_tar_of_the_layer_holds(void **state)
+{
+	struct fixture *f = *state;
+	struct layer_writer *w = fixture_writer(f->s);
+	struct entry again = fixture_entry("again", ENTRY_DIR, 0755);
+	_cleanup_(rootfs_freep) struct rootfs *below = NULL;
+	_cleanup_free_ char *list = NULL;
+	struct error *err = NULL;
+	int64_t base, id;
+	bool whole;
+
+	fixture_put(w, "again", ENTRY_DIR, NULL);
+	fixture_file(w, "again/gone", "1");
+	fixture_file(w, "again/same", "2");
+	fixture_put(w, "same", ENTRY_DIR, NULL);
+	fixture_file(w, "same/file", "3");
+	fixture_file(w, "target", "4");
+	fixture_file(w, "was-file", "5");
+	base = fixture_commit(w);
+	assert_ok(rootfs_open(f->s, &base, 1, &below, &err), err);
+
+	w = fixture_writer(f->s);
+	again.opaque = true;
+	assert_ok(layer_writer_put(w, &again, &err), err);
+	fixture_file(w, "again/new", "6");
+	fixture_file(w, "again/same", "2");
+	fixture_put(w, "never-was", ENTRY_WHITEOUT, NULL);
+	fixture_put(w, "same", ENTRY_DIR, NULL);
+	fixture_file(w, "same/file", "3");
+	fixture_file(w, "target", "4");
+	fixture_put(w, "target-too", ENTRY_HARDLINK, "target");
+	again.path = "was-file";
+	assert_ok(layer_writer_put(w, &again, &err), err);
+	assert_ok(layer_writer_settle(w, below, &err), err);
+	id = fixture_commit(w);
+
+	list = list_of(f->s, id);
+	assert_string_equal(list, "2 again\n8 again/gone\n1 again/new\n1 target-too\n2 was-file\n");
+	/* The dir says the same. */
+	assert_ok(layer_recheck(f->s, id, &whole, &err), err);
+	assert_true(whole);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -211,6 +271,7 @@ int main(void)
 		TEST(a_scan_turns_an_upper_directory_into_entries),
 		TEST(an_upper_with_a_redirect_is_refused),
 		TEST(a_real_overlay_mount_reads_back),
+		TEST(settling_leaves_what_a_tar_of_the_layer_holds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

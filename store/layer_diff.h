@@ -4,11 +4,11 @@
  * changes), a whiteout of what does not exist is left out, and an opaque directory becomes
  * whiteouts of what it hides. Times of directories do not count.
  */
-#ifndef KILN_ENGINE_LAYER_DIFF_H
-#define KILN_ENGINE_LAYER_DIFF_H
+#ifndef KILN_STORE_LAYER_DIFF_H
+#define KILN_STORE_LAYER_DIFF_H
 
 #include "base/strv.h"
-#include "store/index.h"
+#include "store/index_draft.h"
 #include "store/rootfs.h"
 
 struct diff_item {
@@ -28,6 +28,10 @@ struct layer_diff {
 int layer_diff_make(const struct index *index, const struct rootfs *below, struct layer_diff *ret,
 		    struct error **err);
 void layer_diff_release(struct layer_diff *d);
+
+/* What the diff keeps of a layer, without opaque directories: the entries of its tar. */
+int layer_diff_apply(const struct index_draft *draft, const struct layer_diff *diff,
+		     struct index_builder **ret, struct error **err);
 
 /* The entry that carries a file's attributes and bytes: itself, or what a hard link names. */
 int layer_diff_carrier(const struct index *index, const struct entry *e, struct entry *ret,

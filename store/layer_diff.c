@@ -1,8 +1,9 @@
-#include "engine/layer_diff.h"
+#include "store/layer_diff.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/map.h"
 #include "base/path.h"
 #include "base/vec.h"
 
@@ -223,4 +224,62 @@ void layer_diff_release(struct layer_diff *d)
 {
 	vec_release(d);
 	strv_release(&d->implied);
+}
+
+/* --- without the rest ---------------------------------------------------------------------------
+ */
+
+struct applying {
+	const struct index_draft *draft;
+	struct index_builder *to;
+	struct map first_of_group; /* path that carries a file -> the name that does from now on */
+};
+
+static int keep_file(struct applying *a, const struct entry *e, struct error **err)
+{
+	const struct index *from = index_draft_view(a->draft);
+	struct entry full;
+	uint32_t tag;
+	void **first;
+	int r = layer_diff_carrier(from, e, &full, err);
+
+	if (r < 0)
+		return r;
+	first = map_puts(&a->first_of_group, full.path);
+	if (*first) {
+		full = (struct entry){.path = e->path, .type = ENTRY_HARDLINK, .link = *first};
+		index_builder_add(a->to, &full);
+		return 0;
+	}
+	/* Paths are the draft's, which outlives the table. */
+	*first = (void *)(uintptr_t)e->path;
+	tag = index_draft_tag(a->draft, (size_t)index_find(from, full.path));
+	full.path = e->path;
+	index_builder_add(a->to, &full);
+	index_builder_tag(a->to, full.path, tag);
+	return 0;
+}
+
+int layer_diff_apply(const struct index_draft *draft, const struct layer_diff *diff,
+		     struct index_builder **ret, struct error **err)
+{
+	_cleanup_(index_builder_freep) struct index_builder *to = index_builder_new();
+	struct applying a = {.draft = draft, .to = to};
+	int r = 0;
+
+	for (size_t i = 0; i < diff->n && r == 0; i++) {
+		struct entry e = {.path = diff->v[i].path, .type = ENTRY_WHITEOUT};
+
+		if (diff->v[i].position >= 0)
+			index_entry(index_draft_view(draft), (size_t)diff->v[i].position, &e);
+		e.opaque = false;
+		if (e.type == ENTRY_FILE || e.type == ENTRY_HARDLINK)
+			r = keep_file(&a, &e, err);
+		else
+			index_builder_add(to, &e);
+	}
+	map_release(&a.first_of_group, NULL);
+	if (r == 0)
+		*ret = TAKE_PTR(to);
+	return r;
 }
