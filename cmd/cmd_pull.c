@@ -49,6 +49,7 @@ static int pull(const struct pull_options *o, struct store *s, const struct prog
 	if (r < 0)
 		return r;
 	registry = registry_new(&config);
+	registry_set_progress(registry, progress);
 	r = find_names(o, registry, &refs, err);
 	for (size_t i = 0; i < refs.n && r == 0; i++) {
 		_cleanup_(image_source_release) struct image_source image = {.config = BUF_INIT};

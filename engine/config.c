@@ -1,5 +1,6 @@
 #include "engine/config.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -44,16 +45,21 @@ const struct registry_config *config_registry(const struct config *c, const char
 	return NULL;
 }
 
+/* All of the text is looked at: what merely begins like an address here ("127.example.com",
+ * "127.0.0.1:80@host") is anybody's. */
 bool config_host_is_loopback(const char *host)
 {
-	size_t n = strcspn(host, ":");
+	static const char digits[] = "0123456789";
+	size_t n = *host == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":");
+	_cleanup_free_ char *name = xstrndup(host, n);
+	const char *port = host + strlen(name);
+	struct in_addr address;
 
-	if (*host == '[')
-		return strncmp(host, "[::1]", 5) == 0;
-	if (n == 9 && strncasecmp(host, "localhost", 9) == 0)
+	if (*port && (*port != ':' || port[1 + strspn(port + 1, digits)]))
+		return false;
+	if (strcmp(name, "[::1]") == 0 || strcasecmp(name, "localhost") == 0)
 		return true;
-	/* Digits and dots only: "127.example.com" is anybody's. */
-	return strncmp(host, "127.", 4) == 0 && strspn(host, "0123456789.") == n;
+	return inet_pton(AF_INET, name, &address) == 1 && ntohl(address.s_addr) >> 24 == 127;
 }
 
 static int check_keys(json_t *object, const char *where, const char *const *known, size_t n_known,
@@ -86,7 +92,7 @@ static int check_mirror(struct registry_config *rc, const char *url, struct erro
 	bool plain = strncmp(url, "http://", 7) == 0;
 	_cleanup_free_ char *copy = xstrdup(url);
 	size_t n = strlen(copy);
-	const char *host;
+	_cleanup_free_ char *host = NULL;
 	int r;
 
 	if (!plain && strncmp(url, "https://", 8) != 0)
@@ -94,10 +100,11 @@ static int check_mirror(struct registry_config *rc, const char *url, struct erro
 				 "mirror \"%s\" must start with http:// or https://", url);
 	while (n > 0 && copy[n - 1] == '/')
 		copy[--n] = '\0';
-	host = copy + (plain ? 7 : 8);
-	if (!*host || strpbrk(host, "@?# "))
-		return error_new(err, ERR_INVALID, 0, "mirror \"%s\" is no scheme://host[:port]",
-				 url);
+	n = plain ? 7 : 8;
+	host = xstrndup(copy + n, strcspn(copy + n, "/"));
+	if (!*host || strpbrk(copy + n, "@?#\\ ") || strstr(copy + n, "//"))
+		return error_new(err, ERR_INVALID, 0,
+				 "mirror \"%s\" is no scheme://host[:port][/path]", url);
 	if (plain && !rc->insecure && !config_host_is_loopback(host)) {
 		r = error_new(err, ERR_INVALID, 0,
 			      "mirror \"%s\" is plain HTTP and not on the loopback interface", url);

@@ -33,7 +33,8 @@
 
 struct registry_config {
 	char *host;	     /* as in an image reference: "docker.io", "127.0.0.1:5000" */
-	struct strv mirrors; /* "http://host:port", without a trailing slash, in order of trial */
+	struct strv mirrors; /* "http://host:port" or with a path, no slash at its end, in order of
+				trial */
 	bool insecure;
 	char *ca; /* path of a PEM file, or NULL */
 };
@@ -60,7 +61,7 @@ int config_merge(struct config *c, const char *file, const void *json, size_t n,
 		 struct error **err);
 /* The entry for a registry, or NULL. Borrowed. */
 const struct registry_config *config_registry(const struct config *c, const char *host);
-/* Is `host` ("127.0.0.1:5000", "[::1]", "localhost") on the loopback interface? */
+/* Is `host` ("127.0.0.1:5000", "[::1]", "localhost"; no URL) on the loopback interface? */
 bool config_host_is_loopback(const char *host);
 void config_release(struct config *c);
 

@@ -53,6 +53,7 @@ int engine_open(struct store *s, struct cancel *cancel, struct engine **ret, str
 
 void engine_dismiss(struct engine *e)
 {
+	registry_set_progress(e->registry, NULL);
 	sandbox_env_dismiss(e->sandbox);
 }
 
@@ -203,6 +204,7 @@ int engine_resolve(struct engine *e, const struct progress *progress, struct eng
 {
 	struct resolve_task task = {.engine = e, .progress = progress, .images = images};
 
+	registry_set_progress(e->registry, progress);
 	return parallel_for(n, resolve_one, &task, err);
 }
 
@@ -290,6 +292,7 @@ int engine_solve(struct engine *e, const struct graph *g, const struct edge *tar
 	};
 	int r;
 
+	registry_set_progress(e->registry, progress);
 	cache_store_init(&cache, e->store, &e->cache_policy, e->imports, e->uses);
 	vertex_ops_init(&ops, e, g, targets, n);
 	r = solver_solve(&o, g, targets, n, ret, err);

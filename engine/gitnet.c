@@ -34,6 +34,9 @@ char *gitnet_host(const char *url)
 	const char *scheme = strstr(url, "://"), *at = scheme ? scheme + 3 : url, *user;
 	size_t n = strcspn(at, scheme ? "/?#" : ":");
 
+	if (is_http(url))
+		return http_url_host(url);
+
 	for (user = at + n; user > at && user[-1] != '@'; user--)
 		;
 	return xstrndup(user, n - (size_t)(user - at));

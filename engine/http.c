@@ -8,7 +8,6 @@
 #include <sys/random.h>
 
 #include "base/times.h"
-#include "engine/config.h"
 #include "engine/http_curl.h"
 
 enum {
@@ -69,6 +68,11 @@ char *http_escape(const char *text)
 	return buf_take(&b);
 }
 
+bool http_is_too_slow(int64_t ns, uint64_t bytes)
+{
+	return ns / 1000000000 > HTTP_GRACE_S + (int64_t)(bytes / HTTP_RATE_MIN);
+}
+
 static bool is_safe(const struct http_request *req)
 {
 	return !req->method || strcmp(req->method, "GET") == 0 || strcmp(req->method, "HEAD") == 0;
@@ -84,24 +88,18 @@ static bool is_redirect(int status)
 	return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
 
-/* Where a redirect leads; ERR_DENIED if it would leave TLS behind. */
+/* Where a redirect leads (http_url_next). */
 static int redirect_target(const struct http_request *req, const char *from,
 			   const struct http_response *resp, char **ret, struct error **err)
 {
 	const char *location = http_header(resp, "location");
-	_cleanup_free_ char *to = location ? http_url_follow(from, location) : NULL;
+	int r;
 
-	if (!to)
-		return error_new(err, ERR_INVALID, 0, "redirect (%d) without a usable location",
+	if (!location)
+		return error_new(err, ERR_INVALID, 0, "redirect (%d) without a location",
 				 resp->status);
-	if (strncmp(to, "http://", 7) == 0 && !req->insecure && !req->plain &&
-	    !(strncmp(from, "http://", 7) == 0 && config_host_is_loopback(to + 7))) {
-		_cleanup_free_ char *where = http_url_display(to);
-
-		return error_new(err, ERR_DENIED, 0, "redirected to plain HTTP: %s", where);
-	}
-	*ret = TAKE_PTR(to);
-	return 0;
+	r = http_url_next(from, location, req->insecure || req->plain, ret, err);
+	return r < 0 ? error_wrap(err, r, "redirect (%d)", resp->status) : 0;
 }
 
 /* One try: the exchange and the redirects that follow from it. */

@@ -6,7 +6,8 @@
  * the request's URL and nowhere else, and HTTPS never turns into plain HTTP unless the request
  * allows insecure servers. Requests that failed for now (429, 502-504, a connection that broke) are
  * tried again with growing pauses, or after what Retry-After says; a streamed body goes on where it
- * stopped, by a Range request.
+ * stopped, by a Range request. No transfer goes on for ever: one that stands still for a minute, or
+ * is slower than HTTP_RATE_MIN on the whole, fails with ERR_TIMEOUT.
  */
 #ifndef KILN_ENGINE_HTTP_H
 #define KILN_ENGINE_HTTP_H
@@ -19,6 +20,10 @@
 #include "base/cancel.h"
 #include "base/error.h"
 #include "base/strv.h"
+
+/* A transfer may take HTTP_GRACE_S, and a second more for each HTTP_RATE_MIN bytes that went over.
+ */
+enum { HTTP_GRACE_S = 120, HTTP_RATE_MIN = 16 << 10 };
 
 struct http;
 struct http *http_new(void);
@@ -39,7 +44,9 @@ struct http_request {
 	bool keep_redirect;	    /* a 3xx is the answer, do not follow it */
 	/* Doing it twice does no harm: it is tried again like a GET, and after a 500 too. */
 	bool repeatable;
-	unsigned tries; /* how often at most; 0: 5 */
+	bool no_page;	   /* an answer of type text/html is collected and not given to `sink` */
+	unsigned tries;	   /* how often at most; 0: 5 */
+	unsigned answer_s; /* wait so long for the answer to begin (ERR_TIMEOUT); 0: 60 s */
 
 	/* What is sent: `body_n` bytes of `body`, or of the file `body_fd` from `body_at` on if
 	 * body is NULL. */
@@ -57,6 +64,10 @@ struct http_request {
 	void *sink_data;
 	uint64_t *delivered;
 	size_t max; /* 0: 1 MiB */
+
+	void (*waiting)(
+		void *data); /* no answer came for a while; once a try, NULL: nobody cares */
+	void *waiting_data;
 
 	struct cancel *cancel;	 /* may be NULL */
 	const atomic_bool *stop; /* the same as a plain flag, noticed a little later; may be NULL */
@@ -87,9 +98,15 @@ int http_perform(struct http *h, const struct http_request *req, struct http_res
 
 /* "https://host:port/path" without user, query and fragment, for messages. Heap. */
 char *http_url_display(const char *url);
-/* Resolves `location`, perhaps relative, against `base`; NULL if it is no http or https URL. Heap.
- */
-char *http_url_follow(const char *base, const char *location);
+/* What a server names as the place to ask next (a redirect, the location of an upload, a token
+ * realm), absolute or seen from `from`: heap, without fragment. It is http or https (else
+ * ERR_INVALID) and, or it is ERR_DENIED, brings no user and is plain HTTP only if `plain`, or if
+ * `from` is plain as well and it is on this machine's loopback. */
+int http_url_next(const char *from, const char *to, bool plain, char **ret, struct error **err);
+/* "host" or "host:port" as the URL has it, "" if it is none. Heap. */
+char *http_url_host(const char *url);
+/* Is its host this machine's loopback (config_host_is_loopback)? */
+bool http_url_is_loopback(const char *url);
 /* Do both URLs name the same scheme, host and port? */
 bool http_url_same_origin(const char *a, const char *b);
 /* Percent-encodes everything but unreserved characters. Heap. */

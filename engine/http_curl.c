@@ -11,11 +11,15 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/times.h"
+
 enum {
 	CONNECT_TIMEOUT_S = 20,
-	/* Slower than this for so long counts as broken. */
-	LOW_SPEED_BYTES = 64,
-	LOW_SPEED_S = 60,
+	WAITING_S = 3,	 /* people want to know for whom */
+	IDLE_MAX_S = 60, /* nothing comes or goes for so long */
+	/* A server that got something large takes its time before it answers: this rate at least.
+	 */
+	DIGEST_RATE_MIN = 8 << 20,
 	POLL_MS = 250, /* how soon `stop` is noticed */
 	IDLE_MAX = 8,
 	HEADERS_MAX = 256 << 10,
@@ -161,9 +165,14 @@ struct transfer {
 	size_t header_bytes;
 	bool started; /* the first piece of the body has been seen */
 	bool to_sink;
+	bool told;     /* that it is waited for */
 	uint64_t skip; /* bytes of the body that an earlier try delivered */
 	uint64_t sent;
-	int r; /* a callback's failure, with *err set */
+	uint64_t received;	 /* of the body */
+	int64_t begun, moved_at; /* monotonic ns */
+	int64_t here;	/* ns spent by our own callbacks, which the peer is not to blame for */
+	uint64_t moved; /* bytes in both directions at `moved_at` */
+	int r;		/* a callback's failure, with *err set */
 	struct error **err;
 };
 
@@ -197,6 +206,13 @@ static size_t on_header(char *p, size_t size, size_t n, void *data)
 	return len;
 }
 
+static bool is_page(const struct http_response *resp)
+{
+	const char *type = http_header(resp, "content-type");
+
+	return type && strncmp(type, "text/html", strlen("text/html")) == 0;
+}
+
 /* At the start of a body: does it go to the sink, and does it start where we left off? */
 static int start_body(struct transfer *t)
 {
@@ -207,7 +223,8 @@ static int start_body(struct transfer *t)
 
 	t->started = true;
 	curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
-	t->to_sink = req->sink && (status == 200 || status == 206);
+	t->to_sink = req->sink && (status == 200 || status == 206) &&
+		     !(req->no_page && is_page(t->resp));
 	t->resp->body.max = req->max ? req->max : BODY_MAX;
 	if (!t->to_sink || at == 0)
 		return 0;
@@ -257,11 +274,14 @@ static int take_body(struct transfer *t, const char *p, size_t n)
 static size_t on_body(char *p, size_t size, size_t n, void *data)
 {
 	struct transfer *t = data;
+	int64_t before = times_monotonic_ns();
 
+	t->received += size * n;
 	if (!t->started)
 		t->r = start_body(t);
 	if (t->r == 0)
 		t->r = take_body(t, p, size * n);
+	t->here += times_monotonic_ns() - before;
 	return t->r < 0 ? 0 : size * n;
 }
 
@@ -322,21 +342,6 @@ static struct curl_slist *set_headers(const struct http_request *req, bool with_
 	return list;
 }
 
-static bool url_is_loopback(const char *url)
-{
-	CURLU *u = curl_url();
-	char *host = NULL;
-	bool loopback = false;
-
-	if (u && curl_url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK &&
-	    curl_url_get(u, CURLUPART_HOST, &host, 0) == CURLUE_OK)
-		loopback = strcmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0 ||
-			   strncmp(host, "127.", 4) == 0;
-	curl_free(host);
-	curl_url_cleanup(u);
-	return loopback;
-}
-
 static void set_method(CURL *e, struct transfer *t)
 {
 	const char *method = t->req->method ? t->req->method : "GET";
@@ -371,8 +376,8 @@ static void set_options(struct http *h, struct slot *s, struct transfer *t, cons
 	curl_easy_setopt(e, CURLOPT_USERAGENT, "kiln/0.1");
 	curl_easy_setopt(e, CURLOPT_HTTPHEADER, headers);
 	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_TIMEOUT_S);
-	curl_easy_setopt(e, CURLOPT_LOW_SPEED_LIMIT, (long)LOW_SPEED_BYTES);
-	curl_easy_setopt(e, CURLOPT_LOW_SPEED_TIME, (long)LOW_SPEED_S);
+	/* A name that is being looked up is left to its thread, which may wait for minutes. */
+	curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L);
 	curl_easy_setopt(e, CURLOPT_BUFFERSIZE, 128L << 10);
 	curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
 	curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
@@ -386,7 +391,7 @@ static void set_options(struct http *h, struct slot *s, struct transfer *t, cons
 		curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, 0L);
 	}
 	/* A proxy cannot know this machine's loopback. */
-	if (url_is_loopback(url))
+	if (http_url_is_loopback(url))
 		curl_easy_setopt(e, CURLOPT_PROXY, "");
 	if (req->sink && req->delivered && *req->delivered > 0) {
 		_cleanup_free_ char *range =
@@ -448,6 +453,37 @@ static bool stopped(const struct http_request *req)
 	return cancel_is_set(req->cancel) || (req->stop && atomic_load(req->stop));
 }
 
+/* Has the peer had its time? */
+static int check_pace(struct transfer *t)
+{
+	uint64_t moved = t->header_bytes + t->received + t->sent;
+	int64_t now = times_monotonic_ns(), s = 1000000000, idle_max = IDLE_MAX_S;
+
+	if (moved != t->moved) {
+		t->moved = moved;
+		t->moved_at = now;
+	}
+	if (t->header_bytes == 0) {
+		if (now - t->moved_at > WAITING_S * s && t->req->waiting && !t->told) {
+			t->told = true;
+			t->req->waiting(t->req->waiting_data);
+		}
+		if (t->req->answer_s && t->sent == t->req->body_n)
+			idle_max = t->req->answer_s;
+		idle_max += (int64_t)(t->sent / DIGEST_RATE_MIN);
+	}
+	if (now - t->moved_at > idle_max * s)
+		return error_new(t->err, ERR_TIMEOUT, 0, "no answer in time: nothing came for %d s",
+				 (int)idle_max);
+	if (http_is_too_slow(now - t->begun - t->here, moved))
+		return error_new(t->err, ERR_TIMEOUT, 0,
+				 "too slow: %llu bytes in %d s, where %d bytes a second are the "
+				 "least that is waited for",
+				 (unsigned long long)moved, (int)((now - t->begun) / s),
+				 HTTP_RATE_MIN);
+	return 0;
+}
+
 static int drive(struct slot *s, struct transfer *t, CURLcode *ret_code)
 {
 	struct curl_waitfd wait = {.fd = t->req->cancel ? t->req->cancel->fd : -1,
@@ -463,6 +499,8 @@ static int drive(struct slot *s, struct transfer *t, CURLcode *ret_code)
 			return error_new(t->err, ERR_INTERNAL, 0, "%s", curl_multi_strerror(m));
 		if (running > 0 && stopped(t->req))
 			return error_new(t->err, ERR_CANCELED, 0, "canceled");
+		if (running > 0 && check_pace(t) < 0)
+			return -ERR_TIMEOUT;
 	}
 	for (;;) {
 		CURLMsg *msg = curl_multi_info_read(s->multi, &left);
@@ -517,6 +555,7 @@ int http_exchange(struct http *h, const struct http_request *req, const char *ur
 
 	*ret_failure = HTTP_FAILURE_NONE;
 	t.easy = s->easy;
+	t.begun = t.moved_at = times_monotonic_ns();
 	s->reason[0] = '\0';
 	set_options(h, s, &t, url, headers);
 	sigpipe_pending = block_sigpipe(&old);
@@ -535,71 +574,4 @@ int http_exchange(struct http *h, const struct http_request *req, const char *ur
 	slot_give(h, s);
 	curl_slist_free_all(headers);
 	return r;
-}
-
-static char *url_get(CURLU *u, CURLUPart part, unsigned flags)
-{
-	char *text = NULL, *copy;
-
-	if (curl_url_get(u, part, &text, flags) != CURLUE_OK)
-		return NULL;
-	copy = xstrdup(text);
-	curl_free(text);
-	return copy;
-}
-
-char *http_url_display(const char *url)
-{
-	CURLU *u = curl_url();
-	char *text = NULL;
-
-	if (u && curl_url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK) {
-		curl_url_set(u, CURLUPART_USER, NULL, 0);
-		curl_url_set(u, CURLUPART_PASSWORD, NULL, 0);
-		curl_url_set(u, CURLUPART_QUERY, NULL, 0);
-		curl_url_set(u, CURLUPART_FRAGMENT, NULL, 0);
-		text = url_get(u, CURLUPART_URL, 0);
-	}
-	curl_url_cleanup(u);
-	return text ? text : xstrdup("(malformed URL)");
-}
-
-char *http_url_follow(const char *base, const char *location)
-{
-	CURLU *u = curl_url();
-	char *text = NULL;
-
-	if (u && curl_url_set(u, CURLUPART_URL, base, 0) == CURLUE_OK &&
-	    curl_url_set(u, CURLUPART_URL, location, 0) == CURLUE_OK)
-		text = url_get(u, CURLUPART_URL, 0);
-	curl_url_cleanup(u);
-	if (text && strncmp(text, "http://", 7) != 0 && strncmp(text, "https://", 8) != 0) {
-		free(text);
-		text = NULL;
-	}
-	return text;
-}
-
-static char *url_origin(const char *url)
-{
-	CURLU *u = curl_url();
-	char *origin = NULL;
-
-	if (u && curl_url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK) {
-		_cleanup_free_ char *scheme = url_get(u, CURLUPART_SCHEME, 0);
-		_cleanup_free_ char *host = url_get(u, CURLUPART_HOST, 0);
-		_cleanup_free_ char *port = url_get(u, CURLUPART_PORT, CURLU_DEFAULT_PORT);
-
-		if (scheme && host && port)
-			origin = xasprintf("%s://%s:%s", scheme, host, port);
-	}
-	curl_url_cleanup(u);
-	return origin;
-}
-
-bool http_url_same_origin(const char *a, const char *b)
-{
-	_cleanup_free_ char *x = url_origin(a), *y = url_origin(b);
-
-	return x && y && strcasecmp(x, y) == 0;
 }

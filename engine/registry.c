@@ -7,8 +7,8 @@
 #include "engine/oci.h"
 #include "engine/registry_call.h"
 
-static const char accept_manifests[] = "Accept: " OCI_INDEX_TYPE ", " DOCKER_INDEX_TYPE
-				       ", " OCI_MANIFEST_TYPE ", " DOCKER_MANIFEST_TYPE;
+const char registry_accept_manifests[] = "Accept: " OCI_INDEX_TYPE ", " DOCKER_INDEX_TYPE
+					 ", " OCI_MANIFEST_TYPE ", " DOCKER_MANIFEST_TYPE;
 
 void registry_manifest_release(struct registry_manifest *m)
 {
@@ -36,19 +36,6 @@ static int corrupt(const char *server, const char *what, const struct digest *ex
 			 digest_format(expect, a), digest_format(got, b));
 }
 
-/* What logs people in on a network, or stands for a registry that is gone, answers with pages. */
-static int check_page(const struct http_response *resp, const char *server, const char *what,
-		      struct error **err)
-{
-	const char *type = http_header(resp, "content-type");
-
-	if (!type || strncmp(type, "text/html", strlen("text/html")) != 0)
-		return 0;
-	return error_new(err, ERR_UNAVAILABLE, 0,
-			 "registry %s sent a page (text/html) in place of the manifest of %s",
-			 server, what);
-}
-
 /* The media type without its parameters; NULL if the server names none that we know. */
 static char *content_type(const struct http_response *resp)
 {
@@ -74,13 +61,10 @@ int registry_manifest_get(struct registry *r, const struct imageref *ref, struct
 	struct digest digest, expect;
 	int res;
 
-	strv_push(&headers, accept_manifests);
+	strv_push(&headers, registry_accept_manifests);
 	call.http = (struct http_request){
-		.headers = &headers, .max = OCI_DOCUMENT_MAX, .cancel = cancel};
+		.headers = &headers, .max = OCI_DOCUMENT_MAX, .repeatable = true, .cancel = cancel};
 	res = registry_call(r, &call, &resp, &server, err);
-	if (res < 0)
-		return res;
-	res = check_page(&resp, server, what, err);
 	if (res < 0)
 		return res;
 	digest = digest_of(resp.body.p, resp.body.n);
@@ -111,7 +95,7 @@ int registry_manifest_head(struct registry *r, const struct imageref *ref, struc
 	const char *claimed;
 	int res;
 
-	strv_push(&headers, accept_manifests);
+	strv_push(&headers, registry_accept_manifests);
 	call.http = (struct http_request){.method = "HEAD", .headers = &headers, .cancel = cancel};
 	res = registry_call(r, &call, &resp, NULL, err);
 	if (res < 0)
@@ -172,17 +156,33 @@ struct blob_sink {
 	http_sink_fn sink;
 	void *data;
 	uint64_t got, size;
+	struct buf start; /* of what came, for the case that it is an error in JSON */
 };
+
+enum { BLOB_START_MAX = 4096 };
 
 static int blob_piece(void *data, const void *p, size_t n, struct error **err)
 {
 	struct blob_sink *b = data;
 
+	buf_add(&b->start, p, n);
 	if (n > b->size - b->got)
 		return error_new(err, ERR_CORRUPT, 0, "more than the promised %llu bytes",
 				 (unsigned long long)b->size);
 	b->got += n;
 	return b->sink(b->data, p, n, err);
+}
+
+static int wrong_size(const struct blob_sink *b, const char *server, const char *what,
+		      struct error **err)
+{
+	_cleanup_buf_ struct buf said = BUF_INIT;
+
+	registry_error_text(b->start.p, b->start.n, &said);
+	return error_new(err, ERR_CORRUPT, 0,
+			 "registry %s sent %llu bytes for %s: expected %llu%s%s", server,
+			 (unsigned long long)b->got, what, (unsigned long long)b->size,
+			 said.n > 0 ? "; it says: " : "", said.p);
 }
 
 int registry_blob_get(struct registry *r, const struct registry_blob *blob, http_sink_fn sink,
@@ -192,7 +192,10 @@ int registry_blob_get(struct registry *r, const struct registry_blob *blob, http
 	char digest[DIGEST_TEXT];
 	_cleanup_free_ char *path = NULL, *what = NULL, *scope = NULL, *server = NULL;
 	_cleanup_(http_response_release) struct http_response resp = HTTP_RESPONSE_INIT;
-	struct blob_sink b = {.sink = sink, .data = data, .size = blob->size};
+	struct blob_sink b = {.sink = sink,
+			      .data = data,
+			      .size = blob->size,
+			      .start = BUF_INIT_MAX(BLOB_START_MAX)};
 	struct registry_call call = {.host = blob->host};
 	uint64_t delivered = 0;
 	int res;
@@ -204,13 +207,13 @@ int registry_blob_get(struct registry *r, const struct registry_blob *blob, http
 	call.http = (struct http_request){.sink = blob_piece,
 					  .sink_data = &b,
 					  .delivered = &delivered,
+					  .repeatable = true,
 					  .cancel = cancel,
 					  .stop = stop};
 	res = registry_call(r, &call, &resp, &server, err);
 	if (res == 0 && b.got != blob->size)
-		res = error_new(err, ERR_CORRUPT, 0,
-				"registry %s sent %llu bytes for %s: expected %llu", server,
-				(unsigned long long)b.got, what, (unsigned long long)blob->size);
+		res = wrong_size(&b, server, what, err);
+	buf_release(&b.start);
 	if (ret_server)
 		*ret_server = TAKE_PTR(server);
 	return res;

@@ -2,8 +2,9 @@
  *
  * A registry is named as in an image reference; its servers are the configured mirrors, in order,
  * and then the registry itself: one that cannot be reached, does not have what is asked for or
- * denies it passes the turn to the next. Servers are HTTPS; a loopback one, or one marked insecure,
- * that does not speak TLS is asked over plain HTTP. Thread safe.
+ * denies it passes the turn to the next; a mirror that did not answer in time is asked last from
+ * then on. Servers are HTTPS; a loopback one, or one marked insecure, that does not speak TLS is
+ * asked over plain HTTP. Thread safe.
  */
 #ifndef KILN_ENGINE_REGISTRY_H
 #define KILN_ENGINE_REGISTRY_H
@@ -22,6 +23,12 @@ DEFINE_FREEP(struct registry, registry_free)
  * the registry; set it before the first call. */
 void registry_set_cancel(struct registry *r, struct cancel *cancel);
 struct cancel *registry_cancel(const struct registry *r); /* NULL if none is set */
+
+/* Where it is told for whom a call waits; NULL: nowhere. It outlives the calls that follow. */
+struct progress;
+void registry_set_progress(struct registry *r, const struct progress *progress);
+/* How long a mirror is waited for where others can be asked, in seconds: 10 unless set. */
+void registry_set_mirror_patience(struct registry *r, unsigned s);
 
 /* Does the registry let these credentials in? ERR_DENIED if not. For a registry that serves nothing
  * else: they replace the stored ones in all calls that follow, and are borrowed. */

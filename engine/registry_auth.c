@@ -11,7 +11,6 @@
 #include "base/json.h"
 #include "base/map.h"
 #include "base/times.h"
-#include "engine/config.h"
 #include "engine/docker_auth.h"
 
 enum {
@@ -287,7 +286,8 @@ static int parse_token(const struct buf *body, char **ret_token, int64_t *ret_li
 		r = error_new(err, ERR_INVALID, 0, "the token answer is not a JSON object");
 	if (r == 0)
 		r = js_string(doc, "token", &token, err);
-	if (r == 0 && !token)
+	/* Some send both fields, of which only one holds it. */
+	if (r == 0 && (!token || !*token))
 		r = js_string(doc, "access_token", &token, err);
 	if (r == 0)
 		r = js_int(doc, "expires_in", &lifetime, err);
@@ -305,113 +305,122 @@ static int parse_token(const struct buf *body, char **ret_token, int64_t *ret_li
 	return r;
 }
 
-static int ask_realm(struct registry_auth *a, const struct auth_server *server, const char *scope,
-		     const struct auth_challenge *c, const struct credentials *creds,
-		     struct cancel *cancel, struct http_response *resp, struct error **err)
+/* What a token is asked for, and with what. */
+struct token_call {
+	struct registry_auth *auth;
+	const struct auth_server *server;
+	const char *scope;
+	const struct auth_challenge *challenge;
+	const struct credentials *creds; /* NULL: none */
+	struct cancel *cancel;
+};
+
+static int ask_realm(const struct token_call *t, const char *realm, struct http_response *resp,
+		     struct error **err)
 {
+	const struct credentials *creds = t->creds;
 	_cleanup_strv_ struct strv headers = {0};
 	_cleanup_buf_ struct buf form = BUF_INIT;
 	_cleanup_free_ char *authorization = NULL, *url = NULL;
 	struct http_request req = {.max = TOKEN_ANSWER_MAX,
-				   .ca = server->ca,
-				   .insecure = server->insecure,
-				   .cancel = cancel};
+				   .ca = t->server->ca,
+				   .insecure = t->server->insecure,
+				   .cancel = t->cancel};
 	int r;
 
-	if (c->service)
-		add_param(&form, "service", c->service);
-	add_scopes(&form, scope, creds && creds->identity_token);
+	if (t->challenge->service)
+		add_param(&form, "service", t->challenge->service);
+	add_scopes(&form, t->scope, creds && creds->identity_token);
 	if (creds && creds->identity_token) {
 		add_param(&form, "client_id", "kiln");
 		add_param(&form, "grant_type", "refresh_token");
 		add_param(&form, "refresh_token", creds->secret);
 		strv_push(&headers, "Content-Type: application/x-www-form-urlencoded");
-		url = xstrdup(c->realm);
+		url = xstrdup(realm);
 		req.method = "POST";
 		req.headers = &headers;
 		req.body = form.p;
 		req.body_n = form.n;
 	} else {
-		url = xasprintf("%s%c%s", c->realm, strchr(c->realm, '?') ? '&' : '?', form.p);
+		url = xasprintf("%s%c%s", realm, strchr(realm, '?') ? '&' : '?', form.p);
 		authorization = creds ? basic_value(creds) : NULL;
 		req.authorization = authorization;
 	}
 	req.url = url;
-	r = http_perform(a->http, &req, resp, err);
+	r = http_perform(t->auth->http, &req, resp, err);
 	explicit_bzero(form.p, form.n);
 	return r;
 }
 
 /* Whom may a password be sent to: to the realm that the registry named, but never in the clear over
  * a network. */
-static int check_realm(const struct auth_server *server, const struct auth_challenge *c,
+static int check_realm(const struct auth_server *server, const struct auth_challenge *c, char **ret,
 		       struct error **err)
 {
+	int r;
+
 	if (!c->realm)
 		return error_new(err, ERR_INVALID, 0,
 				 "it wants a token and does not say from where");
-	if (strncmp(c->realm, "https://", 8) == 0 ||
-	    (strncmp(c->realm, "http://", 7) == 0 &&
-	     (server->insecure || config_host_is_loopback(c->realm + 7))))
-		return 0;
-	return error_new(err, ERR_DENIED, 0, "it wants a token from \"%.200s\", which is not HTTPS",
-			 c->realm);
+	r = http_url_next(server->url, c->realm, server->insecure, ret, err);
+	return r < 0 ? error_wrap(err, r, "the token server that it names") : 0;
 }
 
-static int fetch_token(struct registry_auth *a, const struct auth_server *server, const char *scope,
-		       const struct auth_challenge *c, const struct credentials *creds,
-		       struct cancel *cancel, char **ret, struct error **err)
+static int fetch_token(const struct token_call *t, char **ret, struct error **err)
 {
 	_cleanup_(http_response_release) struct http_response resp = HTTP_RESPONSE_INIT;
-	_cleanup_free_ char *key = xasprintf("%s %s", server->url, scope), *token = NULL;
+	_cleanup_free_ char *key = xasprintf("%s %s", t->server->url, t->scope), *token = NULL;
+	_cleanup_free_ char *realm = NULL, *shown = NULL;
 	int64_t lifetime = 0;
-	int r = check_realm(server, c, err);
+	int r = check_realm(t->server, t->challenge, &realm, err);
 
 	if (r == 0)
-		r = ask_realm(a, server, scope, c, creds, cancel, &resp, err);
+		r = ask_realm(t, realm, &resp, err);
 	if (r < 0)
 		return error_wrap(err, r, "get a token");
-	if (resp.status == 401 || resp.status == 403)
-		return denied(server,
-			      creds ? "its token server refuses the stored credentials"
-				    : "its token server asks for credentials",
-			      err);
+	shown = http_url_display(resp.url);
+	if (resp.status == 401 || resp.status == 403) {
+		_cleanup_free_ char *why = xasprintf("its token server %s %s", shown,
+						     t->creds ? "refuses the stored credentials"
+							      : "asks for credentials");
+
+		return denied(t->server, why, err);
+	}
 	if (resp.status != 200)
 		return error_new(err, resp.status >= 500 ? ERR_UNAVAILABLE : ERR_INVALID, 0,
-				 "get a token: the token server answers %d", resp.status);
+				 "get a token: the token server %s answers %d", shown, resp.status);
 	r = parse_token(&resp.body, &token, &lifetime, err);
 	explicit_bzero(resp.body.p, resp.body.n);
 	if (r < 0)
-		return error_wrap(err, r, "get a token");
+		return error_wrap(err, r, "get a token from %s", shown);
 	*ret = xasprintf("Bearer %s", token);
 	if (lifetime > TOKEN_MARGIN_S)
-		remember(a, key, *ret,
+		remember(t->auth, key, *ret,
 			 times_monotonic_ns() + (lifetime - TOKEN_MARGIN_S) * 1000000000);
 	return 0;
 }
 
-static int answer(struct registry_auth *a, const struct auth_server *server, const char *scope,
-		  const struct auth_challenges *challenges, const struct credentials *creds,
-		  struct cancel *cancel, char **ret, struct error **err)
+static int answer(struct token_call *t, const struct auth_challenges *challenges, char **ret,
+		  struct error **err)
 {
+	const struct auth_server *server = t->server;
 	const struct auth_challenge *basic = NULL;
 
 	for (size_t i = 0; i < challenges->list.n; i++) {
-		const struct auth_challenge *c = &challenges->list.v[i];
-
-		if (c->scheme == AUTH_BEARER)
-			return fetch_token(a, server, scope, c, creds, cancel, ret, err);
-		basic = basic ? basic : c;
+		t->challenge = &challenges->list.v[i];
+		if (t->challenge->scheme == AUTH_BEARER)
+			return fetch_token(t, ret, err);
+		basic = basic ? basic : t->challenge;
 	}
 	if (!basic)
 		return denied(server, "it offers no way to log in that kiln knows", err);
-	if (!creds || creds->identity_token)
+	if (!t->creds || t->creds->identity_token)
 		return denied(server, "it asks for a user and a password", err);
 	if (strncmp(server->url, "http://", 7) == 0 && !server->insecure &&
-	    !config_host_is_loopback(server->url + 7))
+	    !http_url_is_loopback(server->url))
 		return denied(server, "it asks for a password over plain HTTP", err);
-	*ret = basic_value(creds);
-	remember(a, server->url, *ret, 0);
+	*ret = basic_value(t->creds);
+	remember(t->auth, server->url, *ret, 0);
 	return 0;
 }
 
@@ -421,6 +430,7 @@ int registry_auth_answer(struct registry_auth *a, const struct auth_server *serv
 {
 	_cleanup_(auth_challenges_release) struct auth_challenges challenges = {0};
 	_cleanup_(credentials_release) struct credentials creds = {0};
+	struct token_call t = {.auth = a, .server = server, .scope = scope, .cancel = cancel};
 	bool have_creds = false;
 	const char *value;
 	size_t at = 0;
@@ -428,10 +438,13 @@ int registry_auth_answer(struct registry_auth *a, const struct auth_server *serv
 
 	while ((value = http_header_next(challenge, "www-authenticate", &at)))
 		(void)auth_challenges_parse(value, &challenges);
-	if (a->try_host && strcmp(server->host, a->try_host) == 0)
-		return answer(a, server, scope, &challenges, a->try_credentials, cancel, ret, err);
+	if (a->try_host && strcmp(server->host, a->try_host) == 0) {
+		t.creds = a->try_credentials;
+		return answer(&t, &challenges, ret, err);
+	}
 	r = docker_auth_lookup(server->host, cancel, &have_creds, &creds, err);
 	if (r < 0)
 		return r;
-	return answer(a, server, scope, &challenges, have_creds ? &creds : NULL, cancel, ret, err);
+	t.creds = have_creds ? &creds : NULL;
+	return answer(&t, &challenges, ret, err);
 }

@@ -1,22 +1,31 @@
 #include "engine/registry_call.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
 #include "base/map.h"
 #include "engine/registry_auth.h"
+#include "solver/progress.h"
 
-enum { SERVER_MESSAGE_MAX = 300 };
+enum {
+	SERVER_MESSAGE_MAX = 300,
+	/* A mirror that has to fetch what it is asked for says so in less. */
+	MIRROR_ANSWER_S = 10,
+};
 
 struct registry {
 	const struct config *config;
 	struct http *http;
 	struct registry_auth *auth;
 	struct cancel *cancel;
-	pthread_mutex_t lock; /* protects schemes */
+	_Atomic(const struct progress *) progress;
+	unsigned mirror_patience;
+	pthread_mutex_t lock; /* protects what follows */
 	struct map schemes;   /* host -> "http" or "https", where it was found out */
+	struct map slow;      /* mirrors that did not answer in time: URL -> a mark */
 };
 
 struct registry *registry_new(const struct config *config)
@@ -24,6 +33,7 @@ struct registry *registry_new(const struct config *config)
 	struct registry *r = NEW(struct registry);
 
 	r->config = config;
+	r->mirror_patience = MIRROR_ANSWER_S;
 	r->http = http_new();
 	r->auth = registry_auth_new(r->http);
 	pthread_mutex_init(&r->lock, NULL);
@@ -37,6 +47,7 @@ void registry_free(struct registry *r)
 	registry_auth_free(r->auth);
 	http_free(r->http);
 	map_release(&r->schemes, NULL);
+	map_release(&r->slow, NULL);
 	pthread_mutex_destroy(&r->lock);
 	free(r);
 }
@@ -46,24 +57,44 @@ void registry_set_cancel(struct registry *r, struct cancel *cancel)
 	r->cancel = cancel;
 }
 
+void registry_set_progress(struct registry *r, const struct progress *progress)
+{
+	atomic_store(&r->progress, progress);
+}
+
+void registry_set_mirror_patience(struct registry *r, unsigned s)
+{
+	r->mirror_patience = s;
+}
+
 struct cancel *registry_cancel(const struct registry *r)
 {
 	return r->cancel;
+}
+
+bool registry_is_insecure(struct registry *r, const char *host)
+{
+	const struct registry_config *rc = config_registry(r->config, host);
+
+	return rc && rc->insecure;
 }
 
 /* Where one call goes. */
 struct server {
 	char *host;   /* for messages, credentials and configuration */
 	char *url;    /* scheme://host:port */
+	char *prefix; /* of a mirror's repositories: "hub/proxy"; NULL: none */
 	bool guessed; /* the scheme is a guess: the other one may be tried */
 	const char *ca;
 	bool insecure;
+	bool hasty; /* others can be asked: do not wait for it long */
 };
 
 static void server_release(struct server *s)
 {
 	free(s->host);
 	free(s->url);
+	free(s->prefix);
 }
 
 static const char plain[] = "http", tls[] = "https";
@@ -94,13 +125,17 @@ static void set_trust(struct registry *r, struct server *s, const struct registr
 	s->insecure = rc && rc->insecure;
 }
 
+/* A mirror at http://host/hub/proxy has library/x as hub/proxy/library/x. */
 static struct server mirror_server(struct registry *r, const struct registry_config *rc,
 				   const char *url)
 {
-	struct server s = {.url = xstrdup(url)};
 	const char *host = strstr(url, "://") + 3;
+	size_t n = strcspn(host, "/");
+	struct server s = {.url = xstrndup(url, (size_t)(host - url) + n),
+			   .host = xstrndup(host, n)};
 
-	s.host = xstrndup(host, strcspn(host, "/"));
+	if (host[n])
+		s.prefix = xstrdup(host + n + 1);
 	set_trust(r, &s, rc);
 	return s;
 }
@@ -126,13 +161,12 @@ static struct server origin_server(struct registry *r, const char *host)
 	return s;
 }
 
-/* "code: message" of a registry's JSON error, with nothing in it that moves a cursor. */
-static void server_message(const struct http_response *resp, struct buf *b)
+void registry_error_text(const void *p, size_t n, struct buf *ret)
 {
 	const char *message = NULL, *code = NULL;
 	json_t *doc = NULL, *errors = NULL;
 
-	if (js_parse("error", resp->body.p, resp->body.n, &doc, NULL) == 0 && json_is_object(doc) &&
+	if (js_parse("error", p, n, &doc, NULL) == 0 && json_is_object(doc) &&
 	    js_array(doc, "errors", &errors, NULL) == 0) {
 		const json_t *first = json_array_get(errors, 0);
 
@@ -142,41 +176,92 @@ static void server_message(const struct http_response *resp, struct buf *b)
 	if (!message || !*message)
 		message = code;
 	for (size_t i = 0; message && message[i] && i < SERVER_MESSAGE_MAX; i++)
-		buf_addc(b,
+		buf_addc(ret,
 			 (unsigned char)message[i] < ' ' || message[i] == 127 ? ' ' : message[i]);
 	json_decref(doc);
+}
+
+/* The server that answered: its name, and where it had sent us to. */
+static char *who_answered(const struct server *s, const struct http_response *resp)
+{
+	_cleanup_free_ char *host = NULL;
+
+	if (!resp->url || http_url_same_origin(resp->url, s->url))
+		return xstrdup(s->host);
+	host = http_url_host(resp->url);
+	return xasprintf("%s (by way of %s)", host, s->host);
 }
 
 static int status_error(const struct server *s, const struct registry_call *call,
 			const struct http_response *resp, struct error **err)
 {
 	_cleanup_buf_ struct buf b = BUF_INIT;
+	_cleanup_free_ char *who = who_answered(s, resp);
 	const char *comma;
 	int r;
 
-	server_message(resp, &b);
+	registry_error_text(resp->body.p, resp->body.n, &b);
 	comma = b.n > 0 ? ": " : "";
 	switch (resp->status) {
 	case 404:
 		return error_new(err, ERR_NOTFOUND, 0, "%s: not found (registry %s%s%s)",
-				 call->what, s->host, comma, b.p);
+				 call->what, who, comma, b.p);
 	case 401:
 	case 403:
 		r = error_new(err, ERR_DENIED, 0,
 			      "%s: registry %s denies access, or it does not exist (%d%s%s)",
-			      call->what, s->host, resp->status, comma, b.p);
+			      call->what, who, resp->status, comma, b.p);
 		return error_hint(err, r, "check the name, or log in: kiln login %s", s->host);
 	case 429:
 		r = error_new(err, ERR_UNAVAILABLE, 0,
-			      "%s: registry %s allows no more requests%s%s", call->what, s->host,
-			      comma, b.p);
+			      "%s: registry %s allows no more requests%s%s", call->what, who, comma,
+			      b.p);
 		return error_hint(err, r, "wait, or log in for a higher limit: kiln login %s",
 				  s->host);
 	default:
 		return error_new(err, resp->status >= 500 ? ERR_UNAVAILABLE : ERR_INVALID, 0,
-				 "%s: registry %s answers %d%s%s", call->what, s->host,
-				 resp->status, comma, b.p);
+				 "%s: registry %s answers %d%s%s", call->what, who, resp->status,
+				 comma, b.p);
 	}
+}
+
+/* The URL of a call at this server, which may be one that the server itself gave. */
+static char *call_url(const struct server *s, const char *path)
+{
+	if (strstr(path, "://"))
+		return xstrdup(path);
+	return s->prefix ? xasprintf("%s/v2/%s/%s", s->url, s->prefix, path + strlen("/v2/"))
+			 : xasprintf("%s%s", s->url, path);
+}
+
+static char *call_scope(const struct server *s, const char *scope)
+{
+	static const char kind[] = "repository:";
+	size_t n = strlen(kind);
+
+	return s->prefix && strncmp(scope, kind, n) == 0
+		       ? xasprintf("%s%s/%s", kind, s->prefix, scope + n)
+		       : xstrdup(scope);
+}
+
+/* A call that waits, and the step that tells so. */
+struct waiting {
+	struct registry *r;
+	const struct server *server;
+	const char *what;
+	struct job *job;
+};
+
+static void tell_waiting(void *data)
+{
+	struct waiting *w = data;
+	const struct progress *progress = atomic_load(&w->r->progress);
+	_cleanup_free_ char *line = NULL;
+
+	if (!progress || w->job)
+		return;
+	line = xasprintf("[internal] waiting for %s (%s)", w->server->host, w->what);
+	w->job = job_open(progress, w->r->cancel, line);
 }
 
 /* One request with the authorization that is known, and again with the answer to a challenge. */
@@ -185,10 +270,11 @@ static int ask(struct registry *r, const struct server *s, const struct registry
 {
 	struct auth_server as = {
 		.url = s->url, .host = s->host, .ca = s->ca, .insecure = s->insecure};
-	_cleanup_free_ char *authorization = registry_auth_known(r->auth, &as, call->scope);
-	_cleanup_free_ char *url = strstr(call->path, "://")
-					   ? xstrdup(call->path)
-					   : xasprintf("%s%s", s->url, call->path);
+	_cleanup_free_ char *url = call_url(s, call->path), *scope = call_scope(s, call->scope);
+	/* An upload may be sent to a host of the registry's choice, which signs its own URLs. */
+	bool own = http_url_same_origin(url, s->url);
+	_cleanup_free_ char *authorization = own ? registry_auth_known(r->auth, &as, scope) : NULL;
+	struct waiting w = {.r = r, .server = s, .what = call->what};
 	struct http_request req = call->http;
 	int res;
 
@@ -196,19 +282,25 @@ static int ask(struct registry *r, const struct server *s, const struct registry
 	req.cancel = req.cancel ? req.cancel : r->cancel;
 	req.ca = s->ca;
 	req.insecure = s->insecure;
-	/* An upload may be sent to a host of the registry's choice, which signs its own URLs. */
-	if (!http_url_same_origin(url, s->url))
-		free(TAKE_PTR(authorization));
 	req.authorization = authorization;
+	req.no_page = true;
+	req.answer_s = s->hasty ? r->mirror_patience : 0;
+	req.waiting = tell_waiting;
+	req.waiting_data = &w;
 	res = http_perform(r->http, &req, ret, err);
-	if (res < 0 || ret->status != 401 || !http_url_same_origin(url, s->url))
+	if (w.job)
+		job_close(TAKE_PTR(w.job), 0, NULL);
+	if (res < 0 || ret->status != 401 || !own)
 		return res;
 	free(TAKE_PTR(authorization));
-	res = registry_auth_answer(r->auth, &as, call->scope, ret, req.cancel, &authorization, err);
+	res = registry_auth_answer(r->auth, &as, scope, ret, req.cancel, &authorization, err);
 	if (res < 0)
 		return error_wrap(err, res, "%s", call->what);
 	req.authorization = authorization;
-	return http_perform(r->http, &req, ret, err);
+	res = http_perform(r->http, &req, ret, err);
+	if (w.job)
+		job_close(w.job, 0, NULL);
+	return res;
 }
 
 /* Does this look like talking TLS to a plain server, or the other way round? */
@@ -257,6 +349,27 @@ static int ask_guessing(struct registry *r, struct server *s, const struct regis
 	return again;
 }
 
+/* Is a 2xx what it says? What logs people in on a network, or stands for a registry that is gone,
+ * answers with pages; and some registries with an error in JSON. */
+static int check_answer(const struct server *s, const struct registry_call *call,
+			const struct http_response *resp, struct error **err)
+{
+	const char *type = http_header(resp, "content-type");
+	_cleanup_free_ char *who = who_answered(s, resp);
+	_cleanup_buf_ struct buf said = BUF_INIT;
+
+	if (resp->status == 200 && type && strncmp(type, "text/html", strlen("text/html")) == 0)
+		return error_new(err, ERR_UNAVAILABLE, 0,
+				 "%s: registry %s sent a page (text/html) in its place", call->what,
+				 who);
+	registry_error_text(resp->body.p, resp->body.n, &said);
+	if (said.n > 0)
+		return error_new(err, ERR_UNAVAILABLE, 0,
+				 "%s: registry %s answers %d with an error: %s", call->what, who,
+				 resp->status, said.p);
+	return 0;
+}
+
 static int ask_server(struct registry *r, struct server *s, const struct registry_call *call,
 		      struct http_response *ret, struct error **err)
 {
@@ -269,7 +382,8 @@ static int ask_server(struct registry *r, struct server *s, const struct registr
 			*err = TAKE_PTR(failed);
 		return error_wrap(err, res, "registry %s", s->host);
 	}
-	return is_success(res, ret) ? 0 : status_error(s, call, ret, err);
+	return is_success(res, ret) ? check_answer(s, call, ret, err)
+				    : status_error(s, call, ret, err);
 }
 
 /* Does this failure mean that another server may do better? */
@@ -308,35 +422,79 @@ static struct error *choose(int r_before, struct error *before, int r, struct er
 	return both;
 }
 
+static bool is_slow(struct registry *r, const char *mirror)
+{
+	bool slow;
+
+	pthread_mutex_lock(&r->lock);
+	slow = map_gets(&r->slow, mirror) != NULL;
+	pthread_mutex_unlock(&r->lock);
+	return slow;
+}
+
+static void mark_slow(struct registry *r, const char *mirror)
+{
+	pthread_mutex_lock(&r->lock);
+	*map_puts(&r->slow, mirror) = r;
+	pthread_mutex_unlock(&r->lock);
+}
+
+/* What was asked so far, and the failure that is to be told. */
+struct attempt {
+	struct registry *r;
+	const struct registry_call *call;
+	struct http_response *ret;
+	char **ret_server;
+	struct error *best;
+	int best_r;
+};
+
+/* Asks one server; false: it does not help to ask another. `a->best_r` is 0 after success. */
+static bool attempt(struct attempt *a, struct server *s, int *ret)
+{
+	struct error *failed = NULL;
+	int res = ask_server(a->r, s, a->call, a->ret, &failed);
+
+	*ret = res;
+	if (a->ret_server) {
+		free(*a->ret_server);
+		*a->ret_server = xstrdup(s->host);
+	}
+	if (res == 0)
+		a->best_r = 0;
+	else
+		a->best = choose(a->best_r, a->best, res, failed, &a->best_r);
+	return res < 0 && passes_on(res);
+}
+
+/* The mirrors in order, then the registry, and last the mirrors that once did not answer in time:
+ * those are waited for, where nobody else has it. */
 int registry_call(struct registry *r, const struct registry_call *call, struct http_response *ret,
 		  char **ret_server, struct error **err)
 {
 	const struct registry_config *rc =
 		call->origin_only ? NULL : config_registry(r->config, call->host);
+	struct attempt a = {.r = r, .call = call, .ret = ret, .ret_server = ret_server};
 	size_t n_mirrors = rc ? rc->mirrors.n : 0;
-	_cleanup_(error_freep) struct error *best = NULL;
-	int best_r = 0;
+	bool more = true;
+	int res = 0;
 
-	for (size_t i = 0; i <= n_mirrors; i++) {
-		_cleanup_(server_release) struct server s =
-			i < n_mirrors ? mirror_server(r, rc, rc->mirrors.v[i])
-				      : origin_server(r, call->host);
-		struct error *failed = NULL;
-		int res = ask_server(r, &s, call, ret, &failed);
+	for (size_t i = 0; i < 2 * n_mirrors + 1 && more; i++) {
+		const char *mirror = i == n_mirrors ? NULL : rc->mirrors.v[i % (n_mirrors + 1)];
+		_cleanup_(server_release) struct server s = {0};
 
-		if (ret_server) {
-			free(*ret_server);
-			*ret_server = xstrdup(s.host);
-		}
-		if (res == 0)
-			return 0;
-		best = choose(best_r, best, res, failed, &best_r);
-		if (!passes_on(res))
-			break;
+		if (mirror && is_slow(r, mirror) != (i > n_mirrors))
+			continue;
+		s = mirror ? mirror_server(r, rc, mirror) : origin_server(r, call->host);
+		s.hasty = i < n_mirrors;
+		more = attempt(&a, &s, &res);
+		if (s.hasty && res == -ERR_TIMEOUT)
+			mark_slow(r, mirror);
 	}
-	if (err)
-		*err = TAKE_PTR(best);
-	return best_r;
+	if (a.best_r < 0 && err)
+		*err = TAKE_PTR(a.best);
+	error_free(a.best);
+	return a.best_r;
 }
 
 int registry_login(struct registry *r, const char *host, const struct credentials *c,

@@ -18,4 +18,12 @@ struct registry_call {
 int registry_call(struct registry *r, const struct registry_call *call, struct http_response *ret,
 		  char **ret_server, struct error **err);
 
+/* Is the registry itself configured as "insecure"? */
+bool registry_is_insecure(struct registry *r, const char *host);
+/* What a request for a manifest or an index takes: a header line. */
+extern const char registry_accept_manifests[];
+/* "message" of a registry's JSON error, else its code, with nothing in it that moves a cursor;
+ * appends nothing where `p` is no such document. */
+void registry_error_text(const void *p, size_t n, struct buf *ret);
+
 #endif

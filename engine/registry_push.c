@@ -39,6 +39,24 @@ int registry_push_has_blob(struct registry *r, const struct imageref *ref,
 	return res;
 }
 
+/* Follows the upload's location, which every answer may change. */
+static int take_location(struct registry *r, const struct imageref *ref,
+			 const struct http_response *resp, char **location, struct error **err)
+{
+	const char *next = http_header(resp, "location");
+	char *url = NULL;
+	int res;
+
+	if (!next)
+		return 0;
+	res = http_url_next(resp->url, next, registry_is_insecure(r, ref->host), &url, err);
+	if (res < 0)
+		return error_wrap(err, res, "where the registry wants the upload");
+	free(*location);
+	*location = url;
+	return 0;
+}
+
 /* Opens an upload, or mounts; the answer's status tells which. *ret_location is absolute. */
 static int start_upload(struct registry *r, const struct imageref *ref, const char *query,
 			const char *from, struct cancel *cancel, int *ret_status,
@@ -53,14 +71,16 @@ static int start_upload(struct registry *r, const struct imageref *ref, const ch
 				     .what = what,
 				     .origin_only = true,
 				     .http = {.method = "POST", .body = "", .cancel = cancel}};
-	const char *location;
 	int res = registry_call(r, &call, &resp, NULL, err);
 
 	if (res < 0)
 		return res;
 	*ret_status = resp.status;
-	location = http_header(&resp, "location");
-	*ret_location = location ? http_url_follow(resp.url, location) : NULL;
+	/* That of a mount which succeeded (201) is the blob's, and nobody's concern. */
+	if (resp.status == 202)
+		res = take_location(r, ref, &resp, ret_location, err);
+	if (res < 0)
+		return res;
 	if (resp.status == 202 && !*ret_location)
 		return error_new(err, ERR_INVALID, 0,
 				 "%s: the registry opened an upload and did not say where", what);
@@ -99,18 +119,6 @@ static int upload_call(struct registry *r, const struct imageref *ref, const cha
 				     .http = *req};
 
 	return registry_call(r, &call, ret, NULL, err);
-}
-
-/* Follows the upload's location, which every answer may change. */
-static void move_on(char **location, const struct http_response *resp)
-{
-	const char *next = http_header(resp, "location");
-	char *url = next ? http_url_follow(resp->url, next) : NULL;
-
-	if (!url)
-		return;
-	free(*location);
-	*location = url;
 }
 
 /* Ends the upload; `body_n` bytes come with it. */
@@ -153,9 +161,10 @@ static int send_rest(struct registry *r, const struct imageref *ref,
 			   (unsigned long long)upload->size - 1);
 		req.method = "PATCH";
 		res = upload_call(r, ref, *location, &req, &resp, err);
+		if (res == 0)
+			res = take_location(r, ref, &resp, location, err);
 		if (res < 0)
 			return res;
-		move_on(location, &resp);
 	}
 	req = (struct http_request){.body = "", .cancel = cancel};
 	return finish_upload(r, ref, upload, *location, &req, err);
@@ -178,8 +187,7 @@ static int ask_progress(struct registry *r, const struct imageref *ref, uint64_t
 		return -ERR_INVALID;
 	/* Nothing is said as 0-0, which one byte would be too; sending that again is not worse. */
 	*ret = last == 0 ? 0 : last + 1;
-	move_on(location, &resp);
-	return 0;
+	return take_location(r, ref, &resp, location, NULL);
 }
 
 static bool is_passing(int r)
@@ -221,6 +229,31 @@ int registry_push_blob(struct registry *r, const struct imageref *ref,
 	return error_wrap(err, res, "push blob %s", digest_format(&upload->digest, text));
 }
 
+/* Does the tag stand for this digest already? Where tags are immutable it cannot be put again. */
+static bool is_there(struct registry *r, const struct registry_call *put,
+		     const struct digest *digest, struct cancel *cancel)
+{
+	_cleanup_(http_response_release) struct http_response resp = HTTP_RESPONSE_INIT;
+	_cleanup_strv_ struct strv headers = {0};
+	struct registry_call call = *put;
+	struct digest there;
+	const char *answer;
+
+	strv_push(&headers, registry_accept_manifests);
+	call.http = (struct http_request){.method = "HEAD", .headers = &headers, .cancel = cancel};
+	if (registry_call(r, &call, &resp, NULL, NULL) < 0)
+		return false;
+	answer = http_header(&resp, "docker-content-digest");
+	return answer && digest_parse(answer, &there) == 0 && digest_equal(&there, digest);
+}
+
+/* There is no code of its own for it: registries answer 400, 403, 409 or 412, and say it in words.
+ */
+static bool says_immutable(const struct http_response *resp)
+{
+	return resp->status >= 400 && resp->status < 500 && strcasestr(resp->body.p, "immutable");
+}
+
 int registry_push_manifest(struct registry *r, const struct imageref *ref, const char *media_type,
 			   const void *bytes, size_t n, struct cancel *cancel, struct error **err)
 {
@@ -236,10 +269,18 @@ int registry_push_manifest(struct registry *r, const struct imageref *ref, const
 	const char *answer;
 	int res;
 
+	if (ref->tag && is_there(r, &call, &digest, cancel))
+		return 0;
 	strv_pushf(&headers, "Content-Type: %s", media_type);
-	call.http = (struct http_request){
-		.method = "PUT", .headers = &headers, .body = bytes, .body_n = n, .cancel = cancel};
+	call.http = (struct http_request){.method = "PUT",
+					  .headers = &headers,
+					  .body = bytes,
+					  .body_n = n,
+					  .repeatable = true,
+					  .cancel = cancel};
 	res = registry_call(r, &call, &resp, NULL, err);
+	if (res < 0 && says_immutable(&resp))
+		res = error_hint(err, res, "this registry's tags stay what they are: use another");
 	if (res < 0)
 		return error_wrap(err, res, "push manifest");
 	answer = http_header(&resp, "docker-content-digest");

@@ -204,7 +204,7 @@ static int set_endpoint(struct s3_options *o, char *url, struct error **err)
 	o->endpoint = url;
 	scheme = strncmp(url, "https://", 8) == 0 ? 8 : strncmp(url, "http://", 7) == 0 ? 7 : 0;
 	n = strcspn(url + scheme, "/");
-	if (scheme == 0 || n == 0 || strpbrk(url, "?#@ "))
+	if (scheme == 0 || n == 0 || strpbrk(url, "?#@\\ "))
 		return error_new(err, ERR_INVALID, 0,
 				 "invalid endpoint_url: expected http://HOST[:PORT] or "
 				 "https://HOST[:PORT]");
@@ -219,8 +219,9 @@ static int set_endpoint(struct s3_options *o, char *url, struct error **err)
  * *.host. */
 static bool needs_path_style(const struct s3_options *o)
 {
-	const char *host = strstr(o->endpoint, "://") + 3;
-	size_t n = strcspn(host, ":/");
+	const char *at = strstr(o->endpoint, "://") + 3;
+	_cleanup_free_ char *host = xstrndup(at, strcspn(at, "/"));
+	size_t n = strcspn(host, ":");
 
 	return *host == '[' || strspn(host, "0123456789.") == n || config_host_is_loopback(host) ||
 	       strchr(o->bucket, '.');

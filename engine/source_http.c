@@ -323,16 +323,6 @@ static int on_piece(void *data, const void *p, size_t n, struct error **err)
 }
 
 /* The host part of a URL, with its port: "example.com:8080". Heap. */
-static char *url_host(const char *url)
-{
-	const char *at = strstr(url, "://") + 3, *user;
-	size_t n = strcspn(at, "/?#");
-
-	for (user = at + n; user > at && user[-1] != '@'; user--)
-		;
-	return xstrndup(user, n - (size_t)(user - at));
-}
-
 /* The Authorization header that a secret gives for this host. */
 static int find_authorization(const struct http_files *f, const char *host, char **ret,
 			      struct error **err)
@@ -360,7 +350,8 @@ static int find_authorization(const struct http_files *f, const char *host, char
 
 static int perform(struct fetching *f, const struct version *have, struct error **err)
 {
-	_cleanup_free_ char *host = url_host(f->file->url), *authorization = NULL, *line = NULL;
+	_cleanup_free_ char *host = http_url_host(f->file->url), *authorization = NULL,
+			    *line = NULL;
 	const struct registry_config *trust = config_registry(f->files->config, host);
 	_cleanup_strv_ struct strv headers = {0};
 	struct http_request req = {
@@ -402,7 +393,7 @@ static int check_status(const struct fetching *f, struct error **err)
 		      0, "GET %s: invalid response status %d", where, status);
 	if (status != 401)
 		return r;
-	host = url_host(f->file->url);
+	host = http_url_host(f->file->url);
 	return error_hint(err, r, "give a token with --secret id=" TOKEN_SECRET "%s", host);
 }
 

@@ -129,6 +129,12 @@ static void loopback_is_told_by_its_address(void **state)
 	assert_true(config_host_is_loopback("localhost:80"));
 	assert_true(config_host_is_loopback("[::1]:80"));
 	assert_false(config_host_is_loopback("127.example.com"));
+	assert_false(config_host_is_loopback("127.0.0.1:80@192.0.2.1"));
+	assert_false(config_host_is_loopback("localhost:80@192.0.2.1"));
+	assert_false(config_host_is_loopback("[::1]@192.0.2.1"));
+	assert_false(config_host_is_loopback("[::1"));
+	assert_false(config_host_is_loopback("127.0.0.1.example"));
+	assert_false(config_host_is_loopback("128.0.0.1"));
 	assert_false(config_host_is_loopback("localhost.example.com"));
 	assert_false(config_host_is_loopback("docker.io"));
 }

@@ -8,6 +8,7 @@
 
 #include "base/times.h"
 #include "engine/http.h"
+#include "engine/http_curl.h"
 #include "fake_server.h"
 
 /* What the handlers below are to do, and what they saw. */
@@ -366,16 +367,123 @@ static void origins_are_scheme_host_and_port(void **state)
 	assert_false(http_url_same_origin("https://a/x", "https://a@evil/x"));
 }
 
-static void locations_are_resolved_and_must_be_http(void **state)
+static void what_servers_name_is_http_without_a_user_and_no_less_safe(void **state)
 {
-	_cleanup_free_ char *a = http_url_follow("https://h:1/v2/x", "/v2/y?q"),
-			    *b = http_url_follow("https://h/v2/x", "http://o/z"),
-			    *c = http_url_follow("https://h/v2/x", "file:///etc/passwd");
+	static const struct {
+		const char *from, *to;
+		int r;
+		const char *url;
+	} cases[] = {
+		{"https://h:1/v2/x", "/v2/y?q#f", 0, "https://h:1/v2/y?q"},
+		{"https://h/v2/x", "y", 0, "https://h/v2/y"},
+		{"https://h/v2/x", "https://o/z", 0, "https://o/z"},
+		{"https://h/v2/x", "HTTPS://o/z", 0, "https://o/z"},
+		{"http://127.0.0.1:5/x", "http://localhost:6/y", 0, "http://localhost:6/y"},
+		{"http://127.0.0.1:5/x", "http://[::1]:6/y", 0, "http://[::1]:6/y"},
+		{"http://u:p@127.0.0.1/x", "/y", 0, "http://u:p@127.0.0.1/y"},
+		{"http://u:p@127.0.0.1/x", "http://127.0.0.2/y", 0, "http://127.0.0.2/y"},
+		{"https://h/v2/x", "http://h/y", -ERR_DENIED, NULL},
+		{"https://h/v2/x", "HTTP://h/y", -ERR_DENIED, NULL},
+		{"https://h/v2/x", "http://127.0.0.1/y", -ERR_DENIED, NULL},
+		{"http://127.0.0.1/x", "http://h/y", -ERR_DENIED, NULL},
+		{"http://127.0.0.1/x", "//h/y", -ERR_DENIED, NULL},
+		{"http://127.0.0.1/x", "http://127.0.0.1:80@192.0.2.1/y", -ERR_DENIED, NULL},
+		{"http://127.0.0.1/x", "http://localhost@192.0.2.1/y", -ERR_DENIED, NULL},
+		{"http://127.0.0.1/x", "http://127.0.0.1\\@192.0.2.1/y", -ERR_DENIED, NULL},
+		{"http://127.0.0.1/x", "http://[::1]@192.0.2.1/y", -ERR_DENIED, NULL},
+		{"http://127.0.0.1/x", "//127.0.0.1@192.0.2.1/y", -ERR_DENIED, NULL},
+		{"http://127.0.0.1/x", "http://u@127.0.0.1/y", -ERR_DENIED, NULL},
+		{"http://127.0.0.1/x", "http://:p@127.0.0.1/y", -ERR_DENIED, NULL},
+		{"http://127.0.0.1/x", "http://127.0.0.1.example/y", -ERR_DENIED, NULL},
+		{"http://127.0.0.1/x", "http://127.example/y", -ERR_DENIED, NULL},
+		{"http://127.0.0.1/x", "http://localhost.example/y", -ERR_DENIED, NULL},
+		{"https://h/v2/x", "https://u:p@o/y", -ERR_DENIED, NULL},
+		{"https://h/v2/x", "file:///etc/passwd", -ERR_INVALID, NULL},
+		{"https://h/v2/x", "ftp://h/y", -ERR_INVALID, NULL},
+		{"https://h/v2/x", "http://", -ERR_INVALID, NULL},
+	};
 
 	(void)state;
-	assert_string_equal(a, "https://h:1/v2/y?q");
-	assert_string_equal(b, "http://o/z");
-	assert_null(c);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_(error_freep) struct error *err = NULL;
+		_cleanup_free_ char *url = NULL;
+		int r = http_url_next(cases[i].from, cases[i].to, false, &url, &err);
+
+		if (r != cases[i].r || (url && strcmp(url, cases[i].url) != 0))
+			fail_msg("'%s' from '%s': %d '%s'", cases[i].to, cases[i].from, r,
+				 url ? url : error_text(err));
+		if (err && strstr(error_text(err), "p@"))
+			fail_msg("'%s' tells a password", error_text(err));
+	}
+}
+
+static void redirects_to_a_user_or_out_of_this_machine_ask_nobody(void **state)
+{
+	static const char *const to[] = {"http://127.0.0.1:80@%s/end", "http://u:p@%s/end",
+					 "http://127.0.0.1:1@192.0.2.1/end", "//x@%s/end",
+					 "http://127.0.0.1.example/end"};
+	struct script other = {.body = "stolen"};
+	struct fake_server away;
+
+	(void)state;
+	fake_start(&away, scripted, &other);
+	for (size_t i = 0; i < ARRAY_SIZE(to); i++) {
+		_cleanup_(get_release) struct get g = GET_INIT;
+		_cleanup_free_ char *url = NULL;
+		struct script sc = {0};
+		struct fake_server s;
+		const char *host = strstr(to[i], "%s");
+
+		fake_start(&s, scripted, &sc);
+		snprintf(sc.redirect, sizeof(sc.redirect), "%.*s%s%s",
+			 host ? (int)(host - to[i]) : (int)strlen(to[i]), to[i],
+			 host ? away.host : "", host ? host + 2 : "");
+		url = xasprintf("http://%s/x", s.host);
+		do_get(&g, url, (struct http_request){.authorization = "Basic dTpw"});
+		assert_int_equal(g.r, -ERR_DENIED);
+		fake_stop(&s);
+	}
+	fake_stop(&away);
+	assert_int_equal(away.requests, 0);
+}
+
+static void a_transfer_may_take_what_fits_its_size(void **state)
+{
+	const int64_t s = 1000000000;
+
+	(void)state;
+	assert_false(http_is_too_slow(100 * s, 0));
+	assert_true(http_is_too_slow(122 * s, 0));
+	/* 100 bytes a second are never enough, 100 KiB always. */
+	assert_true(http_is_too_slow(130 * s, 13000));
+	assert_true(http_is_too_slow(3600 * s, 360000));
+	assert_false(http_is_too_slow(3600 * s, 3600 * (100 << 10)));
+}
+
+static void hang(struct fake_server *s, const struct fake_request *req, int fd)
+{
+	char c;
+
+	(void)s;
+	(void)req;
+	/* Until the client gives up. */
+	while (recv(fd, &c, 1, 0) > 0)
+		;
+}
+
+static void a_server_that_does_not_answer_is_left_when_its_time_is_up(void **state)
+{
+	_cleanup_(get_release) struct get g = GET_INIT;
+	_cleanup_free_ char *url = NULL;
+	struct fake_server s;
+
+	(void)state;
+	fake_start(&s, hang, NULL);
+	url = xasprintf("http://%s/x", s.host);
+	do_get(&g, url, (struct http_request){.answer_s = 1});
+	fake_stop(&s);
+	assert_int_equal(g.r, -ERR_TIMEOUT);
+	assert_int_equal(s.requests, 1);
 }
 
 static int setup(void **state)
@@ -408,7 +516,10 @@ int main(void)
 		cmocka_unit_test(a_refused_connection_says_so_and_is_not_retried),
 		cmocka_unit_test(what_is_sent_arrives),
 		cmocka_unit_test(origins_are_scheme_host_and_port),
-		cmocka_unit_test(locations_are_resolved_and_must_be_http),
+		cmocka_unit_test(what_servers_name_is_http_without_a_user_and_no_less_safe),
+		cmocka_unit_test(redirects_to_a_user_or_out_of_this_machine_ask_nobody),
+		cmocka_unit_test(a_transfer_may_take_what_fits_its_size),
+		cmocka_unit_test(a_server_that_does_not_answer_is_left_when_its_time_is_up),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

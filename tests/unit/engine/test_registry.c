@@ -28,10 +28,17 @@ struct shop {
 	char head[16]; /* methods seen: one letter a request */
 	struct buf uploaded;
 	char put_type[128];
-	unsigned breaks;  /* uploads that break after 5 bytes */
-	bool forgets;	  /* and how far they came */
-	bool moves;	  /* uploads are sent elsewhere by a 307 */
-	const char *tags; /* what it says when asked to list its tags */
+	unsigned breaks;       /* uploads that break after 5 bytes */
+	bool forgets;	       /* and how far they came */
+	bool moves;	       /* uploads are sent elsewhere by a 307 */
+	char location[256];    /* where uploads go, if not here */
+	const char *immutable; /* answer to a PUT of a manifest other than the one that is here */
+	int fails;	       /* answers 500 so often, whatever is asked */
+	bool hangs;	       /* waits until the client has gone */
+	const char *page;      /* headers of an answer to everything */
+	const char *body;      /* and its body */
+	char target[256];      /* of the last request */
+	const char *tags;      /* what it says when asked to list its tags */
 };
 
 static const char manifest[] = "{\"schemaVersion\":2,\"manifests\":[]}";
@@ -55,6 +62,8 @@ static void answer_upload(struct shop *shop, const struct fake_request *req, int
 	if (strstr(req->target, "mount=")) {
 		fake_answer(fd, strstr(req->target, "from=known") ? 201 : 202,
 			    "Location: /v2/x/blobs/uploads/1\r\n", NULL, 0);
+	} else if (shop->location[0]) {
+		fake_answer(fd, 202, shop->location, NULL, 0);
 	} else if (strcmp(req->method, "POST") == 0) {
 		fake_answer(fd, 202, "Location: /v2/x/blobs/uploads/1?state=s\r\n", NULL, 0);
 	} else if (strcmp(req->method, "GET") == 0) {
@@ -88,7 +97,18 @@ static void serve(struct fake_server *s, const struct fake_request *req, int fd)
 	}
 	if (seen + 1 < sizeof(shop->head))
 		shop->head[seen] = req->method[0];
-	if (shop->status) {
+	snprintf(shop->target, sizeof(shop->target), "%.250s", req->target);
+	if (shop->hangs) {
+		char c;
+
+		while (recv(fd, &c, 1, 0) > 0)
+			;
+	} else if (shop->fails > 0) {
+		shop->fails--;
+		fake_answer(fd, 500, "", NULL, 0);
+	} else if (shop->page) {
+		fake_answer(fd, 200, shop->page, shop->body, strlen(shop->body));
+	} else if (shop->status) {
 		static const char body[] =
 			"{\"errors\":[{\"code\":\"X\",\"message\":\"told \\u001byou\"}]}";
 
@@ -101,6 +121,10 @@ static void serve(struct fake_server *s, const struct fake_request *req, int fd)
 		_cleanup_free_ char *type = fake_header(req, "content-type");
 
 		snprintf(shop->put_type, sizeof(shop->put_type), "%s", type ? type : "");
+		if (shop->immutable) {
+			fake_answer(fd, 400, "", shop->immutable, strlen(shop->immutable));
+			return;
+		}
 		buf_add(&shop->uploaded, req->body.p, req->body.n);
 		fake_answer(fd, 201, "", NULL, 0);
 	} else if (strstr(req->target, "/tags/list")) {
@@ -254,19 +278,51 @@ static void without_credentials_the_hint_is_to_log_in(void **state)
 	close_fixture(&f);
 }
 
-static void a_token_server_in_the_clear_gets_nothing(void **state)
+/* `text` with the host of a server that must not be asked in place of %s. */
+static void fill(char *ret, size_t n, const char *prefix, const char *text, const char *host)
 {
-	struct fixture f = {
-		.shop = {.want = "Bearer x",
-			 .challenge =
-				 "WWW-Authenticate: Bearer realm=\"http://192.0.2.1/token\"\r\n"}};
+	const char *at = strstr(text, "%s");
+
+	snprintf(ret, n, "%s%.*s%s%s", prefix, at ? (int)(at - text) : (int)strlen(text), text,
+		 at ? host : "", at ? at + 2 : "");
+}
+
+/* What a hostile registry may name so that a password goes where it should not. */
+static const char *const hostile[] = {
+	"http://192.0.2.1/token",	"http://127.0.0.1:80@192.0.2.1/token",
+	"http://127.0.0.1:80@%s/token", "http://localhost@%s/token",
+	"http://[::1]@%s/token",	"http://127.0.0.1\\@%s/token",
+	"http://u:p@%s/token",		"//u@%s/token",
+	"HTTP://192.0.2.1/token",	"http://127.0.0.1.example/token",
+	"http://127.example/token",	"http://localhost.example/token",
+};
+
+static void a_token_server_in_the_clear_or_with_a_user_gets_nothing(void **state)
+{
+	struct shop other = {0};
+	struct fake_server away;
 
 	(void)state;
-	open_fixture(&f);
-	credentials(f.server.host, "{\"auth\":\"dTpw\"}");
-	assert_int_equal(registry_manifest_get(f.reg, &f.ref, NULL, &f.m, &f.err), -ERR_DENIED);
-	expect_text(&f, "not HTTPS");
-	close_fixture(&f);
+	fake_start(&away, serve, &other);
+	for (size_t i = 0; i < ARRAY_SIZE(hostile); i++) {
+		char url[128], quoted[192], challenge[256];
+		struct fixture f = {.shop = {.want = "Bearer x", .challenge = challenge}};
+
+		fill(url, sizeof(url), "", hostile[i], away.host);
+		/* A backslash quotes what follows it. */
+		fill(quoted, sizeof(quoted), "",
+		     strchr(url, '\\') ? "http://127.0.0.1\\\\@%s/t" : url, away.host);
+		snprintf(challenge, sizeof(challenge), "WWW-Authenticate: Bearer realm=\"%s\"\r\n",
+			 quoted);
+		open_fixture(&f);
+		credentials(f.server.host, "{\"auth\":\"dTpw\"}");
+		assert_int_equal(registry_manifest_get(f.reg, &f.ref, NULL, &f.m, &f.err),
+				 -ERR_DENIED);
+		expect_text(&f, "get a token: the token server that it names: ");
+		close_fixture(&f);
+	}
+	fake_stop(&away);
+	assert_int_equal(away.requests, 0);
 }
 
 static void a_manifest_that_is_not_what_was_asked_for_is_refused(void **state)
@@ -483,6 +539,185 @@ static void an_upload_follows_a_redirect_with_its_bytes(void **state)
 	close_fixture(&f);
 }
 
+static void an_upload_goes_nowhere_in_the_clear_or_with_a_user(void **state)
+{
+	struct registry_upload up = {.digest = digest_of("layer bytes", 11), .size = 11, .fd = -1};
+	struct shop other = {0};
+	struct fake_server away;
+
+	(void)state;
+	credentials(NULL, NULL);
+	fake_start(&away, serve, &other);
+	for (size_t i = 0; i < ARRAY_SIZE(hostile); i++) {
+		struct fixture f = {0};
+		char location[200];
+
+		fill(location, sizeof(location), "Location: ", hostile[i], away.host);
+		snprintf(f.shop.location, sizeof(f.shop.location), "%s\r\n", location);
+		open_fixture(&f);
+		assert_int_equal(registry_push_blob(f.reg, &f.ref, &up, NULL, &f.err), -ERR_DENIED);
+		expect_text(&f, "where the registry wants the upload: ");
+		close_fixture(&f);
+	}
+	fake_stop(&away);
+	assert_int_equal(away.requests, 0);
+}
+
+static void a_tag_that_is_there_is_not_put_again(void **state)
+{
+	struct digest digest = digest_of(manifest, strlen(manifest));
+	struct fixture f = {0};
+	char text[DIGEST_TEXT];
+
+	(void)state;
+	credentials(NULL, NULL);
+	f.shop.claim = digest_format(&digest, text);
+	f.shop.immutable = "{\"errors\":[{\"message\":\"the tag is immutable\"}]}";
+	open_fixture(&f);
+	assert_int_equal(registry_push_manifest(f.reg, &f.ref, OCI_INDEX_TYPE, manifest,
+						strlen(manifest), NULL, &f.err),
+			 0);
+	assert_string_equal(f.shop.head, "H");
+	assert_int_equal(
+		registry_push_manifest(f.reg, &f.ref, OCI_INDEX_TYPE, "{}", 2, NULL, &f.err),
+		-ERR_INVALID);
+	expect_text(&f, "the tag is immutable");
+	assert_non_null(strstr(error_hint_text(f.err), "use another"));
+	close_fixture(&f);
+}
+
+static void a_500_that_passes_is_asked_again(void **state)
+{
+	struct fixture f = {.shop = {.fails = 1}};
+
+	(void)state;
+	credentials(NULL, NULL);
+	open_fixture(&f);
+	assert_int_equal(registry_manifest_get(f.reg, &f.ref, NULL, &f.m, &f.err), 0);
+	free(f.ref.tag);
+	f.ref.tag = NULL;
+	f.shop.fails = 1;
+	assert_int_equal(registry_push_manifest(f.reg, &f.ref, OCI_INDEX_TYPE, manifest,
+						strlen(manifest), NULL, &f.err),
+			 0);
+	assert_string_equal(f.shop.uploaded.p, manifest);
+	close_fixture(&f);
+}
+
+static void a_mirror_with_a_path_is_asked_below_it(void **state)
+{
+	struct fixture f = {0};
+	_cleanup_free_ char *json = NULL;
+	struct imageref ref;
+
+	(void)state;
+	credentials(NULL, NULL);
+	open_fixture(&f);
+	json = xasprintf(
+		"{\"registries\":{\"docker.io\":{\"mirrors\":[\"http://%s/hub/proxy/\"]}}}",
+		f.server.host);
+	assert_int_equal(config_merge(&f.config, "/c", json, strlen(json), NULL), 0);
+	assert_int_equal(imageref_parse("box:1", &ref, NULL), 0);
+	assert_int_equal(registry_manifest_get(f.reg, &ref, NULL, &f.m, &f.err), 0);
+	assert_string_equal(f.shop.target, "/v2/hub/proxy/library/box/manifests/1");
+	assert_string_equal(f.m.server, f.server.host);
+	imageref_release(&ref);
+	close_fixture(&f);
+}
+
+static void a_token_for_a_mirror_with_a_path_is_for_that_path(void **state)
+{
+	struct fixture f = {.shop = {.want = "Bearer opensesame"}};
+	_cleanup_free_ char *json = NULL, *challenge = NULL;
+	struct imageref ref;
+
+	(void)state;
+	credentials(NULL, NULL);
+	open_fixture(&f);
+	f.shop.challenge = challenge =
+		xasprintf("WWW-Authenticate: Bearer realm=\"http://%s/token\"\r\n", f.server.host);
+	json = xasprintf("{\"registries\":{\"docker.io\":{\"mirrors\":[\"http://%s/hub\"]}}}",
+			 f.server.host);
+	assert_int_equal(config_merge(&f.config, "/c", json, strlen(json), NULL), 0);
+	assert_int_equal(imageref_parse("box:1", &ref, NULL), 0);
+	assert_int_equal(registry_manifest_get(f.reg, &ref, NULL, &f.m, &f.err), 0);
+	assert_non_null(
+		strstr(f.shop.token_query, "scope=repository%3Ahub%2Flibrary%2Fbox%3Apull"));
+	imageref_release(&ref);
+	close_fixture(&f);
+}
+
+static void a_mirror_that_hangs_is_asked_last_from_then_on(void **state)
+{
+	struct shop stuck = {.hangs = true};
+	struct fake_server other;
+	struct fixture f = {0};
+
+	(void)state;
+	credentials(NULL, NULL);
+	fake_start(&other, serve, &stuck);
+	open_fixture(&f);
+	registry_set_mirror_patience(f.reg, 1);
+	add_mirrors(&f, "docker.io", other.host, f.server.host);
+	for (int i = 0; i < 3; i++) {
+		struct imageref ref;
+
+		assert_int_equal(imageref_parse("box:1", &ref, NULL), 0);
+		registry_manifest_release(&f.m);
+		assert_int_equal(registry_manifest_get(f.reg, &ref, NULL, &f.m, &f.err), 0);
+		assert_string_equal(f.m.server, f.server.host);
+		imageref_release(&ref);
+	}
+	assert_int_equal(other.requests, 1);
+	fake_stop(&other);
+	close_fixture(&f);
+}
+
+static void a_mirror_that_shows_a_page_or_an_error_is_passed_over(void **state)
+{
+	static const char *const pages[][2] = {
+		{"Content-Type: text/html\r\n", "<html>Log in</html>"},
+		{"Content-Type: application/json\r\n",
+		 "{\"errors\":[{\"code\":\"DENIED\",\"message\":\"pay first\"}]}"}};
+
+	(void)state;
+	credentials(NULL, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(pages); i++) {
+		struct shop portal = {.page = pages[i][0], .body = pages[i][1]};
+		struct fake_server other;
+		struct fixture f = {0};
+
+		fake_start(&other, serve, &portal);
+		open_fixture(&f);
+		add_mirrors(&f, f.server.host, other.host, other.host);
+		assert_int_equal(registry_manifest_get(f.reg, &f.ref, NULL, &f.m, &f.err), 0);
+		assert_string_equal(f.m.server, f.server.host);
+		fake_stop(&other);
+		close_fixture(&f);
+	}
+}
+
+static void an_error_that_comes_as_a_200_is_told(void **state)
+{
+	struct fixture f = {.shop = {.page = "Content-Type: application/json\r\n",
+				     .body = "{\"errors\":[{\"message\":\"pay first\"}]}"}};
+	struct registry_blob blob = {.path = "x", .size = 100};
+	_cleanup_buf_ struct buf got = BUF_INIT;
+
+	(void)state;
+	credentials(NULL, NULL);
+	open_fixture(&f);
+	assert_int_equal(registry_manifest_get(f.reg, &f.ref, NULL, &f.m, &f.err),
+			 -ERR_UNAVAILABLE);
+	expect_text(&f, "answers 200 with an error: pay first");
+	error_free(TAKE_PTR(f.err));
+	blob.host = f.server.host;
+	assert_int_equal(registry_blob_read(f.reg, &blob, "config", NULL, &got, &f.err),
+			 -ERR_CORRUPT);
+	expect_text(&f, "it says: pay first");
+	close_fixture(&f);
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -508,7 +743,7 @@ int main(void)
 		cmocka_unit_test(an_identity_token_is_exchanged),
 		cmocka_unit_test(basic_credentials_answer_a_basic_challenge),
 		cmocka_unit_test(without_credentials_the_hint_is_to_log_in),
-		cmocka_unit_test(a_token_server_in_the_clear_gets_nothing),
+		cmocka_unit_test(a_token_server_in_the_clear_or_with_a_user_gets_nothing),
 		cmocka_unit_test(a_manifest_that_is_not_what_was_asked_for_is_refused),
 		cmocka_unit_test(a_list_of_tags_holds_only_tags),
 		cmocka_unit_test(statuses_become_errors_that_say_what_to_do),
@@ -519,6 +754,14 @@ int main(void)
 		cmocka_unit_test(a_broken_upload_goes_on_where_it_stopped),
 		cmocka_unit_test(an_upload_that_the_registry_forgot_starts_anew),
 		cmocka_unit_test(an_upload_follows_a_redirect_with_its_bytes),
+		cmocka_unit_test(an_upload_goes_nowhere_in_the_clear_or_with_a_user),
+		cmocka_unit_test(a_tag_that_is_there_is_not_put_again),
+		cmocka_unit_test(a_500_that_passes_is_asked_again),
+		cmocka_unit_test(a_mirror_with_a_path_is_asked_below_it),
+		cmocka_unit_test(a_token_for_a_mirror_with_a_path_is_for_that_path),
+		cmocka_unit_test(a_mirror_that_hangs_is_asked_last_from_then_on),
+		cmocka_unit_test(a_mirror_that_shows_a_page_or_an_error_is_passed_over),
+		cmocka_unit_test(an_error_that_comes_as_a_200_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
