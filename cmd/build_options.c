@@ -8,6 +8,7 @@
 #include "base/times.h"
 #include "cmd/build_cache.h"
 #include "cmd/build_values.h"
+#include "engine/attrs.h"
 
 static int check_tags(const struct build_options *o, struct error **err)
 {
@@ -90,6 +91,7 @@ static int parse_outputs(struct build_options *o, struct error **err)
 		if (r < 0)
 			return error_wrap(err, r, "--output \"%s\"", o->outputs.v[i]);
 		vec_last(&o->exports).rewrite_timestamp |= o->reproducible;
+		vec_last(&o->exports).several = o->multi_platform;
 		for (size_t k = 0; k < o->tags.n; k++)
 			strv_push(&vec_last(&o->exports).names, o->tags.v[k]);
 	}
@@ -144,6 +146,18 @@ static int check_attestations(const struct build_options *o, struct error **err)
 	return 0;
 }
 
+/* BuildKit's built-in argument: the output is that of several platforms, though it may be one. */
+static int parse_multi_platform(struct build_options *o, struct error **err)
+{
+	static const char name[] = "BUILDKIT_MULTI_PLATFORM";
+	const char *value = env_get(&o->build_args, name);
+	bool on = false;
+	int r = value ? attrs_bool(name, value, &on, err) : 0;
+
+	o->multi_platform = on || o->platform_list.n > 1;
+	return r;
+}
+
 static int parse_values(struct build_options *o, struct error **err)
 {
 	int r = check_tags(o, err);
@@ -171,6 +185,8 @@ static int parse_values(struct build_options *o, struct error **err)
 		r = build_cache_check(o, err);
 	if (r == 0)
 		r = build_values_args(o, err);
+	if (r == 0)
+		r = parse_multi_platform(o, err);
 	if (r == 0)
 		r = parse_outputs(o, err);
 	return r == 0 ? check_attestations(o, err) : r;
@@ -228,7 +244,7 @@ int build_options_parse(struct build_options *o, const struct command *self, int
 		 "Build for these (linux/amd64,linux/arm64)"},
 		{"progress", 0, OPT_STRING, &o->progress, "MODE",
 		 "auto, plain, tty, rawjson or quiet"},
-		{"provenance", 0, OPT_OPTIONAL, &o->provenance, "false", NULL},
+		{"provenance", 0, OPT_STRING, &o->provenance, "false", NULL},
 		{"pull", 0, OPT_BOOL, &o->pull, NULL, "Always ask for newer base images"},
 		{"push", 0, OPT_BOOL, &o->push, NULL, "Push the image"},
 		{"quiet", 'q', OPT_BOOL, &o->quiet, NULL, "Print only the image id"},
@@ -236,7 +252,7 @@ int build_options_parse(struct build_options *o, const struct command *self, int
 		 "Give all times of the image a fixed value, so that builds can be compared"},
 		{"reset-mounts", 0, OPT_OPTIONAL, &o->reset_mounts, "ID,...",
 		 "Empty these cache mounts first (without a value: all that are used)"},
-		{"sbom", 0, OPT_OPTIONAL, &o->sbom, "false", NULL},
+		{"sbom", 0, OPT_STRING, &o->sbom, "false", NULL},
 		{"secret", 0, OPT_LIST, &o->secret_texts,
 		 "id=ID[,src=FILE|env=NAME][,cachekey=hash]",
 		 "Give RUN --mount=type=secret a value"},

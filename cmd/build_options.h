@@ -39,6 +39,7 @@ struct build_options {
 	struct strv attest;
 	struct strv no_cache_steps, cache_ttls;	  /* cmd/build_cache.h */
 	const char *context_modes, *reset_mounts; /* NULL: not given; "": all that are used */
+	bool multi_platform;			  /* the output is that of several platforms */
 	const char *squash_text;		  /* NULL: not given; "": bare */
 	bool explain;
 	const char *target, *network, *call, *progress, *iidfile, *metadata_file, *cgroup_parent;

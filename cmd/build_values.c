@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/docker_auth.h"
 #include "engine/network.h"
 
 int build_values_contexts(struct build_options *o, struct error **err)
@@ -244,29 +246,48 @@ int build_values_ssh(struct build_options *o, struct error **err)
 	return 0;
 }
 
+static bool has_name(const struct strv *args, const char *arg)
+{
+	size_t n = strcspn(arg, "=");
+
+	for (size_t i = 0; i < args->n; i++)
+		if (strcspn(args->v[i], "=") == n && strncasecmp(args->v[i], arg, n) == 0)
+			return true;
+	return false;
+}
+
+/* Those that the user names count, in whatever spelling. */
+static int add_proxies(struct build_options *o, struct strv *args, struct error **err)
+{
+	_cleanup_strv_ struct strv proxies = {0};
+	int r = docker_config_proxies(&proxies, err);
+
+	for (size_t i = 0; r == 0 && i < proxies.n; i++)
+		if (!has_name(&o->build_args, proxies.v[i]))
+			strv_push(args, proxies.v[i]);
+	return r;
+}
+
 int build_values_args(struct build_options *o, struct error **err)
 {
 	const char *epoch = getenv("SOURCE_DATE_EPOCH");
 	struct strv args = {0};
-	bool has_epoch = false;
+	int r = add_proxies(o, &args, err);
 
-	(void)err;
 	for (size_t i = 0; i < o->build_args.n; i++) {
-		const char *text = o->build_args.v[i], *value;
+		const char *text = o->build_args.v[i];
+		const char *value = strchr(text, '=') ? NULL : getenv(text);
 
-		has_epoch |= strncmp(text, "SOURCE_DATE_EPOCH", 17) == 0 &&
-			     (text[17] == '=' || !text[17]);
-		value = strchr(text, '=') ? NULL : getenv(text);
 		if (strchr(text, '='))
 			strv_push(&args, text);
 		else if (value)
 			strv_pushf(&args, "%s=%s", text, value);
 	}
-	if (epoch && *epoch && !has_epoch)
+	if (epoch && *epoch && !has_name(&o->build_args, "SOURCE_DATE_EPOCH"))
 		strv_pushf(&args, "SOURCE_DATE_EPOCH=%s", epoch);
 	strv_release(&o->build_args);
 	o->build_args = args;
-	return 0;
+	return r;
 }
 
 /* The lists hold strings made here behind const pointers, since the frontend borrows them so. */

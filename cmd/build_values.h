@@ -14,7 +14,7 @@ int build_values_secrets(struct build_options *o, struct error **err);
 /* ID, ID=SOCKET, ID=KEY[,KEY]; without a path the agent is $SSH_AUTH_SOCK. */
 int build_values_ssh(struct build_options *o, struct error **err);
 /* NAME without a value takes it from the environment, or is dropped; SOURCE_DATE_EPOCH is passed on
- * by itself. */
+ * by itself, and so are the proxies of docker's configuration. */
 int build_values_args(struct build_options *o, struct error **err);
 void build_values_release(struct build_options *o);
 

@@ -103,7 +103,7 @@ static void frontend_opts_fill(struct build *b, struct frontend_opts *f)
 		.labels = o->labels,
 		.build_platform = platform_host(),
 		.implicit_platform = o->platform_list.n == 0,
-		.multi_platform = o->platform_list.n > 1,
+		.multi_platform = o->multi_platform,
 		.context = b->input.context_is_git ? o->context : NULL,
 		.ignore = b->input.ignore,
 		.contexts = o->contexts.v,

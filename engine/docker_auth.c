@@ -1,11 +1,13 @@
 #include "engine/docker_auth.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/fs.h"
@@ -271,28 +273,87 @@ static int read_config(const char *file, json_t **ret_doc, struct error **err)
 	return r < 0 ? error_wrap(err, r, "credentials file '%s'", file) : 0;
 }
 
-int docker_auth_lookup(const char *host, struct cancel *cancel, bool *ret_found,
-		       struct credentials *ret, struct error **err)
+/* From one document, that `where` names. */
+static int lookup_in(json_t *doc, const char *where, const char *host, struct cancel *cancel,
+		     bool *ret_found, struct credentials *ret, struct error **err)
 {
-	_cleanup_free_ char *file = config_path();
 	struct credentials found = {0};
-	_cleanup_json_ json_t *doc = NULL;
-	int r;
+	int r = lookup(doc, host, cancel, ret_found, &found, err);
 
-	*ret_found = false;
-	if (!file)
-		return 0;
-	r = read_config(file, &doc, err);
-	if (r < 0 || !doc)
-		return r;
-	r = lookup(doc, host, cancel, ret_found, &found, err);
 	if (r < 0) {
 		*ret_found = false;
 		credentials_release(&found);
-		return error_wrap(err, r, "credentials file '%s'", file);
+		return error_wrap(err, r, "%s", where);
 	}
 	*ret = found;
 	return 0;
+}
+
+int docker_auth_lookup(const char *host, struct cancel *cancel, bool *ret_found,
+		       struct credentials *ret, struct error **err)
+{
+	static const char variable[] = "DOCKER_AUTH_CONFIG";
+	const char *text = getenv(variable);
+	_cleanup_free_ char *file = config_path(), *where = NULL;
+	_cleanup_json_ json_t *given = NULL, *doc = NULL;
+	int r = 0;
+
+	*ret_found = false;
+	if (text && *text) {
+		r = js_parse(variable, text, strlen(text), &given, err);
+		if (r == 0)
+			r = lookup_in(given, variable, host, cancel, ret_found, ret, err);
+	}
+	if (r < 0 || *ret_found || !file)
+		return r;
+	r = read_config(file, &doc, err);
+	if (r < 0 || !doc)
+		return r;
+	where = xasprintf("credentials file '%s'", file);
+	return lookup_in(doc, where, host, cancel, ret_found, ret, err);
+}
+
+static int add_proxy(const json_t *proxies, const char *key, const char *name, struct strv *ret,
+		     struct error **err)
+{
+	const char *value = NULL;
+	_cleanup_free_ char *lower = xstrdup(name);
+	int r = js_string(proxies, key, &value, err);
+
+	if (r < 0 || !value || !*value)
+		return r;
+	for (char *p = lower; *p; p++)
+		*p = (char)tolower((unsigned char)*p);
+	strv_pushf(ret, "%s=%s", name, value);
+	strv_pushf(ret, "%s=%s", lower, value);
+	return 0;
+}
+
+int docker_config_proxies(struct strv *ret, struct error **err)
+{
+	static const struct {
+		const char *key, *name;
+	} names[] = {{"httpProxy", "HTTP_PROXY"},
+		     {"httpsProxy", "HTTPS_PROXY"},
+		     {"ftpProxy", "FTP_PROXY"},
+		     {"noProxy", "NO_PROXY"},
+		     {"allProxy", "ALL_PROXY"}};
+	_cleanup_free_ char *file = config_path();
+	_cleanup_json_ json_t *doc = NULL;
+	json_t *proxies = NULL, *defaults = NULL;
+	int r = 0;
+
+	/* One that is not ours to read gives nothing. */
+	if (file && access(file, R_OK) == 0)
+		r = read_config(file, &doc, err);
+	if (r < 0 || !json_is_object(doc))
+		return r;
+	r = js_object(doc, "proxies", &proxies, err);
+	if (r == 0 && proxies)
+		r = js_object(proxies, "default", &defaults, err);
+	for (size_t i = 0; r == 0 && defaults && i < ARRAY_SIZE(names); i++)
+		r = add_proxy(defaults, names[i].key, names[i].name, ret, err);
+	return r < 0 ? error_wrap(err, r, "proxies in '%s'", file) : 0;
 }
 
 /* --- login and logout ---------------------------------------------------------------------------

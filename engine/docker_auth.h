@@ -1,6 +1,7 @@
-/* Credentials for registries, from where docker keeps them: $DOCKER_CONFIG/config.json, else
- * ~/.docker/config.json. Read anew on each look-up; helper programs (credHelpers, credsStore) are
- * run as docker runs them: `docker-credential-NAME get` with the server's name on stdin.
+/* Docker's configuration: $DOCKER_CONFIG/config.json, else ~/.docker/config.json. Credentials for
+ * registries are looked for in the document in $DOCKER_AUTH_CONFIG first. Read anew on each
+ * look-up; helper programs (credHelpers, credsStore) are run as docker runs them:
+ * `docker-credential-NAME get` with the server's name on stdin.
  */
 #ifndef KILN_ENGINE_DOCKER_AUTH_H
 #define KILN_ENGINE_DOCKER_AUTH_H
@@ -9,6 +10,7 @@
 
 #include "base/cancel.h"
 #include "base/error.h"
+#include "base/strv.h"
 
 struct credentials {
 	char *username; /* NULL with an identity token */
@@ -31,5 +33,9 @@ int docker_auth_store(const char *host, const struct credentials *c, struct canc
 		      char **ret_where, bool *ret_plain, struct error **err);
 /* `kiln logout`: *ret_found = false if nothing was stored. */
 int docker_auth_erase(const char *host, struct cancel *cancel, bool *ret_found, struct error **err);
+
+/* The proxies that docker gives its builds ("proxies", "default"), as build arguments in both
+ * spellings, HTTP_PROXY=... and http_proxy=..., appended to `ret`. */
+int docker_config_proxies(struct strv *ret, struct error **err);
 
 #endif

@@ -34,7 +34,7 @@ static int dispatch(struct export_job *j, struct error **err)
 
 	switch (j->o->type) {
 	case EXPORT_IMAGE:
-		r = export_to_store(j, err);
+		r = j->o->no_store ? 0 : export_to_store(j, err);
 		return r == 0 && j->o->push ? export_to_registry(j, err) : r;
 	case EXPORT_REGISTRY:
 		return export_to_registry(j, err);
@@ -62,7 +62,7 @@ static int check(size_t n, const struct export_options *o, struct error **err)
 {
 	bool pushes = o->push || o->type == EXPORT_REGISTRY;
 
-	if (n == 1 && annotates_index(o))
+	if (!export_is_several(o, n) && annotates_index(o))
 		return error_hint(err,
 				  error_new(err, ERR_INVALID, 0,
 					    "index annotations not supported for single platform "
@@ -102,6 +102,8 @@ int export_run(struct store *s, const struct export_image *images, size_t n,
 		return r;
 	}
 	j.job = job_open(progress, cancel, step_name(o));
+	for (size_t i = 0; i < o->notes.n; i++)
+		job_status(j.job, o->notes.v[i], 0, 0, true);
 	r = job_close(j.job, dispatch(&j, &why), &why);
 	if (r < 0) {
 		strv_release(&j.names);

@@ -76,8 +76,11 @@ struct export_options {
 	int dest_fd;	   /* borrowed; where an archive goes if there is no dest (stdout); -1 */
 	bool tar;	   /* oci, docker: an archive (the default) and not a directory */
 	bool oci_mediatypes;
-	bool push;				 /* image: to the registry too */
-	bool push_by_digest;			 /* pushed without a tag */
+	bool push;	     /* image: to the registry too */
+	bool push_by_digest; /* pushed without a tag */
+	bool no_store;	     /* image: only pushed, or only built */
+	bool several;	     /* an index and folders as for several platforms, though it is one */
+	struct strv notes;   /* about attributes that are taken and do nothing */
 	struct registry *registry;		 /* borrowed; for pushing */
 	bool platform_split, platform_split_set; /* local, tar */
 	bool delete_extra; /* local, mode=delete: remove what the build did not make */

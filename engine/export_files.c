@@ -420,7 +420,7 @@ static int open_rootfs(struct export_job *j, const struct export_image *in, stru
 
 static bool is_split(const struct export_job *j)
 {
-	return j->o->platform_split_set ? j->o->platform_split : j->n > 1;
+	return j->o->platform_split_set ? j->o->platform_split : export_is_several(j->o, j->n);
 }
 
 static char *prefix_of(const struct export_job *j, const struct export_image *in)

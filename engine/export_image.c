@@ -32,7 +32,7 @@ static int complete_layers(struct export_job *j, const struct export_image *in, 
 
 static int make(struct export_job *j, struct made_image *ret, struct error **err)
 {
-	struct layer_blob_options lo = export_store_options(j->o, 1);
+	struct layer_blob_options lo = export_store_options(j->o, j->n);
 	int r;
 
 	job_status(j->job, "exporting layers", 0, 0, false);
@@ -201,7 +201,7 @@ int export_to_store(struct export_job *j, struct error **err)
 	struct made_image m;
 	int r;
 
-	if (j->n > 1)
+	if (export_is_several(j->o, j->n))
 		return export_several(j, err);
 	r = make(j, &m, err);
 	if (r < 0)

@@ -62,7 +62,7 @@ struct layer_blob_options export_store_options(const struct export_options *o, s
 {
 	struct layer_blob_options lo = export_layer_options(o);
 
-	if (n_images == 1) {
+	if (!export_is_several(o, n_images)) {
 		lo.compression.type = COMPRESS_NONE;
 		lo.force = false;
 		lo.lazy = true;
@@ -73,6 +73,12 @@ struct layer_blob_options export_store_options(const struct export_options *o, s
 	}
 	lo.compression.level = COMPRESS_LEVEL_DEFAULT;
 	return lo;
+}
+
+bool export_is_several(const struct export_options *o, size_t n_images)
+{
+	/* Docker's archive holds one image. */
+	return n_images > 1 || (o->several && o->type != EXPORT_DOCKER);
 }
 
 int export_full_names(const struct export_options *o, struct strv *ret, struct error **err)
@@ -228,7 +234,7 @@ void export_find_top(struct export_job *j, const struct made_image *made, size_t
 		     struct buf *index, struct export_top *top)
 {
 	*top = (struct export_top){0};
-	if (n > 1) {
+	if (export_is_several(j->o, n)) {
 		write_index(j, made, n, index, top);
 	} else {
 		top->media_type = made->manifest_type;

@@ -33,6 +33,8 @@ struct layer_blob_options export_layer_options(const struct export_options *o);
 struct layer_blob_options export_push_options(const struct export_options *o);
 /* ... and in the store, for an image of so many platforms. */
 struct layer_blob_options export_store_options(const struct export_options *o, size_t n_images);
+/* Is it made as for several platforms? */
+bool export_is_several(const struct export_options *o, size_t n_images);
 
 /* Full names of the options' names. */
 int export_full_names(const struct export_options *o, struct strv *ret, struct error **err);

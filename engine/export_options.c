@@ -20,6 +20,7 @@ void export_options_init(struct export_options *o)
 void export_options_release(struct export_options *o)
 {
 	strv_release(&o->names);
+	strv_release(&o->notes);
 	free(o->dest);
 	for (size_t i = 0; i < o->annotations.n; i++) {
 		free(o->annotations.v[i].platform);
@@ -59,18 +60,6 @@ static int parse_mode(const char *value, struct export_options *o, struct error 
 				 value);
 	o->delete_extra = value[0] == 'd';
 	return 0;
-}
-
-/* Attributes that ask for something kiln does not do, unless they have the value given here. */
-static int parse_refused(const char *key, const char *value, bool fine, struct error **err)
-{
-	bool set;
-	int r = attrs_bool(key, value, &set, err);
-
-	if (r < 0 || set == fine)
-		return r;
-	return error_new(err, ERR_UNSUPPORTED, 0, "output attribute %s=%s is not supported", key,
-			 value);
 }
 
 static void add_names(struct export_options *o, const char *value)
@@ -210,30 +199,56 @@ static int set_layers(struct export_options *o, const char *key, const char *val
 	return 0;
 }
 
-/* What asks for nothing, or only for what kiln does anyway. */
-static int set_passive(const char *key, const char *value, bool *ret_done, struct error **err)
+/* Attributes of BuildKit's outputs that change nothing here; what people may have expected of those
+ * with a note is said. */
+static int set_passive(struct export_options *o, const char *key, const char *value, bool *ret_done,
+		       struct error **err)
 {
 	static const struct {
 		const char *key;
-		bool fine;
+		enum { TEXT, SWITCH } kind;
+		const char *note; /* for a switch that is on, or a text */
 	} passive[] = {
-		{"store", true},
-		{"name-canonical", false},
-		{"prefer-nondist-layers", false},
-		{"danging-name-empty-only", false},
+		{"unpack", SWITCH, NULL},
+		{"oci-artifact", TEXT, NULL},
+		{"attestation-inline", TEXT, NULL},
+		{"attestation-prefix", TEXT, NULL},
+		{"registry.insecure", TEXT, NULL},
+		{"buildinfo", SWITCH, NULL},
+		{"buildinfo-attrs", SWITCH, NULL},
+		{"name-canonical", SWITCH, NULL},
+		{"danging-name-empty-only", SWITCH, NULL},
+		{"dangling-name-empty-only", SWITCH, NULL},
+		{"danging-name-prefix", TEXT, "images without a name are found by their id"},
+		{"dangling-name-prefix", TEXT, "images without a name are found by their id"},
+		{"prefer-nondist-layers", SWITCH, "all layers are pushed with their bytes"},
 	};
-	static const char *const ignored[] = {"unpack", "oci-artifact", "attestation-inline",
-					      "attestation-prefix", "registry.insecure"};
 
 	*ret_done = true;
-	for (size_t i = 0; i < ARRAY_SIZE(ignored); i++)
-		if (strcmp(key, ignored[i]) == 0)
-			return 0;
-	for (size_t i = 0; i < ARRAY_SIZE(passive); i++)
-		if (strcmp(key, passive[i].key) == 0)
-			return parse_refused(key, value, passive[i].fine, err);
+	for (size_t i = 0; i < ARRAY_SIZE(passive); i++) {
+		bool on = true;
+		int r = 0;
+
+		if (strcmp(key, passive[i].key) != 0)
+			continue;
+		if (passive[i].kind == SWITCH)
+			r = attrs_bool(key, value, &on, err);
+		if (r == 0 && on && passive[i].note)
+			strv_pushf(&o->notes, "%s has no effect: %s", key, passive[i].note);
+		return r;
+	}
 	*ret_done = false;
 	return 0;
+}
+
+static int set_store(struct export_options *o, const char *key, const char *value,
+		     struct error **err)
+{
+	bool store = true;
+	int r = attrs_bool(key, value, &store, err);
+
+	o->no_store = !store;
+	return r;
 }
 
 /* One attribute, as in "compression=zstd" or "annotation.k=v". */
@@ -256,6 +271,8 @@ static int set_attribute(struct export_options *o, const char *key, const char *
 	}
 	if (strcmp(key, "tar") == 0)
 		return attrs_bool(key, value, &o->tar, err);
+	if (strcmp(key, "store") == 0)
+		return set_store(o, key, value, err);
 	if (strcmp(key, "push") == 0)
 		return attrs_bool(key, value, &o->push, err);
 	if (strcmp(key, "push-by-digest") == 0)
@@ -269,7 +286,7 @@ static int set_attribute(struct export_options *o, const char *key, const char *
 	r = set_layers(o, key, value, &done, err);
 	if (r < 0 || done)
 		return r;
-	r = set_passive(key, value, &done, err);
+	r = set_passive(o, key, value, &done, err);
 	if (r < 0 || done)
 		return r;
 	r = set_annotation(o, key, value, &done, err);

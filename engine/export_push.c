@@ -64,7 +64,7 @@ int export_to_registry(struct export_job *j, struct error **err)
 	export_find_top(j, p.made, p.n, &p.index, &top);
 	push.images = p.images;
 	push.n_images = p.n;
-	if (p.n > 1) {
+	if (export_is_several(j->o, p.n)) {
 		push.index = &p.index;
 		push.index_type = top.media_type;
 		push.index_digest = top.digest;

@@ -12,7 +12,6 @@
 #include "store/blob.h"
 #include "store/record.h"
 
-#define DOCKER_FOREIGN_TYPE "application/vnd.docker.image.rootfs.foreign.diff.tar"
 #define OCI_NONDIST_TYPE "application/vnd.oci.image.layer.nondistributable.v1.tar"
 #define CLAMP_PIN "layer-clamped:"
 
@@ -36,10 +35,12 @@ static const struct {
 	{OCI_LAYER_TYPE "+gzip", DOCKER_LAYER_TYPE ".gzip"},
 	{OCI_LAYER_TYPE "+zstd", DOCKER_LAYER_TYPE ".zstd"},
 	/* What may not be distributed is distributed all the same once it is in hand. */
-	{OCI_LAYER_TYPE, DOCKER_FOREIGN_TYPE},
-	{OCI_LAYER_TYPE "+gzip", DOCKER_FOREIGN_TYPE ".gzip"},
+	{OCI_LAYER_TYPE, DOCKER_FOREIGN_LAYER_TYPE},
+	{OCI_LAYER_TYPE "+gzip", DOCKER_FOREIGN_LAYER_TYPE ".gzip"},
+	{OCI_LAYER_TYPE "+zstd", DOCKER_FOREIGN_LAYER_TYPE ".zstd"},
 	{OCI_NONDIST_TYPE, DOCKER_LAYER_TYPE},
 	{OCI_NONDIST_TYPE "+gzip", DOCKER_LAYER_TYPE ".gzip"},
+	{OCI_NONDIST_TYPE "+zstd", DOCKER_LAYER_TYPE ".zstd"},
 };
 
 char *layer_blob_convert_type(const char *media_type, bool docker)

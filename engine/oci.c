@@ -54,6 +54,10 @@ bool oci_is_layer_type(const char *media_type)
 		"application/vnd.oci.image.layer.nondistributable.v1.tar",
 		"application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
 		"application/vnd.oci.image.layer.nondistributable.v1.tar+zstd",
+		/* What may not be distributed is, where the registry has its bytes all the same. */
+		DOCKER_FOREIGN_LAYER_TYPE,
+		DOCKER_FOREIGN_LAYER_TYPE ".gzip",
+		DOCKER_FOREIGN_LAYER_TYPE ".zstd",
 		DOCKER_LAYER_TYPE,
 		DOCKER_LAYER_TYPE ".gzip",
 		DOCKER_LAYER_TYPE ".zstd",
@@ -200,11 +204,6 @@ static int check_layer(const struct oci_descriptor *d, struct error **err)
 	if (oci_is_layer_type(d->media_type))
 		return 0;
 	digest_format(&d->digest, text);
-	if (strstr(d->media_type, "foreign"))
-		return error_new(
-			err, ERR_UNSUPPORTED, 0,
-			"layer %s is a foreign one (%s): its bytes are not in the registry", text,
-			d->media_type);
 	return error_new(err, ERR_UNSUPPORTED, 0,
 			 "layer %s has media type \"%.128s\", which is no file system layer", text,
 			 d->media_type);

@@ -26,6 +26,7 @@
 #define DOCKER_MANIFEST_TYPE "application/vnd.docker.distribution.manifest.v2+json"
 #define DOCKER_CONFIG_TYPE "application/vnd.docker.container.image.v1+json"
 #define DOCKER_LAYER_TYPE "application/vnd.docker.image.rootfs.diff.tar"
+#define DOCKER_FOREIGN_LAYER_TYPE "application/vnd.docker.image.rootfs.foreign.diff.tar"
 
 enum {
 	OCI_DOCUMENT_MAX =
@@ -61,8 +62,8 @@ struct oci_document {
 	}
 
 /* Parses either kind; `media_type` is what the server or descriptor said and may be NULL. Unknown
- * kinds, Docker's schema 1, artifacts without layers of files and layers that live elsewhere
- * ("foreign") are ERR_UNSUPPORTED; everything unsound is ERR_INVALID. */
+ * kinds, Docker's schema 1 and artifacts without layers of files are ERR_UNSUPPORTED; everything
+ * unsound is ERR_INVALID. */
 int oci_document_parse(const char *media_type, const void *json, size_t n, struct oci_document *ret,
 		       struct error **err);
 void oci_document_release(struct oci_document *d);
@@ -80,8 +81,8 @@ int oci_index_select(const struct oci_document *index, const struct platform *wa
 
 bool oci_is_index_type(const char *media_type);
 bool oci_is_manifest_type(const char *media_type);
-/* Layers that kiln can unpack: tar, tar+gzip, tar+zstd of both families, nondistributable ones that
- * the registry holds included. */
+/* Layers that kiln can unpack: tar, tar+gzip, tar+zstd of both families, also typed foreign or
+ * nondistributable: whether the registry holds their bytes is seen when they are asked for. */
 bool oci_is_layer_type(const char *media_type);
 
 #endif

@@ -186,6 +186,45 @@ static int setup(void **state)
 	return 0;
 }
 
+static void a_document_in_the_environment_counts_first(void **state)
+{
+	_cleanup_(credentials_release) struct credentials c = {0};
+	_cleanup_(error_freep) struct error *err = NULL;
+	bool found;
+
+	(void)state;
+	setenv("DOCKER_AUTH_CONFIG", "{\"auths\":{\"r\":{\"auth\":\"dTpw\"}}}", 1);
+	assert_int_equal(lookup("{\"auths\":{\"r\":{\"auth\":\"eDp5\"},\"s\":{\"auth\":\"eDp5\"}}}",
+				"r", &found, &c, NULL),
+			 0);
+	assert_true(found);
+	assert_string_equal(c.secret, "p");
+	credentials_release(&c);
+	assert_int_equal(docker_auth_lookup("s", NULL, &found, &c, NULL), 0);
+	assert_true(found);
+	assert_string_equal(c.secret, "y");
+	setenv("DOCKER_AUTH_CONFIG", "{", 1);
+	assert_true(docker_auth_lookup("s", NULL, &found, &c, &err) < 0);
+	assert_non_null(strstr(error_text(err), "DOCKER_AUTH_CONFIG"));
+	unsetenv("DOCKER_AUTH_CONFIG");
+}
+
+static void proxies_come_in_both_spellings(void **state)
+{
+	_cleanup_strv_ struct strv got = {0};
+
+	(void)state;
+	write_file("config.json",
+		   "{\"proxies\":{\"default\":{\"httpProxy\":\"http://p:1\",\"noProxy\":\"a,b\","
+		   "\"ftpProxy\":\"\"},\"tcp://h\":{\"httpProxy\":\"x\"}}}",
+		   0600);
+	assert_int_equal(docker_config_proxies(&got, NULL), 0);
+	assert_int_equal(got.n, 4);
+	assert_string_equal(got.v[0], "HTTP_PROXY=http://p:1");
+	assert_string_equal(got.v[1], "http_proxy=http://p:1");
+	assert_string_equal(got.v[3], "no_proxy=a,b");
+}
+
 static int teardown(void **state)
 {
 	static const char *const names[] = {"config.json", "docker-credential-kilntest",
@@ -208,6 +247,8 @@ int main(void)
 		cmocka_unit_test(helpers_are_asked_and_may_know_nothing),
 		cmocka_unit_test(what_is_stored_is_found_and_erased_and_the_rest_stays),
 		cmocka_unit_test(a_config_that_cannot_be_read_is_not_written_over),
+		cmocka_unit_test(a_document_in_the_environment_counts_first),
+		cmocka_unit_test(proxies_come_in_both_spellings),
 		cmocka_unit_test(what_cannot_be_read_is_an_error_that_names_the_file),
 	};
 

@@ -55,6 +55,24 @@ static void values_reach_their_options(void **state)
 	export_options_release(&o);
 }
 
+static void what_does_nothing_is_taken_and_told_where_it_was_meant(void **state)
+{
+	struct export_options o;
+
+	(void)state;
+	parse(&o, "type=image,name-canonical=true,unpack=true,buildinfo=false,store=false");
+	assert_int_equal(o.notes.n, 0);
+	assert_true(o.no_store);
+	export_options_release(&o);
+	parse(&o, "type=image,dangling-name-prefix=x,prefer-nondist-layers=true");
+	assert_int_equal(o.notes.n, 2);
+	assert_non_null(strstr(o.notes.v[1], "prefer-nondist-layers has no effect"));
+	export_options_release(&o);
+	parse(&o, "type=image,prefer-nondist-layers=false");
+	assert_int_equal(o.notes.n, 0);
+	export_options_release(&o);
+}
+
 static void docker_without_dest_is_the_local_store(void **state)
 {
 	struct export_options o;
@@ -131,6 +149,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_path_is_local_and_a_dash_is_a_tar_on_stdout),
 		cmocka_unit_test(values_reach_their_options),
+		cmocka_unit_test(what_does_nothing_is_taken_and_told_where_it_was_meant),
 		cmocka_unit_test(docker_without_dest_is_the_local_store),
 		cmocka_unit_test(annotations_know_their_place_and_platform),
 		cmocka_unit_test(bad_values_say_what_is_wrong),

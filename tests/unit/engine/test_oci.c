@@ -115,10 +115,6 @@ static void unsound_documents_are_refused(void **state)
 	expect("{" CONFIG ",\"layers\":[{\"mediaType\":\"" DOCKER_LAYER_TYPE
 	       ".gzip\",\"digest\":\"" D2 "\",\"size\":1099511627777}]}",
 	       ERR_INVALID, "limit");
-	expect("{" CONFIG
-	       ",\"layers\":[{\"mediaType\":\"application/vnd.docker.image.rootfs.foreign.diff.tar."
-	       "gzip\",\"digest\":\"" D2 "\",\"size\":1}]}",
-	       ERR_UNSUPPORTED, "foreign");
 	expect("{" CONFIG ",\"layers\":[{\"mediaType\":\"application/vnd.cncf.helm.chart\","
 	       "\"digest\":\"" D2 "\",\"size\":1}]}",
 	       ERR_UNSUPPORTED, "no file system layer");
