@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/map.h"
 #include "base/pool.h"
 #include "engine/export_make.h"
 #include "engine/op_exec.h"
@@ -18,7 +19,7 @@ struct early_task;
 
 struct early_chain {
 	int *outputs; /* by vertex id: the output that holds the image so far, or NOT_IN_IMAGE */
-	VEC(int64_t) begun;
+	struct map begun; /* ids of layers -> this */
 };
 
 struct export_early {
@@ -155,10 +156,7 @@ static void begin(struct export_early *e, struct early_chain *chain, const struc
 {
 	struct early_task *t;
 
-	for (size_t k = 0; k < chain->begun.n; k++)
-		if (chain->begun.v[k] == result->layers[i])
-			return;
-	vec_push(&chain->begun, result->layers[i]);
+	*map_put(&chain->begun, &result->layers[i], sizeof(result->layers[i])) = chain;
 	if (!e->pool && pool_open(EARLY_THREADS, &e->pool) < 0)
 		return;
 	t = xcalloc(1, sizeof(*t) + (i + 1) * sizeof(t->layers[0]));
@@ -169,6 +167,18 @@ static void begin(struct export_early *e, struct early_chain *chain, const struc
 	memcpy(t->layers, result->layers, (i + 1) * sizeof(t->layers[0]));
 	vec_push(&e->tasks, t);
 	pool_submit(e->pool, &t->item);
+}
+
+/* Results are told of often, with all their layers: below one that was begun all are. */
+static void begin_new(struct export_early *e, struct early_chain *chain,
+		      const struct result *result, size_t n_keep)
+{
+	size_t k = result->n_layers;
+
+	while (k > 0 && !map_get(&chain->begun, &result->layers[k - 1], sizeof(int64_t)))
+		k--;
+	for (; k < result->n_layers; k++)
+		begin(e, chain, result, k, n_keep);
 }
 
 void export_early_made(void *data, const struct vertex *v, struct result *const *outputs,
@@ -184,8 +194,8 @@ void export_early_made(void *data, const struct vertex *v, struct result *const 
 		/* When the only image is complete it is exported anyway. */
 		if (e->plan.n_images == 1 && v == e->plan.images[i].last)
 			continue;
-		for (size_t k = 0; result && !result->tree && k < result->n_layers; k++)
-			begin(e, &e->chains[i], result, k, e->plan.images[i].n_keep);
+		if (result && !result->tree)
+			begin_new(e, &e->chains[i], result, e->plan.images[i].n_keep);
 	}
 }
 
@@ -229,7 +239,7 @@ void export_early_close(struct export_early *e, bool stop)
 		job_close(e->job, stop ? -ERR_CANCELED : 0, NULL);
 	for (size_t i = 0; e->chains && i < e->plan.n_images; i++) {
 		free(e->chains[i].outputs);
-		vec_release(&e->chains[i].begun);
+		map_release(&e->chains[i].begun, NULL);
 	}
 	free(e->chains);
 	cancel_release(&e->stop);

@@ -135,8 +135,10 @@ int indexes_require(struct store *s, struct registry *reg, struct job *job, cons
 			  .one = fetch_index,
 			  .layers = layers,
 			  .n = n};
+	bool all;
+	int r = layers_have(s, LAYER_INDEX, layers, n, &all, err);
 
-	return run_group(&g, err);
+	return r < 0 || all ? r : run_group(&g, err);
 }
 
 int blobs_require(struct store *s, struct registry *reg, struct job *job, const int64_t *layers,

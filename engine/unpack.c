@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "base/map.h"
 #include "base/path.h"
 
 enum { CHUNK = 256 << 10, SYMLINKS_MAX = 40 };
@@ -29,9 +28,8 @@ struct unpack {
 	uint64_t tar_bytes;  /* of the tar itself */
 	uint64_t file_bytes; /* of files, holes included */
 	uint64_t entries;
-	char *parent;	    /* the last directory that resolve found free of symlinks, or NULL */
-	struct map targets; /* files that hard links of this layer name */
-	int read_r;	    /* the reader's failure, with its error */
+	char *parent; /* the last directory that resolve found free of symlinks, or NULL */
+	int read_r;   /* the reader's failure, with its error */
 	struct error *read_err;
 };
 
@@ -187,33 +185,14 @@ static int resolve_name(struct unpack *u, const char *name, char **ret, struct e
 /* --- Entries -----------------------------------------------------------------------------------
  */
 
-/* Is `path`, or something below it if it is a directory, what an earlier hard link names? */
-static bool is_link_target(const struct unpack *u, const char *path, bool is_dir)
-{
-	const struct map_entry *m;
-	size_t i = 0;
-
-	if (!is_dir)
-		return map_gets(&u->targets, path) != NULL;
-	while ((m = map_next(&u->targets, &i)))
-		if (path_within(m->key, path))
-			return true;
-	return false;
-}
-
-/* The writer makes way for an entry of a name that the layer already has; what a hard link names
- * must stay. */
-static int check_replaced(struct unpack *u, const struct entry *e, struct error **err)
+/* The writer makes way for an entry of a name that the layer already has; where that was a file,
+ * its other names keep it. */
+static void note_replaced(struct unpack *u, const struct entry *e)
 {
 	const struct entry *old = layer_writer_get(u->w, e->path);
 
-	if (!old || (e->type == ENTRY_DIR && old->type == ENTRY_DIR))
-		return 0;
-	if (u->targets.n > 0 && is_link_target(u, e->path, old->type == ENTRY_DIR))
-		return error_new(err, ERR_UNSUPPORTED, 0,
-				 "'%s' comes again after a hard link to it", e->path);
-	free(TAKE_PTR(u->parent));
-	return 0;
+	if (old && (e->type != ENTRY_DIR || old->type != ENTRY_DIR))
+		free(TAKE_PTR(u->parent));
 }
 
 static int put_opaque(struct unpack *u, const char *dir, struct error **err)
@@ -263,10 +242,7 @@ static int put_hard_link(struct unpack *u, struct entry *e, const char *target, 
 
 	e->type = ENTRY_HARDLINK;
 	e->link = target;
-	r = check_replaced(u, e, err);
-	if (r < 0)
-		return r;
-	*map_puts(&u->targets, target) = u;
+	note_replaced(u, e);
 	r = layer_writer_put(u->w, e, err);
 	return r < 0 ? r : layer_writer_set_attributes(u->w, target, e, err);
 }
@@ -285,9 +261,6 @@ static int put_copy(struct unpack *u, const struct entry *e, const struct entry 
 	copy.link = link;
 	copy.dev_major = to->dev_major;
 	copy.dev_minor = to->dev_minor;
-	r = check_replaced(u, &copy, err);
-	if (r < 0)
-		return r;
 	free(TAKE_PTR(u->parent));
 	r = layer_writer_put(u->w, &copy, err);
 	copy.path = first;
@@ -377,9 +350,8 @@ static int take_file(struct unpack *u, struct archive *a, struct archive_entry *
 		return error_new(err, ERR_CORRUPT, 0, "'%s' has a negative size", e->path);
 	e->size = (uint64_t)size;
 	u->file_bytes += e->size;
+	note_replaced(u, e);
 	r = check_size(u, err);
-	if (r == 0)
-		r = check_replaced(u, e, err);
 	if (r == 0)
 		r = layer_writer_file(u->w, e, err);
 	if (r < 0)
@@ -426,16 +398,25 @@ static int take_owner(la_int64_t id, const char *path, uint32_t *ret, struct err
 	return 0;
 }
 
+/* libarchive takes a regular file whose name ends with a slash for a directory, as ancient archives
+ * have them, and would then take its bytes for headers. */
+static bool is_slashed_file(struct archive_entry *ae)
+{
+	return archive_entry_filetype(ae) == AE_IFDIR && archive_entry_size(ae) > 0;
+}
+
 static int take_typed(struct unpack *u, struct archive *a, struct archive_entry *ae,
 		      struct entry *e, struct error **err)
 {
 	const char *hard = archive_entry_hardlink(ae);
-	int r;
 
 	if (hard) {
 		take_capability(ae, e);
 		return take_hard_link(u, e, hard, err);
 	}
+	if (is_slashed_file(ae))
+		return error_new(err, ERR_UNSUPPORTED, 0,
+				 "'%s/' is a file whose name ends with a slash", e->path);
 	switch (archive_entry_filetype(ae)) {
 	case AE_IFREG:
 		e->type = ENTRY_FILE;
@@ -465,10 +446,10 @@ static int take_typed(struct unpack *u, struct archive *a, struct archive_entry 
 	default: /* sockets: they live only as long as a process */
 		return 0;
 	}
-	r = check_replaced(u, e, err);
-	if (r == 0 && e->type == ENTRY_SYMLINK)
+	note_replaced(u, e);
+	if (e->type == ENTRY_SYMLINK)
 		free(TAKE_PTR(u->parent));
-	return r < 0 ? r : layer_writer_put(u->w, e, err);
+	return layer_writer_put(u->w, e, err);
 }
 
 static int take_entry(struct unpack *u, struct archive *a, struct archive_entry *ae,
@@ -582,7 +563,6 @@ int unpack_layer(struct layer_writer *w, inflate_read_fn read, void *data, bool 
 	}
 	hasher_release(&u.hash);
 	inflate_free(u.in);
-	map_release(&u.targets, NULL);
 	error_free(u.read_err);
 	free(u.parent);
 	free(u.chunk);

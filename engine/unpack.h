@@ -6,7 +6,8 @@
  * - A leading "/" or "./" is dropped, as every tar does; a ".." in a name or in a hard link's
  * target is refused. Symlinks may say what they like: they are resolved in the root when used.
  * - A name below a symlink of the same layer goes where the symlink leads, inside the root.
- * - Of several entries of one name the last counts; a directory keeps what is in it.
+ * - Of several entries of one name the last counts; a directory keeps what is in it, and a file
+ * that is replaced remains under its other names.
  * - A whiteout hides lower layers only, wherever it stands in the tar: what the same layer has of
  *   that name stays (a directory becomes opaque). A 0/0 character device is a whiteout too.
  * - A hard link must name a file of the same layer that came before. Its header's mode, owner, time

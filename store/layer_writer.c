@@ -181,7 +181,7 @@ static int put_dir(struct layer_writer *w, const struct entry *e, struct error *
 
 	made.opaque = e->opaque || (old && (!was_dir || old->opaque));
 	if (!*e->path) {
-		r = set_owner(w, w->fs, "", e, err);
+		r = give_to(w->fs, "", e, err);
 		if (r == 0)
 			index_builder_add(w->index, &made);
 		return r;
@@ -196,7 +196,9 @@ static int put_dir(struct layer_writer *w, const struct entry *e, struct error *
 		return dirfd;
 	if (!was_dir && mkdirat(dirfd, path_base(e->path), 0700) < 0)
 		return error_new(err, ERR_IO, errno, "create directory '%s' in a layer", e->path);
-	r = set_owner(w, dirfd, path_base(e->path), e, err);
+	/* One that was put before may be anybody's. */
+	r = (was_dir ? give_to(dirfd, path_base(e->path), e, err)
+		     : set_owner(w, dirfd, path_base(e->path), e, err));
 	if (r == 0 && made.opaque)
 		r = mark_opaque(w, e->path, err);
 	if (r == 0)

@@ -269,7 +269,7 @@ static void of_several_entries_of_one_name_the_last_counts(void **state)
 
 static void hard_links_name_earlier_files_of_the_layer(void **state)
 {
-	_cleanup_buf_ struct buf absent = BUF_INIT, dir = BUF_INIT, again = BUF_INIT, ok = BUF_INIT;
+	_cleanup_buf_ struct buf absent = BUF_INIT, dir = BUF_INIT, ok = BUF_INIT;
 	_cleanup_close_ int fd = -1;
 	struct index *index;
 	struct entry e;
@@ -280,10 +280,6 @@ static void hard_links_name_earlier_files_of_the_layer(void **state)
 	TAR_ADD(&dir, .name = "d", .type = '5', .mode = 0755);
 	TAR_ADD(&dir, .name = "h", .type = '1', .link = "d");
 	expect_refused(&dir, ERR_INVALID, "no file of this layer");
-	TAR_ADD(&again, .name = "f", .type = '0', .data = "1");
-	TAR_ADD(&again, .name = "h", .type = '1', .link = "f");
-	TAR_ADD(&again, .name = "f", .type = '0', .data = "2");
-	expect_refused(&again, ERR_UNSUPPORTED, "comes again");
 	TAR_ADD(&ok, .name = "s", .type = '2', .link = "target");
 	TAR_ADD(&ok, .name = "s2", .type = '1', .link = "s");
 	TAR_ADD(&ok, .name = "f", .type = '0', .data = "1");
@@ -298,6 +294,111 @@ static void hard_links_name_earlier_files_of_the_layer(void **state)
 	assert_true(find(index, "h2", &e));
 	assert_string_equal(e.link, "f");
 	index_unref(index);
+}
+
+static void expect_file(const struct index *index, int fd, const char *path, const char *data)
+{
+	struct digest content = digest_of(data, strlen(data));
+	_cleanup_buf_ struct buf bytes = BUF_INIT;
+	struct entry e;
+
+	assert_true(find(index, path, &e));
+	if (e.type == ENTRY_HARDLINK)
+		assert_true(find(index, e.link, &e));
+	assert_int_equal(e.type, ENTRY_FILE);
+	assert_true(digest_equal(&e.content, &content));
+	assert_int_equal(fs_read_file(fd, path, &bytes), 0);
+	assert_string_equal(bytes.p, data);
+}
+
+/* As containerd's: the new entry takes the name, the other names keep the file. */
+static void a_file_that_comes_again_leaves_its_links_alone(void **state)
+{
+	_cleanup_buf_ struct buf tar = BUF_INIT;
+	_cleanup_close_ int fd = -1;
+	struct index *index;
+	struct entry e;
+	struct stat st;
+
+	(void)state;
+	TAR_ADD(&tar, .name = "f", .type = '0', .data = "one", .mode = 0640);
+	TAR_ADD(&tar, .name = "h", .type = '1', .link = "f", .mode = 0640);
+	TAR_ADD(&tar, .name = "h2", .type = '1', .link = "f", .mode = 0640);
+	TAR_ADD(&tar, .name = "f", .type = '0', .data = "other", .mode = 0600);
+	TAR_ADD(&tar, .name = "h3", .type = '1', .link = "h2", .mode = 0644);
+	TAR_ADD(&tar, .name = "d/g", .type = '0', .data = "deep");
+	TAR_ADD(&tar, .name = "g", .type = '1', .link = "d/g");
+	TAR_ADD(&tar, .name = "d", .type = '0', .data = "no directory");
+	tar_end(&tar);
+	index = unpack_good(&tar, &fd);
+	expect_file(index, fd, "f", "other");
+	expect_file(index, fd, "h", "one");
+	expect_file(index, fd, "h2", "one");
+	expect_file(index, fd, "h3", "one");
+	expect_file(index, fd, "g", "deep");
+	expect_file(index, fd, "d", "no directory");
+	assert_true(find(index, "f", &e));
+	assert_int_equal(e.mode, 0600);
+	assert_int_equal(fstatat(fd, "h2", &st, 0), 0);
+	assert_int_equal(st.st_nlink, 3);
+	assert_int_equal(st.st_mode & 07777, 0644);
+	assert_int_equal(fstatat(fd, "g", &st, 0), 0);
+	assert_int_equal(st.st_nlink, 1);
+	index_unref(index);
+}
+
+static void a_directory_that_comes_again_has_its_last_owner(void **state)
+{
+	_cleanup_buf_ struct buf tar = BUF_INIT;
+	_cleanup_close_ int fd = -1;
+	struct index *index;
+	struct stat st;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	TAR_ADD(&tar, .name = "./", .type = '5', .mode = 0755, .uid = 7);
+	TAR_ADD(&tar, .name = "d/", .type = '5', .mode = 0755, .uid = 5);
+	TAR_ADD(&tar, .name = "d/", .type = '5', .mode = 0755);
+	TAR_ADD(&tar, .name = "e", .type = '5', .mode = 0755);
+	TAR_ADD(&tar, .name = "e", .type = '5', .mode = 0755, .uid = 5);
+	TAR_ADD(&tar, .name = ".", .type = '5', .mode = 0755);
+	tar_end(&tar);
+	index = unpack_good(&tar, &fd);
+	assert_int_equal(fstatat(fd, "d", &st, 0), 0);
+	assert_int_equal(st.st_uid + st.st_gid, 0);
+	assert_int_equal(fstatat(fd, "e", &st, 0), 0);
+	assert_int_equal(st.st_uid, 5);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(st.st_uid + st.st_gid, 0);
+	index_unref(index);
+}
+
+static void names_of_links_and_fifos_may_end_with_a_slash(void **state)
+{
+	_cleanup_buf_ struct buf tar = BUF_INIT, file = BUF_INIT;
+	_cleanup_close_ int fd = -1;
+	struct index *index;
+	struct entry e;
+
+	(void)state;
+	TAR_ADD(&tar, .name = "f", .type = '0', .data = "a file");
+	TAR_ADD(&tar, .name = "s/", .type = '2', .link = "f");
+	TAR_ADD(&tar, .name = "h/", .type = '1', .link = "f/");
+	TAR_ADD(&tar, .name = "p/", .type = '6');
+	TAR_ADD(&tar, .name = "after", .type = '0', .data = "next");
+	tar_end(&tar);
+	index = unpack_good(&tar, &fd);
+	expect_file(index, fd, "h", "a file");
+	expect_file(index, fd, "after", "next");
+	assert_true(find(index, "s", &e));
+	assert_int_equal(e.type, ENTRY_SYMLINK);
+	assert_true(find(index, "p", &e));
+	assert_int_equal(e.type, ENTRY_FIFO);
+	index_unref(index);
+	TAR_ADD(&file, .name = "f/", .type = '0', .data = "a file");
+	tar_end(&file);
+	expect_refused(&file, ERR_UNSUPPORTED, "'f/' is a file whose name ends with a slash");
 }
 
 /* As link(2), chown(2), chmod(2) and utimes(2) one after the other leave it: containerd's way. */
@@ -433,6 +534,9 @@ int main(void)
 		cmocka_unit_test(whiteouts_of_nothing_are_refused),
 		cmocka_unit_test(of_several_entries_of_one_name_the_last_counts),
 		cmocka_unit_test(hard_links_name_earlier_files_of_the_layer),
+		cmocka_unit_test(names_of_links_and_fifos_may_end_with_a_slash),
+		cmocka_unit_test(a_directory_that_comes_again_has_its_last_owner),
+		cmocka_unit_test(a_file_that_comes_again_leaves_its_links_alone),
 		cmocka_unit_test(the_names_of_a_file_share_what_the_last_link_says),
 		cmocka_unit_test(capabilities_are_kept_as_v2_and_other_xattrs_dropped),
 		cmocka_unit_test(damaged_tars_are_refused),
