@@ -1,10 +1,12 @@
 #include "engine/op_exec.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/owner_mark.h"
+#include "base/quote.h"
 #include "base/times.h"
 #include "engine/log_limit.h"
 #include "engine/op_file.h"
@@ -137,15 +139,17 @@ static void log_some(void *data, int stream, const void *bytes, size_t n)
 	log_limit_write(data, stream, bytes, n, times_monotonic_ns());
 }
 
-static int process_failed(const struct op_exec *op, int status, struct error **err)
+/* `unstarted`: the program could not be started, which BuildKit tells as its runtime's status. */
+static int process_failed(const struct op_exec *op, int status, bool unstarted, struct error **err)
 {
-	_cleanup_buf_ struct buf args = BUF_INIT;
+	_cleanup_buf_ struct buf args = BUF_INIT, quoted = BUF_INIT;
 
 	for (size_t i = 0; i < op->args.n; i++)
 		buf_addf(&args, "%s%s", i > 0 ? " " : "", op->args.v[i]);
+	quote_add(&quoted, args.p, args.n);
 	(void)error_new(err, ERR_PROCESS, 0,
-			"process \"%s\" did not complete successfully: exit code: %d", args.p,
-			status);
+			"process %s did not complete successfully: exit code: %d", quoted.p,
+			unstarted ? EXIT_FAILURE : status);
 	if (err)
 		error_set_exit_status(*err, status);
 	return -ERR_PROCESS;
@@ -163,6 +167,7 @@ static int run_process(const struct exec_options *o, const struct op_exec *op, s
 		       struct sandbox_plan *p, struct error **err)
 {
 	struct log_limit log;
+	bool unstarted = false;
 	int status = 0, r;
 
 	if (o->stop_before) {
@@ -170,7 +175,7 @@ static int run_process(const struct exec_options *o, const struct op_exec *op, s
 		return error_new(err, ERR_CANCELED, 0, "the step was only looked at");
 	}
 	log_limit_init(&log, log_to_job, job);
-	r = sandbox_run(p, log_some, &log, job ? job_cancel(job) : NULL, &status, err);
+	r = sandbox_run(p, log_some, &log, job ? job_cancel(job) : NULL, &status, &unstarted, err);
 	if (r == 0 && status != 0)
 		log_limit_flush(&log);
 	log_limit_release(&log);
@@ -178,7 +183,7 @@ static int run_process(const struct exec_options *o, const struct op_exec *op, s
 		return r;
 	if (o->session && o->session->debugger.on_failure)
 		stop(o, job, p, status);
-	return process_failed(op, status, err);
+	return process_failed(op, status, unstarted, err);
 }
 
 /* Runs the process of the plan; everything but the layer is gone when it returns. */

@@ -19,6 +19,7 @@ struct sandbox {
 	bool have_status, failed;
 	int wait_status;
 	struct buf exec_text; /* why the program could not be started */
+	bool *unstarted;      /* of who wants to know that it could not; NULL for none */
 	struct error *error;  /* why the sandbox could not be set up */
 	char *name;	      /* of the program, for messages */
 };
@@ -104,6 +105,8 @@ static bool receive(struct sandbox *s)
 	case WIRE_EXEC_FAILED:
 		buf_clear(&s->exec_text);
 		buf_addf(&s->exec_text, "%s\n", text.p);
+		if (s->unstarted)
+			*s->unstarted = true;
 		break;
 	case WIRE_EXITED:
 		s->have_status = true;
@@ -242,11 +245,15 @@ int sandbox_wait(struct sandbox *s, sandbox_log_fn log, void *data, struct cance
 }
 
 int sandbox_run(const struct sandbox_plan *p, sandbox_log_fn log, void *data, struct cancel *cancel,
-		int *ret_status, struct error **err)
+		int *ret_status, bool *ret_unstarted, struct error **err)
 {
 	struct sandbox_io io = SANDBOX_IO_LOGS;
 	struct sandbox *s;
 	int r = sandbox_start(p, &io, &s, err);
 
-	return r < 0 ? r : sandbox_wait(s, log, data, cancel, ret_status, err);
+	*ret_unstarted = false;
+	if (r < 0)
+		return r;
+	s->unstarted = ret_unstarted;
+	return sandbox_wait(s, log, data, cancel, ret_status, err);
 }

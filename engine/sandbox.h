@@ -41,8 +41,9 @@ int sandbox_wait(struct sandbox *s, sandbox_log_fn log, void *data, struct cance
 int sandbox_wait_watching(struct sandbox *s, struct sandbox_watch *watches, size_t n,
 			  sandbox_log_fn log, void *data, struct cancel *cancel, int *ret_status,
 			  struct error **err);
+/* *ret_unstarted: the program could not be started, and the status says why. */
 int sandbox_run(const struct sandbox_plan *p, sandbox_log_fn log, void *data, struct cancel *cancel,
-		int *ret_status, struct error **err);
+		int *ret_status, bool *ret_unstarted, struct error **err);
 
 /* Sends a signal to the process. */
 void sandbox_signal(struct sandbox *s, int sig);

@@ -146,6 +146,7 @@ static int split_request(struct df_request *req, struct arena *a, char escape, c
 			 struct df_instruction *ins, struct error **err)
 {
 	struct df_slice keyword, text;
+	int r;
 
 	*req = (struct df_request){.arena = a, .escape = escape, .line = {line, strlen(line)}};
 	text = df_trim(req->line);
@@ -157,7 +158,9 @@ static int split_request(struct df_request *req, struct arena *a, char escape, c
 		return 0;
 	req->name = kinds[ins->kind].name;
 	df_split_flags(a, &req->rest, escape, &ins->flags);
-	return split_args(req, kinds[ins->kind].form, &ins->json, err);
+	r = split_args(req, kinds[ins->kind].form, &ins->json, err);
+	req->misread = r < 0;
+	return r;
 }
 
 int df_request_init(struct df_request *req, struct arena *a, char escape, const char *line,
@@ -312,12 +315,13 @@ static int parse_arg(struct df_request *req, struct df_instruction *ins, struct 
 }
 
 /* "KEY the rest of the line". */
-static int parse_legacy_pair(struct df_request *req, struct df_instruction *ins, struct error **err)
+static int read_legacy_pair(struct df_request *req, struct df_instruction *ins, struct error **err)
 {
 	struct df_slice key, value;
 
 	df_split_keyword(req->rest, &key, &value);
-	if (value.n == 0)
+	req->misread = value.n == 0;
+	if (req->misread)
 		return error_new(err, ERR_INVALID, 0, "%s must have two arguments", req->name);
 	ins->pairs.v = arena_alloc(req->arena, sizeof(*ins->pairs.v));
 	ins->pairs.n = 1;
@@ -327,31 +331,44 @@ static int parse_legacy_pair(struct df_request *req, struct df_instruction *ins,
 	return 0;
 }
 
-static int parse_pairs(struct df_request *req, struct df_instruction *ins, struct error **err)
+/* The words of ENV and LABEL. What is wrong with them is found while the file is read, also behind
+ * ONBUILD. */
+static int read_pairs(struct df_request *req, struct df_instruction *ins, struct error **err)
 {
 	struct df_pair *pair;
-	int r;
 
-	r = no_flags(req, ins, err);
-	if (r < 0)
-		return r;
 	if (req->args.n == 0)
-		return at_least_one(req, err);
+		return 0;
 	if (!strchr(req->args.v[0], '='))
-		return parse_legacy_pair(req, ins, err);
+		return read_legacy_pair(req, ins, err);
 	ins->pairs.v = arena_alloc(req->arena, req->args.n * sizeof(*ins->pairs.v));
 	for (size_t i = 0; i < req->args.n; i++) {
 		pair = &ins->pairs.v[ins->pairs.n++];
 		*pair = split_pair(req->arena, req->args.v[i]);
-		if (!pair->value)
+		req->misread = !pair->value;
+		if (req->misread)
 			return error_new(err, ERR_INVALID, 0,
 					 "Syntax error - can't find = in %s. Must be of the form: "
 					 "name=value",
 					 df_quote(req->arena, req->args.v[i]));
-		if (!*pair->key)
+	}
+	return 0;
+}
+
+static int parse_pairs(struct df_request *req, struct df_instruction *ins, struct error **err)
+{
+	int r = read_pairs(req, ins, err);
+
+	if (r == 0)
+		r = no_flags(req, ins, err);
+	if (r < 0)
+		return r;
+	if (req->args.n == 0)
+		return at_least_one(req, err);
+	for (size_t i = 0; i < ins->pairs.n; i++)
+		if (!*ins->pairs.v[i].key)
 			return error_new(err, ERR_INVALID, 0, "%s names can not be blank",
 					 req->name);
-	}
 	return 0;
 }
 
@@ -402,6 +419,9 @@ static int parse_onbuild(struct df_request *req, struct df_instruction *ins, str
 	if (r < 0)
 		return r;
 	r = split_request(&inner_req, req->arena, req->escape, req->args.v[0], &inner, err);
+	if (r == 0 && (inner.kind == DF_ENV || inner.kind == DF_LABEL))
+		r = read_pairs(&inner_req, &inner, err);
+	req->misread = inner_req.misread;
 	if (r < 0)
 		return r;
 	if (inner.kind == DF_ONBUILD)

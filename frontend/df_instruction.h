@@ -17,6 +17,9 @@ struct df_request {
 	struct df_slice line; /* the whole instruction, not trimmed at the end */
 	struct df_slice rest; /* behind keyword and flags, trimmed */
 	struct df_strings args;
+	/* The error is one of reading. BuildKit reads the whole file before it understands the
+	 * first instruction, and names no line in such an error. */
+	bool misread;
 };
 
 /* Splits `line` and fills kind, keyword, text, flags and json of *ret and the arguments of *req. A

@@ -19,31 +19,29 @@ struct parser {
 	VEC(struct source_span) empty_continuations;
 };
 
-static int at_line(struct error **err, int r, const char *file, struct source_span span)
-{
-	error_wrap(err, r, "dockerfile parse error on line %u", span.line);
-	return error_at(err, r, file, span);
-}
-
-/* Understands one joined instruction and takes its heredocs from the lexer. */
+/* Understands one joined instruction and takes its heredocs from the lexer. *ret_misread: it failed
+ * before the instruction was looked at (see df_request). */
 static int parse_joined(struct df_lex *lex, const struct df_joined *joined,
-			struct df_instruction *ins, struct error **err)
+			struct df_instruction *ins, bool *ret_misread, struct error **err)
 {
 	struct df_request req;
 	int r;
 
+	*ret_misread = true;
+
 	ins->span = joined->span;
 	ins->comments = joined->comments;
 	r = df_request_init(&req, lex->arena, lex->escape, joined->text, ins, err);
-	if (r < 0)
-		return r;
-	if (strstr(joined->text, "<<") && df_request_takes_heredocs(&req, ins)) {
+	if (r == 0 && strstr(joined->text, "<<") && df_request_takes_heredocs(&req, ins)) {
 		r = df_heredoc_read_all(lex, joined->text, &ins->heredocs, &ins->n_heredocs, err);
 		if (r < 0)
 			return r;
 		ins->span.end_line = (unsigned)lex->next;
 	}
-	return df_instruction_parse(&req, ins, err);
+	if (r == 0)
+		r = df_instruction_parse(&req, ins, err);
+	*ret_misread = req.misread;
+	return r;
 }
 
 static int read_instructions(struct parser *p, struct error **err)
@@ -51,6 +49,7 @@ static int read_instructions(struct parser *p, struct error **err)
 	struct df_file *f = p->file;
 	struct df_instruction *ins;
 	struct df_joined joined;
+	bool misread;
 	int r;
 
 	while ((r = df_lex_next(&p->lex, &joined, err)) > 0) {
@@ -58,19 +57,21 @@ static int read_instructions(struct parser *p, struct error **err)
 			r = error_new(err, ERR_INVALID, 0,
 				      "dockerfile has more than %d instructions",
 				      DF_INSTRUCTIONS_MAX);
-			return at_line(err, r, f->name, joined.span);
+			return error_at(err, r, f->name, joined.span);
 		}
 		ins = arena_alloc(&f->arena, sizeof(*ins));
-		r = parse_joined(&p->lex, &joined, ins, err);
+		r = parse_joined(&p->lex, &joined, ins, &misread, err);
+		if (r < 0 && !misread)
+			error_wrap(err, r, "dockerfile parse error on line %u", joined.span.line);
 		if (r < 0)
-			return at_line(err, r, f->name, ins->span);
+			return error_at(err, r, f->name, ins->span);
 		vec_push(&p->instructions, ins);
 		if (joined.empty_continuation)
 			vec_push(&p->empty_continuations,
 				 (struct source_span){joined.span.end_line, joined.span.end_line,
 						      0});
 	}
-	return r < 0 ? at_line(err, r, f->name, joined.span) : 0;
+	return r < 0 ? error_at(err, r, f->name, joined.span) : 0;
 }
 
 static void *move_to_arena(struct arena *a, const void *v, size_t size)
@@ -107,7 +108,7 @@ static int make_stages(struct df_file *f, struct error **err)
 		} else {
 			r = error_new(err, ERR_INVALID, 0, "no build stage in current context");
 			error_hint(err, r, "start the file with a FROM instruction");
-			return at_line(err, r, f->name, ins->span);
+			return error_at(err, r, f->name, ins->span);
 		}
 	}
 	if (f->n_stages > 0)
@@ -143,7 +144,7 @@ static int parse_file(struct df_file *f, struct error **err)
 	f->lines = p.lex.lines;
 	f->n_lines = p.lex.n_lines;
 	if (r < 0 && line > 0)
-		return at_line(err, r, f->name, (struct source_span){line, line, 0});
+		return error_at(err, r, f->name, (struct source_span){line, line, 0});
 	if (r == 0)
 		r = read_instructions(&p, err);
 	collect(&p);
@@ -187,6 +188,7 @@ void df_file_free(struct df_file *f)
 static int parse_trigger(struct df_lex *lex, struct df_instruction *ins, struct error **err)
 {
 	struct df_joined joined, more;
+	bool misread;
 	int r;
 
 	r = df_lex_next(lex, &joined, err);
@@ -194,7 +196,7 @@ static int parse_trigger(struct df_lex *lex, struct df_instruction *ins, struct 
 		return r;
 	if (r == 0)
 		return error_new(err, ERR_INVALID, 0, "file with no instructions");
-	r = parse_joined(lex, &joined, ins, err);
+	r = parse_joined(lex, &joined, ins, &misread, err);
 	if (r < 0)
 		return r;
 	if (ins->kind == DF_FROM || ins->kind == DF_ONBUILD)

@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "base/buf.h"
+#include "base/quote.h"
 
 size_t df_rune(const char *p, size_t n)
 {
@@ -75,34 +76,11 @@ bool df_is_separator(char c)
 	return c == '\t' || c == '\v' || c == '\f' || c == '\r' || c == ' ';
 }
 
-static void quote_byte(struct buf *b, unsigned char c)
-{
-	static const char escapes[] = "abtnvfr"; /* from BEL on */
-
-	if (c == '"' || c == '\\')
-		buf_addf(b, "\\%c", c);
-	else if (c >= '\a' && c <= '\r')
-		buf_addf(b, "\\%c", escapes[c - '\a']);
-	else if (c < 0x20 || c >= 0x7f)
-		buf_addf(b, "\\x%02x", c);
-	else
-		buf_addc(b, (char)c);
-}
-
 const char *df_quote(struct arena *a, const char *s)
 {
 	_cleanup_buf_ struct buf b = BUF_INIT;
-	size_t n = strlen(s), step;
 
-	buf_addc(&b, '"');
-	for (size_t i = 0; i < n; i += step) {
-		step = df_rune(s + i, n - i);
-		if (step == 1)
-			quote_byte(&b, (unsigned char)s[i]);
-		else
-			buf_add(&b, s + i, step);
-	}
-	buf_addc(&b, '"');
+	quote_add(&b, s, strlen(s));
 	return arena_strndup(a, b.p, b.n);
 }
 

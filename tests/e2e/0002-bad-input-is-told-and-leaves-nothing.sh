@@ -76,10 +76,15 @@ fails "a RUN that is killed" 1 kiln build .
 prints "shows 128 and the signal" 'exit code: 137$'
 printf 'FROM busybox\nRUN ["/no/such/program"]\n' > Dockerfile
 fails "a program that is not there" 1 kiln build .
-prints "is 127, with the reason" '/no/such/program.*([Nn]o such file|not found)'
+prints "is told with the status of BuildKit's runtime" 'process "/no/such/program" did not complete successfully: exit code: 1$'
+prints "and the reason" '/no/such/program.*([Nn]o such file|not found)'
 printf 'FROM scratch\nRUN true\n' > Dockerfile
 fails "no shell" 1 kiln build .
 prints "is named" '/bin/sh.*([Nn]o such file|not found)'
+prints "as any program" 'process "/bin/sh -c true" did not complete successfully: exit code: 1$'
+printf 'FROM busybox\nRUN <<END\necho "a\tb"\nexit 3\nEND\n' > Dockerfile
+fails "a heredoc that fails" 1 kiln build .
+prints "is quoted on one line" '^#[0-9]+ ERROR: process "/bin/sh -c echo \\"a\\tb\\"\\nexit 3\\n" did not complete successfully: exit code: 3$'
 
 printf 'FROM busybox\nCOPY here\\\n  missing /x/\n' > Dockerfile
 echo x > here

@@ -32,6 +32,7 @@ struct run {
 	struct buf out; /* stdout and stderr */
 	char *upper;	/* what the step left */
 	int status;
+	bool unstarted;
 	struct error *err;
 };
 
@@ -78,7 +79,7 @@ static void run_release(struct run *r)
 
 static int run_go(struct run *r, struct cancel *cancel)
 {
-	return sandbox_run(&r->plan, add_output, r, cancel, &r->status, &r->err);
+	return sandbox_run(&r->plan, add_output, r, cancel, &r->status, &r->unstarted, &r->err);
 }
 
 static void expect_script(const char *script, int status, const char *output)
@@ -489,6 +490,7 @@ static void programs_that_cannot_be_started_are_told_apart(void **state)
 		strv_push(&r.plan.args, cases[i].program);
 		assert_int_equal(run_go(&r, NULL), 0);
 		assert_int_equal(r.status, cases[i].status);
+		assert_true(r.unstarted);
 		assert_string_equal(r.out.p, cases[i].text);
 		run_release(&r);
 	}

@@ -54,6 +54,7 @@ static int run_step(void)
 	_cleanup_buf_ struct buf out = BUF_INIT;
 	struct error *err = NULL;
 	struct sandbox_plan p;
+	bool unstarted = false;
 	int status = -1, r;
 
 	sandbox_plan_init(&p);
@@ -68,7 +69,7 @@ static int run_step(void)
 	if (mkdir(p.upper, 0755) < 0 || mkdir(p.scratch, 0700) < 0)
 		return 1;
 	exec_plan_defaults(&p, SECURITY_SANDBOX, 0);
-	r = sandbox_run(&p, add_output, &out, NULL, &status, &err);
+	r = sandbox_run(&p, add_output, &out, NULL, &status, &unstarted, &err);
 	if (r < 0)
 		(void)fprintf(stderr, "%s\n", error_text(err));
 	else

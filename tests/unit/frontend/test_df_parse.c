@@ -39,6 +39,14 @@ static void refuse(const char *text, unsigned line, const char *want)
 	refuse_n(text, strlen(text), line, want);
 }
 
+/* As refuse, for the second line of a file that cannot be read. */
+static void refuse_reading(const char *text, const char *want)
+{
+	_cleanup_free_ char *file = xasprintf("FROM a\n%s\n", text);
+
+	refuse(file, 2, want);
+}
+
 /* As refuse, for the second line of a file; `want` is behind the common start. */
 static void refuse_instruction(const char *text, const char *want)
 {
@@ -64,8 +72,26 @@ static void files_without_instructions_or_stages_are_refused(void **state)
 	refuse("", 0, "the Dockerfile cannot be empty");
 	refuse("\n# only\n\n", 0, "file with no instructions");
 	refuse("ARG A=1\n", 0, "dockerfile contains no stages to build");
-	refuse("ARG A\nRUN x\n", 2,
-	       "dockerfile parse error on line 2: no build stage in current context");
+	refuse("ARG A\nRUN x\n", 2, "no build stage in current context");
+}
+
+static void mistakes_of_reading_name_no_line(void **state)
+{
+	static const char *const rows[][2] = {
+		{"ENV a", "ENV must have two arguments"},
+		{"LABEL \"a", "LABEL must have two arguments"},
+		{"ONBUILD ENV a", "ENV must have two arguments"},
+		{"ENV a=b c",
+		 "Syntax error - can't find = in \"c\". Must be of the form: name=value"},
+		{"RUN [\"a\", 1]",
+		 "when using JSON array syntax, arrays must be comprised of strings only"},
+		{"RUN <<X\nabc", "unterminated heredoc"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		refuse_reading(rows[i][0], rows[i][1]);
+	refuse_instruction("ENV =b", "ENV names can not be blank");
 }
 
 static void continuations_join_lines_and_drop_comments_and_blank_lines(void **state)
@@ -108,10 +134,8 @@ static void directives_are_read_at_the_top_only(void **state)
 	assert_int_equal(f->syntax.span.line, 1);
 	assert_string_equal(f->check.value, "skip=all");
 	assert_int_equal(f->escape, '\\');
-	refuse("# escape=`\n#escape=\\\nFROM a", 2,
-	       "dockerfile parse error on line 2: only one escape parser directive can be used");
-	refuse("# escape=x\nFROM a", 1,
-	       "dockerfile parse error on line 1: invalid escape token 'x' does not match ` or \\");
+	refuse("# escape=`\n#escape=\\\nFROM a", 2, "only one escape parser directive can be used");
+	refuse("# escape=x\nFROM a", 1, "invalid escape token 'x' does not match ` or \\");
 }
 
 static void syntax_is_found_in_several_forms(void **state)
@@ -195,10 +219,8 @@ static void null_bytes_are_refused_outside_comments(void **state)
 
 	(void)state;
 	assert_int_equal(df_parse("Dockerfile", comment, sizeof(comment) - 1, &f, NULL), 0);
-	refuse_n(run, sizeof(run) - 1, 2,
-		 "dockerfile parse error on line 2: invalid null byte (is this a text file?)");
-	refuse_n(body, sizeof(body) - 1, 2,
-		 "dockerfile parse error on line 2: invalid null byte (is this a text file?)");
+	refuse_n(run, sizeof(run) - 1, 2, "invalid null byte (is this a text file?)");
+	refuse_n(body, sizeof(body) - 1, 2, "invalid null byte (is this a text file?)");
 }
 
 static void check_is_found_behind_a_shebang_but_not_indented(void **state)
@@ -314,8 +336,8 @@ static void json_form_is_told_from_shell_form(void **state)
 	assert_list(&f->instructions[5]->copy.sources, "a b");
 	assert_string_equal(f->instructions[5]->copy.dest, "/d e/");
 	assert_int_equal(f->instructions[6]->run.command.args.n, 0);
-	refuse_instruction("CMD [\"a\", 1]", "when using JSON array syntax, arrays must be "
-					     "comprised of strings only");
+	refuse_reading("CMD [\"a\", 1]", "when using JSON array syntax, arrays must be "
+					 "comprised of strings only");
 	refuse_instruction("SHELL sh -c", "SHELL requires the arguments to be in JSON form");
 	refuse_instruction("SHELL []", "SHELL requires at least one argument");
 }
@@ -335,9 +357,9 @@ static void pairs_are_split_at_blanks_outside_quotes(void **state)
 	assert_true(f->instructions[2]->pairs.v[0].legacy);
 	assert_string_equal(f->instructions[2]->pairs.v[0].value, "v  w");
 	assert_string_equal(f->instructions[3]->pairs.v[0].value, "$A");
-	refuse_instruction("ENV a=b c", "Syntax error - can't find = in \"c\". Must be of the "
-					"form: name=value");
-	refuse_instruction("ENV a", "ENV must have two arguments");
+	refuse_reading("ENV a=b c", "Syntax error - can't find = in \"c\". Must be of the "
+				    "form: name=value");
+	refuse_reading("ENV a", "ENV must have two arguments");
 	refuse_instruction("LABEL", "LABEL requires at least one argument");
 	refuse_instruction("ENV =x", "ENV names can not be blank");
 	refuse_instruction("ARG =x", "ARG names can not be blank");
@@ -416,9 +438,9 @@ static void heredoc_like_text_is_left_alone(void **state)
 static void heredocs_are_checked(void **state)
 {
 	(void)state;
-	refuse_instruction("RUN <<EOF\nx", "unterminated heredoc");
-	refuse_instruction("RUN <<EOF", "unterminated heredoc");
-	refuse_instruction("RUN <<EOF\n EOF\nEOF ", "unterminated heredoc");
+	refuse_reading("RUN <<EOF\nx", "unterminated heredoc");
+	refuse_reading("RUN <<EOF", "unterminated heredoc");
+	refuse_reading("RUN <<EOF\n EOF\nEOF ", "unterminated heredoc");
 	refuse_instruction("COPY a <<EOF\nx\nEOF", "COPY cannot accept a heredoc as a destination");
 }
 
@@ -479,8 +501,7 @@ static void bytes_that_are_not_text_are_refused(void **state)
 
 	(void)state;
 	assert_string_equal(f->instructions[1]->pairs.v[0].value, "\xff\xfe");
-	refuse_n("FROM a\nRUN \0x\n", 14, 2,
-		 "dockerfile parse error on line 2: invalid null byte (is this a text file?)");
+	refuse_n("FROM a\nRUN \0x\n", 14, 2, "invalid null byte (is this a text file?)");
 }
 
 static char *repeat(const char *before, const char *text, size_t n, size_t *ret_n)
@@ -514,24 +535,22 @@ static void limits_are_kept(void **state)
 	(void)state;
 	df_file_free(parse(line));
 	refuse_n(longer, n, 2,
-		 "dockerfile parse error on line 2: dockerfile line greater than max allowed size "
+		 "dockerfile line greater than max allowed size "
 		 "of 65535");
 	lines = repeat("FROM a", "\n", DF_LINES_MAX + 1, &n);
 	refuse_n(lines, n, 0, "dockerfile has more than 1000000 lines");
 	instructions = repeat("", "FROM a\n", 100001, &n);
 	refuse_n(instructions, n, 100001,
-		 "dockerfile parse error on line 100001: dockerfile has more than 100000 "
+		 "dockerfile has more than 100000 "
 		 "instructions");
 	file = repeat("FROM a\n", "# 45678\n", DF_FILE_MAX / 8, &n);
 	refuse_n(file, n, 0, "'Dockerfile' is larger than 16777216 bytes");
 	joined = repeat("FROM a\nRUN ", "0123456789012345678901234567890\\\n",
 			DF_INSTRUCTION_MAX / 31 + 1, &n);
-	refuse_n(joined, n, 2,
-		 "dockerfile parse error on line 2: instruction is longer than 4194304 bytes");
+	refuse_n(joined, n, 2, "instruction is longer than 4194304 bytes");
 	heredocs = repeat("FROM a\nCOPY /d", " \\\n<<a", 1001, &n);
 	heredocs = add_lines(heredocs, "a\n", 1001, &n);
-	refuse_n(heredocs, n, 2,
-		 "dockerfile parse error on line 2: instruction has more than 1000 heredocs");
+	refuse_n(heredocs, n, 2, "instruction has more than 1000 heredocs");
 }
 
 static void ten_thousand_stages_parse(void **state)
@@ -549,6 +568,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(files_without_instructions_or_stages_are_refused),
+		cmocka_unit_test(mistakes_of_reading_name_no_line),
 		cmocka_unit_test(continuations_join_lines_and_drop_comments_and_blank_lines),
 		cmocka_unit_test(byte_order_mark_and_carriage_returns_are_dropped),
 		cmocka_unit_test(directives_are_read_at_the_top_only),
