@@ -43,8 +43,8 @@ struct df_outline {
 	const char *name, *doc; /* the target; "" and NULL if none */
 	const struct df_outline_arg *args;
 	size_t n_args;
-	const struct df_outline_mount *secrets, *ssh, *caches;
-	size_t n_secrets, n_ssh, n_caches;
+	const struct df_outline_mount *secrets, *ssh;
+	size_t n_secrets, n_ssh;
 };
 void df_outline_text(const struct df_outline *o, struct buf *b);
 void df_outline_json(const struct df_file *f, const struct df_outline *o, struct buf *b);

@@ -121,14 +121,13 @@ void df_check_json(const struct df_file *f, const struct df_lint *l, const struc
 	json_decref(root);
 }
 
-static void set_mounts(json_t *root, const char *key, const char *id_key,
-		       const struct df_outline_mount *v, size_t n)
+static void set_mounts(json_t *root, const char *key, const struct df_outline_mount *v, size_t n)
 {
 	json_t *list = json_array(), *object;
 
 	for (size_t i = 0; i < n; i++) {
 		object = json_object();
-		json_object_set_new(object, id_key, text_value(v[i].id));
+		json_object_set_new(object, "name", text_value(v[i].id));
 		if (v[i].required)
 			json_object_set_new(object, "required", json_true());
 		json_object_set_new(object, "location", location(v[i].span));
@@ -156,9 +155,8 @@ void df_outline_json(const struct df_file *f, const struct df_outline *o, struct
 	if (o->n_args > 0)
 		json_object_set(root, "args", args);
 	json_decref(args);
-	set_mounts(root, "secrets", "name", o->secrets, o->n_secrets);
-	set_mounts(root, "ssh", "name", o->ssh, o->n_ssh);
-	set_mounts(root, "cache", "ID", o->caches, o->n_caches);
+	set_mounts(root, "secrets", o->secrets, o->n_secrets);
+	set_mounts(root, "ssh", o->ssh, o->n_ssh);
 	set_plain_source(root, f);
 	js_dump_go(root, 2, false, b);
 	json_decref(root);

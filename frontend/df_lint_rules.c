@@ -17,9 +17,9 @@ const struct df_rule_info df_rules[DF_N_RULES] = {
 	[DF_RULE_FROM_AS_CASING] = {"FromAsCasing",
 				    "The 'as' keyword should have the case of the 'from' keyword",
 				    PAGE("from-as-casing"), false},
-	[DF_RULE_NO_EMPTY_CONTINUATION] = {"NoEmptyContinuation",
-					   "Blank lines should not interrupt an instruction",
-					   PAGE("no-empty-continuation"), false},
+	[DF_RULE_NO_EMPTY_CONTINUATION] =
+		{"NoEmptyContinuation", "Blank lines inside an instruction will be errors one day",
+		 PAGE("no-empty-continuation"), false},
 	[DF_RULE_CONSISTENT_INSTRUCTION_CASING] =
 		{"ConsistentInstructionCasing",
 		 "Instructions of a Dockerfile should all be in upper or all in lower case",
@@ -29,10 +29,10 @@ const struct df_rule_info df_rules[DF_N_RULES] = {
 	[DF_RULE_RESERVED_STAGE_NAME] = {"ReservedStageName",
 					 "Reserved words should not name stages",
 					 PAGE("reserved-stage-name"), false},
-	[DF_RULE_JSON_ARGS_RECOMMENDED] =
-		{"JSONArgsRecommended",
-		 "The JSON form lets ENTRYPOINT and CMD receive signals from the OS",
-		 PAGE("json-args-recommended"), false},
+	[DF_RULE_JSON_ARGS_RECOMMENDED] = {"JSONArgsRecommended",
+					   "ENTRYPOINT and CMD should be in JSON form: a shell may "
+					   "keep the OS's signals from them",
+					   PAGE("json-args-recommended"), false},
 	[DF_RULE_MAINTAINER_DEPRECATED] = {"MaintainerDeprecated",
 					   "MAINTAINER is deprecated; a label names the author",
 					   PAGE("maintainer-deprecated"), false},
@@ -48,7 +48,7 @@ const struct df_rule_info df_rules[DF_N_RULES] = {
 		 PAGE("workdir-relative-path"), false},
 	[DF_RULE_MULTIPLE_INSTRUCTIONS_DISALLOWED] =
 		{"MultipleInstructionsDisallowed",
-		 "Only the last of these instructions in a stage takes effect",
+		 "A stage should have one instruction of this type: only the last takes effect",
 		 PAGE("multiple-instructions-disallowed"), false},
 	[DF_RULE_LEGACY_KEY_VALUE_FORMAT] =
 		{"LegacyKeyValueFormat",
@@ -58,7 +58,8 @@ const struct df_rule_info df_rules[DF_N_RULES] = {
 		{"InvalidBaseImagePlatform",
 		 "The base image is for another platform than the target", "", false},
 	[DF_RULE_REDUNDANT_TARGET_PLATFORM] =
-		{"RedundantTargetPlatform", "FROM takes the target platform without being told so",
+		{"RedundantTargetPlatform",
+		 "FROM takes $TARGETPLATFORM by default; setting the platform to it is redundant",
 		 PAGE("redundant-target-platform"), false},
 	[DF_RULE_SECRETS_USED_IN_ARG_OR_ENV] =
 		{"SecretsUsedInArgOrEnv",
@@ -66,7 +67,7 @@ const struct df_rule_info df_rules[DF_N_RULES] = {
 		 PAGE("secrets-used-in-arg-or-env"), false},
 	[DF_RULE_INVALID_DEFAULT_ARG_IN_FROM] =
 		{"InvalidDefaultArgInFrom",
-		 "With the defaults of the global ARGs the base image has no valid name",
+		 "The default of a global ARG leaves the base image an empty or invalid name",
 		 PAGE("invalid-default-arg-in-from"), false},
 	[DF_RULE_FROM_PLATFORM_FLAG_CONST_DISALLOWED] =
 		{"FromPlatformFlagConstDisallowed", "FROM --platform should not be a constant",
@@ -76,14 +77,16 @@ const struct df_rule_info df_rules[DF_N_RULES] = {
 				       PAGE("copy-ignored-file"), false},
 	[DF_RULE_INVALID_DEFINITION_DESCRIPTION] =
 		{"InvalidDefinitionDescription",
-		 "The comment right above a stage or argument should be `# <name> <description>`",
+		 "The comment right above a stage or argument should be `# <name> <description>`; "
+		 "if it is not meant to describe, part them by an empty comment",
 		 PAGE("invalid-definition-description"), true},
 	[DF_RULE_EXPOSE_PROTO_CASING] = {"ExposeProtoCasing",
 					 "The protocol in EXPOSE should be lowercase",
 					 PAGE("expose-proto-casing"), false},
-	[DF_RULE_EXPOSE_INVALID_FORMAT] = {"ExposeInvalidFormat",
-					   "EXPOSE should not have an IP address or a host port",
-					   PAGE("expose-invalid-format"), false},
+	[DF_RULE_EXPOSE_INVALID_FORMAT] =
+		{"ExposeInvalidFormat",
+		 "An IP address or a host port in EXPOSE will be an error one day",
+		 PAGE("expose-invalid-format"), false},
 };
 
 static bool is_mixed(const char *s)

@@ -164,8 +164,6 @@ int df_parse(const char *name, const void *data, size_t size, struct df_file **r
 	struct df_file *f;
 
 	*ret = NULL;
-	if (size == 0)
-		return error_new(err, ERR_INVALID, 0, "the Dockerfile cannot be empty");
 	if (size > DF_FILE_MAX)
 		return error_new(err, ERR_INVALID, 0, "'%s' is larger than %d bytes", name,
 				 DF_FILE_MAX);
@@ -174,6 +172,8 @@ int df_parse(const char *name, const void *data, size_t size, struct df_file **r
 	f->data = arena_strndup(&f->arena, data, size);
 	f->size = size;
 	*ret = f;
+	if (size == 0)
+		return error_new(err, ERR_INVALID, 0, "the Dockerfile cannot be empty");
 	return parse_file(f, err);
 }
 

@@ -85,9 +85,11 @@ static int add_global_args(struct compiler *c, struct scope *to, const struct st
 		for (size_t j = 0; j < in->pairs.n; j++) {
 			const struct df_pair *pair = &in->pairs.v[j];
 			const char *value = scope_option(build_args, pair->key);
+			struct df_vars uses = DF_VARS_INIT;
 
 			if (!value && pair->value) {
-				int r = df_expand(&shell, c->arena, pair->value, NULL, &value, err);
+				int r = df_expand(&shell, c->arena, pair->value, &uses, &value,
+						  err);
 
 				if (r < 0)
 					return error_at(err, r, c->file->name, in->span);
@@ -98,7 +100,7 @@ static int add_global_args(struct compiler *c, struct scope *to, const struct st
 				vec_push(&c->global_args,
 					 (struct global_arg){pair->key,
 							     arena_strdup(c->arena, value), pair,
-							     in->span});
+							     in->span, uses});
 		}
 	}
 	return 0;
@@ -343,7 +345,7 @@ int frontend_compile(const struct frontend_opts *opts, struct graph *g, struct f
 	parsed = df_parse(name, opts->data, opts->size, &ret->file, err);
 	c.file = ret->file;
 	c.lint = &ret->lint;
-	if (c.file) {
+	if (c.file && !opts->parse_only) {
 		r = configure_lint(&c, parsed < 0 ? NULL : err);
 		/* What was read before a mistake still gets its warnings. */
 		if (parsed < 0 && r == 0)
@@ -351,6 +353,8 @@ int frontend_compile(const struct frontend_opts *opts, struct graph *g, struct f
 	}
 	if (parsed < 0 || r < 0)
 		return parsed < 0 ? parsed : r;
+	if (opts->parse_only)
+		return 0;
 	c.drafts.arena = &g->arena;
 	c.file_name = arena_strdup(&g->arena, c.file->name);
 	strv_copy(&c.build_args, &opts->build_args);

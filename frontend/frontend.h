@@ -118,6 +118,7 @@ struct frontend_opts {
 	bool has_default_epoch;
 	int64_t default_epoch; /* seconds */
 
+	bool parse_only; /* --call targets: only result->file is wanted */
 	bool all_stages; /* --check without --target: look at every stage */
 	struct image_resolver resolver;
 	struct context_reader reader;

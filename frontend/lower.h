@@ -93,9 +93,9 @@ struct stage {
 
 	bool ignore_cache;
 	unsigned step, n_steps;
-	VEC(const char *) from_vars; /* variables that FROM used */
+	VEC(const char *) from_vars; /* variables that FROM used, for its platform, too */
 	VEC(struct df_outline_arg) outline_args;
-	VEC(struct outline_use) secrets, ssh, caches;
+	VEC(struct outline_use) secrets, ssh;
 	struct path_use *use; /* of a local context that this stage stands for; else NULL */
 };
 
@@ -111,6 +111,7 @@ struct global_arg {
 	const char *key, *value;
 	const struct df_pair *pair;
 	struct source_span span;
+	struct df_vars uses; /* of its default */
 };
 
 struct compiler {

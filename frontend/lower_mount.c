@@ -29,10 +29,8 @@ static void note_use(struct stage *s, struct arena *a, enum df_mount_type type, 
 
 	if (type == DF_MOUNT_SECRET)
 		vec_push(&s->secrets, use);
-	else if (type == DF_MOUNT_SSH)
-		vec_push(&s->ssh, use);
 	else
-		vec_push(&s->caches, use);
+		vec_push(&s->ssh, use);
 }
 
 static const char *absolute(const struct mounting *m, const char *path)
@@ -149,7 +147,6 @@ static void set_cache(struct mounting *m, const struct df_mount *mount, struct o
 	const char *id = *mount->id ? mount->id : arena_strdup(m->c->arena, clean);
 	const char *space = m->c->cache_namespace;
 
-	note_use(m->s, &m->c->result->arena, DF_MOUNT_CACHE, id, false, m->in->span);
 	out->type = MOUNT_CACHE;
 	out->cache_id = *space ? arena_printf(m->c->arena, "%s/%s", space, id) : id;
 	out->sharing = sharing_of(mount->sharing);

@@ -55,6 +55,12 @@ static struct df_shell global_shell(struct compiler *c)
 	};
 }
 
+static void add_from_vars(struct stage *s, const struct df_vars *vars)
+{
+	for (size_t i = 0; i < vars->n_used; i++)
+		vec_push(&s->from_vars, vars->used[i].name);
+}
+
 static int expand_platform(struct compiler *c, struct stage *s, struct error **err)
 {
 	const struct df_instruction *from = s->ast->from;
@@ -70,6 +76,7 @@ static int expand_platform(struct compiler *c, struct stage *s, struct error **e
 		return error_wrap(err, r, "failed to process arguments for platform %s",
 				  from->from.platform);
 	report_undeclared(c, from, &vars);
+	add_from_vars(s, &vars);
 	df_lint_platform(c->lint, from, text, &vars, scope_get(&c->globals, "TARGETPLATFORM"));
 	if (!*text) {
 		r = error_new(err, ERR_INVALID, 0, "empty platform value from expression %s",
@@ -95,8 +102,7 @@ static int expand_base(struct compiler *c, struct stage *s, struct error **err)
 	if (r < 0)
 		return r;
 	report_undeclared(c, from, &vars);
-	for (size_t i = 0; i < vars.n_used; i++)
-		vec_push(&s->from_vars, vars.used[i].name);
+	add_from_vars(s, &vars);
 	if (!*s->base_name)
 		return error_new(err, ERR_INVALID, 0, "base name (%s) should not be blank",
 				 from->from.base);
@@ -461,7 +467,6 @@ void stages_release(struct compiler *c)
 		vec_release(&s->outline_args);
 		vec_release(&s->secrets);
 		vec_release(&s->ssh);
-		vec_release(&s->caches);
 		map_release(&s->env_index.at, NULL);
 		map_release(&s->label_index.at, NULL);
 		map_release(&s->volume_index.at, NULL);
