@@ -8,7 +8,8 @@
 
 struct cancel {
 	atomic_bool set;
-	int fd; /* eventfd, readable for ever once set; poll it beside your own descriptors */
+	int fd; /* -1 where none could be had; eventfd, readable for ever once set; poll it beside
+		   your own descriptors */
 };
 
 void cancel_init(struct cancel *c);

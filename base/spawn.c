@@ -21,7 +21,8 @@ static int spawn_actions(const struct spawn *s, posix_spawn_file_actions_t *acti
 	for (size_t i = 0; i < s->n_fds; i++) {
 		moved[i] = fcntl(s->fds[i].fd, F_DUPFD_CLOEXEC, SPAWN_FD_BASE);
 		if (moved[i] < 0)
-			return errno;
+			return errno == EINVAL ? EMFILE
+					       : errno; /* so high a number is not allowed */
 	}
 	for (size_t i = 0; i < s->n_fds; i++) {
 		int r = posix_spawn_file_actions_adddup2(actions, moved[i], s->fds[i].as);

@@ -328,6 +328,8 @@ static int build(const struct command *self, struct build *b, struct error **err
 	}
 	b->cancel = session_cancel();
 	r = display_open(b->options.display, &b->display, err);
+	if (r == -ERR_IO)
+		return session_fail(error_wrap(err, r, "failed to build"), err);
 	if (r < 0)
 		return session_usage(self, err);
 	b->progress = display_progress(b->display);

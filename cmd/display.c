@@ -185,10 +185,23 @@ static bool may_draw(void)
 	       tcgetpgrp(STDERR_FILENO) == getpgrp();
 }
 
+static void display_free(struct display *d)
+{
+	buf_release(&d->raw);
+	progress_model_release(&d->model);
+	tty_release(&d->tty);
+	pthread_cond_destroy(&d->wake);
+	pthread_cond_destroy(&d->drained);
+	pthread_mutex_destroy(&d->lock);
+	pthread_mutex_destroy(&d->screen);
+	free(d);
+}
+
 int display_open(enum display_mode mode, struct display **ret, struct error **err)
 {
 	pthread_condattr_t attr;
 	struct display *d;
+	int r;
 
 	if (mode == DISPLAY_TTY && !isatty(STDERR_FILENO))
 		return error_new(err, ERR_INVALID, 0,
@@ -215,8 +228,11 @@ int display_open(enum display_mode mode, struct display **ret, struct error **er
 
 		(void)fs_write_full(STDERR_FILENO, header, sizeof(header) - 1);
 	}
-	if (pthread_create(&d->thread, NULL, display_thread, d) != 0)
-		abort();
+	r = pthread_create(&d->thread, NULL, display_thread, d);
+	if (r != 0) {
+		display_free(d);
+		return error_new(err, ERR_IO, r, "start a thread");
+	}
 	*ret = d;
 	return 0;
 }
@@ -257,12 +273,5 @@ void display_close(struct display *d, bool failed)
 			step_report(d->model.steps.v[i], &out);
 	(void)fs_write_full(STDERR_FILENO, out.p, out.n);
 	buf_release(&out);
-	buf_release(&d->raw);
-	progress_model_release(&d->model);
-	tty_release(&d->tty);
-	pthread_cond_destroy(&d->wake);
-	pthread_cond_destroy(&d->drained);
-	pthread_mutex_destroy(&d->lock);
-	pthread_mutex_destroy(&d->screen);
-	free(d);
+	display_free(d);
 }

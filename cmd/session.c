@@ -1,5 +1,6 @@
 #include "cmd/session.h"
 
+#include <errno.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -96,6 +97,10 @@ const char *session_hint(const struct error *err)
 
 	if (!hint && error_code(err) == ERR_NOSPACE)
 		hint = "free some space, or let kiln do so with: kiln prune";
+	if (!hint && (error_errno(err) == EMFILE || error_errno(err) == ENFILE))
+		hint = "let kiln have more files open, for example with: ulimit -n 1024";
+	if (!hint && error_errno(err) == EAGAIN)
+		hint = "let kiln have more threads: see 'ulimit -u' and pids.max of its cgroup";
 	return hint;
 }
 

@@ -1,5 +1,6 @@
 #include "engine/compress.h"
 
+#include <errno.h>
 #include <isa-l/crc.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -244,7 +245,7 @@ static void gzip_start_thread(struct compress *c)
 	if (pthread_create(&c->threads[c->n_threads], NULL, gzip_worker, c) == 0)
 		c->n_threads++;
 	else if (c->n_threads == 0)
-		fail(c, error_new(&c->error, ERR_IO, 0, "start a compression thread"));
+		fail(c, error_new(&c->error, ERR_IO, EAGAIN, "start a compression thread"));
 }
 
 /* Hands the block being filled to the workers and prepares the next one. */

@@ -314,7 +314,7 @@ static int download_and_unpack(const struct fetch *f, const struct layer_info *i
 	r = pthread_create(&thread, NULL, unpack_main, &u);
 	if (r != 0) {
 		byte_queue_release(&u.queue);
-		return error_new(err, ERR_INTERNAL, r, "start a thread");
+		return error_new(err, ERR_IO, r, "start a thread");
 	}
 	/* A tar that cannot be unpacked is downloaded to its end all the same: if its digest is
 	 * wrong, that is what is to be told. */

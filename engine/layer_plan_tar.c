@@ -1,4 +1,5 @@
 /* The tar of a plan: several threads read the files and write headers, two hand the bytes on. */
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -336,8 +337,11 @@ int plan_tar_write(struct layer_plan *p, struct index_draft *draft, tar_sink_fn 
 		else
 			ordered_leave(&t.ordered);
 	}
-	if (n == 0 || !has_other)
-		note_failure(&t, error_new(&none, ERR_IO, 0, "start a thread"), none);
+	if (n == 0 || !has_other) {
+		int r = error_new(&none, ERR_IO, EAGAIN, "start a thread");
+
+		note_failure(&t, r, none);
+	}
 	deliver(&here);
 	for (unsigned i = 0; i < n; i++)
 		pthread_join(threads[i], NULL);

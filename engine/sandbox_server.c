@@ -38,6 +38,8 @@ static void image_make(void)
 	if (r == 0)
 		image_fd = fcntl(fd, F_DUPFD_CLOEXEC, 64);
 	image_errno = r < 0 ? -r : errno;
+	if (image_errno == EINVAL) /* so high a number is not allowed */
+		image_errno = EMFILE;
 	(void)close(fd);
 }
 

@@ -21,4 +21,37 @@ ok "two prunes at once both succeed" $?
 sort one two | grep -c '^untagged: ' | grep -qx 40
 ok "and each image was removed by one of them" $?
 
+# --- Too few descriptors, too few threads
+
+# told_of WHAT: the last build ended with a sentence about it, and not otherwise.
+told_of() {
+	[ "$status" -eq 1 ] && grep -q "$1" err && ! grep -q 'unknown error' err
+}
+
+printf 'FROM busybox\nCOPY f /\nRUN cp f g\nCOPY f /h\n' > ctx/Dockerfile
+fine=yes
+for n in 8 16 24 64 80; do
+	(ulimit -n $n && quietly kiln build --no-cache ctx)
+	status=$?
+	told_of 'Too many open files' && grep -q '^let kiln have more files open' err || { fine=$n && break; }
+done
+[ $fine = yes ]
+ok "too few descriptors are named, with what helps ($fine)" $?
+
+if is_sanitized || ! cc -shared -fPIC -o few_threads.so "$(dirname "$0")/../fixtures/few_threads.c" -ldl 2> err; then
+	skip "threads that cannot be had are named" "needs a C compiler and an unsanitized kiln"
+else
+	fine=yes
+	for n in 0 1 2 3 4 5 6; do
+		FEW_THREADS=$n LD_PRELOAD=$PWD/few_threads.so quietly kiln build --no-cache ctx
+		status=$?
+		# With enough of them all is well.
+		[ $status -eq 0 ] || told_of 'Resource temporarily unavailable' || { fine=$n && break; }
+	done
+	[ $fine = yes ]
+	ok "threads that cannot be had are named ($fine)" $?
+fi
+check "the store is whole" kiln store verify
+check "and builds" kiln build -q ctx
+
 finish
