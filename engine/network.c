@@ -28,6 +28,7 @@
 struct network {
 	struct sandbox_helper helper;
 	int fd;
+	bool guarded;
 	struct network *next; /* in the pool */
 };
 
@@ -175,7 +176,7 @@ static int check_free(const char *text, const char *address, unsigned port, bool
 }
 
 static int check_ports(const char *text, const char *address, const char *range, bool udp,
-		       struct error **err)
+		       struct buf *rules, struct error **err)
 {
 	unsigned first = 0, last = 0;
 	int r = 0;
@@ -186,12 +187,14 @@ static int check_ports(const char *text, const char *address, const char *range,
 		return error_new(err, ERR_INVALID, 0, "publish '%s': no such port", text);
 	for (unsigned port = first; port <= last && r == 0; port++)
 		r = check_free(text, address, port, udp, err);
+	if (udp)
+		buf_addf(rules, ",=%u-%u", first, last);
 	return r;
 }
 
 /* [ADDRESS:]HOST:CONTAINER[/PROTOCOL] as pasta wants it: [ADDRESS/]HOST:CONTAINER. */
 static int add_port(const char *text, struct strv *args, bool *ret_tcp, bool *ret_udp,
-		    struct error **err)
+		    struct buf *rules, struct error **err)
 {
 	const char *slash = strchr(text, '/'), *end = slash ? slash : text + strlen(text);
 	const char *container = NULL, *host = text;
@@ -220,7 +223,7 @@ static int add_port(const char *text, struct strv *args, bool *ret_tcp, bool *re
 				 text);
 	address = xstrndup(text, host > text ? (size_t)(host - 1 - text) : 0);
 	range = xstrndup(host, (size_t)(container - 1 - host));
-	r = check_ports(text, address, range, udp, err);
+	r = check_ports(text, address, range, udp, rules, err);
 	if (r < 0)
 		return r;
 	strv_push(args, udp ? "-u" : "-t");
@@ -229,31 +232,40 @@ static int add_port(const char *text, struct strv *args, bool *ret_tcp, bool *re
 	return 0;
 }
 
-static int pasta_args(const struct strv *publish, bool reach_host, struct strv *args,
-		      struct error **err)
+/* What of this machine may be reached: its resolvers, and on request its address. */
+static void add_rules(bool reach_host, struct buf *rules)
 {
-	static const char *const fixed[] = {
-		"pasta", "-f", "-q",   "--config-net", "--netns-only", "-T",
-		"none",	 "-U", "none", "--no-map-gw",  "-I",	       NETWORK_INTERFACE};
-	static const char *const other_address[] = {"-a", "10.231.117.2", "-n",
-						    "30", "-g",		  "10.231.117.1"};
-	bool tcp = false, udp = false;
-	int r;
+	_cleanup_buf_ struct buf text = BUF_INIT_MAX(1 << 16);
+	_cleanup_free_ char *own = reach_host ? network_host_address() : NULL;
+	char *save = NULL;
 
-	strv_push(args, "network");
-	strv_push(args, userns_inside() ? "1" : "0");
-	for (size_t i = 0; i < ARRAY_SIZE(fixed); i++)
-		strv_push(args, fixed[i]);
-	/* By default the inside has this machine's own address, which then leads to itself. */
-	for (size_t i = 0; reach_host && i < ARRAY_SIZE(other_address); i++)
-		strv_push(args, other_address[i]);
+	if (own)
+		buf_addf(rules, ",%s/0", own);
+	if (fs_read_file(AT_FDCWD, "/etc/resolv.conf", &text) < 0)
+		return;
+	for (char *line = strtok_r(text.p, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		_cleanup_free_ char *address = line_resolver(line, strlen(line));
+		unsigned char bytes[16];
+
+		if (address && (inet_pton(AF_INET, address, bytes) == 1 ||
+				inet_pton(AF_INET6, address, bytes) == 1))
+			buf_addf(rules, ",%s/53", address);
+	}
+}
+
+/* pasta's options for the ports, and as rules who may be answered. */
+static int port_args(const struct strv *publish, struct strv *args, struct buf *rules,
+		     struct error **err)
+{
+	bool tcp = false, udp = false;
+
 	for (size_t i = 0; publish && i < publish->n; i++) {
-		r = add_port(publish->v[i], args, &tcp, &udp, err);
+		int r = add_port(publish->v[i], args, &tcp, &udp, rules, err);
+
 		if (r < 0)
 			return r;
 	}
-	/* By default pasta would publish whatever listens, and the host's loopback to the inside.
-	 */
+	/* By default pasta would publish whatever listens. */
 	if (!tcp) {
 		strv_push(args, "-t");
 		strv_push(args, "none");
@@ -262,6 +274,35 @@ static int pasta_args(const struct strv *publish, bool reach_host, struct strv *
 		strv_push(args, "-u");
 		strv_push(args, "none");
 	}
+	return 0;
+}
+
+static int pasta_args(const struct strv *publish, bool reach_host, struct strv *args,
+		      struct error **err)
+{
+	/* By default it would also bring the host's loopback to the inside. */
+	static const char *const fixed[] = {
+		"pasta", "-f", "-q",   "--config-net", "--netns-only", "-T",
+		"none",	 "-U", "none", "--no-map-gw",  "-I",	       NETWORK_INTERFACE};
+	static const char *const other_address[] = {"-a", "10.231.117.2", "-n",
+						    "30", "-g",		  "10.231.117.1"};
+	_cleanup_strv_ struct strv ports = {0};
+	_cleanup_buf_ struct buf rules = BUF_INIT;
+	int r = port_args(publish, &ports, &rules, err);
+
+	if (r < 0)
+		return r;
+	add_rules(reach_host, &rules);
+	strv_push(args, "network");
+	strv_push(args, userns_inside() ? "1" : "0");
+	strv_pushn(args, rules.n > 0 ? rules.p : "", rules.n);
+	for (size_t i = 0; i < ARRAY_SIZE(fixed); i++)
+		strv_push(args, fixed[i]);
+	/* By default the inside has this machine's own address, which then leads to itself. */
+	for (size_t i = 0; reach_host && i < ARRAY_SIZE(other_address); i++)
+		strv_push(args, other_address[i]);
+	for (size_t i = 0; i < ports.n; i++)
+		strv_push(args, ports.v[i]);
 	if (needs_dns_forward()) {
 		strv_push(args, "--dns-forward");
 		strv_push(args, DNS_FORWARD);
@@ -290,8 +331,10 @@ static int wait_ready(struct network *n, struct error **err)
 	struct wire_message m;
 	int r = sandbox_helper_receive(n->helper.control, &m, &text, &n->fd);
 
-	if (r > 0 && m.kind == WIRE_NETNS && n->fd >= 0)
+	if (r > 0 && m.kind == WIRE_NETNS && n->fd >= 0) {
+		n->guarded = m.value != 0;
 		return 0;
+	}
 	if (r > 0 && m.kind == WIRE_FAILED)
 		return error_new(err, ERR_IO, m.value, "set up the network: %s", text.p);
 	return error_new(err, ERR_INTERNAL, r < 0 ? -r : 0, "set up the network: no answer");
@@ -331,6 +374,11 @@ void network_close(struct network *n)
 int network_fd(const struct network *n)
 {
 	return n->fd;
+}
+
+bool network_guarded(const struct network *n)
+{
+	return n->guarded;
 }
 
 static bool find_pasta(void)

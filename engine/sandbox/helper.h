@@ -15,6 +15,7 @@
 #define KILN_ENGINE_SANDBOX_HELPER_H
 
 #include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -147,6 +148,24 @@ void drop_privileges(const struct plan *p);
 /* Returns in a child, which is to become the process; the caller stays as its init. */
 void init_fork(const struct plan *p);
 
+/* --- notify.c */
+/* Calls that wait for an answer; a filter says which. */
+struct notify {
+	int listener;
+	struct seccomp_notif *request; /* as large as this kernel's, as the next */
+	struct seccomp_notif_resp *response;
+	size_t request_size, response_size;
+};
+/* Puts the filter on this process and returns where its calls are answered, or -1 and errno. */
+int notify_install(const struct sock_filter *filter, size_t n);
+int notify_open(int listener, struct notify *ret); /* 0 or -errno */
+/* Takes one that waits, when the listener can be read: 1, 0 if it is gone again, or -errno. The
+ * response is made ready to be filled in. */
+int notify_receive(struct notify *n);
+int notify_answer(struct notify *n); /* 0 or -errno */
+/* From the memory of the process that waits. */
+bool notify_read(const struct notify *n, uint64_t at, void *to, size_t size);
+
 /* --- supervisor.c */
 /* Starts the process that answers the step's chown and set*id calls; nothing happens in it before
  * the step has handed over its root and its notifications. Returns its pid, -1 if the plan has
@@ -193,6 +212,17 @@ int processes_get(struct processes *t, pid_t tid, struct identity *ret);
 /* A call that sets some, as identity_set. */
 int processes_set(struct processes *t, pid_t tid, enum wire_call_kind kind, const uint32_t args[3],
 		  uint32_t *ret_value);
+
+/* --- guard.c */
+/* Which of pasta's connections may be made (docs/security.md). */
+bool guard_possible(void);
+/* In pasta's process, before it is executed: the listener's descriptor, or -1, as where whoever
+ * started kiln has such a filter on it. `answers`: there are published ports for UDP. */
+int guard_install(bool answers);
+/* In ours. `rules` are kiln's (docs/formats-sandbox.md); `netns` is the one that pasta serves. */
+void guard_open(int listener, int pasta, int netns, const char *rules);
+/* Answers a call, when the listener can be read. */
+void guard_serve(void);
 
 /* --- network.c */
 int network_main(int argc, char **argv);

@@ -1,10 +1,11 @@
 /* A network namespace with user-mode networking.
  *
- *	network [1 if kiln is in a user namespace, else 0] pasta ARG...
+ *	network [1 if kiln is in a user namespace, else 0] RULES pasta ARG...
  *
- * This process stays outside with pasta as its child; the namespace lives as long as pasta (and who
- * joined it) does. kiln gets the namespace's descriptor once its default route is there. When kiln
- * closes its end, or dies, pasta is killed.
+ * This process stays outside with pasta as its child, and decides about each of its connections
+ * (guard.c); the namespace lives as long as pasta (and who joined it) does. kiln gets the
+ * namespace's descriptor once its default route is there. When kiln closes its end, or dies, pasta
+ * is killed.
  *
  * pasta gives up what rights it has before it opens the namespace, so it gets an open descriptor
  * instead of a path below /proc/PID. As real root it would become nobody and could not enter; in
@@ -35,7 +36,13 @@
 
 #define READY_TIMEOUT_MS 10000
 
-enum { FD_ROUTES = WIRE_FD_NETNS + 1 };
+enum { FD_ROUTES = WIRE_FD_NETNS + 1, FD_LISTENER };
+
+struct pasta {
+	pid_t pid;
+	int pidfd, words; /* words: the read end of its standard error */
+	bool guarded;
+};
 
 void loopback_up(void)
 {
@@ -145,48 +152,98 @@ static const char *last_words(int fd)
 	return line ? line + 1 : text;
 }
 
-static pid_t start_pasta(char **argv, int words)
+/* In the child, which shares our descriptors until then. */
+static void __attribute__((noreturn)) become_pasta(char **argv, const char *rules, int words)
 {
-	pid_t parent = getpid(), pid = fork();
+	int listener = guard_possible() ? guard_install(strchr(rules, '=') != NULL) : -1;
 
-	if (pid < 0)
-		fail(errno, "start pasta");
-	if (pid > 0)
-		return pid;
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
+	/* Where ours is closed there is none. */
+	if (listener < 0)
+		(void)close(FD_LISTENER);
+	else if (listener != FD_LISTENER &&
+		 (dup3(listener, FD_LISTENER, O_CLOEXEC) < 0 || close(listener) < 0))
+		_exit(125);
+	if (unshare(CLONE_FILES) < 0 || dup2(words, 2) < 0)
 		_exit(125);
 	(void)signal(SIGPIPE, SIG_DFL);
-	if (dup2(words, 2) < 0)
-		_exit(125);
 	(void)close(WIRE_FD_CONTROL);
 	(void)execvp(argv[0], argv);
 	_exit(127);
 }
 
-static void wait_ready(pid_t pasta, int pidfd, int words)
+static void start_pasta(char **argv, const char *rules, struct pasta *ret)
+{
+	struct clone_args args = {
+		.flags = CLONE_FILES | CLONE_VFORK | CLONE_PIDFD,
+		.pidfd = (uint64_t)(uintptr_t)&ret->pidfd,
+		.exit_signal = SIGCHLD,
+	};
+	pid_t parent = getpid();
+	int words[2];
+
+	if (pipe2(words, O_CLOEXEC | O_NONBLOCK) < 0)
+		fail(errno, "make a pipe");
+	ret->words = words[0];
+	ret->pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+	if (ret->pid < 0)
+		fail(errno, "start pasta");
+	if (ret->pid == 0) {
+		if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
+			_exit(125);
+		become_pasta(argv, rules, words[1]);
+	}
+	ret->guarded = fcntl(FD_LISTENER, F_GETFD) >= 0;
+	if (ret->guarded)
+		guard_open(FD_LISTENER, ret->pidfd, WIRE_FD_NETNS, rules);
+}
+
+static void wait_ready(const struct pasta *p)
 {
 	for (;;) {
-		struct pollfd fds[3] = {
-			{.fd = pidfd, .events = POLLIN},
+		struct pollfd fds[4] = {
+			{.fd = p->pidfd, .events = POLLIN},
 			{.fd = FD_ROUTES, .events = POLLIN},
 			{.fd = WIRE_FD_CONTROL, .events = POLLIN},
+			{.fd = p->guarded ? FD_LISTENER : -1, .events = POLLIN},
 		};
-		int n = poll(fds, 3, READY_TIMEOUT_MS);
+		int n = poll(fds, 4, READY_TIMEOUT_MS);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n == 0)
 			fail(ETIMEDOUT, "wait for pasta to set up the network");
 		if (fds[0].revents) {
-			(void)waitpid(pasta, NULL, 0);
-			fail(0, "pasta could not set up the network: %s", last_words(words));
+			(void)waitpid(p->pid, NULL, 0);
+			fail(0, "pasta could not set up the network: %s", last_words(p->words));
 		}
 		if (fds[2].revents)
 			_exit(0);
+		if (fds[3].revents & POLLIN)
+			guard_serve();
 		if (fds[1].revents && default_route_came(FD_ROUTES))
 			break;
 	}
-	send_message(WIRE_NETNS, 0, "", WIRE_FD_NETNS);
+	send_message(WIRE_NETNS, p->guarded, "", WIRE_FD_NETNS);
+}
+
+/* Until kiln closes its end, or dies. */
+static void serve(const struct pasta *p)
+{
+	for (;;) {
+		struct pollfd fds[3] = {
+			{.fd = WIRE_FD_CONTROL, .events = POLLIN},
+			{.fd = p->guarded ? FD_LISTENER : -1, .events = POLLIN},
+			{.fd = p->pidfd, .events = POLLIN},
+		};
+		int n = poll(fds, 3, -1);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 || fds[0].revents || fds[2].revents)
+			return;
+		if (fds[1].revents & POLLIN)
+			guard_serve();
+	}
 }
 
 /* A child that shares our descriptors makes the namespace and leaves us open files of it: we stay
@@ -221,28 +278,21 @@ static void make_namespace(void)
 
 int network_main(int argc, char **argv)
 {
-	int words[2], pidfd;
-	pid_t pasta;
-	char byte;
+	struct pasta pasta;
 
-	if (argc < 2)
+	if (argc < 3)
 		return 2;
 	if (argv[0][0] == '0')
 		own_user_namespace();
-	/* Reserves the two numbers, which the child then fills. */
-	if (dup2(0, WIRE_FD_NETNS) < 0 || dup2(0, FD_ROUTES) < 0)
-		fail(errno, "reserve descriptors");
+	/* Reserves the numbers, which the children then fill. */
+	for (int fd = WIRE_FD_NETNS; fd <= FD_LISTENER; fd++)
+		if (dup2(0, fd) < 0)
+			fail(errno, "reserve descriptors");
 	make_namespace();
-	if (pipe2(words, O_CLOEXEC | O_NONBLOCK) < 0)
-		fail(errno, "make a pipe");
-	pasta = start_pasta(argv + 1, words[1]);
-	pidfd = (int)syscall(SYS_pidfd_open, pasta, 0);
-	if (pidfd < 0)
-		fail(errno, "watch pasta");
-	wait_ready(pasta, pidfd, words[0]);
-	while (read(WIRE_FD_CONTROL, &byte, 1) < 0 && errno == EINTR)
-		;
-	(void)kill(pasta, SIGKILL);
-	(void)waitpid(pasta, NULL, 0);
+	start_pasta(argv + 2, argv[1], &pasta);
+	wait_ready(&pasta);
+	serve(&pasta);
+	(void)kill(pasta.pid, SIGKILL);
+	(void)waitpid(pasta.pid, NULL, 0);
 	return 0;
 }

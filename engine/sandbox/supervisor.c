@@ -29,11 +29,6 @@
 
 #define PAGE 4096
 
-#ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS /* Linux 6.6 */
-#define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, uint64_t)
-#define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
-#endif
-
 /* To look into a step's processes and reach, as they can, what is closed to its owner. */
 #define SUPERVISOR_CAPS                                                           \
 	(1ULL << CAP_DAC_OVERRIDE | 1ULL << CAP_FOWNER | 1ULL << CAP_SYS_CHROOT | \
@@ -43,10 +38,7 @@ struct supervisor {
 	const struct plan *p;
 	struct step_files files;
 	struct processes processes;
-	int listener;
-	struct seccomp_notif *request; /* as large as this kernel's */
-	struct seccomp_notif_resp *response;
-	size_t request_size, response_size;
+	struct notify calls;
 };
 
 /* --- handing over descriptors --- */
@@ -92,20 +84,10 @@ void supervisor_give_root(int socket, int root)
 	give(socket, root);
 }
 
-/* Linux 5.19 and up leave a process that is being answered alone unless it is killed. Before, a
- * signal makes it start its call again, which does no harm to what a call here does. */
 void supervisor_give_listener(int socket, const struct plan *p)
 {
-	struct sock_fprog program = {
-		.len = (unsigned short)p->n_notify,
-		.filter = (struct sock_filter *)(uintptr_t)p->notify,
-	};
-	unsigned flags = SECCOMP_FILTER_FLAG_SPEC_ALLOW | SECCOMP_FILTER_FLAG_NEW_LISTENER;
-	int fd = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
-			      flags | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, &program);
+	int fd = notify_install(p->notify, p->n_notify);
 
-	if (fd < 0 && errno == EINVAL)
-		fd = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
 	if (fd < 0)
 		fail(errno, "install the filter of the supervisor");
 	give(socket, fd);
@@ -164,7 +146,7 @@ static bool is_group_of_step(const struct plan *p, uint32_t gid)
 static int judge_chown(struct supervisor *s, struct owner *o, enum note *note)
 {
 	struct identity id;
-	int r = processes_get(&s->processes, (pid_t)s->request->pid, &id);
+	int r = processes_get(&s->processes, (pid_t)s->calls.request->pid, &id);
 
 	if (r < 0)
 		return r;
@@ -201,7 +183,9 @@ static int change_owner(struct supervisor *s, const struct file_name *name, stru
 	if (fd < 0)
 		return fd;
 	/* Still waiting? Then what was looked up by its id was its own. */
-	r = ioctl(s->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &s->request->id) < 0 ? -ESRCH : 0;
+	r = ioctl(s->calls.listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &s->calls.request->id) < 0
+		    ? -ESRCH
+		    : 0;
 	if (r == 0)
 		r = step_file_chown(fd, &asked);
 	if (note == NOTE_OWNER_SEEN && o.uid == 0)
@@ -219,7 +203,7 @@ static int answer_path(struct supervisor *s, const struct wire_call *call, int d
 {
 	struct owner o = {id_of(call, args[1]), id_of(call, args[2])};
 	struct file_name name = {
-		.tid = (pid_t)s->request->pid,
+		.tid = (pid_t)s->calls.request->pid,
 		.dirfd = dirfd,
 		.follow = !(flags & AT_SYMLINK_NOFOLLOW),
 	};
@@ -242,7 +226,7 @@ static int answer_descriptor(struct supervisor *s, const struct wire_call *call,
 			     const uint64_t *args)
 {
 	struct owner o = {id_of(call, args[1]), id_of(call, args[2])};
-	struct file_name name = {.tid = (pid_t)s->request->pid, .dirfd = (int)args[0]};
+	struct file_name name = {.tid = (pid_t)s->calls.request->pid, .dirfd = (int)args[0]};
 
 	return name.dirfd < 0 ? -EBADF : change_owner(s, &name, o, NOTE_OWNER_SEEN);
 }
@@ -252,7 +236,8 @@ static int answer_set(struct supervisor *s, const struct wire_call *call, const 
 {
 	const uint32_t ids[3] = {id_of(call, args[0]), id_of(call, args[1]), id_of(call, args[2])};
 
-	return processes_set(&s->processes, (pid_t)s->request->pid, call->kind, ids, ret_value);
+	return processes_set(&s->processes, (pid_t)s->calls.request->pid, call->kind, ids,
+			     ret_value);
 }
 
 /* getresuid and getresgid, which write to the process's memory. */
@@ -276,7 +261,7 @@ static int write_ids(pid_t tid, const struct wire_call *call, const struct id_se
 static int answer_get(struct supervisor *s, const struct wire_call *call, const uint64_t *args,
 		      uint32_t *ret_value)
 {
-	pid_t tid = (pid_t)s->request->pid;
+	pid_t tid = (pid_t)s->calls.request->pid;
 	struct identity id;
 	int r = processes_get(&s->processes, tid, &id);
 
@@ -314,7 +299,7 @@ static const struct wire_call *find_call(const struct plan *p, const struct secc
 /* 0 or -errno, which the call returns, or what is in *ret_value. */
 static int answer(struct supervisor *s, uint32_t *ret_value)
 {
-	const struct seccomp_data *data = &s->request->data;
+	const struct seccomp_data *data = &s->calls.request->data;
 	const struct wire_call *call = find_call(s->p, data);
 	uint64_t args[6];
 
@@ -338,28 +323,13 @@ static int answer(struct supervisor *s, uint32_t *ret_value)
 
 /* --- the process --- */
 
-static void get_sizes(struct supervisor *s)
-{
-	struct seccomp_notif_sizes sizes;
-
-	if (syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes) < 0)
-		_exit(1);
-	s->request_size = sizes.seccomp_notif;
-	if (s->request_size < sizeof(*s->request))
-		s->request_size = sizeof(*s->request);
-	s->response_size = sizes.seccomp_notif_resp;
-	if (s->response_size < sizeof(*s->response))
-		s->response_size = sizeof(*s->response);
-	s->request = alloc(s->request_size);
-	s->response = alloc(s->response_size);
-}
-
 /* Ends when no process has the filter any more. */
 static void __attribute__((noreturn)) serve(struct supervisor *s)
 {
 	for (;;) {
-		struct pollfd fd = {.fd = s->listener, .events = POLLIN};
+		struct pollfd fd = {.fd = s->calls.listener, .events = POLLIN};
 		uint32_t value = 0;
+		int r;
 
 		if (poll(&fd, 1, -1) < 0 && errno != EINTR)
 			_exit(1);
@@ -367,20 +337,14 @@ static void __attribute__((noreturn)) serve(struct supervisor *s)
 			_exit(0);
 		if (!(fd.revents & POLLIN))
 			continue;
-		memset(s->request, 0, s->request_size);
-		if (ioctl(s->listener, SECCOMP_IOCTL_NOTIF_RECV, s->request) < 0) {
-			/* Killed between the two. */
-			if (errno == ENOENT || errno == EINTR)
-				continue;
+		r = notify_receive(&s->calls);
+		if (r < 0)
 			_exit(1);
-		}
-		memset(s->response, 0, s->response_size);
-		s->response->id = s->request->id;
-		s->response->error = answer(s, &value);
-		s->response->val = value;
-		/* It may have been killed meanwhile. */
-		if (ioctl(s->listener, SECCOMP_IOCTL_NOTIF_SEND, s->response) < 0 &&
-		    errno != ENOENT)
+		if (r == 0)
+			continue;
+		s->calls.response->error = answer(s, &value);
+		s->calls.response->val = value;
+		if (notify_answer(&s->calls) < 0)
 			_exit(1);
 	}
 }
@@ -388,7 +352,7 @@ static void __attribute__((noreturn)) serve(struct supervisor *s)
 static void __attribute__((noreturn)) supervise(const struct plan *p, int socket)
 {
 	struct supervisor s = {.p = p};
-	int root;
+	int root, listener;
 
 	tie_to_parent();
 	/* The step's log pipes end with the step. */
@@ -400,14 +364,13 @@ static void __attribute__((noreturn)) supervise(const struct plan *p, int socket
 	step_files_open(p, root, &s.files);
 	s.processes.files = &s.files;
 	set_capabilities(SUPERVISOR_CAPS);
-	s.listener = take(socket);
-	if (s.listener < 0)
+	listener = take(socket);
+	if (listener < 0)
 		_exit(0);
 	(void)close(socket);
 	(void)close(WIRE_FD_CONTROL);
-	/* Of the process and us only one runs at a time, so one processor's cache does. */
-	(void)ioctl(s.listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
-	get_sizes(&s);
+	if (notify_open(listener, &s.calls) < 0)
+		_exit(1);
 	serve(&s);
 }
 

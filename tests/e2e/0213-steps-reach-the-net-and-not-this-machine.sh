@@ -53,6 +53,26 @@ RUN $(get "$target")
 END
 	! grep -q "the host's" err; ok "indeed not" $?
 done
+# By other means than asking for it: 127.0.0.1 through the interface, frames and headers of its own.
+python3 "$fixtures/listen_all.py" 27213 127.0.0.1 ::1 > arrived &
+servers="$servers $!"
+for _ in $(seq 50); do grep -q ready arrived && break; sleep 0.1; done
+mkdir attack && cp "$fixtures/reach_host.py" attack
+cat > attack/Dockerfile <<'END'
+FROM python:3.8-slim-buster
+COPY reach_host.py /
+RUN python3 /reach_host.py 27213 127.0.0.1 ::1 | grep -c tried
+END
+check "a step sends to the loopback by every socket there is" timeout 60 "$KILN" build attack
+prints "by datagrams, connections, raw headers and frames" '^#[0-9]+ [0-9.]+ [4-6][0-9]$'
+if [ "$(id -u)" = 0 ] && as_plain_user unshare -Ur true 2> /dev/null && mknod tun c 10 200 2> err; then
+	chmod 666 tun && chmod 755 "$WORK" && mkdir user && chown $PLAIN_USER user
+	KILN_ROOT=$WORK/user/store check "and so does a user's" unshare -m sh -c \
+		'mount --bind tun /dev/net/tun && exec timeout 60 setpriv --reuid $0 --regid $0 --clear-groups "$KILN" build attack' $PLAIN_USER
+	rm -rf tun user
+fi
+[ "$(cat arrived)" = ready ]; ok "and nothing arrives" $?
+
 fails "nor does a container" 1 kiln run tools sh -c "$(get "127.0.0.1:$lo")"
 
 check "a step on the host's network does" kiln build --no-cache --allow network.host --network host - <<END
