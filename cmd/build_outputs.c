@@ -211,20 +211,26 @@ static int make(struct build_outputs *b, struct error **err)
 	return r < 0 ? r : export(b, err);
 }
 
+/* Several results may turn out unusable, one after the other. */
+enum { MENDS_MAX = 100 };
+
 static int make_or_mend(struct build_outputs *b, struct error **err)
 {
-	bool found = false;
-	int again, r = make(b, err);
+	int r = make(b, err);
 
-	if (r != -ERR_CORRUPT && r != -ERR_NOTFOUND)
-		return r;
-	again = upkeep_forget_damaged(b->engine->store, b->results, b->n_images, &found, NULL);
-	if (again < 0 || !found)
-		return r;
-	error_free(*err);
-	*err = NULL;
-	clear(b);
-	return make(b, err);
+	for (unsigned n = 0; n < MENDS_MAX && (r == -ERR_CORRUPT || r == -ERR_NOTFOUND); n++) {
+		bool found = false;
+
+		if (upkeep_forget_damaged(b->engine->store, b->results, b->n_images, &found, NULL) <
+			    0 ||
+		    !found)
+			return r;
+		error_free(*err);
+		*err = NULL;
+		clear(b);
+		r = make(b, err);
+	}
+	return r;
 }
 
 int build_outputs_make(struct build_outputs *b, struct error **err)

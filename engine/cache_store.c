@@ -6,6 +6,7 @@
 #include "base/times.h"
 #include "engine/cache_record.h"
 #include "engine/layer_twin.h"
+#include "engine/op_content.h"
 #include "engine/result.h"
 #include "engine/step_trace.h"
 #include "solver/op_key.h"
@@ -123,6 +124,16 @@ static int cache_hold(void *data, struct result *const *outputs, size_t n, bool 
 /* --- Keeping ----------------------------------------------------------------------------------
  */
 
+static int own_key(struct cache_store *c, const struct vertex *v, struct result *const *inputs,
+		   const struct digest *content, struct digest *ret, struct error **err)
+{
+	bool own;
+	int r = op_content_is_own(c->store, c->imports, v, inputs, &own, err);
+
+	*ret = r == 0 && !own ? op_content_hearsay(content) : *content;
+	return r;
+}
+
 static bool is_storable(const struct cache_entry *e)
 {
 	for (size_t i = 0; i < e->n_outputs; i++)
@@ -199,6 +210,11 @@ static int cache_add(void *data, const struct cache_entry *e, struct error **err
 	if (!is_storable(e) || n + 1 > ARRAY_SIZE(keys))
 		return 0;
 	memcpy(keys, e->keys, n * sizeof(*keys));
+	if (e->has_content_key) {
+		r = own_key(c, e->v, e->inputs, &e->keys[n - 1], &keys[n - 1], err);
+		if (r < 0)
+			return r;
+	}
 	r = layer_twin_settle(c, e, &keys[n], &has_twin, err);
 	if (r < 0)
 		return r;
@@ -220,7 +236,11 @@ static int cache_link(void *data, const struct digest *content, const struct cac
 
 	if (!is_storable(e) || e->n_keys + 1 > ARRAY_SIZE(keys))
 		return 0;
-	r = record_look(c->store, content, &is_found, &found, err);
+	r = own_key(c, e->v, e->inputs, content, &keys[e->n_keys], err);
+	if (r == 0)
+		r = record_look(c->store, content, &is_found, &found, err);
+	if (r == 0 && !is_found)
+		r = record_look(c->store, &keys[e->n_keys], &is_found, &found, err);
 	if (r < 0)
 		return r;
 	if (is_found) {
@@ -228,7 +248,6 @@ static int cache_link(void *data, const struct digest *content, const struct cac
 		rec.duration = found.duration;
 	}
 	memcpy(keys, e->keys, e->n_keys * sizeof(*keys));
-	keys[e->n_keys] = *content;
 	cache_record_describe(&rec, e, NULL);
 	r = record_add(c->store, &rec, keys, e->n_keys + 1, err);
 	if (r == 0)
@@ -239,27 +258,8 @@ static int cache_link(void *data, const struct digest *content, const struct cac
 /* --- Imported results --------------------------------------------------------------------------
  */
 
-/* The keys under which the store shall find it too. One that it has already stays as it is. (Of a
- * result found by content the definition is of another chain, which looks the same.) */
-static int keys_to_adopt(struct cache_store *c, const struct cache_query *q,
-			 const struct remote_record *from, struct digest *ret, size_t *ret_n,
-			 struct error **err)
-{
-	int r = 0;
-
-	ret[0] = *q->key;
-	*ret_n = 1;
-	for (size_t i = 0; i < from->n_keys && r == 0; i++) {
-		bool known = digest_equal(&from->keys[i], q->key);
-
-		if (!known)
-			r = record_exists(c->store, &from->keys[i], &known, err);
-		if (r == 0 && !known)
-			ret[(*ret_n)++] = from->keys[i];
-	}
-	return r;
-}
-
+/* The store finds it by the key that found it here, and by no other that the record lists: those
+ * are for the writer of the cache to choose. */
 static int adopt(struct cache_store *c, const struct cache_query *q,
 		 const struct remote_record *from, struct error **err)
 {
@@ -267,11 +267,10 @@ static int adopt(struct cache_store *c, const struct cache_query *q,
 		.data = BUF_INIT, .created = from->created, .duration = from->duration};
 	struct cache_entry e = {
 		.v = q->v, .inputs = q->inputs, .outputs = q->outputs, .n_outputs = q->n_outputs};
-	struct digest keys[REMOTE_KEYS_MAX + 1];
-	size_t n = 0;
-	int r = keys_to_adopt(c, q, from, keys, &n, err);
+	struct digest key = *q->key;
+	int r = q->by_content ? own_key(c, q->v, q->inputs, q->key, &key, err) : 0;
 
-	return r < 0 ? r : add_record(c, &e, from, &rec, keys, n, err);
+	return r < 0 ? r : add_record(c, &e, from, &rec, &key, 1, err);
 }
 
 static int find_imported(struct cache_store *c, const struct cache_query *q, enum cache_answer *ret,

@@ -68,6 +68,7 @@ void engine_close(struct engine *e)
 	vec_release(&e->watches);
 	map_release(&e->contexts, context_free);
 	map_release(&e->images, image_source_free);
+	map_release(&e->lost, NULL);
 	http_files_free(e->http);
 	git_sources_free(e->git);
 	registry_free(e->registry);

@@ -63,8 +63,9 @@ struct engine {
 	struct map contexts;	     /* name -> struct engine_context * */
 	struct exec_session session; /* secrets, sockets and permissions of this build: the caller's
 				      * to fill before engine_solve */
-	pthread_mutex_t lock;	     /* protects images */
+	pthread_mutex_t lock;	     /* protects images and lost */
 	struct map images; /* "digest platform" -> struct image_source *, what was resolved */
+	struct map lost;   /* ids of cached layers that could not be had, told of already */
 	unsigned max_parallelism;	  /* 0: the default */
 	struct cache_policy cache_policy; /* the caller's to fill */
 	struct engine_output output;	  /* the caller's too */

@@ -9,6 +9,7 @@
 
 #include "base/times.h"
 #include "engine/byte_queue.h"
+#include "engine/layer_blob.h"
 #include "engine/source_oci_layout.h"
 #include "engine/unpack.h"
 #include "store/blob.h"
@@ -170,7 +171,7 @@ static int complete_parents(struct unpacking *u, struct error **err)
 /* The dir becomes visible only if it is what the image's config promises. */
 static int commit(struct unpacking *u, struct error **err)
 {
-	char expect[DIGEST_TEXT], got[DIGEST_TEXT], blob[DIGEST_TEXT];
+	char blob[DIGEST_TEXT];
 	int64_t id;
 
 	digest_format(&u->info->blob.digest, blob);
@@ -180,11 +181,7 @@ static int commit(struct unpacking *u, struct error **err)
 		return error_wrap(err, u->r, "unpack layer %s", blob);
 	}
 	if (!digest_equal(&u->result.diff_id, &u->info->diff_id))
-		return error_new(err, ERR_CORRUPT, 0,
-				 "layer %s is not what the image's config promises: expected diff "
-				 "ID %s, got %s",
-				 blob, digest_format(&u->info->diff_id, expect),
-				 digest_format(&u->result.diff_id, got));
+		return layer_blob_misnamed(u->fetch->store, u->info, &u->result.diff_id, err);
 	u->r = complete_parents(u, err);
 	return u->r < 0 ? u->r : layer_writer_commit(u->writer, &id, err);
 }

@@ -195,6 +195,64 @@ static int run_form(struct store *s, const int64_t *layers, size_t i, const stru
 	return r < 0 ? r : layer_pack_finish(p, ret, ret_plain_size, err);
 }
 
+int layer_blob_misnamed(struct store *s, const struct layer_info *info, const struct digest *found,
+			struct error **err)
+{
+	char blob[DIGEST_TEXT], expected[DIGEST_TEXT], got[DIGEST_TEXT];
+	_cleanup_free_ char *text = xasprintf(
+		"layer %s is not what the image's config promises: expected diff ID %s, got %s",
+		digest_format(&info->blob.digest, blob), digest_format(&info->diff_id, expected),
+		digest_format(found, got));
+
+	if (layer_give_up(s, info->id, NULL) == 0)
+		store_notice(s, "%s; it is made or fetched again", text);
+	return error_new(err, ERR_CORRUPT, 0, "%s", text);
+}
+
+static int hash_tar(void *data, const void *p, size_t n, struct error **err)
+{
+	(void)err;
+	hasher_add(data, p, n);
+	return 0;
+}
+
+static int compare_diff_id(struct store *s, const struct layer_info *info, struct error **err)
+{
+	_cleanup_hasher_ struct hasher h;
+	struct digest digest;
+	int r;
+
+	hasher_init(&h);
+	r = layer_bytes_unpacked(s, &info->blob, hash_tar, &h, err);
+	if (r < 0)
+		return r;
+	hasher_final(&h, &digest);
+	return digest_equal(&digest, &info->diff_id) ? 0
+						     : layer_blob_misnamed(s, info, &digest, err);
+}
+
+/* An image says which diff ids its layers have. Of a layer that was never unpacked that is what the
+ * cache or image said that it came with, so its bytes, where they are here, are looked at once. */
+static int check_received(struct store *s, const struct layer_info *info, struct error **err)
+{
+	_cleanup_free_ char *name = NULL;
+	_cleanup_buf_ struct buf value = BUF_INIT;
+	char blob[DIGEST_TEXT], diff_id[DIGEST_TEXT];
+	bool found;
+	int64_t when;
+	int r;
+
+	if (info->has_index)
+		return 0;
+	name = xasprintf("layer-verified:%s", digest_format(&info->blob.digest, blob));
+	digest_format(&info->diff_id, diff_id);
+	r = pin_get(s, name, &found, &value, &when, err);
+	if (r < 0 || (found && strcmp(value.p, diff_id) == 0))
+		return r;
+	r = compare_diff_id(s, info, err);
+	return r < 0 ? r : pin_set(s, name, diff_id, err);
+}
+
 /* A received layer as it came, or converted where that was asked for. */
 static int make_received(struct store *s, const struct layer_info *info,
 			 const struct layer_blob_options *o, const struct form *f,
@@ -218,7 +276,7 @@ static int make_received(struct store *s, const struct layer_info *info,
 			return error_new(err, ERR_NOTFOUND, 0,
 					 "the bytes of layer %" PRId64 " are not in the store",
 					 info->id);
-		return 0;
+		return ret->stored ? check_received(s, info, err) : 0;
 	}
 	r = run_form(s, &info->id, 0, f, info, cancel, ret, &size, err);
 	if (r < 0)

@@ -70,6 +70,12 @@ int layer_blob_send(struct store *s, const int64_t *layers, size_t i, size_t n_k
 		    const struct layer_blob_options *o, const struct layer_body *body,
 		    struct cancel *cancel, tar_sink_fn sink, void *data, struct error **err);
 
+/* The blob of a received layer unpacks to another diff id than was said of it by the cache or image
+ * that it came with. The layer has no blob any more, so that the next to say what it is is heard,
+ * and the error (ERR_CORRUPT) and a notice say so. */
+int layer_blob_misnamed(struct store *s, const struct layer_info *info, const struct digest *found,
+			struct error **err);
+
 /* Somebody refused (`r` < 0) a blob that the store has: was that because it is damaged? Then it is
  * forgotten and the error says so (ERR_CORRUPT); else r. `layer` is whose it is, 0: unknown. */
 int layer_blob_refused(struct store *s, const struct digest *blob, int64_t layer, int r,

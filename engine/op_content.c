@@ -100,3 +100,55 @@ int op_content(struct store *s, struct remote_imports *imports, const struct ver
 		*err = TAKE_PTR(why);
 	return r;
 }
+
+/* Of one stack of layers. */
+static int is_own(struct store *s, struct remote_imports *imports, const struct result *in,
+		  bool *ret, struct error **err)
+{
+	_cleanup_(rootfs_freep) struct rootfs *rootfs = NULL;
+	struct digest said, real;
+	bool indexed;
+	int r;
+
+	*ret = true;
+	if (!remote_imports_tree(imports, in->layers, in->n_layers, &said))
+		return 0;
+	r = layers_have(s, LAYER_INDEX, in->layers, in->n_layers, &indexed, err);
+	if (r == 0 && indexed) {
+		r = rootfs_open(s, in->layers, in->n_layers, &rootfs, err);
+		if (r == 0)
+			r = rootfs_digest(rootfs, &real, err);
+	} else if (r == 0) {
+		r = rootfs_known_digest(s, in->layers, in->n_layers, &indexed, &real, err);
+	}
+	if (r < 0)
+		return r;
+	*ret = indexed && digest_equal(&said, &real);
+	if (indexed && !*ret)
+		remote_imports_refuse_tree(imports, in->layers, in->n_layers);
+	return 0;
+}
+
+int op_content_is_own(struct store *s, struct remote_imports *imports, const struct vertex *v,
+		      struct result *const *inputs, bool *ret, struct error **err)
+{
+	int r = 0;
+
+	*ret = true;
+	for (size_t i = 0; imports && i < v->n_inputs && r == 0 && *ret; i++)
+		if (inputs[i] && !inputs[i]->tree && inputs[i]->n_layers > 0)
+			r = is_own(s, imports, inputs[i], ret, err);
+	return r;
+}
+
+struct digest op_content_hearsay(const struct digest *content)
+{
+	_cleanup_hasher_ struct hasher h = {0};
+	struct digest ret;
+
+	hasher_init(&h);
+	hasher_add_string(&h, "kiln content by hearsay");
+	hasher_add(&h, content->b, sizeof(content->b));
+	hasher_final(&h, &ret);
+	return ret;
+}

@@ -242,6 +242,7 @@ static int add_use(struct collecting *k, const struct cache_use *use, struct err
 {
 	_cleanup_(record_release) struct record rec = {.data = BUF_INIT};
 	_cleanup_free_ struct digest *keys = NULL;
+	struct digest all[REMOTE_KEYS_MAX];
 	size_t n_keys = 0;
 	bool found;
 	int r;
@@ -251,7 +252,14 @@ static int add_use(struct collecting *k, const struct cache_use *use, struct err
 	r = record_get(k->c->engine->store, use->record, &found, &rec, &keys, &n_keys, err);
 	if (r < 0 || !found || n_keys == 0)
 		return r;
-	add_record(k, use, &rec, keys, n_keys < REMOTE_KEYS_MAX ? n_keys : REMOTE_KEYS_MAX);
+	if (n_keys > REMOTE_KEYS_MAX)
+		n_keys = REMOTE_KEYS_MAX;
+	memcpy(all, keys, n_keys * sizeof(*all));
+	/* What was imported is passed on. */
+	if (k->c->engine->imports)
+		remote_imports_keys(k->c->engine->imports, use->outputs, use->n_outputs, all,
+				    &n_keys);
+	add_record(k, use, &rec, all, n_keys);
 	for (size_t i = 0; i < use->n_outputs && r == 0; i++)
 		if (use->outputs[i])
 			r = add_trees(k, use->outputs[i], cache_record_own(&rec, i), err);

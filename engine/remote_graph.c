@@ -106,6 +106,71 @@ void remote_graph_keep_trees(struct remote_graph *to, const struct remote_graph 
 						      .digest = from->trees.v[i].digest});
 }
 
+static bool same_chain(const struct remote_graph *a, const struct remote_chain *x,
+		       const struct remote_graph *b, const struct remote_chain *y)
+{
+	if (x->n != y->n)
+		return false;
+	for (size_t i = 0; i < x->n; i++)
+		if (!digest_equal(&a->layers.v[x->layers[i]].diff_id,
+				  &b->layers.v[y->layers[i]].diff_id))
+			return false;
+	return true;
+}
+
+static bool has_key(const struct remote_record *r, const struct digest *key)
+{
+	for (size_t i = 0; i < r->n_keys; i++)
+		if (digest_equal(&r->keys[i], key))
+			return true;
+	return false;
+}
+
+static bool same_result(const struct remote_graph *a, const struct remote_record *x,
+			const struct remote_graph *b, const struct remote_record *y)
+{
+	bool same = digest_equal(&x->op, &y->op) && x->n_outputs == y->n_outputs;
+
+	for (size_t i = 0; i < x->n_outputs && same; i++)
+		same = same_chain(a, &x->outputs[i].chain, b, &y->outputs[i].chain);
+	return same;
+}
+
+static void add_keys(struct arena *a, struct remote_record *to, const struct remote_record *from)
+{
+	struct digest *keys = arena_alloc(a, (to->n_keys + from->n_keys) * sizeof(*keys));
+	size_t n = to->n_keys;
+
+	memcpy(keys, to->keys, n * sizeof(*keys));
+	for (size_t i = 0; i < from->n_keys && n < REMOTE_KEYS_MAX; i++)
+		if (!has_key(to, &from->keys[i]))
+			keys[n++] = from->keys[i];
+	to->keys = keys;
+	to->n_keys = n;
+}
+
+void remote_graph_keep_keys(struct remote_graph *to, const struct remote_graph *from)
+{
+	struct map by_key = {0};
+
+	for (size_t i = 0; i < from->records.n; i++)
+		for (size_t k = 0; k < from->records.v[i].n_keys; k++)
+			*map_put(&by_key, from->records.v[i].keys[k].b, DIGEST_SIZE) =
+				&from->records.v[i];
+	for (size_t i = 0; i < to->records.n; i++) {
+		struct remote_record *r = &to->records.v[i];
+
+		for (size_t k = 0; k < r->n_keys; k++) {
+			const struct remote_record *theirs =
+				map_get(&by_key, r->keys[k].b, DIGEST_SIZE);
+
+			if (theirs && same_result(to, r, from, theirs))
+				add_keys(&to->arena, r, theirs);
+		}
+	}
+	map_release(&by_key, NULL);
+}
+
 void remote_graph_merge(struct remote_graph *to, const struct remote_graph *from)
 {
 	struct map keys = {0};

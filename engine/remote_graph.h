@@ -83,6 +83,8 @@ void remote_graph_release(struct remote_graph *g);
 uint32_t remote_graph_layer(struct remote_graph *g, const struct remote_layer *layer);
 /* Copies what `from` has and `to` lacks: records that have a key which no record of `to` has. */
 void remote_graph_merge(struct remote_graph *to, const struct remote_graph *from);
+/* The keys that `from` lists for records that `to` has too, of the same result. */
+void remote_graph_keep_keys(struct remote_graph *to, const struct remote_graph *from);
 /* Copies the trees of chains whose layers `to` has anyway. */
 void remote_graph_keep_trees(struct remote_graph *to, const struct remote_graph *from);
 struct remote_chain remote_graph_copy_chain(struct remote_graph *to,

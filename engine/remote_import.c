@@ -233,6 +233,7 @@ void remote_imports_free(struct remote_imports *im)
 	vec_release(&im->graphs);
 	vec_release(&im->sources);
 	map_release(&im->keys, NULL);
+	map_release(&im->hearsay, NULL);
 	map_release(&im->trees, NULL);
 	map_release(&im->refused, NULL);
 	map_release(&im->diff_ids, free);

@@ -42,6 +42,13 @@ bool remote_imports_tree(struct remote_imports *im, const int64_t *layers, size_
  * false if none says anything. */
 void remote_imports_input(struct remote_imports *im, const struct digest *keys, size_t n,
 			  size_t input, struct remote_graph *to, struct remote_chain *ret);
+/* Adds to keys[0, *n), of which there is room for REMOTE_KEYS_MAX, what the caches list beside one
+ * of these for the same result. The store does not know them: they are for what this build writes.
+ */
+void remote_imports_keys(struct remote_imports *im, struct result *const *outputs, size_t n_outputs,
+			 struct digest *keys, size_t *n);
+/* What is said of this stack is not so: it is not said again. */
+void remote_imports_refuse_tree(struct remote_imports *im, const int64_t *layers, size_t n);
 /* Records of these keys turned out hollow: they are not found again. */
 void remote_imports_refuse(struct remote_imports *im, const struct digest *keys, size_t n);
 

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "engine/cache_record.h"
+#include "engine/op_content.h"
 #include "engine/parallel.h"
 #include "engine/remote_imported.h"
 #include "engine/result.h"
@@ -25,15 +26,24 @@ static struct digest chain_digest(const struct imported_graph *g, const struct r
 	return ret;
 }
 
+static void enter_key(struct map *keys, const struct digest *key, struct imported_graph *g,
+		      const struct remote_record *r)
+{
+	void **slot = map_put(keys, key->b, DIGEST_SIZE);
+	struct record_ref *ref = arena_alloc(&g->graph.arena, sizeof(*ref));
+
+	*ref = (struct record_ref){.graph = g, .record = r, .next = *slot};
+	*slot = ref;
+}
+
 static void enter_record(struct remote_imports *im, struct imported_graph *g,
 			 const struct remote_record *r)
 {
 	for (size_t i = 0; i < r->n_keys; i++) {
-		void **slot = map_put(&im->keys, r->keys[i].b, DIGEST_SIZE);
-		struct record_ref *ref = arena_alloc(&g->graph.arena, sizeof(*ref));
+		struct digest hearsay = op_content_hearsay(&r->keys[i]);
 
-		*ref = (struct record_ref){.graph = g, .record = r, .next = *slot};
-		*slot = ref;
+		enter_key(&im->keys, &r->keys[i], g, r);
+		*map_put(&im->hearsay, hearsay.b, DIGEST_SIZE) = (void *)(uintptr_t)&r->keys[i];
 	}
 }
 
@@ -93,8 +103,15 @@ static int settle_layer(struct remote_imports *im, struct imported_graph *g, uin
 	int r;
 
 	*ret = l->id;
-	if (l->id != 0)
-		return 0;
+	if (l->id != 0) {
+		/* What was fetched once and is not to be had is not had by fetching it again. */
+		bool lost = false;
+
+		r = layer_is_lost(im->env.store, l->id, &lost, err);
+		if (lost)
+			*ret = 0;
+		return r;
+	}
 	r = find_here(im, &layer->diff_id, ret, err);
 	if (r == 0 && *ret == 0 && l->has_blob)
 		r = layer_add_remote(im->env.store, &layer->diff_id, &l->blob, g->backend->source,
@@ -246,12 +263,11 @@ bool remote_imports_any(struct remote_imports *im)
 	return ret;
 }
 
-static bool find_tree(struct remote_imports *im, const int64_t *layers, size_t n,
+/* What a stack of layers is found by in `trees`. */
+static bool chain_key(struct remote_imports *im, const int64_t *layers, size_t n,
 		      struct digest *ret)
 {
 	_cleanup_hasher_ struct hasher h = {0};
-	const struct digest *tree;
-	struct digest key;
 
 	if (im->trees.n == 0)
 		return false;
@@ -263,8 +279,18 @@ static bool find_tree(struct remote_imports *im, const int64_t *layers, size_t n
 			return false;
 		hasher_add(&h, diff_id->b, DIGEST_SIZE);
 	}
-	hasher_final(&h, &key);
-	tree = map_get(&im->trees, key.b, DIGEST_SIZE);
+	hasher_final(&h, ret);
+	return true;
+}
+
+static bool find_tree(struct remote_imports *im, const int64_t *layers, size_t n,
+		      struct digest *ret)
+{
+	const struct digest *tree = NULL;
+	struct digest key;
+
+	if (chain_key(im, layers, n, &key))
+		tree = map_get(&im->trees, key.b, DIGEST_SIZE);
 	if (tree)
 		*ret = *tree;
 	return tree != NULL;
@@ -282,6 +308,17 @@ bool remote_imports_tree(struct remote_imports *im, const int64_t *layers, size_
 	return found;
 }
 
+void remote_imports_refuse_tree(struct remote_imports *im, const int64_t *layers, size_t n)
+{
+	struct digest key;
+
+	remote_imports_wait(im);
+	pthread_mutex_lock(&im->lock);
+	if (chain_key(im, layers, n, &key))
+		*map_put(&im->trees, key.b, DIGEST_SIZE) = NULL;
+	pthread_mutex_unlock(&im->lock);
+}
+
 void remote_imports_input(struct remote_imports *im, const struct digest *keys, size_t n,
 			  size_t input, struct remote_graph *to, struct remote_chain *ret)
 {
@@ -294,6 +331,50 @@ void remote_imports_input(struct remote_imports *im, const struct digest *keys, 
 		if (ref && input < ref->record->n_inputs && ref->record->inputs[input].known)
 			*ret = remote_graph_copy_chain(to, &ref->graph->graph,
 						       &ref->record->inputs[input]);
+	}
+	pthread_mutex_unlock(&im->lock);
+}
+
+static void add_key(struct digest *keys, size_t *n, const struct digest *key)
+{
+	for (size_t i = 0; i < *n; i++)
+		if (digest_equal(&keys[i], key))
+			return;
+	if (*n < REMOTE_KEYS_MAX)
+		keys[(*n)++] = *key;
+}
+
+/* Is it said of just this result? */
+static bool tells_of(struct remote_imports *im, const struct record_ref *ref,
+		     struct result *const *outputs, size_t n_outputs)
+{
+	const struct remote_record *r = ref->record;
+	bool same = r->n_outputs == n_outputs;
+
+	for (size_t i = 0; i < n_outputs && same; i++)
+		same = outputs[i] && !outputs[i]->tree &&
+		       is_chain(im, ref->graph, &r->outputs[i].chain, outputs[i]);
+	return same;
+}
+
+void remote_imports_keys(struct remote_imports *im, struct result *const *outputs, size_t n_outputs,
+			 struct digest *keys, size_t *n)
+{
+	size_t own = *n;
+
+	remote_imports_wait(im);
+	pthread_mutex_lock(&im->lock);
+	for (size_t i = 0; i < own; i++) {
+		const struct digest *said = map_get(&im->hearsay, keys[i].b, DIGEST_SIZE);
+		const struct record_ref *ref;
+
+		if (said)
+			keys[i] = *said;
+		ref = map_get(&im->keys, keys[i].b, DIGEST_SIZE);
+		for (; ref; ref = ref->next)
+			for (size_t k = 0;
+			     k < ref->record->n_keys && tells_of(im, ref, outputs, n_outputs); k++)
+				add_key(keys, n, &ref->record->keys[k]);
 	}
 	pthread_mutex_unlock(&im->lock);
 }

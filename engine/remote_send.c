@@ -390,6 +390,7 @@ static int keep_theirs(struct remote_target *t, struct documents *d,
 		return error_new(err, ERR_CANCELED, 0, "canceled");
 	if (r < 0 || remote_graph_unpack(packed.p, packed.n, &graph, NULL) < 0)
 		return 0;
+	remote_graph_keep_keys(&d->graph, &graph);
 	if (!all) {
 		remote_graph_keep_trees(&d->graph, &graph);
 		return 0;

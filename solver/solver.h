@@ -104,6 +104,7 @@ struct cache_entry {
 	const struct vertex *v;
 	const struct digest *keys;
 	size_t n_keys;
+	bool has_content_key;	      /* the last of them is one */
 	struct result *const *inputs; /* one a vertex input */
 	const struct key_part *parts; /* one a vertex input: their content; kind
 				       * KEY_PART_DEFINITION where it could not be told; NULL:

@@ -193,6 +193,7 @@ static int run_and_add(struct task *t)
 		keys[e.n_keys++] = t->key;
 	if (t->has_content_key)
 		keys[e.n_keys++] = t->content_key;
+	e.has_content_key = t->has_content_key;
 	return t->o->cache && e.n_keys > 0 ? add(t, &e) : 0;
 }
 

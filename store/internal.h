@@ -57,9 +57,6 @@ struct db_tx;
 struct trace_entry;
 int trace_add(struct db_tx *tx, int64_t record, const struct trace_entry *t, struct error **err);
 
-/* Remembers that something was found damaged and is not used any more. */
-void store_notice(struct store *s, const char *fmt, ...) _printf_(2, 3);
-
 /* Of two int64_t, for qsort and bsearch. */
 int store_compare_ids(const void *a, const void *b);
 

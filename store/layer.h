@@ -64,7 +64,7 @@ int layer_find_diff_id(struct store *s, const struct digest *diff_id, int64_t *r
 int layer_add_remote(struct store *s, const struct digest *diff_id, const struct layer_blob *blob,
 		     const char *source, int64_t *ret_id, struct error **err);
 /* What is said of a received layer that was never unpacked: when it was made, and (NULL: nothing)
- * the tree digest of its index. Unpacking it is refused (ERR_CORRUPT) if that is another. */
+ * the tree digest of its index. Unpacking it puts the real one in its place. */
 int layer_claim(struct store *s, int64_t id, int64_t created, const struct digest *tree,
 		struct error **err);
 /* What is known of where a received layer comes from turned out useless: without a dir it is lost.

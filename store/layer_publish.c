@@ -67,7 +67,6 @@ static uint64_t disk_size(struct store *s, const struct layer_birth *b)
 /* What the row says before. */
 struct former {
 	bool has_index, has_dir;
-	bool claimed; /* of a received layer: what its index is said to be */
 	struct digest tree;
 };
 
@@ -75,9 +74,7 @@ static int get_former(struct db_tx *tx, int64_t id, struct former *ret, struct e
 {
 	struct sqlite3_stmt *q = NULL;
 	int r = db_query(tx, &q, err,
-			 "SELECT has_index, has_dir, source IS NOT NULL, tree_digest FROM layer"
-			 " WHERE id = ?",
-			 "i", id);
+			 "SELECT has_index, has_dir, tree_digest FROM layer WHERE id = ?", "i", id);
 
 	if (r < 0)
 		return r;
@@ -86,7 +83,7 @@ static int get_former(struct db_tx *tx, int64_t id, struct former *ret, struct e
 				 (long long)id);
 	ret->has_index = db_col_i64(q, 0) != 0;
 	ret->has_dir = db_col_i64(q, 1) != 0;
-	ret->claimed = db_col_digest(q, 3, &ret->tree) && db_col_i64(q, 2) != 0;
+	(void)db_col_digest(q, 2, &ret->tree);
 	return 0;
 }
 
@@ -162,7 +159,8 @@ static int publish(struct store *s, const struct layer_birth *b, uint64_t disk, 
 	if (r < 0)
 		return r;
 	index_tree_digest(b->index, &tree);
-	if ((former.has_index || former.claimed) && !digest_equal(&former.tree, &tree))
+	/* Of a layer that never had an index the digest is what somebody said: now it is known. */
+	if (former.has_index && !digest_equal(&former.tree, &tree))
 		return error_new(err, ERR_CORRUPT, 0,
 				 "the blob of layer %lld does not hold what its index says",
 				 (long long)id);

@@ -153,20 +153,6 @@ static int drop_damaged(struct store *s, const struct record *r, struct error **
 	return rc;
 }
 
-int record_exists(struct store *s, const struct digest *key, bool *ret, struct error **err)
-{
-	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
-	int64_t record;
-	int r = db_begin(s->db, DB_LOOK, &tx, err);
-
-	if (r == 0)
-		r = db_get_i64(&tx, &record, 0, err, "SELECT record FROM record_key WHERE key = ?",
-			       "d", key);
-	if (r == 0)
-		*ret = record != 0;
-	return r;
-}
-
 void record_view_begin(struct store *s)
 {
 	db_view_begin(s->db);

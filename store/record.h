@@ -46,8 +46,6 @@ int record_find(struct store *s, const struct digest *key, bool *ret_found, stru
  * *ret_found = false also if it is damaged. */
 int record_get(struct store *s, int64_t id, bool *ret_found, struct record *ret,
 	       struct digest **ret_keys, size_t *ret_n_keys, struct error **err);
-/* Is there any under this key? Nothing is checked or held. */
-int record_exists(struct store *s, const struct digest *key, bool *ret, struct error **err);
 /* Stores a record under `keys` (definition and content key); a key that exists is moved to it. The
  * record's id is set. Its layers must be committed. */
 int record_add(struct store *s, struct record *r, const struct digest *keys, size_t n_keys,
