@@ -5,6 +5,7 @@
 
 #include "cmd/build_caches.h"
 #include "engine/export_early.h"
+#include "engine/out_file.h"
 #include "engine/squash.h"
 #include "engine/upkeep.h"
 
@@ -26,6 +27,24 @@ static void clear(struct build_outputs *b)
 void build_outputs_release(struct build_outputs *b)
 {
 	clear(b);
+}
+
+int build_outputs_check(const struct build_options *o, struct error **err)
+{
+	int r = o->iidfile ? out_file_check(o->iidfile, err) : 0;
+
+	if (r == 0 && o->metadata_file)
+		r = out_file_check(o->metadata_file, err);
+	for (size_t i = 0; r == 0 && i < o->exports.n; i++) {
+		const struct export_options *e = &o->exports.v[i];
+
+		if (e->dest && (e->type == EXPORT_LOCAL || !e->tar))
+			r = out_dir_check(e->dest, err);
+		else if (e->dest && (e->type == EXPORT_TAR || e->type == EXPORT_OCI ||
+				     e->type == EXPORT_DOCKER))
+			r = out_file_check(e->dest, err);
+	}
+	return r;
 }
 
 /* --- squashing ---------------------------------------------------------------------------------

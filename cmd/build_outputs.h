@@ -22,6 +22,8 @@ struct build_outputs {
 	struct build_caches *caches; /* those of --cache-to; NULL: none */
 };
 
+/* Finds files and directories to come that cannot be written, before anything runs. */
+int build_outputs_check(const struct build_options *o, struct error **err);
 /* Where what was reused turns out damaged when it is read at last, it is made again, once. */
 int build_outputs_make(struct build_outputs *b, struct error **err);
 void build_outputs_release(struct build_outputs *b);

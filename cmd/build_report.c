@@ -1,14 +1,12 @@
 #include "cmd/build_report.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "base/fs.h"
 #include "base/times.h"
 #include "cmd/progress_model.h"
 #include "cmd/session.h"
+#include "engine/out_file.h"
 
 void build_report_stream(const struct progress *progress, const struct build_input *in,
 			 const struct df_lint *lint)
@@ -75,13 +73,6 @@ int build_report_error(const struct df_file *file, int r, struct error **err)
 	return status;
 }
 
-static int write_file(const char *path, const void *p, size_t n, struct error **err)
-{
-	int r = fs_write_file_atomic(AT_FDCWD, path, p, n, 0644);
-
-	return r < 0 ? error_new(err, ERR_IO, -r, "write '%s'", path) : 0;
-}
-
 static int write_metadata(const char *path, const struct export_result *result, struct error **err)
 {
 	_cleanup_json_ json_t *doc = json_object();
@@ -99,7 +90,7 @@ static int write_metadata(const char *path, const struct export_result *result, 
 	if (*names)
 		json_object_set_new(doc, "image.name", json_string(names));
 	js_dump_go(doc, 2, true, &b);
-	return write_file(path, b.p, b.n, err);
+	return out_file_write_all(path, b.p, b.n, session_cancel(), err);
 }
 
 int build_report_result(const struct build_options *o, const struct export_result *results,
@@ -114,10 +105,13 @@ int build_report_result(const struct build_options *o, const struct export_resul
 			image = &results[i];
 	if (image)
 		digest_format(&image->config, id);
-	if (image && o->quiet)
+	if (image && o->quiet) {
 		printf("%s\n", id);
+		/* The files may be the same output. */
+		(void)fflush(stdout);
+	}
 	if (o->iidfile && image)
-		r = write_file(o->iidfile, id, strlen(id), err);
+		r = out_file_write_all(o->iidfile, id, strlen(id), session_cancel(), err);
 	if (r == 0 && o->metadata_file && n > 0)
 		r = write_metadata(o->metadata_file, image ? image : &results[0], err);
 	return r;

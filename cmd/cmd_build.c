@@ -320,6 +320,8 @@ static int build(const struct command *self, struct build *b, struct error **err
 {
 	int r = build_input_check(&b->options, err);
 
+	if (r == 0 && b->call.method == CALL_BUILD)
+		r = build_outputs_check(&b->options, err);
 	if (r == 0)
 		r = session_open_store(&b->store, err);
 	if (r < 0) {

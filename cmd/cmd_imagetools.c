@@ -10,6 +10,7 @@
 #include "engine/imagetools.h"
 #include "engine/oci.h"
 #include "engine/oci_manifest.h"
+#include "engine/out_file.h"
 
 static void print_entry(const struct imageref *ref, const struct oci_descriptor *d)
 {
@@ -98,7 +99,6 @@ static int write_metadata(const char *path, const struct imagetools_create *c, c
 	_cleanup_json_ json_t *o = json_object();
 	_cleanup_buf_ struct buf b = BUF_INIT;
 	char text[DIGEST_TEXT];
-	int r;
 
 	json_object_set_new(o, "containerimage.descriptor",
 			    oci_descriptor(type, &digest, doc->n, NULL, NULL));
@@ -106,8 +106,7 @@ static int write_metadata(const char *path, const struct imagetools_create *c, c
 	if (*names)
 		json_object_set_new(o, "image.name", json_string(names));
 	js_dump_go(o, 2, true, &b);
-	r = fs_write_file_atomic(AT_FDCWD, path, b.p, b.n, 0644);
-	return r < 0 ? error_new(err, ERR_IO, -r, "write '%s'", path) : 0;
+	return out_file_write_all(path, b.p, b.n, session_cancel(), err);
 }
 
 static int create(struct registry *registry, const struct imagetools_create *c,
@@ -117,8 +116,10 @@ static int create(struct registry *registry, const struct imagetools_create *c,
 	char digest[DIGEST_TEXT];
 	const char *type;
 	struct digest d;
-	int r = imagetools_create(registry, c, session_cancel(), &doc, &type, err);
+	int r = metadata_file && !c->dry_run ? out_file_check(metadata_file, err) : 0;
 
+	if (r == 0)
+		r = imagetools_create(registry, c, session_cancel(), &doc, &type, err);
 	if (r < 0)
 		return r;
 	if (c->dry_run) {

@@ -1,5 +1,9 @@
-/* Where an archive goes: a file that appears whole under its name, or a descriptor that is given.
+/* Every file that somebody names for kiln to write: it appears whole under its name (a temporary
+ * beside it and a rename) if that is free or a regular file's; a device, a pipe and what a symlink
+ * leads to are written through and stay what they are; directories and sockets are refused. Or a
+ * descriptor that is given.
  *
+ *	out_file_check("out.tar", err);			before the work: could it be written?
  *	out_file_open(&f, "out.tar", -1, cancel, err);
  *	... out_file_write as the sink ...
  *	out_file_commit(&f, err);
@@ -25,6 +29,14 @@ struct out_file {
 	char *buffer; /* small writes are gathered */
 	size_t n;
 };
+
+/* Finds a destination that cannot be written, without a trace of having looked. */
+int out_file_check(const char *path, struct error **err);
+/* The same for a directory that is made if need be, with those above it. */
+int out_dir_check(const char *path, struct error **err);
+/* A whole file at once. */
+int out_file_write_all(const char *path, const void *p, size_t n, const struct cancel *cancel,
+		       struct error **err);
 
 /* path NULL: writes to `fd`, which is borrowed. Where it is a pipe, `cancel` (may be NULL) ends the
  * wait for its reader. */

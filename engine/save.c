@@ -399,7 +399,7 @@ static int save(struct store *s, const struct strv *images, const struct platfor
 {
 	_cleanup_(save_release) struct save v = {.s = s, .fetcher = fetcher, .platform = platform};
 	struct out_file f;
-	int r = 0;
+	int r = dest ? out_file_check(dest, err) : 0;
 
 	oci_archive_init(&v.archive);
 	for (size_t i = 0; r == 0 && i < images->n; i++)
