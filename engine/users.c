@@ -75,7 +75,9 @@ int users_find(const char *spec, const struct buf *passwd, const struct buf *gro
 	vec_push(&u.groups, u.gid);
 	if (found && !*group_name)
 		add_groups_of(&user, group, &u);
-	u.home = found && user.home.n > 0 ? xstrndup(user.home.p, user.home.n) : xstrdup("/");
+	u.home = passwd_user_by_id(passwd->p, passwd->n, u.uid, &user)
+			 ? xstrndup(user.home.p, user.home.n)
+			 : xstrdup("/");
 	*ret = u;
 	return 0;
 }

@@ -17,7 +17,7 @@
 struct user_ids {
 	uint32_t uid, gid;
 	VEC(uint32_t) groups; /* supplementary, the primary one first */
-	char *home;	      /* "/" if there is no line */
+	char *home;	      /* of the first line with that uid, as runc; "/" if there is none */
 };
 void user_ids_release(struct user_ids *u);
 

@@ -9,6 +9,8 @@
 
 static const char passwd_text[] = "root:x:0:0:root:/root:/bin/sh\n"
 				  "app:x:1000:1001:App:/home/app:/bin/sh\n"
+				  "twin:x:1000:1002::/home/twin:/bin/sh\n"
+				  "homeless:x:1003:1003\n"
 				  "1234:x:77:78::/n:/bin/sh\n";
 static const char group_text[] = "root:x:0:\n"
 				 "wheel:x:10:root,app\n"
@@ -49,6 +51,8 @@ static void a_name_gets_its_group_and_memberships(void **state)
 	(void)state;
 	expect("app", 1000, 1001, 3, "/home/app");
 	expect("1000", 1000, 1001, 3, "/home/app");
+	expect("twin", 1000, 1002, 1, "/home/app");
+	expect("homeless", 1003, 1003, 1, "");
 }
 
 static void a_given_group_replaces_the_memberships(void **state)
