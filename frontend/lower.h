@@ -72,6 +72,7 @@ struct stage {
 	VEC(struct command) commands;
 	VEC(struct stage_dep) deps;
 	bool reachable, resolved, dispatched, triggers_done;
+	bool ports_sorted; /* config.exposed_ports, which images may have in any order */
 	unsigned children; /* stages FROM this one that still need its state */
 	unsigned mark;	   /* of graph walks */
 

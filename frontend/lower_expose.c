@@ -167,6 +167,46 @@ static void sort_unique(struct strv *list)
 	list->n = n;
 }
 
+/* Where `name` belongs among the first n elements, which are sorted and others. */
+static size_t place_of(const struct strv *list, size_t n, const char *name)
+{
+	size_t low = 0;
+
+	while (low < n) {
+		size_t middle = low + (n - low) / 2;
+
+		if (strcmp(list->v[middle], name) < 0)
+			low = middle + 1;
+		else
+			n = middle;
+	}
+	return low;
+}
+
+/* The elements from `head` on come among those before, which are sorted and others: with thousands
+ * of instructions nobody can sort them all at each. */
+static void merge_tail(struct strv *list, size_t head)
+{
+	struct strv tail = {0};
+	size_t at = head, to = list->n;
+
+	for (size_t i = head; i < list->n; i++)
+		strv_push_take(&tail, list->v[i]);
+	sort_unique(&tail);
+	to = list->n = head + tail.n;
+	for (size_t k = tail.n; k-- > 0;) {
+		size_t place = place_of(list, at, tail.v[k]), moved = at - place;
+
+		to -= moved;
+		memmove(&list->v[to], &list->v[place], moved * sizeof(*list->v));
+		at = place;
+		list->v[--to] = tail.v[k];
+	}
+	if (list->v)
+		list->v[list->n] = NULL;
+	free(tail.v);
+}
+
 int lower_expose(struct compiler *c, struct stage *s, const struct df_instruction *in,
 		 struct error **err)
 {
@@ -174,7 +214,9 @@ int lower_expose(struct compiler *c, struct stage *s, const struct df_instructio
 	_cleanup_buf_ struct buf listed = BUF_INIT;
 	size_t n_sorted;
 
-	sort_unique(&s->config.exposed_ports);
+	if (!s->ports_sorted)
+		sort_unique(&s->config.exposed_ports);
+	s->ports_sorted = true;
 	n_sorted = s->config.exposed_ports.n;
 	for (size_t i = 0; i < in->words.n; i++) {
 		struct df_strings ports = {0};
@@ -185,7 +227,7 @@ int lower_expose(struct compiler *c, struct stage *s, const struct df_instructio
 		if (r < 0)
 			return r;
 	}
-	sort_unique(&s->config.exposed_ports);
+	merge_tail(&s->config.exposed_ports, n_sorted);
 	lower_add_history(c, s, true, "EXPOSE [%s]", listed.p);
 	return 0;
 }
