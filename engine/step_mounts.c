@@ -21,6 +21,7 @@
 #include "store/mounts.h"
 
 #define SECRET_MAX (500u << 10) /* bytes, BuildKit's limit */
+#define CACHE_MODE 0755		/* of a new one; where the step names a mode it has an input */
 
 struct mounting {
 	const struct exec_options *o;
@@ -131,6 +132,13 @@ int exec_session_read_secret(const struct exec_session *s, const char *id, bool 
 	return 0;
 }
 
+/* Nobody but its owner may have reason to run it, and he says so with its mode. */
+static unsigned secret_flags(const struct op_mount *mount)
+{
+	return WIRE_MOUNT_READONLY | WIRE_MOUNT_NOSUID |
+	       (mount->mode & 0111 ? 0 : WIRE_MOUNT_NOEXEC);
+}
+
 static int add_secret(const struct mounting *m, const struct op_mount *mount, struct error **err)
 {
 	struct buf value = BUF_INIT_MAX(SECRET_MAX);
@@ -139,7 +147,7 @@ static int add_secret(const struct mounting *m, const struct op_mount *mount, st
 
 	if (r == 0 && found)
 		sandbox_plan_file(m->p, mount->dest, value.p, value.n, mount->mode, mount->uid,
-				  mount->gid, WIRE_MOUNT_NOEXEC | WIRE_MOUNT_NOSUID);
+				  mount->gid, secret_flags(mount));
 	else if (r == 0 && !mount->optional)
 		r = error_new(err, ERR_NOTFOUND, 0, "secret %s: not found", mount->id);
 	explicit_bzero(value.p, value.n);
@@ -253,14 +261,14 @@ static int acquire_cache(const struct mounting *m, const struct op_mount *mount,
 		[SHARING_PRIVATE] = MOUNT_PRIVATE,
 		[SHARING_LOCKED] = MOUNT_LOCKED,
 	};
-	const struct remote_mount_wish wish = {cache_id(mount), mount->mode, mount->uid, mount->gid,
+	const struct remote_mount_wish wish = {cache_id(mount), CACHE_MODE, mount->uid, mount->gid,
 					       m->o->step};
 	struct store *store = m->o->store;
 	struct mount_use *use = NULL;
 	int r = remote_imports_restore(m->o->imports, &wish, m->job, err);
 
 	if (r == 0)
-		r = mounts_acquire(store, cache_id(mount), sharing[mount->sharing], mount->mode,
+		r = mounts_acquire(store, cache_id(mount), sharing[mount->sharing], CACHE_MODE,
 				   mount->uid, mount->gid, job_cancel_of(m->job), &use, err);
 	if (r < 0)
 		return r;
@@ -350,6 +358,7 @@ static int add_mount(const struct mounting *m, const struct op_exec *op,
 	case MOUNT_TMPFS:
 		added = sandbox_plan_mount(m->p, WIRE_TMPFS, NULL, mount->dest,
 					   WIRE_MOUNT_NOSUID | WIRE_MOUNT_COVERED_MODE);
+		added->mode = 01777;
 		added->size = mount->tmpfs_size;
 		return 0;
 	case MOUNT_SECRET:

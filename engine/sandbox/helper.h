@@ -35,6 +35,7 @@ struct mount_item {
 	size_t size;
 	int fd;	     /* the detached mount */
 	bool is_dir; /* what kind of mount point it needs */
+	bool is_new; /* the root file system had none */
 };
 
 struct plan {
@@ -118,9 +119,23 @@ void groups_open(void);		  /* the older cgroups that we are in, to be shown */
 void mounts_open(struct plan *p); /* before pivot_root: everything from the host */
 void mounts_attach(const struct plan *p, int root); /* after it */
 int open_in_root(int root, const char *path, uint64_t flags);
-void make_parents(int root, const char *path, uid_t uid, gid_t gid);
+/* Makes the directories of `path` that are missing, the new ones for uid and gid. Returns the last
+ * (O_PATH): its name may lead elsewhere at any time. */
+int make_parents(int root, const char *path, uid_t uid, gid_t gid);
+int clone_tree(int dirfd, const char *path, bool recursive); /* detached; -1: errno */
+int memory_dir(const char *name); /* a new directory in memory, as a detached mount */
+void mount_attach(int tree, int at, const char *dest);
+bool mount_is_masked(const struct mount_item *item);
+/* NULL: the plan has none. */
+const struct mount_item *mount_of_kind(const struct plan *p, enum wire_mount_kind kind);
 void root_enter(const struct plan *p, int root);
 void set_attributes(int fd, unsigned flags, bool nodev, const char *what);
+
+/* --- masks.c */
+void masks_open(void);			/* first of all: what hides others is the host's */
+void masks_check(const struct plan *p); /* has each path to cover a file system of ours? */
+/* Covers what the plan names of a file system that has just been mounted. */
+void masks_apply(const struct plan *p, const struct mount_item *fs);
 
 /* --- emulator.c */
 /* For programs of another machine: a user namespace of the step's own, of the same ids, in which

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +19,11 @@
 
 static const char *const dev_nodes[] = {"null", "zero", "full", "random", "urandom", "tty"};
 #define HIERARCHIES_MAX 32
+#define LINKS_MAX 40
+struct owner_ids {
+	uid_t uid;
+	gid_t gid;
+};
 static int dev_fds[sizeof(dev_nodes) / sizeof(dev_nodes[0])];
 
 int open_in_root(int root, const char *path, uint64_t flags)
@@ -50,12 +56,15 @@ void set_attributes(int fd, unsigned flags, bool nodev, const char *what)
 		fail(errno, "set the mount attributes of %s", what);
 }
 
-static int clone_tree(int dirfd, const char *path, bool recursive)
+int clone_tree(int dirfd, const char *path, bool recursive)
 {
 	return open_tree(dirfd, path,
 			 OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH |
 				 (recursive ? AT_RECURSIVE : 0));
 }
+
+#define NODEV_NOSUID (MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID)
+#define NO_PROGRAMS (NODEV_NOSUID | MOUNT_ATTR_NOEXEC)
 
 /* A new file system by name with one or two options ("key", "value" pairs up to NULL). */
 static int new_filesystem(const char *type, unsigned attributes, const char *const *options)
@@ -90,7 +99,7 @@ static int open_tmpfs(const struct mount_item *item)
 		options[2] = "size";
 		options[3] = format("%llu", (unsigned long long)item->m.size);
 	}
-	return new_filesystem("tmpfs", MOUNT_ATTR_NOSUID, options);
+	return new_filesystem("tmpfs", NODEV_NOSUID, options);
 }
 
 /* A file system for what is in memory only and needs no limits of its own; of each such thing only
@@ -101,13 +110,13 @@ static int memory_open(void)
 	static int fd = -1;
 
 	if (fd < 0)
-		fd = new_filesystem("tmpfs", MOUNT_ATTR_NOSUID, options);
+		fd = new_filesystem("tmpfs", NODEV_NOSUID, options);
 	if (fd < 0)
 		fail(errno, "make a file system in memory");
 	return fd;
 }
 
-static int memory_dir(const char *name)
+int memory_dir(const char *name)
 {
 	int memory = memory_open();
 
@@ -151,7 +160,7 @@ static int open_overlay(const struct plan *p, const struct mount_item *item, siz
 	if (item->n_lowers == 0) {
 		const char *options[] = {"mode", "0755", NULL};
 
-		return new_filesystem("tmpfs", MOUNT_ATTR_NOSUID, options);
+		return new_filesystem("tmpfs", NODEV_NOSUID, options);
 	}
 	if (!readonly) {
 		upper = format("%s/upper%zu", p->scratch, index);
@@ -178,7 +187,7 @@ static int open_overlay(const struct plan *p, const struct mount_item *item, siz
 /* In a user namespace that does not own the network, sysfs cannot be mounted, only shown. */
 static int open_sysfs(void)
 {
-	int fd = new_filesystem("sysfs", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, NULL);
+	int fd = new_filesystem("sysfs", NO_PROGRAMS, NULL);
 
 	return fd >= 0 ? fd : clone_tree(AT_FDCWD, "/sys", true);
 }
@@ -195,7 +204,7 @@ static int open_dev(void)
 		 * can be written to all the same. */
 		set_attributes(dev_fds[i], WIRE_MOUNT_READONLY, false, dev_nodes[i]);
 	}
-	return new_filesystem("tmpfs", MOUNT_ATTR_NOSUID, options);
+	return new_filesystem("tmpfs", NODEV_NOSUID, options);
 }
 
 static int open_devpts(const struct plan *p)
@@ -260,7 +269,7 @@ static int mount_open(const struct plan *p, const struct mount_item *item, size_
 	case WIRE_FILE:
 		return open_file(p, item, index);
 	case WIRE_PROC:
-		return new_filesystem("proc", 0, NULL);
+		return new_filesystem("proc", NO_PROGRAMS, NULL);
 	case WIRE_SYSFS:
 		return open_sysfs();
 	case WIRE_DEV:
@@ -268,9 +277,9 @@ static int mount_open(const struct plan *p, const struct mount_item *item, size_
 	case WIRE_DEVPTS:
 		return open_devpts(p);
 	case WIRE_MQUEUE:
-		return new_filesystem("mqueue", 0, NULL);
+		return new_filesystem("mqueue", NO_PROGRAMS, NULL);
 	case WIRE_CGROUP:
-		return new_filesystem("cgroup2", 0, NULL);
+		return new_filesystem("cgroup2", NO_PROGRAMS, NULL);
 	case WIRE_CGROUP1:
 		return memory_dir("cgroup");
 	default:
@@ -281,6 +290,7 @@ static int mount_open(const struct plan *p, const struct mount_item *item, size_
 
 void mounts_open(struct plan *p)
 {
+	masks_open();
 	for (size_t i = 0; i < p->n_mounts; i++) {
 		struct mount_item *item = &p->mounts[i];
 		struct stat st;
@@ -300,28 +310,61 @@ void mounts_open(struct plan *p)
 	}
 }
 
-static void attach(int tree, int at, const char *dest)
+void mount_attach(int tree, int at, const char *dest)
 {
 	if (move_mount(tree, "", at, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
 		fail(errno, "mount '%s'", dest);
 }
 
-/* Makes the directories of `path` that are missing; the new ones belong to uid and gid. */
-void make_parents(int root, const char *path, uid_t uid, gid_t gid)
+static int make_path(int root, const char *path, struct owner_ids owner, unsigned links);
+
+/* The text of a link in `dir`, whose own name from the root is `path`, as a path from the root.
+ * NULL: it is no link. */
+static char *link_from_root(int dir, const char *name, const char *path)
 {
-	char *copy = strdup(path);
+	char *target = alloc(PATH_MAX);
+
+	if (readlinkat(dir, name, target, PATH_MAX - 1) < 0)
+		return NULL;
+	if (*target == '/')
+		return target;
+	return format("%.*s/%s", (int)(strlen(path) - strlen(name)), path, target);
+}
+
+/* Makes one directory, or what a link that leads nowhere means. Somebody else may be faster. */
+static void make_one(int root, int at, const char *name, const char *path, struct owner_ids owner,
+		     unsigned links)
+{
+	char *target;
+	int fd;
+
+	if (mkdirat(at, name, 0755) == 0) {
+		fd = openat(at, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0 || fchownat(fd, "", owner.uid, owner.gid, AT_EMPTY_PATH) < 0)
+			fail(errno, "make the directory '%s'", path);
+		(void)close(fd);
+		return;
+	}
+	target = errno == EEXIST ? link_from_root(at, name, path) : NULL;
+	if (target && links > 0)
+		(void)close(make_path(root, target, owner, links - 1));
+	else if (target || errno != EINVAL)
+		fail(target ? ELOOP : errno, "make the directory '%s'", path);
+}
+
+static int make_path(int root, const char *path, struct owner_ids owner, unsigned links)
+{
+	char *copy = strdup(path), *save = NULL;
 	int at = open_in_root(root, "", O_PATH | O_DIRECTORY);
 
-	for (char *name = strtok(copy, "/"); name; name = strtok(NULL, "/")) {
+	for (char *name = strtok_r(copy, "/", &save); name; name = strtok_r(NULL, "/", &save)) {
 		/* Re-walked from the root each time, so that ".." and links stay inside. */
 		char *end = name + strlen(name);
 		char *so_far = strndup(path, (size_t)(end - copy));
 		int next = open_in_root(root, so_far, O_PATH | O_DIRECTORY);
 
 		if (next < 0 && errno == ENOENT) {
-			if (mkdirat(at, name, 0755) < 0 ||
-			    fchownat(at, name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0)
-				fail(errno, "make the directory '%s'", so_far);
+			make_one(root, at, name, so_far, owner, links);
 			next = open_in_root(root, so_far, O_PATH | O_DIRECTORY);
 		}
 		if (next < 0)
@@ -329,29 +372,45 @@ void make_parents(int root, const char *path, uid_t uid, gid_t gid)
 		(void)close(at);
 		at = next;
 	}
-	(void)close(at);
+	return at;
+}
+
+int make_parents(int root, const char *path, uid_t uid, gid_t gid)
+{
+	return make_path(root, path, (struct owner_ids){uid, gid}, LINKS_MAX);
+}
+
+static int make_file(int root, const char *path, unsigned links)
+{
+	struct open_how how = {
+		.flags = O_CREAT | O_WRONLY | O_NONBLOCK | O_CLOEXEC,
+		.mode = 0644,
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+	};
+	char *parent = strdup(path), *name = strrchr(parent, '/');
+	int dir, fd;
+
+	*name++ = '\0';
+	dir = make_parents(root, parent, 0, 0);
+	/* By the whole name, as a link that leads nowhere stays in the root. */
+	fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+	if (fd < 0) {
+		int errnum = errno;
+		char *target = errnum == ENOENT ? link_from_root(dir, name, path) : NULL;
+
+		if (!target || links == 0)
+			fail(errnum, "make the mount point '%s'", path);
+		fd = make_file(root, target, links - 1);
+	}
+	(void)close(dir);
+	return fd;
 }
 
 /* A mount point inside an earlier mount, a tmpfs or a cache, that does not exist there yet. */
 static int make_target(int root, const struct mount_item *item)
 {
-	char *parent = strdup(item->dest), *name = strrchr(parent, '/');
-	int dir, fd;
-
-	if (item->is_dir) {
-		make_parents(root, item->dest, 0, 0);
-	} else {
-		*name++ = '\0';
-		make_parents(root, parent, 0, 0);
-		dir = open_in_root(root, parent, O_PATH | O_DIRECTORY);
-		fd = dir < 0 ? -1
-			     : openat(dir, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
-		if (fd < 0)
-			fail(errno, "make the mount point '%s'", item->dest);
-		(void)close(fd);
-		(void)close(dir);
-	}
-	return open_in_root(root, item->dest, O_PATH);
+	return item->is_dir ? make_parents(root, item->dest, 0, 0)
+			    : make_file(root, item->dest, LINKS_MAX);
 }
 
 static void fill_dev(int dev)
@@ -367,7 +426,7 @@ static void fill_dev(int dev)
 
 		if (fd < 0)
 			fail(errno, "make /dev/%s", dev_nodes[i]);
-		attach(dev_fds[i], fd, dev_nodes[i]);
+		mount_attach(dev_fds[i], fd, dev_nodes[i]);
 		(void)close(fd);
 		(void)close(dev_fds[i]);
 	}
@@ -390,7 +449,7 @@ static void fill_cgroup1(int dir)
 			     : openat(dir, h->name, O_PATH | O_DIRECTORY | O_CLOEXEC);
 		if (at < 0)
 			fail(errno, "make /sys/fs/cgroup/%s", h->name);
-		attach(h->fd, at, h->name);
+		mount_attach(h->fd, at, h->name);
 		(void)close(at);
 		(void)close(h->fd);
 		if (!strchr(h->name, ','))
@@ -418,75 +477,82 @@ static void take_mode(const struct mount_item *item, int covered)
 	(void)close(dir);
 }
 
-static int open_empty(void)
+/* What is the helper's own: it is put on directories only, and on no link of an image. */
+static bool is_system(const struct mount_item *item)
 {
-	static int empty = -1;
-
-	if (empty >= 0)
-		return clone_tree(empty, "", false);
-	empty = memory_dir("empty");
-	if (empty >= 0)
-		set_attributes(empty, WIRE_MOUNT_READONLY, true, "an empty directory");
-	return empty < 0 ? -1 : dup(empty);
+	return item->m.kind >= WIRE_PROC && item->m.kind <= WIRE_CGROUP1;
 }
 
-/* Files disappear behind /dev/null, directories behind an empty one. */
-static void mask(int root, const char *path)
+bool mount_is_masked(const struct mount_item *item)
 {
-	int at = open_in_root(root, path, O_PATH), tree;
+	return item->m.kind == WIRE_PROC || item->m.kind == WIRE_SYSFS;
+}
+
+const struct mount_item *mount_of_kind(const struct plan *p, enum wire_mount_kind kind)
+{
+	for (size_t i = 0; i < p->n_mounts; i++)
+		if (p->mounts[i].m.kind == kind)
+			return &p->mounts[i];
+	return NULL;
+}
+
+/* A link, or one on the way, could lead elsewhere by the time that a program asks for the name. */
+static int open_system_target(int root, const struct mount_item *item)
+{
+	struct open_how how = {
+		.flags = O_PATH | O_CLOEXEC,
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS,
+	};
 	struct stat st;
+	int at = (int)syscall(SYS_openat2, root, item->dest, &how, sizeof(how));
 
-	if (at < 0 && (errno == ENOENT || errno == ENOTDIR))
-		return;
+	if (at < 0 && errno == ELOOP)
+		fail(0, "mount '%s': it is a symbolic link in the image and must be a directory",
+		     item->dest);
+	if (at < 0 && errno == ENOENT)
+		return at;
 	if (at < 0 || fstat(at, &st) < 0)
-		fail(errno, "hide '%s'", path);
-	tree = S_ISDIR(st.st_mode) ? open_empty() : clone_tree(root, "dev/null", false);
-	if (tree < 0)
-		fail(errno, "hide '%s'", path);
-	attach(tree, at, path);
-	(void)close(tree);
-	(void)close(at);
+		fail(errno, "find the mount point '%s'", item->dest);
+	if (!S_ISDIR(st.st_mode))
+		fail(0, "mount '%s': it is no directory in the image and must be one", item->dest);
+	return at;
 }
 
-static void make_readonly(int root, const char *path)
+static int open_target(int root, struct mount_item *item)
 {
-	int at = open_in_root(root, path, O_PATH), tree;
+	int at = is_system(item) ? open_system_target(root, item)
+				 : open_in_root(root, item->dest, O_PATH);
 
-	if (at < 0 && (errno == ENOENT || errno == ENOTDIR))
-		return;
-	tree = at < 0 ? -1 : clone_tree(at, "", true);
-	if (tree < 0)
-		fail(errno, "make '%s' read-only", path);
-	set_attributes(tree, WIRE_MOUNT_READONLY, false, path);
-	attach(tree, at, path);
-	(void)close(tree);
-	(void)close(at);
+	if (at < 0 && errno == ENOENT) {
+		at = make_target(root, item);
+		item->is_new = true;
+	}
+	if (at < 0)
+		fail(errno, "find the mount point '%s'", item->dest);
+	return at;
 }
 
 void mounts_attach(const struct plan *p, int root)
 {
+	masks_check(p);
 	for (size_t i = 0; i < p->n_mounts; i++) {
-		const struct mount_item *item = &p->mounts[i];
-		int at = open_in_root(root, item->dest, O_PATH);
+		struct mount_item *item = &p->mounts[i];
+		int at = open_target(root, item);
 
-		if (at < 0 && errno == ENOENT)
-			at = make_target(root, item);
-		if (at < 0)
-			fail(errno, "find the mount point '%s'", item->dest);
-		if (item->m.flags & WIRE_MOUNT_COVERED_MODE)
+		if (item->m.flags & WIRE_MOUNT_COVERED_MODE && !item->is_new)
 			take_mode(item, at);
-		attach(item->fd, at, item->dest);
+		mount_attach(item->fd, at, item->dest);
 		if (item->m.kind == WIRE_DEV)
 			fill_dev(item->fd);
 		else if (item->m.kind == WIRE_CGROUP1)
 			fill_cgroup1(item->fd);
+		if (mount_is_masked(item))
+			masks_apply(p, item);
 		(void)close(at);
-		(void)close(item->fd);
+		/* A terminal is still to come. */
+		if (item->m.kind != WIRE_DEV && item->m.kind != WIRE_DEVPTS)
+			(void)close(item->fd);
 	}
-	for (size_t i = 0; i < p->n_masked; i++)
-		mask(root, p->masked[i]);
-	for (size_t i = 0; i < p->n_readonly; i++)
-		make_readonly(root, p->readonly[i]);
 }
 
 void root_enter(const struct plan *p, int root)
@@ -495,7 +561,7 @@ void root_enter(const struct plan *p, int root)
 
 	if (at < 0)
 		fail(errno, "open '%s'", p->scratch);
-	attach(root, at, "/");
+	mount_attach(root, at, "/");
 	(void)close(at);
 	/* The old root lands on top of the new one for a moment and is then dropped whole. */
 	if (fchdir(root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 ||

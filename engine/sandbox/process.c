@@ -3,10 +3,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <linux/keyctl.h>
 #include <linux/seccomp.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,23 +27,27 @@
 
 /* --- the pseudo terminal --- */
 
-/* From the container's own devpts, so that ttyname works in it. Its master goes to kiln. */
-static int open_terminal(int root)
+/* From the container's own devpts, so that ttyname works in it. Its master goes to kiln. What a
+ * step has mounted on /dev or below does not come into it. */
+static int open_terminal(const struct plan *p)
 {
-	int master = open_in_root(root, "/dev/pts/ptmx", O_RDWR | O_NOCTTY), unlock = 0, slave;
-	int console, tree;
+	const struct mount_item *dev = mount_of_kind(p, WIRE_DEV);
+	const struct mount_item *pts = mount_of_kind(p, WIRE_DEVPTS);
+	int master, unlock = 0, slave, console, tree;
 
+	if (!dev || !pts)
+		fail(EINVAL, "open a pseudo terminal without /dev");
+	master = openat(pts->fd, "ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC | O_NOFOLLOW);
 	if (master < 0 || ioctl(master, TIOCSPTLCK, &unlock) < 0)
 		fail(errno, "open a pseudo terminal");
 	slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (slave < 0)
 		fail(errno, "open a pseudo terminal");
-	console = openat(root, "dev/console", O_CREAT | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0600);
-	tree = open_tree(slave, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
-	if (console < 0 || tree < 0 ||
-	    move_mount(tree, "", console, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) <
-		    0)
+	console = openat(dev->fd, "console", O_CREAT | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0600);
+	tree = clone_tree(slave, "", false);
+	if (console < 0 || tree < 0)
 		fail(errno, "mount /dev/console");
+	mount_attach(tree, console, "/dev/console");
 	(void)close(tree);
 	(void)close(console);
 	send_message(WIRE_PTY, 0, "", master);
@@ -180,38 +186,77 @@ static void become_user(const struct plan *p)
 		id_failed("user", p->ids.uid);
 }
 
-static void __attribute__((noreturn))
-become_process(const struct plan *p, int terminal, int supervisor, int interpreter, int emulator)
+/* Ignored signals and a blocked set would be inherited, also those two that the C library keeps for
+ * itself and does not let anybody set. */
+static void reset_signals(void)
+{
+	struct {
+		void (*handler)(int);
+		unsigned long flags;
+		void (*restorer)(void);
+		uint64_t mask;
+	} usual = {.handler = SIG_DFL};
+	const uint64_t none = 0;
+
+	for (int sig = 1; sig < NSIG; sig++)
+		(void)syscall(SYS_rt_sigaction, sig, &usual, NULL, sizeof(usual.mask));
+	(void)syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof(none));
+}
+
+/* A directory that is not below our root (any more) is no place to work in. */
+static void check_directory(const struct plan *p)
+{
+	char path[PATH_MAX];
+
+	if (syscall(SYS_getcwd, path, sizeof(path)) < 0 ? errno == ENOENT : *path != '/')
+		fail(0, "change to the directory '%s': it is not in the root file system", p->cwd);
+}
+
+/* What of ours the process is made with; -1: there is none. */
+struct ends {
+	int terminal, supervisor, interpreter, emulator;
+	int cwd; /* opened when its name was checked */
+};
+
+static void __attribute__((noreturn)) become_process(const struct plan *p, const struct ends *e)
 {
 	bool entered;
 
 	if (setsid() < 0)
 		fail(errno, "start a session");
-	if (terminal >= 0) {
-		if (ioctl(terminal, TIOCSCTTY, 0) < 0 || dup2(terminal, 0) < 0 ||
-		    dup2(terminal, 1) < 0 || dup2(terminal, 2) < 0)
+	if (e->terminal >= 0) {
+		if (ioctl(e->terminal, TIOCSCTTY, 0) < 0 || dup2(e->terminal, 0) < 0 ||
+		    dup2(e->terminal, 1) < 0 || dup2(e->terminal, 2) < 0)
 			fail(errno, "use the pseudo terminal");
 	}
 	/* A keyring of its own; where the kernel has none there is nothing to separate. */
 	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS)
 		fail(errno, "start a session keyring");
 	set_limits(p);
-	emulator_enter(p, interpreter, emulator);
+	/* It has its own copies of all mounts then, and of the directory. */
+	if (p->binfmt && fchdir(e->cwd) < 0)
+		fail(errno, "change to the directory '%s'", p->cwd);
+	emulator_enter(p, e->interpreter, e->emulator);
 	(void)umask(p->ids.umask);
 	drop_bounding_set(p->caps);
 	install_seccomp(p);
 	/* First with our rights: the user may not be allowed into a directory that he works in. */
-	entered = chdir(p->cwd) == 0;
-	if (supervisor >= 0)
-		supervisor_give_listener(supervisor, p);
+	entered = p->binfmt || fchdir(e->cwd) == 0;
+	if (e->supervisor >= 0)
+		supervisor_give_listener(e->supervisor, p);
 	else
 		become_user(p);
-	if (!entered && chdir(p->cwd) < 0)
+	if (!entered && fchdir(e->cwd) < 0)
 		fail(errno, "change to the directory '%s'", p->cwd);
+	check_directory(p);
 	set_capabilities(p->caps);
 	/* The kernel forgets it when a process changes its user. */
 	tie_to_parent();
-	(void)syscall(SYS_close_range, WIRE_FD_CONTROL, ~0U, CLOSE_RANGE_CLOEXEC);
+	reset_signals();
+	/* Closed now and not with the start of the program, whose name is the step's: it could lead
+	 * through /proc/self/fd. Of the socket that reports a failure no name opens anything. */
+	(void)syscall(SYS_close_range, WIRE_FD_CONTROL + 1, ~0U, 0);
+	(void)fcntl(WIRE_FD_CONTROL, F_SETFD, FD_CLOEXEC);
 	execute(p);
 }
 
@@ -234,7 +279,7 @@ static void join_groups(const struct plan *p)
 		fail(errno, "make a cgroup namespace");
 }
 
-static void set_up(struct plan *p, int *ret_root, int *ret_interpreter)
+static void set_up(struct plan *p, int *ret_root, struct ends *e)
 {
 	int root;
 
@@ -247,27 +292,28 @@ static void set_up(struct plan *p, int *ret_root, int *ret_interpreter)
 	join_groups(p);
 	mounts_open(p);
 	root = rootfs_open(p);
-	*ret_interpreter = emulator_open(p);
+	e->interpreter = emulator_open(p);
 	root_enter(p, root);
 	mounts_attach(p, root);
 	for (size_t i = 0; i < p->n_dirs; i++)
-		make_parents(root, p->dirs[i], 0, 0);
-	make_parents(root, p->cwd, plan_id(p, p->ids.uid), plan_id(p, p->ids.gid));
+		(void)close(make_parents(root, p->dirs[i], 0, 0));
+	e->cwd = make_parents(root, p->cwd, plan_id(p, p->ids.uid), plan_id(p, p->ids.gid));
 	*ret_root = root;
 }
 
 int process_run(const struct plan *plan, int supervisor, int emulator)
 {
+	struct ends ends = {.terminal = -1, .supervisor = supervisor, .emulator = emulator};
 	struct plan p = *plan;
 	struct rlimit files;
-	int root, interpreter, terminal = -1;
+	int root;
 
 	(void)umask(0);
 	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
 		fail(errno, "read resource limits");
-	set_up(&p, &root, &interpreter);
+	set_up(&p, &root, &ends);
 	if (p.flags & WIRE_TTY)
-		terminal = open_terminal(root);
+		ends.terminal = open_terminal(&p);
 	if (supervisor >= 0)
 		supervisor_give_root(supervisor, root);
 	(void)close(root);
@@ -275,5 +321,5 @@ int process_run(const struct plan *plan, int supervisor, int emulator)
 		fail(errno, "restore resource limits");
 	if (p.flags & WIRE_INIT)
 		init_fork(&p);
-	become_process(&p, terminal, supervisor, interpreter, emulator);
+	become_process(&p, &ends);
 }

@@ -143,7 +143,7 @@ int overlay_open(const struct plan *p, const char *const *lowers, size_t n, cons
 			return overlay_classic(p, lowers, n, upper, work);
 		fail(errnum, "mount the root file system of %zu layers (%s)", n, words);
 	}
-	fd = fsmount(fs, FSMOUNT_CLOEXEC, 0);
+	fd = fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NODEV);
 	if (fd < 0)
 		fail(errno, "mount the root file system of %zu layers", n);
 	(void)close(fs);
@@ -260,8 +260,8 @@ static char *read_link(const struct stubs *s, const char *path)
 	return target;
 }
 
-/* Walks `path` through the image as a process in it would, and makes what is missing. */
-static void stub_for(struct stubs *s, const char *path, bool is_dir)
+/* Walks `path` through the image as a process in it would, and makes what is missing. Was it? */
+static bool stub_for(struct stubs *s, const char *path, bool is_dir)
 {
 	char *at = strdup(""), *rest = strdup(path);
 	unsigned links = 0;
@@ -285,7 +285,7 @@ static void stub_for(struct stubs *s, const char *path, bool is_dir)
 			/* Whatever follows cannot exist either; dots in it are resolved as text. */
 			if (!strstr(rest, ".."))
 				stub_make(s, *rest ? format("%s/%s", next, rest) : next, is_dir);
-			return;
+			return true;
 		}
 		if (S_ISLNK(st.st_mode)) {
 			char *target = read_link(s, next);
@@ -294,11 +294,12 @@ static void stub_for(struct stubs *s, const char *path, bool is_dir)
 				fail(ELOOP, "find the mount point '%s'", path);
 			if (target[0] == '/')
 				at = strdup("");
-			rest = format("%s/%s", target, rest);
+			rest = *rest ? format("%s/%s", target, rest) : target;
 			continue;
 		}
 		at = next;
 	}
+	return false;
 }
 
 /* Is the mount point inside what an earlier mount of the plan shows? Then it is made there. */
@@ -359,7 +360,8 @@ int rootfs_open(const struct plan *p)
 		fail(errno, "make the directory '%s'", work);
 	for (size_t i = 0; i < p->n_mounts; i++)
 		if (!below_mount(p, i))
-			stub_for(&s, p->mounts[i].dest + 1, p->mounts[i].is_dir);
+			p->mounts[i].is_new =
+				stub_for(&s, p->mounts[i].dest + 1, p->mounts[i].is_dir);
 	stub_attributes(&s);
 	copy_root_attributes(p, &layers);
 	layers_close(&layers);

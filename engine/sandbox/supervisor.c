@@ -91,6 +91,10 @@ void supervisor_give_listener(int socket, const struct plan *p)
 	if (fd < 0)
 		fail(errno, "install the filter of the supervisor");
 	give(socket, fd);
+	/* A second one, which the supervisor never takes: it stays in the socket, of which the
+	 * helper holds the other end. Without it calls would fail, and the step go on, between the
+	 * supervisor's death and its own; so they wait. */
+	give(socket, fd);
 	(void)close(fd);
 	(void)close(socket);
 }
@@ -396,7 +400,7 @@ pid_t supervisor_start(const struct plan *p, int *ret_socket, int *ret_pidfd)
 		(void)close(pair[0]);
 		supervise(p, pair[1]);
 	}
-	(void)close(pair[1]);
+	/* pair[1] stays open: supervisor_give_listener(). */
 	*ret_socket = pair[0];
 	return pid;
 }

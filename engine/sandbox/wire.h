@@ -91,7 +91,7 @@ enum wire_mount_flag {
 	WIRE_MOUNT_RECURSIVE = 1 << 1, /* with what is mounted below the source */
 	WIRE_MOUNT_NOSUID = 1 << 2,
 	WIRE_MOUNT_NOEXEC = 1 << 3,
-	WIRE_MOUNT_COVERED_MODE = 1 << 4, /* the mode of the directory that it covers */
+	WIRE_MOUNT_COVERED_MODE = 1 << 4, /* the mode of the directory that it covers, if any */
 };
 
 struct wire_mount {

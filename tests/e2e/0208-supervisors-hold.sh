@@ -82,6 +82,23 @@ prints "and says so" 'the supervisor of the step has died'
 ! grep -q '[0-9] survived' "$WORK/err"
 ok "without going on" $?
 
+# A helper that is slow to see it makes no difference: until it does, calls wait, and none fails.
+start_step
+kill -STOP "$helper" && kill -KILL "$supervisor"
+for _ in $(seq 100); do
+	grep -q '[0-9] survived' "$WORK/err" && break
+	# chown, fchown or fchownat that nobody answers; no name for it in the kernel's other states.
+	caller=$(pgrep -P "$step" chown || pgrep -P "$step" busybox) &&
+		grep -q seccomp "/proc/$caller/wchan" && break
+	sleep 0.1
+done
+! grep -q '[0-9] survived' "$WORK/err" && grep -q seccomp "/proc/$caller/wchan"
+ok "while nobody sees that a supervisor is gone, its step waits" $?
+kill -CONT "$helper"
+wait $build
+! grep -q '[0-9] survived' "$WORK/err"
+ok "until it ends" $?
+
 start_step
 kill -KILL $build
 wait $build 2> /dev/null
