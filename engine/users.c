@@ -24,16 +24,17 @@ static bool find_user(const struct buf *passwd, const char *who, struct passwd_u
 	       passwd_user_by_id(passwd->p, passwd->n, uid, ret);
 }
 
+/* A number is an id, also where a group has that name: so it is in runc. */
 static int find_group(const char *name, const struct buf *group, uint32_t *ret, struct error **err)
 {
 	struct passwd_group g;
 
+	if (passwd_parse_id(name, strlen(name), ret))
+		return 0;
 	if (passwd_group_by_name(group->p, group->n, name, &g)) {
 		*ret = g.gid;
 		return 0;
 	}
-	if (passwd_parse_id(name, strlen(name), ret))
-		return 0;
 	return error_new(err, ERR_NOTFOUND, 0,
 			 "unable to find group %s: no matching entries in group file", name);
 }

@@ -16,7 +16,8 @@ static const char group_text[] = "root:x:0:\n"
 				 "wheel:x:10:root,app\n"
 				 "app:x:1001:\n"
 				 "video:x:44:other,app\n"
-				 "own:x:1001:app\n";
+				 "own:x:1001:app\n"
+				 "7777:x:5:\n";
 
 static int find(const char *spec, struct user_ids *ret, struct error **err)
 {
@@ -60,6 +61,7 @@ static void a_given_group_replaces_the_memberships(void **state)
 	(void)state;
 	expect("app:video", 1000, 44, 1, "/home/app");
 	expect("app:4242", 1000, 4242, 1, "/home/app");
+	expect("5:7777", 5, 7777, 1, "/");
 	expect(":video", 0, 44, 1, "/root");
 }
 
