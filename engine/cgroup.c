@@ -1,8 +1,10 @@
 #include "engine/cgroup.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -200,6 +202,31 @@ static char *find_parent(const struct cgroup *c, const char *mount, const char *
 	return xasprintf("%s%s", mount, strcmp(own, "/") == 0 ? "" : own);
 }
 
+/* Is it the group of a kiln that is no more? "kiln-PID-N", or "kiln-self-PID". */
+static bool is_orphan(const char *name)
+{
+	int pid = 0, end = 0;
+
+	if (sscanf(name, "kiln-%d-%*u%n", &pid, &end) != 1 || name[end])
+		if (sscanf(name, "kiln-self-%d%n", &pid, &end) != 1 || name[end])
+			return false;
+	return pid > 0 && kill(pid, 0) < 0 && errno == ESRCH;
+}
+
+/* A kiln that was killed could not remove its groups. One in which something runs stays: the kernel
+ * sees to that. */
+static void remove_orphans(const char *parent)
+{
+	DIR *dir = opendir(parent);
+	const struct dirent *e;
+
+	while (dir && (e = readdir(dir)) != NULL)
+		if (is_orphan(e->d_name))
+			(void)unlinkat(dirfd(dir), e->d_name, AT_REMOVEDIR);
+	if (dir)
+		(void)closedir(dir);
+}
+
 /* The group's directory in a hierarchy; made at first use. */
 static int get_dir(struct cgroup *c, const char *controller, const char **ret, struct error **err)
 {
@@ -224,6 +251,7 @@ static int get_dir(struct cgroup *c, const char *controller, const char **ret, s
 		*ret = c->dirs.v[have];
 		return 0;
 	}
+	remove_orphans(parent);
 	dir = xasprintf("%s/%s", parent, c->name);
 	r = c->site->make_dir(dir);
 	if (r < 0)

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fs.h"
@@ -206,6 +207,36 @@ static void steps_cannot_fork_without_end(void **state)
 	}
 }
 
+static void groups_of_killed_builds_are_swept(void **state)
+{
+	static const char *const files[] = {"pids.max", NULL};
+	static const char *const gone[] = {"kiln-999999999-0", "kiln-999999999-12",
+					   "kiln-self-999999999"};
+	const struct cgroup_limits none = {0};
+	struct cgroup *c = NULL;
+	char live[96];
+
+	(void)state;
+	set_up(true, "/", files);
+	snprintf(live, sizeof(live), "%s/kiln-%d-9", base, getpid());
+	assert_int_equal(mkdir(live, 0755), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(gone); i++) {
+		_cleanup_free_ char *dir = xasprintf("%s/%s", base, gone[i]);
+
+		assert_int_equal(mkdir(dir, 0755), 0);
+	}
+	put("kiln-1-2x", "");
+	assert_int_equal(cgroup_make(&site, &none, NULL, &c, NULL), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(gone); i++) {
+		_cleanup_free_ char *dir = xasprintf("%s/%s", base, gone[i]);
+
+		assert_int_not_equal(access(dir, F_OK), 0);
+	}
+	assert_int_equal(access(live, F_OK), 0);
+	cgroup_remove(c);
+	tear_down();
+}
+
 static void the_older_hierarchies_are_told_apart(void **state)
 {
 	static const char *const files[] = {"cgroup.procs", "memory.limit_in_bytes", "pids.max",
@@ -235,6 +266,7 @@ int main(void)
 		cmocka_unit_test(a_group_is_made_below_kilns_own_or_a_given_one),
 		cmocka_unit_test(a_limit_that_is_missing_is_an_error),
 		cmocka_unit_test(steps_cannot_fork_without_end),
+		cmocka_unit_test(groups_of_killed_builds_are_swept),
 		cmocka_unit_test(the_older_hierarchies_are_told_apart),
 	};
 
