@@ -168,6 +168,56 @@ int build_input_time(const struct build_input *in, struct engine *e, bool *ret_h
 
 /* --- The Dockerfile --- */
 
+enum { LINKS_MAX = 40 };
+
+/* Does a link on the way lead out of the archive? Its author meant a file of another machine, and
+ * would get one that happens to have its name. */
+static bool leaves_archive(const struct rootfs *rootfs, const char *name)
+{
+	_cleanup_free_ char *rest = xstrdup(name), *at = xstrdup("");
+
+	for (unsigned links = 0; *rest;) {
+		size_t skip = strspn(rest, "/"), n = strcspn(rest + skip, "/");
+		_cleanup_free_ char *part = xstrndup(rest + skip, n), *path = NULL;
+		struct rootfs_node node;
+
+		memmove(rest, rest + skip + n, strlen(rest + skip + n) + 1);
+		if (n == 0 || strcmp(part, ".") == 0)
+			continue;
+		if (strcmp(part, "..") == 0) {
+			char *slash = strrchr(at, '/');
+
+			if (!*at)
+				return true;
+			*(slash ? slash : at) = '\0';
+			continue;
+		}
+		path = *at ? xasprintf("%s/%s", at, part) : TAKE_PTR(part);
+		if (rootfs_get(rootfs, path, &node) && node.entry.type == ENTRY_SYMLINK) {
+			char *next = xasprintf("%s/%s", node.entry.link, rest);
+
+			free(rest);
+			rest = next;
+			if (path_is_absolute(rest) || ++links > LINKS_MAX)
+				return true;
+			continue;
+		}
+		free(at);
+		at = TAKE_PTR(path);
+	}
+	return false;
+}
+
+static int read_member(const struct rootfs *rootfs, const char *name, struct buf *ret,
+		       struct error **err)
+{
+	if (!leaves_archive(rootfs, name))
+		return rootfs_read(rootfs, name, DOCKERFILE_MAX, ret, err);
+	(void)error_new(err, ERR_INVALID, 0,
+			"failed to read dockerfile: the link %s leads out of the context", name);
+	return error_hint(err, -ERR_INVALID, "name a file of the context with -f");
+}
+
 /* From an archive; names are the archive's. */
 static int read_archived(struct build_input *in, const struct build_options *o, struct engine *e,
 			 struct error **err)
@@ -179,9 +229,9 @@ static int read_archived(struct build_input *in, const struct build_options *o, 
 
 	if (r < 0)
 		return r;
-	r = rootfs_read(rootfs, name, DOCKERFILE_MAX, &in->text, &failed);
+	r = read_member(rootfs, name, &in->text, &failed);
 	if (r == -ERR_NOTFOUND && !o->dockerfile &&
-	    rootfs_read(rootfs, "dockerfile", DOCKERFILE_MAX, &in->text, NULL) == 0)
+	    read_member(rootfs, "dockerfile", &in->text, NULL) == 0)
 		r = 0;
 	else if (r == -ERR_NOTFOUND)
 		r = error_hint(err,
