@@ -60,7 +60,7 @@ start_step() {
 	setpriv --reuid $PLAIN_USER --regid $PLAIN_USER --clear-groups env KILN_ROOT="$WORK/plain" \
 		"$KILN" build --progress plain ctx > "$WORK/out" 2> "$WORK/err" &
 	build=$!
-	for _ in $(seq 100); do
+	for _ in $(seq 1000); do
 		grep -q '[0-9] waiting' "$WORK/err" && break
 		sleep 0.1
 	done
@@ -85,7 +85,7 @@ ok "without going on" $?
 # A helper that is slow to see it makes no difference: until it does, calls wait, and none fails.
 start_step
 kill -STOP "$helper" && kill -KILL "$supervisor"
-for _ in $(seq 100); do
+for _ in $(seq 1000); do
 	grep -q '[0-9] survived' "$WORK/err" && break
 	# chown, fchown or fchownat that nobody answers; no name for it in the kernel's other states.
 	caller=$(pgrep -P "$step" chown || pgrep -P "$step" busybox) &&
@@ -102,7 +102,7 @@ ok "until it ends" $?
 start_step
 kill -KILL $build
 wait $build 2> /dev/null
-for _ in $(seq 100); do
+for _ in $(seq 1000); do
 	[ -d "/proc/$step" ] || [ -d "/proc/$supervisor" ] || [ -d "/proc/$helper" ] || break
 	sleep 0.1
 done
