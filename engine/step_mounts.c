@@ -253,6 +253,11 @@ static int seed_cache(const struct mounting *m, const struct op_mount *mount,
 	return r < 0 ? error_new(err, ERR_IO, -r, "set the owner of '%s'", mounts_path(use)) : 0;
 }
 
+static uint32_t cache_mode(const struct op_mount *mount)
+{
+	return mount->mode ? mount->mode : CACHE_MODE;
+}
+
 static int acquire_cache(const struct mounting *m, const struct op_mount *mount,
 			 struct mount_use **ret, struct error **err)
 {
@@ -261,15 +266,16 @@ static int acquire_cache(const struct mounting *m, const struct op_mount *mount,
 		[SHARING_PRIVATE] = MOUNT_PRIVATE,
 		[SHARING_LOCKED] = MOUNT_LOCKED,
 	};
-	const struct remote_mount_wish wish = {cache_id(mount), CACHE_MODE, mount->uid, mount->gid,
-					       m->o->step};
+	const struct remote_mount_wish wish = {cache_id(mount), cache_mode(mount), mount->uid,
+					       mount->gid, m->o->step};
 	struct store *store = m->o->store;
 	struct mount_use *use = NULL;
 	int r = remote_imports_restore(m->o->imports, &wish, m->job, err);
 
 	if (r == 0)
-		r = mounts_acquire(store, cache_id(mount), sharing[mount->sharing], CACHE_MODE,
-				   mount->uid, mount->gid, job_cancel_of(m->job), &use, err);
+		r = mounts_acquire(store, cache_id(mount), sharing[mount->sharing],
+				   cache_mode(mount), mount->uid, mount->gid, job_cancel_of(m->job),
+				   &use, err);
 	if (r < 0)
 		return r;
 	if (m->o->step && mounts_is_new(use))
