@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/owner_mark.h"
 #include "base/path.h"
 
 enum { CHUNK = 256 << 10, SYMLINKS_MAX = 40 };
@@ -340,6 +341,24 @@ static int take_data(struct unpack *u, struct archive *a, uint64_t size, struct 
 	return write_hole(u, size - at, err);
 }
 
+/* What only a file system shows. Layers made here have none of these, and the index knows none;
+ * what this store or overlayfs reads for itself is not an image's to say. */
+static void keep_xattrs(struct unpack *u, struct archive_entry *ae, const char *dir)
+{
+	const char *name;
+	const void *value;
+	size_t size;
+
+	archive_entry_xattr_reset(ae);
+	while (archive_entry_xattr_next(ae, &name, &value, &size) == ARCHIVE_OK) {
+		if (!name || (strncmp(name, "user.", 5) != 0 && strcmp(name, "security.ima") != 0))
+			continue;
+		if (strncmp(name, OWNER_MARK_PREFIX, strlen(OWNER_MARK_PREFIX)) != 0 &&
+		    strncmp(name, "user.overlay.", strlen("user.overlay.")) != 0)
+			layer_writer_xattr(u->w, dir, name, value, size);
+	}
+}
+
 static int take_file(struct unpack *u, struct archive *a, struct archive_entry *ae, struct entry *e,
 		     struct error **err)
 {
@@ -359,6 +378,7 @@ static int take_file(struct unpack *u, struct archive *a, struct archive_entry *
 	r = take_data(u, a, e->size, err);
 	if (r < 0)
 		return error_wrap(err, r, "'%s'", e->path);
+	keep_xattrs(u, ae, NULL);
 	return layer_writer_file_end(u->w, NULL, err);
 }
 
@@ -409,6 +429,7 @@ static int take_typed(struct unpack *u, struct archive *a, struct archive_entry 
 		      struct entry *e, struct error **err)
 {
 	const char *hard = archive_entry_hardlink(ae);
+	int r;
 
 	if (hard) {
 		take_capability(ae, e);
@@ -449,7 +470,10 @@ static int take_typed(struct unpack *u, struct archive *a, struct archive_entry 
 	note_replaced(u, e);
 	if (e->type == ENTRY_SYMLINK)
 		free(TAKE_PTR(u->parent));
-	return layer_writer_put(u->w, e, err);
+	r = layer_writer_put(u->w, e, err);
+	if (r == 0 && e->type == ENTRY_DIR)
+		keep_xattrs(u, ae, e->path);
+	return r;
 }
 
 static int take_entry(struct unpack *u, struct archive *a, struct archive_entry *ae,

@@ -12,7 +12,9 @@
  *   that name stays (a directory becomes opaque). A 0/0 character device is a whiteout too.
  * - A hard link must name a file of the same layer that came before. Its header's mode, owner, time
  *   and capability become those of the file, whose names share them.
- * - xattrs other than security.capability are dropped; that one is brought to its v2 form.
+ * - security.capability is brought to its v2 form. `user.*` and security.ima are given to files and
+ *   directories where the file system takes them, for local steps to see; they are in no index.
+ *   Other xattrs are dropped.
  * - Names are bytes: nothing is converted or normalised.
  *
  * Limits against tars that are made to fill disks: UNPACK_RATIO_MAX and UNPACK_ENTRIES_MAX.

@@ -238,6 +238,33 @@ static void set_image_config(struct stage *s, struct image_config *config)
 	s->config_loaded = true;
 }
 
+/* How the base image was made, and on what machine, is nothing that a child is, too. */
+static void forget_making(struct image_config *config)
+{
+	static const char *const facts[] = {"id", "parent", "container", "container_config",
+					    "docker_version"};
+	static const char *const config_facts[] = {"Hostname", "Domainname", "Image"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(facts); i++)
+		(void)json_object_del(config->unknown, facts[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(config_facts); i++)
+		(void)json_object_del(config->unknown_config, config_facts[i]);
+}
+
+/* Layers of the base image that have no row get one each, so that the rows of what is built on top
+ * stay beside their own layers. */
+static void name_layers(struct image_config *config, const char *ref)
+{
+	_cleanup_free_ char *text = xasprintf("pulled from %s", ref);
+	size_t rows = 0;
+
+	for (size_t i = 0; i < config->history.n; i++)
+		rows += !config->history.v[i].empty_layer;
+	for (; rows < config->diff_ids.n; rows++)
+		image_config_add_history(config, config->created, text,
+					 "buildkit.exporter.image.v0", false);
+}
+
 static int parse_answer(struct compiler *c, struct round *round, size_t i, struct error **err)
 {
 	struct image_config config, *kept;
@@ -249,6 +276,8 @@ static int parse_answer(struct compiler *c, struct round *round, size_t i, struc
 			       err);
 	if (r < 0)
 		return r;
+	forget_making(&config);
+	name_layers(&config, round->requests.v[i].ref);
 	kept = NEW(struct image_config);
 	*kept = config;
 	vec_push(&c->base_configs, kept);

@@ -105,6 +105,10 @@ void layer_writer_watch(struct layer_writer *w, const struct cancel *cancel);
 /* 0, or ERR_CANCELED if that is set: for loops around the calls below. */
 int layer_writer_canceled(const struct layer_writer *w, struct error **err);
 int layer_writer_put(struct layer_writer *w, const struct entry *e, struct error **err);
+/* Gives the open file, or the directory `dir` if that is not NULL, an xattr that the index does not
+ * know. Where the file system or the kernel does not take it, it is left out. */
+void layer_writer_xattr(struct layer_writer *w, const char *dir, const char *name,
+			const void *value, size_t n);
 /* Gives a file of the layer, with all its hard links, e's mode, owner, capability and time. */
 int layer_writer_set_attributes(struct layer_writer *w, const char *path, const struct entry *e,
 				struct error **err);

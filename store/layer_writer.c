@@ -564,6 +564,24 @@ int layer_writer_set_attributes(struct layer_writer *w, const char *path, const 
 	return r;
 }
 
+void layer_writer_xattr(struct layer_writer *w, const char *dir, const char *name,
+			const void *value, size_t n)
+{
+	_cleanup_close_ int fd = -1;
+	int dirfd;
+
+	if (!dir) {
+		(void)fsetxattr(w->file_fd, name, value, n, 0);
+		return;
+	}
+	dirfd = parent_of(w, dir, NULL);
+	if (dirfd >= 0)
+		fd = openat(dirfd, *dir ? path_base(dir) : ".",
+			    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd >= 0)
+		(void)fsetxattr(fd, name, value, n, 0);
+}
+
 int layer_writer_file_end(struct layer_writer *w, struct digest *ret_content, struct error **err)
 {
 	_cleanup_close_ int fd = TAKE_FD(w->file_fd);

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/fs.h"
@@ -401,6 +402,41 @@ static void names_of_links_and_fifos_may_end_with_a_slash(void **state)
 	expect_refused(&file, ERR_UNSUPPORTED, "'f/' is a file whose name ends with a slash");
 }
 
+static void attributes_of_users_are_there_and_those_of_the_store_are_not(void **state)
+{
+	static const char *const refused[] = {"user.kiln.owner", "user.overlay.opaque",
+					      "trusted.overlay.opaque"};
+	_cleanup_buf_ struct buf tar = BUF_INIT;
+	_cleanup_close_ int fd = -1, file = -1, sub = -1;
+	struct index *index;
+	char value[8] = "";
+
+	(void)state;
+	tar_pax(&tar, "SCHILY.xattr.user.foo", "bar", 3);
+	TAR_ADD(&tar, .name = "f", .type = '0', .data = "1", .mode = 0444);
+	for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
+		_cleanup_free_ char *name = xasprintf("SCHILY.xattr.%s", refused[i]);
+
+		tar_pax(&tar, name, "y", 1);
+		TAR_ADD(&tar, .name = "d", .type = '5', .mode = 0755);
+	}
+	tar_pax(&tar, "SCHILY.xattr.user.foo", "bar", 3);
+	TAR_ADD(&tar, .name = "d", .type = '5', .mode = 0755);
+	tar_end(&tar);
+	index = unpack_good(&tar, &fd);
+	file = openat(fd, "f", O_RDONLY | O_CLOEXEC);
+	sub = openat(fd, "d", O_RDONLY | O_CLOEXEC);
+	/* Not every file system that a store may be on has them. */
+	if (fsetxattr(file, "user.probe", "", 0, 0) == 0) {
+		assert_int_equal(fgetxattr(file, "user.foo", value, sizeof(value)), 3);
+		assert_memory_equal(value, "bar", 3);
+		assert_int_equal(fgetxattr(sub, "user.foo", value, sizeof(value)), 3);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(refused); i++)
+		assert_true(fgetxattr(sub, refused[i], value, sizeof(value)) < 0);
+	index_unref(index);
+}
+
 /* As link(2), chown(2), chmod(2) and utimes(2) one after the other leave it: containerd's way. */
 static void the_names_of_a_file_share_what_the_last_link_says(void **state)
 {
@@ -537,6 +573,7 @@ int main(void)
 		cmocka_unit_test(names_of_links_and_fifos_may_end_with_a_slash),
 		cmocka_unit_test(a_directory_that_comes_again_has_its_last_owner),
 		cmocka_unit_test(a_file_that_comes_again_leaves_its_links_alone),
+		cmocka_unit_test(attributes_of_users_are_there_and_those_of_the_store_are_not),
 		cmocka_unit_test(the_names_of_a_file_share_what_the_last_link_says),
 		cmocka_unit_test(capabilities_are_kept_as_v2_and_other_xattrs_dropped),
 		cmocka_unit_test(damaged_tars_are_refused),

@@ -47,6 +47,8 @@ static int resolve(void *data, const struct image_request *requests, size_t n,
 		(void)digest_parse(EMPTY_SHA, &answers[i].digest);
 		answers[i].config =
 			xasprintf("{\"os\":\"linux\",\"architecture\":\"%s\",\"config\":{%s},"
+				  "\"id\":\"x\",\"parent\":\"y\",\"container\":\"z\",\"kept\":1,"
+				  "\"container_config\":{},\"docker_version\":\"1\","
 				  "\"rootfs\":{\"diff_ids\":[\"" EMPTY_SHA "\"]}}",
 				  strstr(q->ref, "amd64only") ? "amd64" : q->platform.arch,
 				  b->base_config ? b->base_config
@@ -456,6 +458,29 @@ static void no_cache_marks_the_steps_of_the_named_stages(void **state)
 	release(&b);
 }
 
+static void a_child_has_a_row_for_each_layer_of_its_base_and_not_its_making(void **state)
+{
+	struct build b = {.base_config = "\"Hostname\":\"h\",\"Image\":\"i\",\"Kept\":1"};
+	_cleanup_buf_ struct buf text = BUF_INIT;
+
+	(void)state;
+	compile_ok(&b, "FROM busybox\nENV A=1\n");
+	assert_int_equal(b.result.config.history.n, 2);
+	assert_string_equal(b.result.config.history.v[0].created_by,
+			    "pulled from docker.io/library/busybox:latest");
+	assert_false(b.result.config.history.v[0].empty_layer);
+	image_config_write(&b.result.config, &text);
+	assert_null(strstr(text.p, "\"id\""));
+	assert_null(strstr(text.p, "\"parent\""));
+	assert_null(strstr(text.p, "\"container"));
+	assert_null(strstr(text.p, "docker_version"));
+	assert_null(strstr(text.p, "Hostname"));
+	assert_null(strstr(text.p, "\"Image\""));
+	assert_non_null(strstr(text.p, "\"kept\""));
+	assert_non_null(strstr(text.p, "\"Kept\""));
+	release(&b);
+}
+
 static void the_epoch_dates_history_and_directories(void **state)
 {
 	struct build b = {0};
@@ -464,10 +489,10 @@ static void the_epoch_dates_history_and_directories(void **state)
 	strv_push(&b.opts.build_args, "SOURCE_DATE_EPOCH=1700000000");
 	compile_ok(&b, "FROM busybox\nWORKDIR /w\nARG SOURCE_DATE_EPOCH\n");
 	assert_true(b.result.has_epoch);
-	assert_string_equal(b.result.config.history.v[0].created, "2023-11-14T22:13:20Z");
+	assert_string_equal(b.result.config.history.v[1].created, "2023-11-14T22:13:20Z");
 	assert_int_equal(find(&b, "WORKDIR")->op.file.actions[0].mkdir.timestamp,
 			 1700000000000000000);
-	assert_string_equal(b.result.config.history.v[1].created_by,
+	assert_string_equal(b.result.config.history.v[2].created_by,
 			    "ARG SOURCE_DATE_EPOCH=1700000000");
 	release(&b);
 }
@@ -722,7 +747,7 @@ static void ten_thousand_stages_compile(void **state)
 		buf_addf(&text, "FROM s%u AS s%u\nENV A%u=1\n", i - 1, i, i);
 	compile_ok(&b, text.p);
 	assert_int_equal(b.graph.n, 1);
-	assert_int_equal(b.result.config.history.n, 9999);
+	assert_int_equal(b.result.config.history.n, 1 + 9999);
 	release(&b);
 }
 
@@ -764,6 +789,7 @@ int main(void)
 		cmocka_unit_test(named_contexts_stand_for_stages_and_images),
 		cmocka_unit_test(triggers_of_a_base_image_run_first_and_may_need_more_images),
 		cmocka_unit_test(no_cache_marks_the_steps_of_the_named_stages),
+		cmocka_unit_test(a_child_has_a_row_for_each_layer_of_its_base_and_not_its_making),
 		cmocka_unit_test(the_epoch_dates_history_and_directories),
 		cmocka_unit_test(equal_steps_of_two_platforms_share_a_graph),
 		cmocka_unit_test(errors_name_the_thing_and_the_line),
