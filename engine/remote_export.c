@@ -1,5 +1,6 @@
 #include "engine/remote_export.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,6 +91,42 @@ static void end_early(struct remote_exports *x)
 	vec_release(&x->begun);
 }
 
+/* Ctrl-C while the last early transfers are waited for: a thread hears of it. */
+struct watch {
+	struct remote_exports *x;
+	struct cancel over;
+	pthread_t thread;
+};
+
+static void *watch_main(void *data)
+{
+	struct watch *w = data;
+	const struct cancel *cancel = w->x->plan.engine->cancel;
+	struct pollfd fds[] = {{.fd = w->over.fd, .events = POLLIN},
+			       {.fd = cancel->fd, .events = POLLIN}};
+
+	while (!cancel_is_set(&w->over) && !cancel_is_set(cancel))
+		(void)poll(fds, ARRAY_SIZE(fds), -1);
+	for (size_t i = 0; cancel_is_set(cancel) && i < w->x->n; i++)
+		cancel_set(&w->x->targets[i].stop);
+	return NULL;
+}
+
+static void end_early_or_stop(struct remote_exports *x)
+{
+	struct watch w = {.x = x};
+	bool watched;
+
+	cancel_init(&w.over);
+	watched = x->pool && x->plan.engine->cancel &&
+		  pthread_create(&w.thread, NULL, watch_main, &w) == 0;
+	end_early(x);
+	cancel_set(&w.over);
+	if (watched)
+		pthread_join(w.thread, NULL);
+	cancel_release(&w.over);
+}
+
 /* --- the end ------------------------------------------------------------------------------------
  */
 
@@ -142,7 +179,7 @@ int remote_exports_finish(struct remote_exports *x, struct cache_uses *uses, str
 
 	if (!x || x->n == 0)
 		return 0;
-	end_early(x);
+	end_early_or_stop(x);
 	ret = hold(x->plan.engine->store, uses, err);
 	if (ret < 0)
 		return ret;
