@@ -460,16 +460,15 @@ static void no_cache_marks_the_steps_of_the_named_stages(void **state)
 
 static void a_child_has_a_row_for_each_layer_of_its_base_and_not_its_making(void **state)
 {
-	struct build b = {.base_config = "\"Hostname\":\"h\",\"Image\":\"i\",\"Kept\":1"};
-	static const char *const gone[] = {"\"id\"", "parent", "container", "docker_v", "Host"};
+	struct build b = {.base_config = "\"Hostname\":\"h\""};
 	_cleanup_buf_ struct buf text = BUF_INIT;
 
 	(void)state;
 	compile_ok(&b, "FROM busybox\nENV A=1\n");
 	assert_non_null(strstr(b.result.config.history.v[0].created_by, "from docker.io/"));
 	image_config_write(&b.result.config, &text);
-	for (size_t i = 0; i < ARRAY_SIZE(gone); i++)
-		assert_null(strstr(text.p, gone[i]));
+	assert_null(strstr(text.p, "\"id\""));
+	assert_null(strstr(text.p, "Host"));
 	release(&b);
 }
 
