@@ -31,6 +31,7 @@ void layer_plan_free(struct layer_plan *p)
 	for (size_t i = 0; i < p->trees.n; i++)
 		tree_unref(p->trees.v[i]);
 	vec_release(&p->trees);
+	strv_release(&p->odd);
 	cleanup_closep(&p->spool);
 	hasher_release(&p->hasher);
 	free(p->file);
@@ -100,12 +101,25 @@ bool layer_plan_is_dir_only(const struct layer_plan *p)
 	return p->dir_only;
 }
 
+int layer_plan_check_names(const struct layer_plan *p, struct error **err)
+{
+	int r = 0;
+
+	/* One that was removed again is none of the layer's. */
+	for (size_t i = 0; r == 0 && i < p->odd.n; i++)
+		if (layer_plan_get(p, p->odd.v[i]))
+			r = layer_writer_check_name(p->odd.v[i], err);
+	return r;
+}
+
 static int check_entry(struct layer_plan *p, const struct entry *e, struct error **err)
 {
-	static const char mark[] = ".wh.";
 	bool is_null = e->type == ENTRY_CHAR && e->dev_major == 0 && e->dev_minor == 0;
+	bool is_odd = e->type != ENTRY_WHITEOUT && layer_name_is_whiteout(e->path);
 
-	if (is_null || strncmp(path_base(e->path), mark, strlen(mark)) == 0)
+	if (is_odd)
+		strv_push(&p->odd, e->path);
+	if (is_null || is_odd)
 		p->dir_only = true;
 	return layer_writer_check_path(e->path, err);
 }

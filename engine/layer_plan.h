@@ -58,6 +58,8 @@ int layer_plan_make_dir(struct layer_plan *p, const struct rootfs *below, struct
 			int64_t *ret_layer, struct error **err);
 /* Would a tar say something else than the plan? A name that looks like a whiteout does that. */
 bool layer_plan_is_dir_only(const struct layer_plan *p);
+/* Names that an image cannot have (layer_writer_check_name). */
+int layer_plan_check_names(const struct layer_plan *p, struct error **err);
 /* The same as a blob without dir: every byte is read once, and goes to the layer's tar. */
 int layer_plan_make_blob(struct layer_plan *p, const struct rootfs *below,
 			 const struct compress_options *compression, struct cancel *cancel,

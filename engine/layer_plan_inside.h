@@ -3,6 +3,7 @@
 #define KILN_ENGINE_LAYER_PLAN_INSIDE_H
 
 #include "base/file_read.h"
+#include "base/strv.h"
 #include "base/vec.h"
 #include "engine/layer_plan.h"
 #include "engine/tar_write.h"
@@ -26,6 +27,7 @@ struct layer_plan {
 	VEC(struct plan_source) sources;
 	VEC(struct tree *) trees; /* references */
 	bool dir_only;		  /* see layer_plan_is_dir_only */
+	struct strv odd;	  /* paths that layer_plan_check_names looks at */
 	int spool;		  /* -1: none yet */
 	uint64_t spooled;
 	/* The file that is being spooled, and where it begins. */

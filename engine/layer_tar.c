@@ -9,6 +9,7 @@
 #include "base/path.h"
 #include "store/index.h"
 #include "store/layer_diff.h"
+#include "store/layer_writer.h"
 
 #define OPAQUE_MARK ".wh..wh..opq"
 #define WHITEOUT_PREFIX ".wh."
@@ -88,8 +89,11 @@ static int put_header(struct tar_writer *w, const struct entry *e, const struct 
 {
 	_cleanup_free_ char *name =
 		e->type == ENTRY_DIR ? xasprintf("%s/", e->path) : xstrdup(e->path);
+	int r = layer_writer_check_name(e->path, err);
 	struct tar_header h;
 
+	if (r < 0)
+		return r;
 	layer_tar_header(full, name, &h);
 	if (o->clamp && h.mtime > o->clamp_time)
 		h.mtime = o->clamp_time;

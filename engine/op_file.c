@@ -311,9 +311,11 @@ int file_op_materialise(struct store *s, struct tree *tree, const struct file_op
 	};
 	const struct op_file op = {.actions = &everything, .n = 1};
 	_cleanup_(result_unrefp) struct result *from = result_new_tree(tree);
+	struct file_op_form of_context = form ? *form : (struct file_op_form){0};
 	struct result *const inputs[] = {from};
 
-	return file_op_run(s, &op, inputs, 1, form, job, ret, err);
+	of_context.any_name = true;
+	return file_op_run(s, &op, inputs, 1, &of_context, job, ret, err);
 }
 
 int file_op_destination(const struct op_file *op)
@@ -326,7 +328,10 @@ static int make_layer(struct file_run *run, const struct rootfs *base,
 {
 	struct layer_plan *plan = layer_edit_plan(run->edit);
 	struct cancel *cancel = run->job ? job_cancel(run->job) : NULL;
+	int r = form && form->any_name ? 0 : layer_plan_check_names(plan, err);
 
+	if (r < 0)
+		return r;
 	if (form && form->as_blob && !layer_plan_is_dir_only(plan))
 		return layer_plan_make_blob(plan, base, &form->compression, cancel, ret, err);
 	return layer_plan_make_dir(plan, base, cancel, ret, err);

@@ -31,6 +31,7 @@ struct file_op_form {
 	bool as_blob; /* nobody needs its files: it becomes a blob, compressed so */
 	struct compress_options compression;
 	struct layer_need_dirs need; /* for layers below; see layer_edit_open */
+	bool any_name; /* it is part of no image: layer_plan_check_names is not asked */
 };
 
 /* Runs all actions into one new layer on top of the destination (the first action's input, of which

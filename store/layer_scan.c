@@ -345,6 +345,8 @@ static int scan_dir(struct scan *scan, int dirfd, struct error **err)
 		if (r == 0)
 			r = layer_writer_check_path(path, err);
 		if (r == 0)
+			r = layer_writer_check_name(path, err);
+		if (r == 0)
 			r = add_node(scan, dirfd, names.v[i], path, err);
 	}
 	return r;

@@ -41,6 +41,23 @@ int layer_writer_check_path(const char *path, struct error **err)
 	return 0;
 }
 
+bool layer_name_is_whiteout(const char *path)
+{
+	return strncmp(path_base(path), ".wh.", 4) == 0;
+}
+
+int layer_writer_check_name(const char *path, struct error **err)
+{
+	int r;
+
+	if (!layer_name_is_whiteout(path))
+		return 0;
+	r = error_new(err, ERR_INVALID, 0,
+		      "'/%s' cannot be in an image: there the name means that '%s' is deleted",
+		      path, path_base(path) + 4);
+	return error_hint(err, r, "give the file another name, or leave it out");
+}
+
 int layer_writer_check_link(const struct index_builder *index, const struct entry *e,
 			    struct error **err)
 {
@@ -149,6 +166,11 @@ static bool is_listed(struct layer_writer *w, const char *path)
 	listed = index_builder_get(w->index, path) != NULL;
 	unlock_index(w);
 	return listed;
+}
+
+void layer_writer_refuse_devices(struct layer_writer *w)
+{
+	w->no_devices = true;
 }
 
 int layer_writer_remove(struct layer_writer *w, const char *path, struct error **err)
@@ -388,6 +410,9 @@ int layer_writer_put(struct layer_writer *w, const struct entry *e, struct error
 	case ENTRY_SYMLINK:
 	case ENTRY_CHAR:
 	case ENTRY_BLOCK:
+		if (w->no_devices)
+			return error_new(err, ERR_INVALID, 0, "'%s' is a device", e->path);
+		return put_special(w, e, err);
 	case ENTRY_FIFO:
 		return put_special(w, e, err);
 	case ENTRY_FILE:

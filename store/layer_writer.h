@@ -21,7 +21,8 @@ struct layer_writer {
 	struct map
 		implied; /* paths of directories that were made as parents; value NULL: put since */
 
-	bool scanned; /* modes and times of directories are on disk already */
+	bool no_devices; /* refused: the files are for steps, and no layer */
+	bool scanned;	 /* modes and times of directories are on disk already */
 
 	char *parent; /* path of the directory that parent_fd is open on; NULL: none */
 	int parent_fd;
@@ -42,6 +43,10 @@ struct layer_writer {
 
 /* Checks a path from outside: clean, relative, no longer than the kernel takes. */
 int layer_writer_check_path(const char *path, struct error **err);
+/* Refuses a name that every reader of the layer's tar would take for a deletion. A layer that is
+ * part of no image (a context to mount) may have it. */
+bool layer_name_is_whiteout(const char *path);
+int layer_writer_check_name(const char *path, struct error **err);
 /* Does the hard link e name a file that is in `index` and stays when e is put? */
 int layer_writer_check_link(const struct index_builder *index, const struct entry *e,
 			    struct error **err);

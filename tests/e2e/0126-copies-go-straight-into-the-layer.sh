@@ -97,14 +97,6 @@ check "the image runs" kiln run --rm copies
 test "$(cat "$WORK/out")" = 7:8; ok "with its files" $?
 check "is whole" kiln store verify
 
-# --- what no tar can say stays files
-mkdir odd && echo x > odd/.wh.name
-printf 'FROM scratch\nCOPY odd /odd\n' > Dockerfile
-check "a name that reads like a whiteout" kiln build -o type=oci,dest=../odd.tar .
-check "is a file here" kiln build -o out2 .
-test "$(cat out2/odd/.wh.name)" = x; ok "with its bytes" $?
-rm -r odd out2
-
 # --- the same layer twice in one image
 printf 'FROM scratch\nCOPY --link big /big\nCOPY --link sub /sub\nCOPY --link big /big\n' > Dockerfile
 check "a copy that comes twice" kiln build -o type=oci,dest=../twice.tar .
