@@ -335,6 +335,7 @@ int frontend_compile(const struct frontend_opts *opts, struct graph *g, struct f
 			     .arena = &g->arena,
 			     .values_left = LOWER_VALUES_MAX,
 			     .history_left = LOWER_HISTORY_MAX,
+			     .ports_left = LOWER_PORTS_MAX,
 			     .environment_left = LOWER_ENVIRONMENT_MAX};
 	int r, parsed;
 

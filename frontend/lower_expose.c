@@ -128,6 +128,12 @@ static int add_port(struct compiler *c, struct stage *s, const struct df_instruc
 	r = check_host(c->arena, &p, last - first, err);
 	if (r < 0)
 		return r;
+	if (last - first >= c->ports_left)
+		return error_new(err, ERR_INVALID, 0,
+				 "invalid containerPort: %s: the Dockerfile exposes more than %d "
+				 "ports",
+				 p.port, LOWER_PORTS_MAX);
+	c->ports_left -= last - first + 1;
 	for (unsigned port = first; port <= last; port++) {
 		char name[32];
 		int n = snprintf(name, sizeof(name), "%u/%s", port, proto);
