@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/times.h"
+#include "cmd/show.h"
 #include "engine/remote_import.h"
 #include "store/mounts.h"
 
@@ -172,5 +173,5 @@ void build_cache_explain(const struct strv *reasons)
 	}
 	fprintf(stderr, "\nWhy steps ran:\n");
 	for (size_t i = 0; i < reasons->n; i++)
-		fprintf(stderr, "  %s\n", reasons->v[i]);
+		show(stderr, "  %s\n", reasons->v[i]);
 }

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cmd/show.h"
+
 static const struct {
 	const char *name;
 	enum call_method method;
@@ -98,7 +100,7 @@ int build_call_answer(const struct call *call, const struct frontend_result *c, 
 	case CALL_GRAPH:
 		break;
 	}
-	(void)fwrite(b.p, 1, b.n, stdout);
+	show_text(stdout, b.p, b.n);
 	if (call->json && b.n > 0)
 		putchar('\n');
 	(void)fflush(stdout);

@@ -6,6 +6,7 @@
 #include "base/times.h"
 #include "cmd/progress_model.h"
 #include "cmd/session.h"
+#include "cmd/show.h"
 #include "engine/out_file.h"
 
 void build_report_stream(const struct progress *progress, const struct build_input *in,
@@ -36,8 +37,8 @@ void build_report_warnings(const struct df_lint *lint)
 	fprintf(stderr, "\n %zu warning%s found (use --check to expand):\n", lint->n,
 		lint->n == 1 ? "" : "s");
 	for (size_t i = 0; i < lint->n; i++)
-		fprintf(stderr, " - %s: %s (line %u)\n", df_rules[lint->warnings[i].rule].name,
-			lint->warnings[i].text, lint->warnings[i].span.line);
+		show(stderr, " - %s: %s (line %u)\n", df_rules[lint->warnings[i].rule].name,
+		     lint->warnings[i].text, lint->warnings[i].span.line);
 }
 
 void build_report_damage(struct store *s)
@@ -46,7 +47,7 @@ void build_report_damage(struct store *s)
 
 	store_take_notices(s, &notices);
 	for (size_t i = 0; i < notices.n; i++)
-		fprintf(stderr, "WARNING: %s\n", notices.v[i]);
+		show(stderr, "WARNING: %s\n", notices.v[i]);
 }
 
 int build_report_error(const struct df_file *file, int r, struct error **err)
@@ -60,14 +61,13 @@ int build_report_error(const struct df_file *file, int r, struct error **err)
 	else if (error_file(*err) && error_span(*err).line)
 		buf_addf(&b, "%s:%u\n", error_file(*err), error_span(*err).line);
 	buf_adds(&b, "ERROR: failed to build: failed to solve: ");
-	/* The text may hold what a Dockerfile or a server said. */
-	for (const char *p = error_text(*err); *p; p += strcspn(p, "\n"), p += *p == '\n') {
-		progress_sanitise(&b, p, strcspn(p, "\n"));
-		buf_addc(&b, '\n');
-	}
+	/* A line of it that looks like one of the log is set in. */
+	for (const char *p = error_text(*err); *p; p += strcspn(p, "\n"), p += *p == '\n')
+		buf_addf(&b, "%s%.*s\n", *p == '#' ? " " : "", (int)strcspn(p, "\n"), p);
 	if (hint)
 		buf_addf(&b, "%s\n", hint);
-	(void)fwrite(b.p, 1, b.n, stderr);
+	/* It may hold what a Dockerfile or a server said. */
+	show_text(stderr, b.p, b.n);
 	error_free(*err);
 	*err = NULL;
 	return status;

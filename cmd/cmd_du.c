@@ -9,6 +9,7 @@
 #include "cmd/cache_rows.h"
 #include "cmd/commands.h"
 #include "cmd/session.h"
+#include "cmd/show.h"
 #include "cmd/table.h"
 #include "cmd/template.h"
 
@@ -70,9 +71,9 @@ static void print_verbose(const struct cache_row *row)
 	_cleanup_free_ char *created = times_rfc3339(row->created);
 	_cleanup_free_ char *size = times_human_size(row->size), *age = age_of(row->last_used);
 
-	printf("ID:\t\t%s\n", row->id);
+	show(stdout, "ID:\t\t%s\n", row->id);
 	if (row->parent)
-		printf("Parent:\t\t%s\n", row->parent);
+		show(stdout, "Parent:\t\t%s\n", row->parent);
 	printf("Created at:\t%s\n", created);
 	printf("Mutable:\t%s\n", row->is_mount ? "true" : "false");
 	printf("Reclaimable:\t%s\n", row->reclaimable ? "true" : "false");
@@ -80,7 +81,7 @@ static void print_verbose(const struct cache_row *row)
 	printf("In use:\t\t%s\n", row->in_use ? "true" : "false");
 	printf("Size:\t\t%s\n", size);
 	if (row->description[0])
-		printf("Description:\t%s\n", row->description);
+		show(stdout, "Description:\t%s\n", row->description);
 	printf("Usage count:\t%" PRId64 "\n", row->uses);
 	printf("Last used:\t%s\n", age);
 	printf("Type:\t\t%s\n\n", row->type);
@@ -150,7 +151,7 @@ static int print_rows(const struct cache_rows *list, const struct du_options *o,
 	return r;
 }
 
-static int show(struct store *s, const struct du_options *o, struct error **err)
+static int show_usage(struct store *s, const struct du_options *o, struct error **err)
 {
 	struct cache_rows all = {0}, wanted = {0};
 	struct du_totals totals = {0};
@@ -225,6 +226,6 @@ int cmd_du(const struct command *self, int argc, char **argv)
 		return session_usage(self, &err);
 	r = session_open_store(&s, &err);
 	if (r == 0)
-		r = o.why ? show_why(s, o.why, &err) : show(s, &o, &err);
+		r = o.why ? show_why(s, o.why, &err) : show_usage(s, &o, &err);
 	return r < 0 ? session_fail(r, &err) : 0;
 }

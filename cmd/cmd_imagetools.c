@@ -6,6 +6,7 @@
 #include "base/fs.h"
 #include "cmd/commands.h"
 #include "cmd/session.h"
+#include "cmd/show.h"
 #include "cmd/template.h"
 #include "engine/imagetools.h"
 #include "engine/oci.h"
@@ -17,10 +18,10 @@ static void print_entry(const struct imageref *ref, const struct oci_descriptor 
 	_cleanup_free_ char *name = imageref_name(ref);
 	char digest[DIGEST_TEXT], platform[64];
 
-	printf("  Name:        %s@%s\n  MediaType:   %s\n", name, digest_format(&d->digest, digest),
-	       d->media_type);
+	show(stdout, "  Name:        %s@%s\n  MediaType:   %s\n", name,
+	     digest_format(&d->digest, digest), d->media_type);
 	if (d->has_platform)
-		printf("  Platform:    %s\n", platform_format(&d->platform, platform));
+		show(stdout, "  Platform:    %s\n", platform_format(&d->platform, platform));
 	printf("\n");
 }
 
@@ -30,8 +31,8 @@ static void print_document(const struct imageref *ref, const struct registry_man
 	_cleanup_free_ char *name = imageref_format(ref);
 	char digest[DIGEST_TEXT];
 
-	printf("Name:      %s\nMediaType: %s\nDigest:    %s\n", name, doc->media_type,
-	       digest_format(&m->digest, digest));
+	show(stdout, "Name:      %s\nMediaType: %s\nDigest:    %s\n", name, doc->media_type,
+	     digest_format(&m->digest, digest));
 	if (doc->kind != OCI_INDEX)
 		return;
 	printf("\nManifests:\n");

@@ -5,6 +5,7 @@
 
 #include "cmd/commands.h"
 #include "cmd/session.h"
+#include "cmd/show.h"
 #include "engine/load.h"
 #include "store/space.h"
 
@@ -27,7 +28,7 @@ static int load(const char *file, const struct platform *platform, bool quiet, s
 		const struct loaded_image *image = &result.images.v[i];
 
 		if (image->name)
-			printf("Loaded image: %s\n", image->name);
+			show(stdout, "Loaded image: %s\n", image->name);
 		else
 			printf("Loaded image ID: %s\n", digest_format(&image->id, id));
 	}

@@ -7,6 +7,7 @@
 #include "base/times.h"
 #include "cmd/commands.h"
 #include "cmd/session.h"
+#include "cmd/show.h"
 #include "cmd/table.h"
 #include "store/mounts.h"
 
@@ -117,7 +118,7 @@ static int prune(struct store *s, const struct mounts_options *o, const struct s
 
 	(void)ids;
 	for (size_t i = 0; i < removed.n; i++)
-		printf("%s%s\n", i == 0 ? "Deleted cache mounts:\n" : "", removed.v[i]);
+		show(stdout, "%s%s\n", i == 0 ? "Deleted cache mounts:\n" : "", removed.v[i]);
 	size = times_human_size(bytes);
 	if (r == 0)
 		printf("%sTotal reclaimed space: %s\n", removed.n ? "\n" : "", size);
@@ -133,7 +134,7 @@ static int reset(struct store *s, const struct mounts_options *o, const struct s
 	for (size_t i = 0; i < ids->n && r == 0; i++) {
 		r = mounts_remove(s, ids->v[i], err);
 		if (r == 0)
-			printf("%s\n", ids->v[i]);
+			show(stdout, "%s\n", ids->v[i]);
 	}
 	return r;
 }

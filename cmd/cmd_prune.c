@@ -8,6 +8,7 @@
 #include "cmd/cache_rows.h"
 #include "cmd/commands.h"
 #include "cmd/session.h"
+#include "cmd/show.h"
 #include "engine/gitcache.h"
 #include "store/gc.h"
 
@@ -121,7 +122,7 @@ static int prune(struct prune_command *c, const struct prune_options *o, struct 
 		printf("%s%s cache mounts:\n", result.n_records > 0 ? "\n" : "",
 		       o->dry_run ? "Would delete" : "Deleted");
 	for (size_t i = 0; i < result.mounts.n; i++)
-		printf("%s\n", result.mounts.v[i]);
+		show(stdout, "%s\n", result.mounts.v[i]);
 	size = times_human_size(result.bytes);
 	printf("%s%s: %s\n", result.n_records + result.mounts.n > 0 ? "\n" : "",
 	       o->dry_run ? "Total reclaimable space" : "Total reclaimed space", size);

@@ -1,15 +1,18 @@
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/times.h"
 #include "cmd/commands.h"
 #include "cmd/session.h"
+#include "cmd/show.h"
+#include "engine/userns.h"
 #include "store/verify.h"
 
 static void report(void *data, enum verify_verdict verdict, const char *what, const char *why)
 {
 	(void)data;
-	printf("%s: %s: %s\n", verdict == VERIFY_DAMAGED ? "damaged" : "not read", what, why);
+	show(stdout, "%s: %s: %s\n", verdict == VERIFY_DAMAGED ? "damaged" : "not read", what, why);
 }
 
 static int judge(const struct verify_counts *n, struct error **err)
@@ -53,17 +56,50 @@ static int verify(struct error **err)
 	return judge(&n, err);
 }
 
+static bool confirmed(const char *root)
+{
+	char answer[16];
+
+	if (!isatty(STDIN_FILENO))
+		return true;
+	fprintf(stderr,
+		"WARNING! This will remove the store '%s': every image, the build cache and all "
+		"cache mounts.\nAre you sure you want to continue? [y/N] ",
+		root);
+	return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
+}
+
+static int remove_store(bool force, struct error **err)
+{
+	_cleanup_free_ char *root = session_store_root();
+	int r;
+
+	if (!force && !confirmed(root))
+		return 0;
+	r = userns_enter(err);
+	if (r == 0)
+		r = store_remove(root, err);
+	if (r == 0)
+		printf("Removed the store '%s'\n", root);
+	return r;
+}
+
 int cmd_store(const struct command *self, int argc, char **argv)
 {
-	static const struct opt table[] = {{0}};
+	bool force = false, removes;
+	const struct opt table[] = {
+		{"force", 'f', OPT_BOOL, &force, NULL, "remove: do not ask"},
+		{0},
+	};
 	_cleanup_strv_ struct strv args = {0};
 	struct error *err = NULL;
 	int r, status;
 
 	if (!session_begin(self, table, argc, argv, 0, &args, &status))
 		return status;
-	if (args.n != 1 || strcmp(args.v[0], "verify") != 0)
-		return session_misuse(self, "takes one subcommand: verify");
-	r = verify(&err);
+	removes = args.n == 1 && strcmp(args.v[0], "remove") == 0;
+	if (args.n != 1 || (!removes && strcmp(args.v[0], "verify") != 0))
+		return session_misuse(self, "takes one subcommand: verify or remove");
+	r = removes ? remove_store(force, &err) : verify(&err);
 	return r < 0 ? session_fail(r, &err) : 0;
 }

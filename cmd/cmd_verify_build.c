@@ -15,6 +15,7 @@
 #include "cmd/build_options.h"
 #include "cmd/commands.h"
 #include "cmd/session.h"
+#include "cmd/show.h"
 #include "engine/image_compare.h"
 #include "engine/userns.h"
 
@@ -145,12 +146,12 @@ static void print_difference(const struct image_comparison *c)
 {
 	const struct difference *d = &c->difference;
 
-	printf("not reproducible: %s%s%s%s%s%s\n", c->platform ? c->platform : "",
-	       c->platform ? ", " : "", c->part, c->step ? " (" : "", c->step ? c->step : "",
-	       c->step ? ")" : "");
+	show(stdout, "not reproducible: %s%s%s%s%s%s\n", c->platform ? c->platform : "",
+	     c->platform ? ", " : "", c->part, c->step ? " (" : "", c->step ? c->step : "",
+	     c->step ? ")" : "");
 	if (d->path)
-		printf("  path:   %s\n", d->path);
-	printf("  field:  %s\n  first:  %s\n  second: %s\n", d->field, d->first, d->second);
+		show(stdout, "  path:   %s\n", d->path);
+	show(stdout, "  field:  %s\n  first:  %s\n  second: %s\n", d->field, d->first, d->second);
 }
 
 static int compare_builds(const struct verify *v, struct error **err)

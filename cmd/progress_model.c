@@ -67,6 +67,27 @@ void progress_sanitise(struct buf *b, const char *p, size_t n)
 	}
 }
 
+void progress_sanitise_lines(struct buf *b, const char *p, size_t n)
+{
+	for (const char *end = p + n; p < end;) {
+		const char *nl = memchr(p, '\n', (size_t)(end - p));
+		size_t line = (size_t)((nl ? nl : end) - p);
+
+		progress_sanitise(b, p, line);
+		if (nl)
+			buf_addc(b, '\n');
+		p += line + (nl != NULL);
+	}
+}
+
+static char *sane(const char *text)
+{
+	struct buf b = BUF_INIT;
+
+	progress_sanitise(&b, text, strlen(text));
+	return buf_take(&b);
+}
+
 static struct step *step_get(struct progress_model *m, const struct digest *id)
 {
 	void **slot = map_put(&m->by_id, id->b, sizeof(id->b));
@@ -94,11 +115,8 @@ static void apply_vertex(struct progress_model *m, struct step *s, const struct 
 	bool was_over = step_is_over(s);
 
 	if (v->name && *v->name) {
-		struct buf name = BUF_INIT;
-
-		progress_sanitise(&name, v->name, strlen(v->name));
 		free(s->name);
-		s->name = buf_take(&name);
+		s->name = sane(v->name);
 	}
 	s->state = v->state;
 	if (v->state == VERTEX_STARTED) {
@@ -116,20 +134,24 @@ static void apply_vertex(struct progress_model *m, struct step *s, const struct 
 	if (!was_over)
 		m->completed++;
 	if (v->error) {
+		struct buf lines = BUF_INIT;
+
+		progress_sanitise_lines(&lines, v->error, strlen(v->error));
 		free(s->error);
-		s->error = xstrdup(v->error);
+		s->error = buf_take(&lines);
 	}
 }
 
 static void apply_status(struct step *s, const struct event_status *e)
 {
+	_cleanup_free_ char *id = sane(e->id);
 	struct step_status *status = NULL;
 
 	for (size_t i = 0; i < s->statuses.n && !status; i++)
-		if (strcmp(s->statuses.v[i].id, e->id) == 0)
+		if (strcmp(s->statuses.v[i].id, id) == 0)
 			status = &s->statuses.v[i];
 	if (!status) {
-		vec_push(&s->statuses, (struct step_status){.id = xstrdup(e->id)});
+		vec_push(&s->statuses, (struct step_status){.id = TAKE_PTR(id)});
 		status = &vec_last(&s->statuses);
 	}
 	status->current = e->current;
@@ -165,15 +187,17 @@ static void end_line(struct progress_model *m, struct step *s, double t)
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
 	buf_addf(&line, seconds_format(t), t);
 #pragma GCC diagnostic pop
-	if (m->raw_log)
-		buf_add(&line, s->partial.p, s->partial.n);
-	else
-		progress_sanitise(&line, s->partial.p, s->partial.n);
-	buf_clear(&s->partial);
-	if (m->keep_log) {
+	if (m->keep_log && m->raw_log) {
 		buf_add(&s->log, line.p, line.n);
-		buf_addc(&s->log, '\n');
+		buf_add(&s->log, s->partial.p, s->partial.n);
 	}
+	/* A report's lines carry no prefix. */
+	progress_sanitise(&line, s->partial.p, s->partial.n);
+	buf_clear(&s->partial);
+	if (m->keep_log && !m->raw_log)
+		buf_add(&s->log, line.p, line.n);
+	if (m->keep_log)
+		buf_addc(&s->log, '\n');
 	add_to_tail(s, line);
 }
 
@@ -257,7 +281,7 @@ struct step *progress_model_apply(struct progress_model *m, const struct event *
 		break;
 	case EVENT_WARNING:
 		vec_push(&s->warnings,
-			 (struct step_warning){.text = xstrdup(event->warning.short_text)});
+			 (struct step_warning){.text = sane(event->warning.short_text)});
 		break;
 	}
 	return s;

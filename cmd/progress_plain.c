@@ -36,18 +36,41 @@ static void print_status(struct step *step, struct step_status *s, int64_t now, 
 	s->printed_percent = s->total ? (unsigned)(s->current * 100 / s->total) : 0;
 }
 
+/* A line ends at a newline; and where a viewer may begin one anew, at a carriage return say, if
+ * what comes then looks like a line of kiln's. */
+static size_t line_length(const char *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (p[i] == '\n' || ((p[i] == '\r' || p[i] == '\v' || p[i] == '\f') && i + 1 < n &&
+				     p[i + 1] == '#'))
+			return i + 1;
+	return n;
+}
+
 static void print_log(struct step *s, struct buf *b)
 {
 	for (size_t at = 0; at < s->log.n;) {
 		const char *line = s->log.p + at;
-		const char *end = memchr(line, '\n', s->log.n - at);
-		size_t n = end ? (size_t)(end - line) + 1 : s->log.n - at;
+		size_t n = line_length(line, s->log.n - at);
 
 		buf_addf(b, "#%u ", s->number);
 		buf_add(b, line, n);
 		at += n;
 	}
 	buf_clear(&s->log);
+}
+
+/* No line of it stands for itself: it may come from a server or a Dockerfile. */
+static void print_error(const struct step *s, struct buf *b)
+{
+	const char *p = s->error ? s->error : "failed";
+
+	buf_addf(b, "#%u ERROR: ", s->number);
+	for (size_t n; p[n = strcspn(p, "\n")]; p += n + 1) {
+		buf_add(b, p, n);
+		buf_addf(b, "\n#%u ", s->number);
+	}
+	buf_addf(b, "%s\n", p);
 }
 
 static void print_end(struct step *s, int64_t now, struct buf *b)
@@ -60,7 +83,7 @@ static void print_end(struct step *s, int64_t now, struct buf *b)
 		buf_addf(b, "#%u DONE %.1fs\n", s->number, (double)step_elapsed(s, now) / 1e9);
 		break;
 	case VERTEX_FAILED:
-		buf_addf(b, "#%u ERROR: %s\n", s->number, s->error ? s->error : "failed");
+		print_error(s, b);
 		break;
 	case VERTEX_CANCELED:
 		buf_addf(b, "#%u CANCELED\n", s->number);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "cmd/show.h"
 #include "engine/upkeep.h"
 #include "engine/userns.h"
 
@@ -53,6 +54,9 @@ int session_open_store(struct store **ret, struct error **err)
 	r = store_open(root, ret, err);
 	if (r == 0)
 		store_watch(*ret, &interrupt);
+	/* HOME may be unset, or somewhere that cannot be written. */
+	if ((r == -ERR_IO || r == -ERR_DENIED || r == -ERR_NOTFOUND) && !error_hint_text(*err))
+		r = error_hint(err, r, "set KILN_ROOT to a folder that this user may write");
 	return r;
 }
 
@@ -109,9 +113,9 @@ int session_fail(int r, struct error **err)
 	const char *hint = session_hint(*err);
 	int status = r == -ERR_CANCELED ? EXIT_INTERRUPTED : EXIT_FAILED;
 
-	fprintf(stderr, "ERROR: %s\n", error_text(*err));
+	show(stderr, "ERROR: %s\n", error_text(*err));
 	if (hint)
-		fprintf(stderr, "%s\n", hint);
+		show(stderr, "%s\n", hint);
 	error_free(*err);
 	*err = NULL;
 	return status;
@@ -130,7 +134,7 @@ int session_usage(const struct command *command, struct error **err)
 
 int session_misuse(const struct command *command, const char *what)
 {
-	fprintf(stderr, "kiln %s: %s\nSee 'kiln %s --help'.\n", command->name, what, command->name);
+	show(stderr, "kiln %s: %s\nSee 'kiln %s --help'.\n", command->name, what, command->name);
 	return EXIT_USAGE;
 }
 

@@ -1,6 +1,10 @@
 #include "cmd/table.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "cmd/progress_model.h"
 
 enum { MIN_WIDTH = 10, PADDING = 3 };
 
@@ -16,12 +20,18 @@ static size_t text_width(const char *text)
 
 void table_cell(struct table *t, const char *text)
 {
-	strv_push(&t->cells, text);
+	table_take(t, xstrdup(text));
 }
 
 void table_take(struct table *t, char *text)
 {
-	strv_push_take(&t->cells, text);
+	struct buf b = BUF_INIT;
+
+	/* Nothing of an image or a Dockerfile ends a row, or moves the cursor. */
+	progress_sanitise(&b, text, strlen(text));
+	free(text);
+	buf_add(&b, "", 0);
+	strv_push_take(&t->cells, buf_take(&b));
 }
 
 static void put_blanks(size_t n, FILE *out)

@@ -81,6 +81,32 @@ int layout_dir_check(int dirfd, struct error **err)
 	return r;
 }
 
+static int open_folder(int dirfd, const char *name, struct error **err)
+{
+	int fd = fs_open_no_symlinks(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+
+	if (fd == -ELOOP)
+		return error_new(err, ERR_INVALID, 0, "'%s' is a symlink, which is not followed",
+				 name);
+	return fd < 0 ? error_new(err, ERR_IO, -fd, "open '%s'", name) : fd;
+}
+
+int layout_dir_make_blobs(int dirfd, struct error **err)
+{
+	static const char *const folders[] = {"blobs", "blobs/sha256"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
+		_cleanup_close_ int fd = -1;
+
+		if (mkdirat(dirfd, folders[i], 0755) < 0 && errno != EEXIST)
+			return error_new(err, ERR_IO, errno, "create '%s'", folders[i]);
+		fd = open_folder(dirfd, folders[i], err);
+		if (fd < 0)
+			return fd;
+	}
+	return 0;
+}
+
 /* --- sweeping -----------------------------------------------------------------------------------
  */
 
@@ -131,12 +157,14 @@ static int mark(int dirfd, const json_t *descriptor, unsigned depth, struct map 
 
 static int remove_unmarked(int dirfd, const struct map *kept, struct error **err)
 {
-	int fd = fs_open_dir(dirfd, "blobs/sha256");
+	int fd = open_folder(dirfd, "blobs/sha256", err);
 	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
 	const struct dirent *e;
 
+	if (fd < 0)
+		return fd;
 	if (!dir)
-		return error_new(err, ERR_IO, fd < 0 ? -fd : errno, "list 'blobs/sha256'");
+		return error_new(err, ERR_IO, errno, "list 'blobs/sha256'");
 	while ((e = readdir(dir))) {
 		struct digest digest;
 

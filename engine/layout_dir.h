@@ -9,6 +9,9 @@
 #include "base/json.h"
 
 /* Is it a layout of a version that we know? ERR_NOTFOUND if it has no marker. */
+/* Makes the folder for blobs where it is not there. Where a symlink stands for it, whoever made the
+ * layout would choose what is written and swept. */
+int layout_dir_make_blobs(int dirfd, struct error **err);
 int layout_dir_check(int dirfd, struct error **err);
 /* Returns the descriptor; ERR_NOTFOUND if there is no such file. */
 int layout_dir_open(int dirfd, const char *name, struct error **err);

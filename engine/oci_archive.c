@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "engine/layout_dir.h"
 
 #define BLOBS "blobs/sha256/"
 #define INDEX_FILE "index.json"
@@ -185,9 +186,9 @@ int oci_archive_write_dir(struct oci_archive *a, struct store *s, struct cancel 
 	dirfd = fs_open_dir(AT_FDCWD, dest);
 	if (dirfd < 0)
 		return error_new(err, ERR_IO, -dirfd, "open directory '%s'", dest);
-	r = fs_mkdir_p(dirfd, "blobs/sha256", 0755);
+	r = layout_dir_make_blobs(dirfd, err);
 	if (r < 0)
-		return error_new(err, ERR_IO, -r, "create '%s/blobs/sha256'", dest);
+		return error_wrap(err, r, "OCI layout '%s'", dest);
 	settle(a);
 	for (size_t i = 0; i < a->items.n; i++) {
 		if (strcmp(a->items.v[i].name, INDEX_FILE) == 0) {

@@ -108,15 +108,17 @@ static int open_dir(const struct remote_local *l, struct error **err)
 static int make_layout(const struct remote_local *l, struct error **err)
 {
 	static const char marker[] = "{\"imageLayoutVersion\":\"1.0.0\"}";
-	_cleanup_free_ char *blobs = xasprintf("%s/blobs/sha256", l->dir);
 	_cleanup_close_ int fd = -1;
-	int r = fs_mkdir_p(AT_FDCWD, blobs, 0755);
+	int r = fs_mkdir_p(AT_FDCWD, l->dir, 0755);
 
 	if (r < 0)
-		return error_new(err, ERR_IO, -r, "make '%s'", blobs);
+		return error_new(err, ERR_IO, -r, "make '%s'", l->dir);
 	fd = open_dir(l, err);
 	if (fd < 0)
 		return fd;
+	r = layout_dir_make_blobs(fd, err);
+	if (r < 0)
+		return error_wrap(err, r, "OCI layout '%s'", l->dir);
 	if (faccessat(fd, "oci-layout", F_OK, 0) < 0) {
 		r = fs_write_file_atomic(fd, "oci-layout", marker, sizeof(marker) - 1, 0644);
 		if (r < 0)

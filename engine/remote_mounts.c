@@ -152,6 +152,8 @@ static int fill(struct remote_mounts *m, const struct offer *o, struct mount_use
 	if (r == 0)
 		r = layer_writer_open(m->store, &w, err);
 	if (r == 0)
+		layer_writer_refuse_devices(w);
+	if (r == 0)
 		r = unpack_layer(w, read_parts, &reading, false, &unpacked, err);
 	cleanup_closep(&reading.fd);
 	return r < 0 ? r : mounts_fill(use, w, err);

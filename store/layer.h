@@ -104,6 +104,8 @@ struct cancel;
 void layer_writer_watch(struct layer_writer *w, const struct cancel *cancel);
 /* 0, or ERR_CANCELED if that is set: for loops around the calls below. */
 int layer_writer_canceled(const struct layer_writer *w, struct error **err);
+/* Makes devices an error: for files that go to steps as they are, from an archive of a stranger. */
+void layer_writer_refuse_devices(struct layer_writer *w);
 int layer_writer_put(struct layer_writer *w, const struct entry *e, struct error **err);
 /* Gives the open file, or the directory `dir` if that is not NULL, an xattr that the index does not
  * know. Where the file system or the kernel does not take it, it is left out. */

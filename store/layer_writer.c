@@ -407,12 +407,12 @@ int layer_writer_put(struct layer_writer *w, const struct entry *e, struct error
 		return put_hardlink(w, e, err);
 	case ENTRY_WHITEOUT:
 		return put_whiteout(w, e, err);
-	case ENTRY_SYMLINK:
 	case ENTRY_CHAR:
 	case ENTRY_BLOCK:
 		if (w->no_devices)
 			return error_new(err, ERR_INVALID, 0, "'%s' is a device", e->path);
 		return put_special(w, e, err);
+	case ENTRY_SYMLINK:
 	case ENTRY_FIFO:
 		return put_special(w, e, err);
 	case ENTRY_FILE:

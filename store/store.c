@@ -1,5 +1,6 @@
 #include "store/store.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -19,6 +20,10 @@
 #include "store/internal.h"
 
 static const char *const folders[] = {"blobs/sha256", "layers", "stat", "tmp", "lock", "mounts"};
+/* All of a store, in the order in which it goes: what shows that it is one comes last. */
+static const char *const everything[] = {"ready",  "kiln.db", "kiln.db-wal", "kiln.db-shm",
+					 "layers", "mounts",  "blobs",	     "stat",
+					 "tmp",	   "git",     "secret.key",  "lock"};
 
 static bool has_sys_admin(void)
 {
@@ -89,6 +94,39 @@ static int check_id_map(struct store *s, const char *map, struct error **err)
 	return error_hint(err, r, "use another root for this user or id map, or remove that store");
 }
 
+/* Of a store that an earlier kiln made. */
+static void close_database(struct store *s)
+{
+	static const char *const files[] = {"kiln.db", "kiln.db-wal", "kiln.db-shm"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+		/* One that is not there will be made with the mode of the first. */
+		if (fchmodat(s->dirfd, files[i], 0600, 0) < 0)
+			continue;
+}
+
+/* Whoever may write here says what every build's result is. */
+static int check_owner(int dirfd, const char *root, struct error **err)
+{
+	struct stat st;
+	int r;
+
+	if (fstat(dirfd, &st) < 0)
+		return error_new(err, ERR_IO, errno, "look at store '%s'", root);
+	if (st.st_uid != geteuid()) {
+		r = error_new(err, ERR_DENIED, 0, "the store '%s' belongs to another user", root);
+		return error_hint(err, r,
+				  "set KILN_ROOT to a folder of this user, or give it that one: "
+				  "chown -R \"$(id -u)\" '%s'",
+				  root);
+	}
+	if (st.st_mode & (S_IWGRP | S_IWOTH)) {
+		r = error_new(err, ERR_DENIED, 0, "others may write to the store '%s'", root);
+		return error_hint(err, r, "take that from them: chmod go-w '%s'", root);
+	}
+	return 0;
+}
+
 /* Two processes that create the store at once: one sets the database up, the other waits. */
 static int open_db(struct store *s, struct error **err)
 {
@@ -97,10 +135,14 @@ static int open_db(struct store *s, struct error **err)
 	_cleanup_close_ int fd = -1;
 
 	if (faccessat(s->dirfd, "ready", F_OK, 0) == 0) {
-		if (faccessat(s->dirfd, "kiln.db", F_OK, 0) < 0 && errno == ENOENT)
+		struct stat st;
+
+		if (fstatat(s->dirfd, "kiln.db", &st, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
 			return error_hint(err,
 					  error_new(err, ERR_NOTFOUND, 0, "'%s' is gone", path),
 					  DB_LOST);
+		if (st.st_mode & 077)
+			close_database(s);
 		return db_open(path, false, &s->db, err);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
@@ -112,6 +154,12 @@ static int open_db(struct store *s, struct error **err)
 	fd = openat(s->dirfd, "lock/create", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0 || fcntl(fd, F_OFD_SETLKW, &lock) < 0)
 		return error_new(err, ERR_IO, errno, "lock '%s/lock/create'", s->root);
+	/* SQLite gives its other files the mode of this one. */
+	_cleanup_close_ int db =
+		openat(s->dirfd, "kiln.db", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (db < 0)
+		return error_new(err, ERR_IO, errno, "create '%s'", path);
+	cleanup_closep(&db);
 	int r = db_open(path, true, &s->db, err);
 	_cleanup_close_ int ready = -1;
 
@@ -144,6 +192,9 @@ int store_open(const char *root, struct store **ret, struct error **err)
 	}
 	if (s->dirfd < 0)
 		return error_new(err, ERR_IO, -s->dirfd, "open store '%s'", root);
+	r = check_owner(s->dirfd, root, err);
+	if (r < 0)
+		return r;
 	map = read_id_maps();
 	s->overlay_prefix = strcmp(map, identity_map) == 0 && has_sys_admin() ? "trusted.overlay."
 									      : "user.overlay.";
@@ -328,4 +379,52 @@ void store_tmp_remove(struct store *s, const char *name)
 
 	/* What cannot be removed now is a dead lease's leaving later. */
 	(void)fs_remove_tree(s->dirfd, path);
+}
+
+/* --- Removing it -------------------------------------------------------------------------------
+ */
+
+static int check_unused(int rootfd, const char *root, struct error **err)
+{
+	_cleanup_close_ int fd = fs_open_dir(rootfd, "lock");
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *de;
+	bool used = false;
+
+	if (!dir)
+		return error_hint(err, error_new(err, ERR_NOTFOUND, 0, "'%s' is no store", root),
+				  "KILN_ROOT names the store");
+	(void)TAKE_FD(fd);
+	while (!used && (de = readdir(dir))) {
+		struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+		_cleanup_close_ int file =
+			openat(dirfd(dir), de->d_name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+
+		if (file >= 0 && fcntl(file, F_OFD_SETLK, &lock) < 0)
+			used = errno == EAGAIN || errno == EACCES;
+	}
+	(void)closedir(dir);
+	return used ? error_new(err, ERR_BUSY, 0, "the store '%s' is in use", root) : 0;
+}
+
+int store_remove(const char *root, struct error **err)
+{
+	_cleanup_close_ int rootfd = fs_open_dir(AT_FDCWD, root);
+	int r;
+
+	if (rootfd < 0)
+		return error_new(err, ERR_IO, -rootfd, "open store '%s'", root);
+	r = check_owner(rootfd, root, err);
+	if (r == 0)
+		r = check_unused(rootfd, root, err);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < ARRAY_SIZE(everything); i++) {
+		r = fs_remove_tree(rootfd, everything[i]);
+		if (r < 0)
+			return error_new(err, ERR_IO, -r, "remove '%s/%s'", root, everything[i]);
+	}
+	/* It stays where it holds something else, or is a mount point. */
+	(void)rmdir(root);
+	return 0;
 }

@@ -22,6 +22,10 @@ struct store;
 int store_open(const char *root, struct store **ret, struct error **err);
 /* Does what store_close would wait for a disk for, while something else is waited for. */
 void store_settle(struct store *s);
+/* Removes the store and all that is in it, also what ids of a user's range own (in that user
+ * namespace); what else lies in the folder stays. ERR_BUSY while a kiln uses it, ERR_NOTFOUND if it
+ * is none. A damaged one is removed, too. */
+int store_remove(const char *root, struct error **err);
 void store_close(struct store *s); /* releases the lease */
 /* From now on reading and hashing what the store holds ends (ERR_CANCELED) once `cancel` is set,
  * where a call brings no switch of its own. It outlives the handle. */

@@ -11,7 +11,7 @@ if [ -z "${KILN_SMALL_DISK-}" ]; then
 	cd / && rm -rf "$WORK"
 	KILN_SMALL_DISK=1 exec unshare -m bash "$here/$(basename "$0")"
 fi
-mkdir -p "$KILN_ROOT" && mount -t tmpfs -o size=16m none "$KILN_ROOT" || exit 1
+mkdir -p "$KILN_ROOT" && mount -t tmpfs -o size=16m,mode=0700 none "$KILN_ROOT" || exit 1
 mkdir app && cd app || exit 1
 printf 'FROM busybox\nRUN echo kept > /kept\n' > Dockerfile
 check "a small image builds" kiln build -t small .

@@ -55,7 +55,7 @@ if [ "$(id -u)" = 0 ] && unshare --mount true 2> /dev/null; then
 		prints "with its reason" 'Read-only file system|readonly database|unable to open database'
 	done
 	! grep -q damaged "$WORK/out"; ok "verify calls nothing damaged that it cannot look at" $?
-	unshare --mount sh -c 'mount --bind bad bad && mount -t tmpfs -o size=2m tmpfs bad && "$0" build app > out 2> err; status=$?; "$0" images > /dev/null && [ $status = 1 ] && [ -z "$(ls bad/tmp)" ]' "$KILN"
+	unshare --mount sh -c 'mount --bind bad bad && mount -t tmpfs -o size=2m,mode=0700 tmpfs bad && "$0" build app > out 2> err; status=$?; "$0" images > /dev/null && [ $status = 1 ] && [ -z "$(ls bad/tmp)" ]' "$KILN"
 	ok "a file system without room fails a build, and leaves nothing" $?
 	prints "with what to do" '^free some space'
 	copy

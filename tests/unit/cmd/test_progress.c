@@ -189,8 +189,9 @@ static void a_file_gets_every_byte_of_a_log(void **state)
 	assert_int_equal(s.out.n, sizeof("#1 RUN x\n#1 0.001 ") - 1 + sizeof(bytes) - 1);
 	buf_clear(&s.out);
 	step_report(s.model.steps.v[0], &s.out);
-	assert_memory_equal(s.out.p, "------\n > RUN x:\n0.001 10%\r50%\r\x1b[1mq\0\x80\r\n",
-			    strlen("------\n > RUN x:\n0.001 ") + sizeof(bytes) - 1);
+	/* A report has no step's number before its lines. */
+	assert_string_equal(s.out.p, "------\n > RUN x:\n0.001 10%\\x0d50%\\x0d\\x1b[1mq\\x00"
+				     "\\x80\\x0d\n------\n");
 	stage_release(&s);
 }
 
