@@ -12,6 +12,7 @@
 #include "base/path.h"
 #include "engine/console.h"
 #include "engine/emulation.h"
+#include "engine/snapshot.h"
 #include "engine/users.h"
 
 #define PATH_DEFAULT "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -147,6 +148,22 @@ static void add_image_volumes(const struct container_options *o, struct sandbox_
 
 /* --- the plan --- */
 
+static int plan_root(const struct container_options *o, struct sandbox_plan *p, struct error **err)
+{
+	_cleanup_free_ char *clock = xasprintf("%s/clock", p->scratch);
+	struct layer_snapshot copy;
+	int r;
+
+	if (exec_overlays(o->env, o->store, NULL)) {
+		exec_plan_layers(o->store, o->layers, o->n_layers, &p->lowers);
+		return 0;
+	}
+	p->flags |= WIRE_COPIED;
+	r = snapshot_make(o->store, o->layers, o->n_layers, p->upper, clock, NULL, &copy, err);
+	layer_snapshot_release(&copy);
+	return r;
+}
+
 static int make_plan(const struct container_options *o, const char *dir, struct sandbox_plan *p,
 		     struct error **err)
 {
@@ -161,7 +178,9 @@ static int make_plan(const struct container_options *o, const char *dir, struct 
 		if (!*o->environment.v[i] || *o->environment.v[i] == '=')
 			return error_new(err, ERR_INVALID, 0, "invalid environment variable: '%s'",
 					 o->environment.v[i]);
-	exec_plan_layers(o->store, o->layers, o->n_layers, &p->lowers);
+	r = plan_root(o, p, err);
+	if (r < 0)
+		return r;
 	if (workdir && *workdir && *workdir != '/' && o->workdir)
 		return error_new(err, ERR_INVALID, 0,
 				 "the working directory '%s' is not an absolute path", workdir);

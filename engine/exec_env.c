@@ -1,4 +1,5 @@
 /* What steps share and what every sandbox gets: networks, seccomp, capabilities, limits. */
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,6 +7,7 @@
 
 #include "engine/network.h"
 #include "engine/op_exec.h"
+#include "engine/overlay.h"
 #include "engine/sandbox_server.h"
 #include "engine/seccomp.h"
 #include "engine/selections.h"
@@ -24,7 +26,9 @@ struct sandbox_env {
 	bool have_pasta;
 	const char *why_not;
 	atomic_flag noticed; /* the notice about a missing pasta was given */
-	atomic_flag noticed_single;
+	atomic_flag noticed_single, noticed_copies;
+	pthread_mutex_t lock;		 /* protects what follows */
+	bool tried_overlay, can_overlay; /* exec_overlays */
 };
 
 struct sandbox_env *sandbox_env_new(void)
@@ -36,6 +40,8 @@ struct sandbox_env *sandbox_env_new(void)
 	e->have_pasta = network_available(&e->why_not);
 	atomic_flag_clear(&e->noticed);
 	atomic_flag_clear(&e->noticed_single);
+	atomic_flag_clear(&e->noticed_copies);
+	(void)pthread_mutex_init(&e->lock, NULL);
 	return e;
 }
 
@@ -53,6 +59,7 @@ void sandbox_env_free(struct sandbox_env *e)
 	network_pool_free(e->networks);
 	sandbox_helper_stop();
 	selections_free(e->selections);
+	(void)pthread_mutex_destroy(&e->lock);
 	free(e);
 }
 
@@ -270,6 +277,44 @@ void exec_plan_defaults(struct sandbox_plan *p, enum op_security security, uint6
 	}
 	sandbox_plan_default_masks(p);
 	add_program(&p->seccomp, &seccomp_profile);
+}
+
+/* KILN_LAYERS, for tests and for machines on which the trial tells too little. */
+static bool try_overlay(struct store *s)
+{
+	_cleanup_free_ char *dir = NULL, *name = NULL;
+	const char *wanted = getenv("KILN_LAYERS");
+	_cleanup_close_ int fd = -1;
+	bool works;
+
+	if (store_is_plain(s) || (wanted && strcmp(wanted, "copy") == 0))
+		return false;
+	if (wanted && strcmp(wanted, "overlay") == 0)
+		return true;
+	/* What cannot be tried is told when it fails. */
+	if (store_tmp_dir(s, &name, &fd, NULL) < 0)
+		return true;
+	dir = xasprintf("%s/tmp/%s", store_root(s), name);
+	works = overlay_try(dir) == 0;
+	store_tmp_remove(s, name);
+	return works;
+}
+
+bool exec_overlays(struct sandbox_env *e, struct store *s, struct job *job)
+{
+	bool can;
+
+	(void)pthread_mutex_lock(&e->lock);
+	if (!e->tried_overlay)
+		e->can_overlay = try_overlay(s);
+	e->tried_overlay = true;
+	can = e->can_overlay && !store_is_plain(s);
+	(void)pthread_mutex_unlock(&e->lock);
+	if (!can)
+		notice_once(&e->noticed_copies, job,
+			    "overlayfs cannot be used in the store: each step copies its root, "
+			    "which is slower; set KILN_ROOT to a directory on a volume or a disk");
+	return can;
 }
 
 void exec_plan_layers(struct store *s, const int64_t *layers, size_t n, struct strv *ret)

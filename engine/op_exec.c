@@ -11,6 +11,7 @@
 #include "engine/log_limit.h"
 #include "engine/op_file.h"
 #include "engine/sandbox.h"
+#include "engine/snapshot.h"
 #include "engine/step_mounts.h"
 #include "engine/userns.h"
 #include "engine/users.h"
@@ -90,17 +91,33 @@ static int set_user(struct exec_options const *o, const struct op_exec *op,
 	return 0;
 }
 
+/* The layers below, or, where they cannot be stacked, a copy of them in the step's directory. */
+static int plan_root(const struct exec_options *o, const struct result *root, struct job *job,
+		     struct sandbox_plan *p, struct layer_snapshot *copy, struct error **err)
+{
+	const int64_t *layers = root ? root->layers : NULL;
+	size_t n = root ? root->n_layers : 0;
+	_cleanup_free_ char *clock = xasprintf("%s/clock", p->scratch);
+
+	if (exec_overlays(o->env, o->store, job)) {
+		exec_plan_layers(o->store, layers, n, &p->lowers);
+		return 0;
+	}
+	p->flags |= WIRE_COPIED;
+	return snapshot_make(o->store, layers, n, p->upper, clock, job ? job_cancel(job) : NULL,
+			     copy, err);
+}
+
 static int make_plan(const struct exec_options *o, const struct op_exec *op,
-		     const struct result *root, struct layer_writer *w, struct sandbox_plan *p,
-		     struct error **err)
+		     const struct result *root, struct job *job, struct sandbox_plan *p,
+		     struct layer_snapshot *copy, struct error **err)
 {
 	const char *hostname = op->hostname && op->hostname[0] ? op->hostname : HOSTNAME_DEFAULT;
 	int r;
 
-	if (root)
-		exec_plan_layers(o->store, root->layers, root->n_layers, &p->lowers);
-	p->upper = layer_writer_upper(w);
-	p->scratch = layer_writer_work(w);
+	r = plan_root(o, root, job, p, copy, err);
+	if (r < 0)
+		return r;
 	p->cwd = xstrdup(op->cwd && op->cwd[0] ? op->cwd : "/");
 	p->hostname = xstrdup(hostname);
 	p->binfmt = xstrdup(o->binfmt);
@@ -238,19 +255,23 @@ static int leave_mount_points(const struct rootfs *below, struct layer_writer *w
 }
 
 /* What the process has left becomes the layer. */
-static int read_back(const struct exec_options *o, const struct result *root, uint32_t uid,
-		     uint32_t gid, struct layer_writer *w, struct error **err)
+static int read_back(const struct exec_options *o, const struct result *root,
+		     const struct sandbox_plan *p, const struct layer_snapshot *copy,
+		     struct layer_writer *w, struct error **err)
 {
 	_cleanup_(rootfs_freep) struct rootfs *below = NULL;
-	struct layer_step step = {.uid = uid, .gid = gid};
+	struct layer_step step = {.uid = p->uid, .gid = p->gid};
+	const struct layer_snapshot *from = p->flags & WIRE_COPIED ? copy : NULL;
 	int r = rootfs_open(o->store, root ? root->layers : NULL, root ? root->n_layers : 0, &below,
 			    err);
 
 	step.below = below;
+	if (r == 0 && from)
+		r = snapshot_clear(p->upper, p->scratch, err);
 	if (r == 0)
 		r = leave_mount_points(below, w, err);
 	if (r == 0)
-		r = layer_writer_scan(w, userns_single() ? &step : NULL, err);
+		r = layer_writer_scan(w, userns_single() ? &step : NULL, from, err);
 	return r == 0 ? layer_writer_settle(w, below, err) : r;
 }
 
@@ -285,6 +306,7 @@ int exec_op_run(const struct exec_options *o, const struct op_exec *op,
 	_cleanup_(layer_writer_freep) struct layer_writer *w = NULL;
 	const struct op_mount *mount = exec_op_root(op);
 	_cleanup_(result_unrefp) struct result *root = NULL;
+	struct layer_snapshot copy = {0};
 	struct sandbox_plan plan;
 	int64_t layer = 0;
 	int r = check_op(o, op, err);
@@ -298,11 +320,14 @@ int exec_op_run(const struct exec_options *o, const struct op_exec *op,
 		return r;
 	layer_writer_watch(w, job ? job_cancel(job) : NULL);
 	sandbox_plan_init(&plan);
-	r = make_plan(o, op, root, w, &plan, err);
+	plan.upper = layer_writer_upper(w);
+	plan.scratch = layer_writer_work(w);
+	r = make_plan(o, op, root, job, &plan, &copy, err);
 	if (r == 0)
 		r = run(o, op, inputs, n_inputs, job, &plan, ret_hollow, err);
 	if (r == 0)
-		r = read_back(o, root, plan.uid, plan.gid, w, err);
+		r = read_back(o, root, &plan, &copy, w, err);
+	layer_snapshot_release(&copy);
 	sandbox_plan_release(&plan);
 	if (r == 0)
 		r = layer_writer_commit(w, &layer, err);

@@ -123,6 +123,8 @@ void exec_notice_single(struct sandbox_env *e, struct job *job);
 void exec_plan_defaults(struct sandbox_plan *p, enum op_security security, uint64_t shm_size);
 /* HOME, unless the environment has one that is not empty. */
 void exec_plan_home(struct sandbox_plan *p, const char *home);
+/* Are layers stacked by overlayfs here? Else they are copied, of which the first step tells. */
+bool exec_overlays(struct sandbox_env *e, struct store *s, struct job *job);
 /* The layers' directories, as the plan wants them. */
 void exec_plan_layers(struct store *s, const int64_t *layers, size_t n, struct strv *ret);
 /* The control group of the plan's process, for cgroup_remove when it has ended; NULL where none was

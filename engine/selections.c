@@ -83,7 +83,7 @@ static int make(struct selection *one, struct cancel *cancel, struct error **err
 	if (r < 0)
 		return r;
 	/* The mount's root is below it: this directory's mode shows nowhere. */
-	r = tree_copy(one->tree, one->path, fd, SELECTION_NAME, cancel, err);
+	r = tree_copy(one->tree, one->path, fd, SELECTION_NAME, 0, cancel, err);
 	if (r < 0) {
 		store_tmp_remove(one->store, tmp);
 		free(tmp);

@@ -76,6 +76,43 @@ static int find_selection(const struct mounting *m, struct tree *tree, const cha
 			      job_cancel_of(m->job), ret_dir, err);
 }
 
+/* Where layers cannot be stacked: a copy of the part that is shown, for this step alone. */
+static int add_copy(const struct mounting *m, const struct op_mount *mount, struct result *input,
+		    unsigned flags, struct error **err)
+{
+	_cleanup_free_ char *dir = xasprintf("%s/copy%zu", m->p->scratch, m->p->mounts.n);
+	_cleanup_free_ char *wanted = path_rooted(mount->selector), *path = NULL;
+	bool may_link = flags & WIRE_MOUNT_READONLY && m->p->caps != SANDBOX_CAPS_ALL;
+	_cleanup_(tree_unrefp) struct tree *tree = NULL;
+	_cleanup_close_ int fd = -1;
+	struct sandbox_mount *added;
+	const char *name;
+	struct entry e;
+	bool exists;
+	int r = tree_of_result(m->o->store, input, &tree, err);
+
+	if (r == 0)
+		r = tree_resolve(tree, wanted, true, &path, &exists, &e, err);
+	if (r < 0)
+		return r;
+	if (!exists)
+		return error_new(err, ERR_NOTFOUND, 0, "\"/%s\": not found", wanted);
+	if (mkdir(dir, 0755) < 0)
+		return error_new(err, ERR_IO, errno, "make '%s'", dir);
+	fd = fs_open_dir(AT_FDCWD, dir);
+	if (fd < 0)
+		return error_new(err, ERR_IO, -fd, "open '%s'", dir);
+	name = *path ? SELECTION_NAME : "";
+	r = tree_copy(tree, path, fd, name,
+		      input->tree ? 0 : TREE_COPY_WHOLE | (may_link ? TREE_COPY_LINK : 0u),
+		      job_cancel_of(m->job), err);
+	if (r < 0)
+		return r;
+	added = sandbox_plan_mount(m->p, WIRE_OVERLAY, name, mount->dest, flags);
+	strv_push(&added->lowers, dir);
+	return 0;
+}
+
 static int add_bind(const struct mounting *m, const struct op_mount *mount, struct error **err)
 {
 	unsigned flags = mount->readonly ? WIRE_MOUNT_READONLY : 0;
@@ -85,6 +122,9 @@ static int add_bind(const struct mounting *m, const struct op_mount *mount, stru
 
 	if (r < 0)
 		return r;
+	/* A selection that is only read can be shown as it is. */
+	if (input && m->p->flags & WIRE_COPIED && !(input->tree && mount->readonly))
+		return add_copy(m, mount, input, flags, err);
 	if (input && input->tree) {
 		const char *dir;
 
@@ -243,7 +283,7 @@ static int seed_cache(const struct mounting *m, const struct op_mount *mount,
 	fd = fs_open_dir(AT_FDCWD, mounts_path(use));
 	if (fd < 0)
 		return error_new(err, ERR_IO, -fd, "open '%s'", mounts_path(use));
-	r = tree_copy(tree, path, fd, "", job_cancel_of(m->job), err);
+	r = tree_copy(tree, path, fd, "", 0, job_cancel_of(m->job), err);
 	if (r < 0)
 		return r;
 	/* The mount's uid, gid and mode are those of the directory that it is filled from. */

@@ -2,9 +2,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/file_read.h"
@@ -28,8 +31,10 @@ struct copy {
 	size_t skip; /* bytes of the source path that `name` stands for */
 	const char *name;
 	int dirfd;
+	unsigned flags; /* enum tree_copy_flag */
 	struct cancel *cancel;
 	VEC(struct copied_file) files;
+	VEC(struct copied_file) dirs; /* whose times are set at the end */
 };
 
 static int failed(const struct entry *e, int r, struct error **err)
@@ -57,7 +62,19 @@ static int set_file_attributes(const struct copy *c, const struct entry *e, int 
 	if (r < 0)
 		return r;
 	entry_times(e, times);
+	if (c->flags & TREE_COPY_WHOLE && e->capability_size > 0 &&
+	    fsetxattr(fd, "security.capability", e->capability, e->capability_size, 0) < 0)
+		return -errno;
 	return fchmod(fd, e->mode) < 0 || futimens(fd, times) < 0 ? -errno : 0;
+}
+
+/* The file itself under another name; false where it cannot be had. */
+static bool link_file(const struct copy *c, int in, const char *to)
+{
+	char path[32];
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", in);
+	return linkat(AT_FDCWD, path, c->dirfd, to, AT_SYMLINK_FOLLOW) == 0;
 }
 
 static int copy_file(const struct copy *c, const struct copied_file *file, struct error **err)
@@ -72,6 +89,8 @@ static int copy_file(const struct copy *c, const struct copied_file *file, struc
 	in = ops->open(c->tree, e, err);
 	if (in < 0)
 		return in;
+	if (c->flags & TREE_COPY_LINK && link_file(c, in, file->to))
+		return 0;
 	/* The directory is ours alone and holds no links but those that we copied. */
 	out = fs_open_no_symlinks(c->dirfd, file->to, O_CREAT | O_EXCL | O_WRONLY, 0600);
 	r = out < 0 ? out : file_copy(in, out, UINT64_MAX, c->cancel);
@@ -110,6 +129,9 @@ static int make_node(const struct copy *c, const struct entry *e, const char *to
 		r = symlinkat(e->link, c->dirfd, to);
 	else if (e->type == ENTRY_FIFO)
 		r = mkfifoat(c->dirfd, to, 0600);
+	else if (e->type == ENTRY_CHAR || e->type == ENTRY_BLOCK)
+		r = mknodat(c->dirfd, to, (e->type == ENTRY_CHAR ? S_IFCHR : S_IFBLK) | 0600,
+			    makedev(e->dev_major, e->dev_minor));
 	if (r < 0)
 		return -errno;
 	if (!c->tree->is_context)
@@ -118,7 +140,6 @@ static int make_node(const struct copy *c, const struct entry *e, const char *to
 		return r;
 	if (e->type != ENTRY_SYMLINK && fchmodat(c->dirfd, to, e->mode, 0) < 0)
 		return -errno;
-	/* A directory's time moves again when it is filled; nothing depends on it. */
 	(void)utimensat(c->dirfd, to, times, AT_SYMLINK_NOFOLLOW);
 	return 0;
 }
@@ -128,13 +149,14 @@ static int take_entry(void *data, const struct entry *e, uint64_t group, struct 
 	struct copy *c = data;
 	const char *rest = e->path + c->skip;
 	_cleanup_free_ char *to = path_join(c->name, rest + strspn(rest, "/"));
+	bool is_device;
 	int r;
 
 	(void)group; /* links to one file become files of their own */
 	if (cancel_is_set(c->cancel))
 		return canceled(err);
-	/* Devices have no place in what a mount shows. */
-	if (to[0] == '\0' || e->type == ENTRY_CHAR || e->type == ENTRY_BLOCK)
+	is_device = e->type == ENTRY_CHAR || e->type == ENTRY_BLOCK;
+	if (to[0] == '\0' || (is_device && !(c->flags & TREE_COPY_WHOLE)))
 		return 0;
 	if (e->type == ENTRY_FILE) {
 		struct copied_file file = {*e, TAKE_PTR(to)};
@@ -143,17 +165,35 @@ static int take_entry(void *data, const struct entry *e, uint64_t group, struct 
 		return 0;
 	}
 	r = make_node(c, e, to);
+	/* A user may make none; on an overlay the layer would not show it either. */
+	if (r == -EPERM && is_device)
+		return 0;
+	if (r == 0 && e->type == ENTRY_DIR && c->flags & TREE_COPY_WHOLE) {
+		struct copied_file dir = {*e, TAKE_PTR(to)};
+
+		vec_push(&c->dirs, dir);
+	}
 	return r < 0 ? failed(e, r, err) : 0;
 }
 
-int tree_copy(struct tree *t, const char *path, int dirfd, const char *name, struct cancel *cancel,
-	      struct error **err)
+int tree_copy(struct tree *t, const char *path, int dirfd, const char *name, unsigned flags,
+	      struct cancel *cancel, struct error **err)
 {
-	struct copy c = {t, strlen(path), name, dirfd, cancel, {0}};
+	struct copy c = {t, strlen(path), name, dirfd, flags, cancel, {0}, {0}};
 	int r = t->ops->walk(t, path, take_entry, &c, err);
 
 	if (r == 0)
 		r = parallel_for((c.files.n + ROUND_FILES - 1) / ROUND_FILES, copy_round, &c, err);
+	for (size_t i = 0; i < c.dirs.n && r == 0; i++) {
+		struct timespec times[2];
+
+		entry_times(&c.dirs.v[i].entry, times);
+		if (utimensat(dirfd, c.dirs.v[i].to, times, AT_SYMLINK_NOFOLLOW) < 0)
+			r = failed(&c.dirs.v[i].entry, -errno, err);
+	}
+	for (size_t i = 0; i < c.dirs.n; i++)
+		free(c.dirs.v[i].to);
+	vec_release(&c.dirs);
 	for (size_t i = 0; i < c.files.n; i++)
 		free(c.files.v[i].to);
 	vec_release(&c.files);

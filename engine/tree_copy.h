@@ -6,9 +6,18 @@
 #include "base/cancel.h"
 #include "engine/tree.h"
 
+enum tree_copy_flag {
+	/* As a mount of layers shows them: with devices, where they may be made, with capabilities
+	 * and with the times of directories. */
+	TREE_COPY_WHOLE = 1 << 0,
+	/* Nobody will write to the copy: files may be links to the layers'. */
+	TREE_COPY_LINK = 1 << 1,
+};
+
 /* `path` (clean, without symlinks) and what is below it become `name` below dirfd; "" is the
- * directory dirfd itself, which keeps its own attributes. */
-int tree_copy(struct tree *t, const char *path, int dirfd, const char *name, struct cancel *cancel,
-	      struct error **err);
+ * directory dirfd itself, which keeps its own attributes. Names of one file become files of their
+ * own, as they do when they are written to on an overlay. */
+int tree_copy(struct tree *t, const char *path, int dirfd, const char *name, unsigned flags,
+	      struct cancel *cancel, struct error **err);
 
 #endif

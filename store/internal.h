@@ -29,6 +29,7 @@ struct store {
 				blobs that we wrote -> this map */
 	struct strv notices; /* what was found damaged, for store_take_notices */
 
+	atomic_bool plain; /* store_is_plain */
 	atomic_bool swept; /* temporaries of the dead were removed, or are being */
 
 	bool limited; /* policy is set; both are constant once threads run */
@@ -48,6 +49,11 @@ int store_tmp_name(struct store *s, char **ret, struct error **err);
 /* Moves a file or directory to a new name in tmp/; the caller removes that after its transaction.
  * *ret = NULL if there was nothing. */
 int store_trash(struct store *s, const char *path, char **ret, struct error **err);
+
+/* Makes a whiteout `name` below dirfd, or marks the directory fd opaque. Where the file system
+ * refuses, the store is plain from then on. Return 0 or -errno. */
+int store_put_whiteout(struct store *s, int dirfd, const char *name);
+int store_mark_opaque(struct store *s, int fd);
 
 /* Keeps an index for the next layer_index; the cache takes its own reference. */
 void layer_cache_index(struct store *s, int64_t id, struct index *i);

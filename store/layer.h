@@ -160,8 +160,9 @@ struct layer_step {
 	const struct rootfs *below;
 	uint32_t uid, gid;
 };
+struct layer_snapshot; /* what the step's copy of its root was; NULL: it ran on an overlay */
 int layer_writer_scan(struct layer_writer *w, const struct layer_step *step /* NULL: they can */,
-		      struct error **err);
+		      const struct layer_snapshot *from, struct error **err);
 
 /* Takes out what changes nothing of `below`, on which the layer was made, and puts whiteouts in the
  * place of opaque marks. After that, or where nothing below is known, the layer's tar holds what

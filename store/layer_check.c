@@ -78,7 +78,8 @@ static int check_entry(const struct store *s, int dirfd, const struct entry *e, 
 	struct stat st;
 	int r;
 
-	if (e->type == ENTRY_CHAR || e->type == ENTRY_BLOCK)
+	if (e->type == ENTRY_CHAR || e->type == ENTRY_BLOCK ||
+	    (e->type == ENTRY_WHITEOUT && store_is_plain(s)))
 		return 0;
 	/* O_NOFOLLOW|O_PATH gives the symlink itself, which RESOLVE_NO_SYMLINKS allows. */
 	if (fd < 0 || fstat(fd, &st) < 0)

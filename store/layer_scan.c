@@ -22,6 +22,7 @@
 #include "base/vec.h"
 #include "store/internal.h"
 #include "store/layer_owner.h"
+#include "store/layer_snapshot.h"
 #include "store/layer_writer.h"
 
 enum {
@@ -43,7 +44,10 @@ struct scan {
 	VEC(struct job) jobs;
 	struct map links; /* device and inode -> first path (heap) */
 	struct step_owners owners;
-	struct entry dir; /* the directory being read: its mode and owner */
+	struct entry dir;		   /* the directory being read: its mode and owner */
+	const struct layer_snapshot *from; /* the step ran on a copy; NULL: on an overlay */
+	bool same_dir;			   /* the directory being read is one of the copy's */
+	size_t listed;			   /* entries that are not only passed through */
 	_Atomic size_t next_job;
 	atomic_int failed; /* errno of a worker */
 };
@@ -169,6 +173,12 @@ static struct entry entry_from(const char *path, const struct stat *st, const st
 	return e;
 }
 
+static void list(struct scan *scan, const struct entry *e)
+{
+	index_builder_add(scan->w->index, e);
+	scan->listed++;
+}
+
 /* Times on disk are those of the index: whole seconds. */
 static int clamp_time(int dirfd, const char *name, const struct stat *st, const char *path,
 		      struct error **err)
@@ -193,7 +203,7 @@ static int add_symlink(struct scan *scan, int dirfd, const char *name, struct en
 	target[n] = '\0';
 	e->mode = 0777;
 	e->link = target;
-	index_builder_add(scan->w->index, e);
+	list(scan, e);
 	return 0;
 }
 
@@ -210,14 +220,14 @@ static void add_file(struct scan *scan, const struct stat *st, struct entry *e)
 			e->type = ENTRY_HARDLINK;
 			e->link = *slot;
 			e->capability_size = 0;
-			index_builder_add(scan->w->index, e);
+			list(scan, e);
 			return;
 		}
 		*slot = xstrdup(e->path);
 	}
 	e->size = (uint64_t)st->st_size;
 	/* Links join the group of what is in the index, so the file is there before its digest. */
-	index_builder_add(scan->w->index, e);
+	list(scan, e);
 	job = (struct job){.path = xstrdup(e->path), .entry = *e};
 	job.entry.path = job.path;
 	vec_push(&scan->jobs, job);
@@ -233,29 +243,45 @@ static int make_whiteout(struct scan *scan, int dirfd, const char *name, struct 
 	e->capability_size = 0;
 	e->mode = 0;
 	e->uid = e->gid = 0;
-	index_builder_add(scan->w->index, e);
+	list(scan, e);
 	return 0;
 }
 
 static int scan_dir(struct scan *scan, int dirfd, struct error **err);
 
+/* Of a copy: nothing in it has changed. */
+static int drop_dir(struct scan *scan, int dirfd, const char *name, const char *path,
+		    struct error **err)
+{
+	if (unlinkat(dirfd, name, AT_REMOVEDIR) < 0)
+		return error_new(err, ERR_IO, errno, "remove the copy of '%s'", path);
+	index_builder_remove_tree(scan->w->index, path);
+	scan->listed--;
+	return 0;
+}
+
 static int add_dir(struct scan *scan, int dirfd, const char *name, struct entry *e,
 		   const struct stat *st, struct error **err)
 {
+	bool is_same = scan->from && layer_snapshot_has_dir(scan->from, e->path, st);
+	bool outer_is_same = scan->same_dir;
 	struct entry outer = scan->dir;
-	size_t before = scan->path.n;
+	size_t before = scan->path.n, listed;
 	_cleanup_close_ int fd = -1;
 	int r;
 
 	e->capability_size = 0;
-	index_builder_add(scan->w->index, e);
+	list(scan, e);
 	fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return error_new(err, ERR_IO, errno, "open directory '%s'", e->path);
 	buf_addf(&scan->path, "%s%s", before ? "/" : "", name);
 	scan->dir = *e;
+	scan->same_dir = is_same;
+	listed = scan->listed;
 	r = scan_dir(scan, fd, err);
 	scan->dir = outer;
+	scan->same_dir = outer_is_same;
 	buf_truncate(&scan->path, before);
 	/* Whiteouts rewritten or sockets dropped inside have touched it. */
 	if (r == 0) {
@@ -264,6 +290,44 @@ static int add_dir(struct scan *scan, int dirfd, const char *name, struct entry 
 
 		if (futimens(fd, times) < 0)
 			r = error_new(err, ERR_IO, errno, "set the time of a directory");
+	}
+	if (r == 0 && scan->from && scan->listed == listed &&
+	    layer_snapshot_same_dir(scan->from, e))
+		r = drop_dir(scan, dirfd, name, e->path, err);
+	return r;
+}
+
+/* Where files cannot say themselves whose they are. A copy has not the overlay's signs for what was
+ * there before the step and for directories that it made anew, but others that say the same. */
+static int set_owner(struct scan *scan, int fd, const char *node, const struct stat *st,
+		     const struct marks *m, struct entry *e, struct error **err)
+{
+	bool copied = m->origin;
+	int r;
+
+	if (scan->owners.step && scan->from) {
+		copied = layer_snapshot_made(scan->from, fd);
+		e->opaque = !layer_snapshot_has_dir(scan->from, e->path, st);
+	}
+	r = step_owners_apply(&scan->owners, fd, node, m->owned ? &m->owner : NULL, copied,
+			      &scan->dir, e, err);
+	e->opaque = m->opaque;
+	return r;
+}
+
+/* What the layers below have in the directory and the step's copy has not. */
+static int add_missing(struct scan *scan, int dirfd, const struct strv *names, struct error **err)
+{
+	_cleanup_strv_ struct strv missing = {0};
+	int r = layer_snapshot_missing(scan->from, scan->path.p, names, &missing, err);
+
+	for (size_t i = 0; i < missing.n && r == 0; i++) {
+		_cleanup_free_ char *path = path_join(scan->path.p, missing.v[i]);
+
+		r = store_put_whiteout(scan->w->s, dirfd, missing.v[i]);
+		if (r < 0)
+			return error_new(err, ERR_IO, -r, "make a whiteout of '%s'", path);
+		list(scan, &(struct entry){.path = path, .type = ENTRY_WHITEOUT});
 	}
 	return r;
 }
@@ -285,14 +349,19 @@ static int add_node(struct scan *scan, int dirfd, const char *name, const char *
 			return error_new(err, ERR_IO, errno, "remove the socket '%s'", path);
 		return 0;
 	}
+	if (scan->from && scan->same_dir && !S_ISDIR(st.st_mode) &&
+	    layer_snapshot_untouched(scan->from, path, &st)) {
+		if (unlinkat(dirfd, name, 0) < 0)
+			return error_new(err, ERR_IO, errno, "remove the copy of '%s'", path);
+		return 0;
+	}
 	fd_path(fd, node);
 	if (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode))
 		r = read_marks(scan, node, path, &m, err);
 	if (r < 0)
 		return r;
 	e = entry_from(path, &st, &m);
-	r = step_owners_apply(&scan->owners, fd, node, m.owned ? &m.owner : NULL, m.origin,
-			      &scan->dir, &e, err);
+	r = set_owner(scan, fd, node, &st, &m, &e, err);
 	if (r < 0)
 		return r;
 	if (e.type == ENTRY_WHITEOUT)
@@ -312,7 +381,7 @@ static int add_node(struct scan *scan, int dirfd, const char *name, const char *
 		e.dev_major = major(st.st_rdev);
 		e.dev_minor = minor(st.st_rdev);
 	}
-	index_builder_add(scan->w->index, &e);
+	list(scan, &e);
 	return 0;
 }
 
@@ -349,7 +418,7 @@ static int scan_dir(struct scan *scan, int dirfd, struct error **err)
 		if (r == 0)
 			r = add_node(scan, dirfd, names.v[i], path, err);
 	}
-	return r;
+	return r == 0 && scan->from ? add_missing(scan, dirfd, &names, err) : r;
 }
 
 static int hash_job(struct scan *scan, struct job *job)
@@ -416,12 +485,18 @@ static int scan_root(struct scan *scan, struct error **err)
 	scan->dir = entry_from("", &st, &marks);
 	r = step_owners_apply(&scan->owners, scan->w->fs, node, marks.owned ? &marks.owner : NULL,
 			      false, &scan->dir, &scan->dir, err);
-	return r < 0 ? r : scan_dir(scan, scan->w->fs, err);
+	if (r == 0)
+		r = scan_dir(scan, scan->w->fs, err);
+	if (r == 0 && scan->from &&
+	    futimens(scan->w->fs, (struct timespec[2]){st.st_atim, st.st_mtim}) < 0)
+		r = error_new(err, ERR_IO, errno, "set the time of the root of a layer");
+	return r;
 }
 
-int layer_writer_scan(struct layer_writer *w, const struct layer_step *step, struct error **err)
+int layer_writer_scan(struct layer_writer *w, const struct layer_step *step,
+		      const struct layer_snapshot *from, struct error **err)
 {
-	struct scan scan = {.w = w, .path = BUF_INIT};
+	struct scan scan = {.w = w, .path = BUF_INIT, .from = from, .same_dir = true};
 	_cleanup_free_ char *work = xasprintf("%s/work", w->tmp);
 	int r = step_owners_open(&scan.owners, w->s->dirfd, work, step, err);
 

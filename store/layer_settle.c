@@ -65,12 +65,12 @@ static int drop_all(struct layer_writer *w, const struct index *index,
 static int add_whiteout(struct layer_writer *w, const char *path, struct error **err)
 {
 	_cleanup_close_ int dir = open_parent(w, path, err);
+	int r;
 
 	if (dir < 0)
 		return dir;
-	if (mknodat(dir, path_base(path), S_IFCHR | 0600, 0) < 0)
-		return error_new(err, ERR_IO, errno, "make a whiteout of '%s'", path);
-	return 0;
+	r = store_put_whiteout(w->s, dir, path_base(path));
+	return r < 0 ? error_new(err, ERR_IO, -r, "make a whiteout of '%s'", path) : 0;
 }
 
 static int clear_opaque(struct layer_writer *w, const char *path, struct error **err)

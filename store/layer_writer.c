@@ -136,14 +136,13 @@ static int set_times(int dirfd, const char *name, const struct entry *e, struct 
 /* Opaque marks go through a descriptor: setxattr has no form with a directory. */
 static int mark_opaque(struct layer_writer *w, const char *path, struct error **err)
 {
-	_cleanup_free_ char *name = xasprintf("%sopaque", w->s->overlay_prefix);
 	_cleanup_close_ int fd = fs_open_no_symlinks(w->fs, path, O_RDONLY | O_DIRECTORY, 0);
+	int r;
 
 	if (fd < 0)
 		return error_new(err, ERR_IO, -fd, "open directory '%s' of a layer", path);
-	if (fsetxattr(fd, name, "y", 1, 0) < 0)
-		return error_new(err, ERR_IO, errno, "mark directory '%s' opaque", path);
-	return 0;
+	r = store_mark_opaque(w->s, fd);
+	return r < 0 ? error_new(err, ERR_IO, -r, "mark directory '%s' opaque", path) : 0;
 }
 
 static void lock_index(struct layer_writer *w)
@@ -307,7 +306,8 @@ static int put_hardlink(struct layer_writer *w, const struct entry *e, struct er
 
 /* A device that may not be made here lives in the index; on disk a whiteout keeps a lower layer
  * from showing through. */
-static int make_device(int dirfd, const char *name, const struct entry *e, bool *ret_real)
+static int make_device(struct store *s, int dirfd, const char *name, const struct entry *e,
+		       bool *ret_real)
 {
 	mode_t type = e->type == ENTRY_CHAR ? S_IFCHR : S_IFBLK;
 	bool looks_like_whiteout = e->type == ENTRY_CHAR && e->dev_major == 0 && e->dev_minor == 0;
@@ -320,7 +320,7 @@ static int make_device(int dirfd, const char *name, const struct entry *e, bool 
 	}
 	if (!looks_like_whiteout && errno != EPERM)
 		return -errno;
-	return mknodat(dirfd, name, S_IFCHR | 0600, 0) < 0 && errno != EPERM ? -errno : 0;
+	return store_put_whiteout(s, dirfd, name);
 }
 
 static int put_special(struct layer_writer *w, const struct entry *e, struct error **err)
@@ -346,10 +346,10 @@ static int put_special(struct layer_writer *w, const struct entry *e, struct err
 		break;
 	case ENTRY_WHITEOUT:
 		real = false;
-		r = mknodat(dirfd, name, S_IFCHR | 0600, 0) < 0 ? -errno : 0;
+		r = store_put_whiteout(w->s, dirfd, name);
 		break;
 	default:
-		r = make_device(dirfd, name, e, &real);
+		r = make_device(w->s, dirfd, name, e, &real);
 		break;
 	}
 	if (r < 0)

@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -201,6 +203,7 @@ int store_open(const char *root, struct store **ret, struct error **err)
 	r = open_db(s, err);
 	if (r < 0)
 		return error_wrap(err, r, "open store '%s'", root);
+	atomic_init(&s->plain, faccessat(s->dirfd, "plain", F_OK, 0) == 0);
 	r = check_id_map(s, map, err);
 	if (r < 0)
 		return error_wrap(err, r, "open store '%s'", root);
@@ -281,6 +284,38 @@ int store_dirfd(const struct store *s)
 const char *store_overlay_prefix(const struct store *s)
 {
 	return s->overlay_prefix;
+}
+
+bool store_is_plain(const struct store *s)
+{
+	return atomic_load(&s->plain);
+}
+
+/* After a call on its files failed with `errnum`. */
+static int become_plain(struct store *s, int errnum)
+{
+	int r;
+
+	if (errnum != EPERM && errnum != EOPNOTSUPP)
+		return -errnum;
+	if (store_is_plain(s))
+		return 0;
+	r = fs_write_file_atomic(s->dirfd, "plain", "", 0, 0600);
+	if (r == 0)
+		atomic_store(&s->plain, true);
+	return r;
+}
+
+int store_put_whiteout(struct store *s, int dirfd, const char *name)
+{
+	return mknodat(dirfd, name, S_IFCHR | 0600, 0) < 0 ? become_plain(s, errno) : 0;
+}
+
+int store_mark_opaque(struct store *s, int fd)
+{
+	_cleanup_free_ char *name = xasprintf("%sopaque", s->overlay_prefix);
+
+	return fsetxattr(fd, name, "y", 1, 0) < 0 ? become_plain(s, errno) : 0;
 }
 
 char *store_blob_path(const struct digest *digest)

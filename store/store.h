@@ -45,6 +45,10 @@ int store_dirfd(const struct store *s); /* borrowed O_DIRECTORY descriptor of th
 /* "trusted.overlay." or, in a user namespace, "user.overlay.": how overlayfs marks are written in
  * layer dirs of this store. */
 const char *store_overlay_prefix(const struct store *s);
+/* Does its file system refuse such marks (overlayfs itself does)? Then the dirs of its layers hold
+ * none: what a layer deletes is in its index alone, and nothing may be mounted from dirs but single
+ * ones. It stays so wherever the store is moved. Thread safe. */
+bool store_is_plain(const struct store *s);
 
 /* A fresh directory tmp/<random>, removed by store_tmp_remove or, after a crash, by gc. */
 int store_tmp_dir(struct store *s, char **ret_name, int *ret_fd, struct error **err);

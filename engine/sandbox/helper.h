@@ -88,6 +88,8 @@ union fd_control {
 void attach_fd(struct msghdr *msg, union fd_control *control, int fd);
 void *alloc(size_t n);	  /* zeroed */
 void tie_to_parent(void); /* to be killed when it dies */
+/* A copy of this process; flags of clone(2), their signal in `signal`. Returns as fork does. */
+pid_t clone_self(uint64_t flags, int signal, int *ret_pidfd);
 char *format(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* --- server.c */

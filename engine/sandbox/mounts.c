@@ -162,14 +162,14 @@ static int open_overlay(const struct plan *p, const struct mount_item *item, siz
 
 		return new_filesystem("tmpfs", NODEV_NOSUID, options);
 	}
-	if (!readonly) {
+	if (!readonly && !(p->flags & WIRE_COPIED)) {
 		upper = format("%s/upper%zu", p->scratch, index);
 		work = format("%s/work%zu", p->scratch, index);
 		/* A debugging shell finds what the step wrote. */
 		if ((mkdir(upper, 0755) < 0 && errno != EEXIST) || mkdir(work, 0700) < 0)
 			fail(errno, "make directories in '%s'", p->scratch);
 	}
-	if (readonly && item->n_lowers == 1)
+	if (item->n_lowers == 1 && (readonly || p->flags & WIRE_COPIED))
 		whole = clone_tree(AT_FDCWD, item->lowers[0], false);
 	else
 		whole = overlay_open(p, item->lowers, item->n_lowers, upper, work);

@@ -250,9 +250,8 @@ static void serve(const struct pasta *p)
  * in the host's, where pasta's sockets belong, and could not come back from the new one. */
 static void make_namespace(void)
 {
-	struct clone_args args = {.flags = CLONE_FILES | CLONE_VFORK, .exit_signal = SIGCHLD};
 	int status, netns, routes;
-	pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+	pid_t pid = clone_self(CLONE_FILES | CLONE_VFORK, SIGCHLD, NULL);
 
 	if (pid < 0)
 		fail(errno, "make a network namespace");

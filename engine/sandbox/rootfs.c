@@ -164,7 +164,8 @@ struct repeated {
 
 struct stubs {
 	const char *path;
-	int dir; /* -1 until the first stub is made */
+	int dir;    /* -1 until the first stub is made */
+	int record; /* of those made in the step's own root; -1: they are in a layer below it */
 	const struct layers *layers;
 	struct repeated *repeated;
 };
@@ -194,17 +195,48 @@ static int stub_layer(struct stubs *s)
 	return s->dir;
 }
 
+/* A copied root has no layers below: what is made in it is written down, to be removed again, and
+ * the directory that it is in keeps its times. */
+static struct stat look_at_parent(const struct stubs *s, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	struct stat st = {0};
+
+	if (s->record >= 0 &&
+	    fstatat(s->dir, slash ? format("%.*s", (int)(slash - path), path) : ".", &st, 0) < 0)
+		fail(errno, "look at the directory of '/%s'", path);
+	return st;
+}
+
+static void record_stub(const struct stubs *s, const char *path, const struct stat *parent)
+{
+	struct timespec times[2] = {parent->st_atim, parent->st_mtim};
+	const char *slash = strrchr(path, '/');
+	size_t n = strlen(path) + 1;
+
+	if (s->record < 0)
+		return;
+	if (write(s->record, path, n) != (ssize_t)n ||
+	    utimensat(s->dir, slash ? format("%.*s", (int)(slash - path), path) : ".", times, 0) <
+		    0)
+		fail(errno, "note the mount point '/%s'", path);
+}
+
 /* Makes one directory in the stub layer; an existing one of the image lends its attributes. */
 static void stub_dir(struct stubs *s, const char *path)
 {
-	struct stat st;
+	int dir = stub_layer(s);
+	struct stat parent = look_at_parent(s, path), st;
 	struct repeated *r;
 
-	if (mkdirat(stub_layer(s), path, 0755) < 0) {
+	if (mkdirat(dir, path, 0755) < 0) {
 		if (errno == EEXIST)
 			return;
 		fail(errno, "make the mount point '/%s'", path);
 	}
+	record_stub(s, path, &parent);
+	if (s->record >= 0)
+		return;
 	if (!image_stat(s->layers, path, &st))
 		return;
 	r = alloc(sizeof(*r));
@@ -227,12 +259,14 @@ static void stub_make(struct stubs *s, const char *path, bool is_dir)
 	if (is_dir) {
 		stub_dir(s, copy);
 	} else {
-		int fd = openat(stub_layer(s), copy, O_CREAT | O_WRONLY | O_CLOEXEC | O_NOFOLLOW,
-				0644);
+		int dir = stub_layer(s);
+		struct stat parent = look_at_parent(s, copy);
+		int fd = openat(dir, copy, O_CREAT | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0644);
 
 		if (fd < 0)
 			fail(errno, "make the mount point '/%s'", path);
 		(void)close(fd);
+		record_stub(s, copy, &parent);
 	}
 }
 
@@ -315,6 +349,15 @@ static bool below_mount(const struct plan *p, size_t i)
 	return false;
 }
 
+/* A mount point for each mount of the plan that has none. */
+static void stub_all(struct stubs *s, const struct plan *p)
+{
+	for (size_t i = 0; i < p->n_mounts; i++)
+		if (!below_mount(p, i))
+			p->mounts[i].is_new =
+				stub_for(s, p->mounts[i].dest + 1, p->mounts[i].is_dir);
+}
+
 /* The root directory of the step's own layer covers the image's. */
 static void copy_root_attributes(const struct plan *p, const struct layers *l)
 {
@@ -345,23 +388,50 @@ static void join_lowest(const struct plan *p, const char **lowers, size_t *n)
 	lowers[*n - 1] = dir;
 }
 
+/* The step's directory is the root as it is; only mount points may be missing. */
+static int open_copied(const struct plan *p)
+{
+	struct plan alone = *p;
+	struct layers layers;
+	struct stubs s = {.layers = &layers};
+	int root;
+
+	alone.lowers = (const char *[]){p->upper};
+	alone.n_lowers = 1;
+	layers_open(&alone, &layers);
+	s.dir = open(p->upper, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	s.record = open(format("%s/" WIRE_STUBS_FILE, p->scratch),
+			O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
+	if (s.dir < 0 || s.record < 0)
+		fail(errno, "open '%s'", p->upper);
+	stub_all(&s, p);
+	layers_close(&layers);
+	root = (int)syscall(SYS_open_tree, AT_FDCWD, p->upper, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	if (root < 0)
+		fail(errno, "mount the root file system from '%s'", p->upper);
+	set_attributes(root, p->flags & WIRE_ROOT_READONLY ? WIRE_MOUNT_READONLY : 0, true,
+		       "the root file system");
+	(void)close(s.record);
+	(void)close(s.dir);
+	return root;
+}
+
 int rootfs_open(const struct plan *p)
 {
 	char *stub = format("%s/stub", p->scratch), *work = format("%s/work", p->scratch);
 	const char **lowers = alloc((p->n_lowers + 1) * sizeof(*lowers));
 	struct layers layers;
-	struct stubs s = {.path = stub, .dir = -1, .layers = &layers};
+	struct stubs s = {.path = stub, .dir = -1, .record = -1, .layers = &layers};
 	size_t n = p->n_lowers + 1;
 	int root;
 
+	if (p->flags & WIRE_COPIED)
+		return open_copied(p);
 	raise_descriptor_limit();
 	layers_open(p, &layers);
 	if (mkdir(work, 0700) < 0)
 		fail(errno, "make the directory '%s'", work);
-	for (size_t i = 0; i < p->n_mounts; i++)
-		if (!below_mount(p, i))
-			p->mounts[i].is_new =
-				stub_for(&s, p->mounts[i].dest + 1, p->mounts[i].is_dir);
+	stub_all(&s, p);
 	stub_attributes(&s);
 	copy_root_attributes(p, &layers);
 	layers_close(&layers);

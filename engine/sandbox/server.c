@@ -79,9 +79,7 @@ static int become_helper(struct request *r)
 static pid_t copy_process(void)
 {
 	/* The signal of its end is that of ours. */
-	struct clone_args args = {.flags = CLONE_PARENT};
-
-	return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+	return clone_self(CLONE_PARENT, 0, NULL);
 }
 
 int server_main(void)

@@ -380,11 +380,6 @@ static void __attribute__((noreturn)) supervise(const struct plan *p, int socket
 
 pid_t supervisor_start(const struct plan *p, int *ret_socket, int *ret_pidfd)
 {
-	struct clone_args args = {
-		.flags = CLONE_PIDFD,
-		.pidfd = (uint64_t)(uintptr_t)ret_pidfd,
-		.exit_signal = SIGCHLD,
-	};
 	int pair[2];
 	pid_t pid;
 
@@ -393,7 +388,7 @@ pid_t supervisor_start(const struct plan *p, int *ret_socket, int *ret_pidfd)
 		return -1;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		fail(errno, "make a socket for the supervisor of the step");
-	pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+	pid = clone_self(CLONE_PIDFD, SIGCHLD, ret_pidfd);
 	if (pid < 0)
 		fail(errno, "start the supervisor of the step");
 	if (pid == 0) {

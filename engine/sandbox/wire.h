@@ -27,6 +27,10 @@ enum { WIRE_FD_CONTROL = 3, WIRE_FD_NETNS = 4, WIRE_FDS_MAX };
  * descriptors, 0 first. */
 #define WIRE_START_MAX 32768
 
+/* With WIRE_COPIED, in the scratch directory: the mount points that were made in the root, each
+ * with its NUL. */
+#define WIRE_STUBS_FILE "mountpoints"
+
 struct wire_header {
 	uint32_t magic, size; /* size: of all records */
 };
@@ -69,7 +73,9 @@ enum wire_flag {
 	WIRE_TTY = 1 << 4, /* a pseudo terminal for the process; its master is sent back */
 	WIRE_ROOT_READONLY = 1 << 5,
 	WIRE_RECORD_OWNERS = 1 << 6, /* the supervisor writes down what chown asks for */
-	WIRE_INIT = 1 << 7, /* the process gets an init, and is not the first of its namespace */
+	WIRE_COPIED = 1 << 8, /* layers were copied: WIRE_UPPER is the whole root as it is, and
+				 each overlay mount has one directory of its own */
+	WIRE_INIT = 1 << 7,   /* the process gets an init, and is not the first of its namespace */
 };
 
 enum wire_mount_kind {

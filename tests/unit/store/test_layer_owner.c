@@ -103,7 +103,7 @@ static char *step_end(struct step *s, struct index **ret_index)
 	struct error *err = NULL;
 	int64_t id;
 
-	assert_ok(layer_writer_scan(s->w, &who, &err), err);
+	assert_ok(layer_writer_scan(s->w, &who, NULL, &err), err);
 	id = fixture_commit(s->w);
 	assert_ok(layer_index(s->f->s, id, ret_index, &err), err);
 	free(s->upper);
@@ -262,7 +262,7 @@ static void where_files_have_owners_marks_say_nothing(void **state)
 	int64_t id;
 
 	file(&s, "given", "1000:2000", false);
-	assert_ok(layer_writer_scan(s.w, NULL, &err), err);
+	assert_ok(layer_writer_scan(s.w, NULL, NULL, &err), err);
 	id = fixture_commit(s.w);
 	assert_ok(layer_index(s.f->s, id, &index, &err), err);
 	dir = layer_dir_path(s.f->s, id);

@@ -72,7 +72,7 @@ static void a_scan_turns_an_upper_directory_into_entries(void **state)
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s/s", upper);
 	assert_int_equal(bind(sock, (struct sockaddr *)&address, sizeof(address)), 0);
 
-	assert_ok(layer_writer_scan(w, NULL, &err), err);
+	assert_ok(layer_writer_scan(w, NULL, NULL, &err), err);
 	id = fixture_commit(w);
 	assert_int_equal(count_of(f->s, id), 5);
 	e = entry_of(f->s, id, "dir", &found);
@@ -111,7 +111,7 @@ static void an_upper_with_a_redirect_is_refused(void **state)
 
 	assert_int_equal(mkdir(dir, 0755), 0);
 	assert_int_equal(setxattr(dir, name, "/x", 2, 0), 0);
-	assert_int_equal(layer_writer_scan(w, NULL, &err), -ERR_CORRUPT);
+	assert_int_equal(layer_writer_scan(w, NULL, NULL, &err), -ERR_CORRUPT);
 	assert_non_null(strstr(error_text(err), "redirect"));
 	layer_writer_free(w);
 }
@@ -175,7 +175,7 @@ static bool change_and_scan(struct fixture *f, int64_t *ret_id)
 		return false;
 	}
 	assert_int_equal(status, 0);
-	assert_ok(layer_writer_scan(w, NULL, &err), err);
+	assert_ok(layer_writer_scan(w, NULL, NULL, &err), err);
 	*ret_id = fixture_commit(w);
 	return true;
 }
