@@ -14,17 +14,16 @@ void user_ids_release(struct user_ids *u)
 	u->home = NULL;
 }
 
+/* A number is an id, also where a user has that name: so it is in runc, and for groups below. */
 static bool find_user(const struct buf *passwd, const char *who, struct passwd_user *ret)
 {
 	uint32_t uid;
 
-	if (passwd_user_by_name(passwd->p, passwd->n, who, ret))
-		return true;
-	return passwd_parse_id(who, strlen(who), &uid) &&
-	       passwd_user_by_id(passwd->p, passwd->n, uid, ret);
+	if (passwd_parse_id(who, strlen(who), &uid))
+		return passwd_user_by_id(passwd->p, passwd->n, uid, ret);
+	return passwd_user_by_name(passwd->p, passwd->n, who, ret);
 }
 
-/* A number is an id, also where a group has that name: so it is in runc. */
 static int find_group(const char *name, const struct buf *group, uint32_t *ret, struct error **err)
 {
 	struct passwd_group g;

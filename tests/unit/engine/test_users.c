@@ -72,10 +72,11 @@ static void an_unknown_number_is_taken_as_it_is(void **state)
 	expect("4000:4001", 4000, 4001, 1, "/");
 }
 
-static void a_user_whose_name_is_a_number_comes_first(void **state)
+static void a_number_is_an_id_also_where_a_user_has_that_name(void **state)
 {
 	(void)state;
-	expect("1234", 77, 78, 1, "/n");
+	expect("1234", 1234, 0, 1, "/");
+	expect("77", 77, 78, 1, "/n");
 }
 
 static void unknown_names_are_errors_that_name_them(void **state)
@@ -100,7 +101,7 @@ int main(void)
 		cmocka_unit_test(a_name_gets_its_group_and_memberships),
 		cmocka_unit_test(a_given_group_replaces_the_memberships),
 		cmocka_unit_test(an_unknown_number_is_taken_as_it_is),
-		cmocka_unit_test(a_user_whose_name_is_a_number_comes_first),
+		cmocka_unit_test(a_number_is_an_id_also_where_a_user_has_that_name),
 		cmocka_unit_test(unknown_names_are_errors_that_name_them),
 	};
 
