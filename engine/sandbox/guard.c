@@ -191,19 +191,20 @@ static void add_attribute(struct route_request *r, unsigned short type, const vo
 	r->header.nlmsg_len = (uint32_t)(NLMSG_ALIGN(r->header.nlmsg_len) + RTA_ALIGN(a->rta_len));
 }
 
-static int read_route(const struct nlmsghdr *h, size_t n)
+/* What is only read is not const: the macros of netlink cast that away, which clang minds. */
+static int read_route(struct nlmsghdr *h, size_t n)
 {
-	const struct rtmsg *route = NLMSG_DATA(h);
+	struct rtmsg *route = NLMSG_DATA(h);
 	size_t left;
 
 	if (!NLMSG_OK(h, n))
 		return -EPROTO;
 	if (h->nlmsg_type == NLMSG_ERROR)
-		return ((const struct nlmsgerr *)NLMSG_DATA(h))->error;
+		return ((struct nlmsgerr *)NLMSG_DATA(h))->error;
 	if (h->nlmsg_type != RTM_NEWROUTE || route->rtm_type != RTN_UNICAST)
 		return -EACCES;
 	left = RTM_PAYLOAD(h);
-	for (const struct rtattr *a = RTM_RTA(route); RTA_OK(a, left); a = RTA_NEXT(a, left)) {
+	for (struct rtattr *a = RTM_RTA(route); RTA_OK(a, left); a = RTA_NEXT(a, left)) {
 		int index;
 
 		if (a->rta_type != RTA_OIF || RTA_PAYLOAD(a) != sizeof(index))
@@ -237,7 +238,7 @@ static int leaves(const struct address *a)
 	do {
 		n = recv(guard.routes, answer, sizeof(answer), 0);
 	} while (n < 0 && errno == EINTR);
-	return n < 0 ? -errno : read_route((const void *)answer, (size_t)n);
+	return n < 0 ? -errno : read_route((void *)answer, (size_t)n);
 }
 
 /* --- what may be reached all the same --- */
