@@ -39,6 +39,8 @@ static int inspect(const struct strv *names, const struct platform *platform,
 
 	if (format_text)
 		r = template_parse(format_text, &format, err);
+	if (r == 0 && format)
+		template_set_zeros(format, image_json_zeros());
 	if (r == 0)
 		r = session_open_store(&s, err);
 	if (r < 0)

@@ -180,3 +180,12 @@ int image_json(struct store *s, const struct image *image, json_t **ret, struct 
 	*ret = o;
 	return 0;
 }
+
+json_t *image_json_zeros(void)
+{
+	return json_pack(
+		"{s:s, s:[], s:[], s:{s:[], s:{}, s:[], s:n, s:{}, s:[], s:[], s:{}, s:s, s:[]}}",
+		"Variant", "", "RepoTags", "RepoDigests", "Config", "Env", "ExposedPorts", "Cmd",
+		"Healthcheck", "Volumes", "Entrypoint", "OnBuild", "Labels", "StopSignal", "",
+		"Shell");
+}

@@ -13,6 +13,10 @@ int image_config_load(struct store *s, const struct image *image, struct image_c
  */
 int image_json(struct store *s, const struct image *image, json_t **ret, struct error **err);
 
+/* What templates see of its fields that an image does not set (template_set_zeros). A new
+ * reference. */
+json_t *image_json_zeros(void);
+
 /* "app:v1" of a full name. Heap. */
 char *image_familiar_name(const char *full);
 

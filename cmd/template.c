@@ -8,7 +8,8 @@
 #include "base/vec.h"
 #include "cmd/template_functions.h"
 
-enum { DEPTH_MAX = 32 };
+/* Executing goes one call deeper for each block and each variable. */
+enum { DEPTH_MAX = 32, VARIABLES_MAX = 1000 };
 
 /* --- what a template is -------------------------------------------------------------------------
  */
@@ -20,6 +21,7 @@ struct pipeline;
 struct operand {
 	enum operand_kind kind;
 	bool of_root;	    /* "$.Name" */
+	char *variable;	    /* "$v.Name": "v"; NULL: none */
 	struct strv fields; /* FIELD: empty is the dot */
 	char *function;
 	json_t *literal;
@@ -34,7 +36,7 @@ struct pipeline {
 	VEC(struct command_node) commands;
 };
 
-enum node_kind { NODE_TEXT = 1, NODE_VALUE, NODE_RANGE, NODE_IF };
+enum node_kind { NODE_TEXT = 1, NODE_VALUE, NODE_RANGE, NODE_IF, NODE_WITH };
 
 struct nodes {
 	struct node *v;
@@ -44,6 +46,9 @@ struct nodes {
 struct node {
 	enum node_kind kind;
 	char *text;
+	/* "$x := ...": what is declared, NULL: nothing. Of a range with two names the first one is
+	 * the index or key. */
+	char *key, *variable;
 	struct pipeline pipeline;
 	struct nodes body, otherwise;
 };
@@ -51,6 +56,7 @@ struct node {
 struct template
 {
 	struct nodes nodes;
+	json_t *zeros; /* template_set_zeros; NULL: none */
 };
 
 static void pipeline_release(struct pipeline *p);
@@ -58,6 +64,7 @@ static void pipeline_release(struct pipeline *p);
 static void operand_release(struct operand *o)
 {
 	strv_release(&o->fields);
+	free(o->variable);
 	free(o->function);
 	json_decref(o->literal);
 	if (o->pipeline)
@@ -81,6 +88,8 @@ static void nodes_release(struct nodes *l)
 {
 	for (size_t i = 0; i < l->n; i++) {
 		free(l->v[i].text);
+		free(l->v[i].key);
+		free(l->v[i].variable);
 		pipeline_release(&l->v[i].pipeline);
 		nodes_release(&l->v[i].body);
 		nodes_release(&l->v[i].otherwise);
@@ -93,6 +102,7 @@ void template_free(struct template *t)
 	if (!t)
 		return;
 	nodes_release(&t->nodes);
+	json_decref(t->zeros);
 	free(t);
 }
 
@@ -101,7 +111,7 @@ void template_free(struct template *t)
 
 struct parser {
 	const char *p;
-	unsigned depth;
+	unsigned depth, variables;
 };
 
 static int bad(const struct parser *in, const char *what, struct error **err)
@@ -148,12 +158,24 @@ static int parse_string(struct parser *in, struct operand *o, struct error **err
 	return o->literal ? 0 : bad(in, "a string that is not UTF-8", err);
 }
 
+/* NULL: there is none. */
+static char *parse_name(struct parser *in)
+{
+	size_t n = 0;
+
+	while (is_name(in->p[n]))
+		n++;
+	in->p += n;
+	return n > 0 ? xstrndup(in->p - n, n) : NULL;
+}
+
 static int parse_fields(struct parser *in, struct operand *o, struct error **err)
 {
 	o->kind = OPERAND_FIELD;
 	if (*in->p == '$') {
-		o->of_root = true;
 		in->p++;
+		o->variable = parse_name(in);
+		o->of_root = !o->variable;
 	}
 	while (*in->p == '.') {
 		size_t n = 0;
@@ -291,6 +313,33 @@ static int close_action(struct parser *in, struct error **err)
 	return 0;
 }
 
+/* "$v :=", of a range also "$k, $v :=", before the pipeline. What only looks like it, as the "$v"
+ * of a value, is left where it is. */
+static int parse_declaration(struct parser *in, struct node *node, struct error **err)
+{
+	struct parser ahead = *in;
+	char *first = NULL, *second = NULL;
+
+	if (*ahead.p++ == '$' && (first = parse_name(&ahead))) {
+		skip_blank(&ahead);
+		if (node->kind == NODE_RANGE && *ahead.p == ',') {
+			ahead.p++;
+			skip_blank(&ahead);
+			second = *ahead.p++ == '$' ? parse_name(&ahead) : NULL;
+			skip_blank(&ahead);
+		}
+	}
+	if (!first || strncmp(ahead.p, ":=", 2) != 0) {
+		free(first);
+		free(second);
+		return 0;
+	}
+	in->p = ahead.p + 2;
+	node->key = second ? first : NULL;
+	node->variable = second ? second : first;
+	return ++in->variables > VARIABLES_MAX ? bad(in, "too many variables", err) : 0;
+}
+
 enum stop { STOP_END_OF_TEXT, STOP_END, STOP_ELSE };
 
 static int parse_nodes(struct parser *in, struct nodes *l, enum stop *ret_stop, struct error **err);
@@ -305,7 +354,9 @@ static int parse_block(struct parser *in, enum node_kind kind, struct nodes *l, 
 	node = &vec_last(l);
 	if (++in->depth > DEPTH_MAX)
 		return bad(in, "too many blocks", err);
-	r = parse_pipeline(in, &node->pipeline, err);
+	r = parse_declaration(in, node, err);
+	if (r == 0)
+		r = parse_pipeline(in, &node->pipeline, err);
 	if (r == 0)
 		r = close_action(in, err);
 	if (r == 0)
@@ -323,6 +374,14 @@ static int parse_action(struct parser *in, struct nodes *l, enum stop *ret_stop,
 	int r;
 
 	*ret_stop = STOP_END_OF_TEXT;
+	if (strncmp(in->p, "/*", 2) == 0) {
+		const char *end = strstr(in->p + 2, "*/");
+
+		if (!end)
+			return bad(in, "a comment without an end", err);
+		in->p = end + 2;
+		return close_action(in, err);
+	}
 	if (keyword(in, "end") || (keyword(in, "else") && (*ret_stop = STOP_ELSE))) {
 		if (*ret_stop == STOP_END_OF_TEXT)
 			*ret_stop = STOP_END;
@@ -332,8 +391,12 @@ static int parse_action(struct parser *in, struct nodes *l, enum stop *ret_stop,
 		return parse_block(in, NODE_RANGE, l, err);
 	if (keyword(in, "if"))
 		return parse_block(in, NODE_IF, l, err);
+	if (keyword(in, "with"))
+		return parse_block(in, NODE_WITH, l, err);
 	vec_push(l, (struct node){.kind = NODE_VALUE});
-	r = parse_pipeline(in, &vec_last(l).pipeline, err);
+	r = parse_declaration(in, &vec_last(l), err);
+	if (r == 0)
+		r = parse_pipeline(in, &vec_last(l).pipeline, err);
 	return r < 0 ? r : close_action(in, err);
 }
 
@@ -377,8 +440,16 @@ int template_parse(const char *text, struct template **ret, struct error **err)
 /* --- executing ----------------------------------------------------------------------------------
  */
 
+struct variable {
+	const char *name;
+	json_t *value;
+	struct variable *outer;
+};
+
 struct scope {
 	const json_t *root, *dot;
+	const json_t *zeros; /* of the root; NULL: none */
+	struct variable *variables;
 };
 
 static int evaluate(const struct pipeline *p, const struct scope *in, json_t **ret,
@@ -402,30 +473,75 @@ static const json_t *find_field(const json_t *object, const char *name)
 	return NULL;
 }
 
-static int get_field(const struct operand *o, const struct scope *in, json_t **ret,
-		     struct error **err)
+static const json_t *find_start(const struct operand *o, const struct scope *in)
 {
-	const json_t *at = o->of_root ? in->root : in->dot;
+	if (o->variable) {
+		for (const struct variable *v = in->variables; v; v = v->outer)
+			if (strcmp(v->name, o->variable) == 0)
+				return v->value;
+		return NULL;
+	}
+	return o->of_root ? in->root : in->dot;
+}
 
+/* What is not set has the zero value of its type in Go: an empty list, "", no pointer. *ret_zero is
+ * that of the field, NULL: the type is not known. */
+static int get_field(const struct operand *o, const struct scope *in, const json_t **ret,
+		     const json_t **ret_zero, struct error **err)
+{
+	const json_t *at = find_start(o, in), *zero = at == in->root ? in->zeros : NULL;
+
+	if (!at)
+		return error_new(err, ERR_INVALID, 0, "template: undefined variable \"$%s\"",
+				 o->variable);
 	for (size_t i = 0; i < o->fields.n; i++) {
-		const json_t *next = find_field(at, o->fields.v[i]);
+		/* The type is a map: any key may be asked for. */
+		bool is_map = json_is_object(zero) && json_object_size(zero) == 0;
 
-		if (!next)
+		at = find_field(at, o->fields.v[i]);
+		zero = zero ? find_field(zero, o->fields.v[i]) : NULL;
+		if (!at && !zero && !is_map)
 			return error_new(err, ERR_INVALID, 0, "template: there is no field \"%s\"",
 					 o->fields.v[i]);
-		at = next;
 	}
-	*ret = json_incref((json_t *)(uintptr_t)at);
+	*ret = at;
+	*ret_zero = zero;
 	return 0;
 }
 
+/* `as_is`: what is not set is null, as JSON shows it. */
+static int field_value(const struct operand *o, const struct scope *in, bool as_is, json_t **ret,
+		       struct error **err)
+{
+	const json_t *value, *zero;
+	int r = get_field(o, in, &value, &zero, err);
+
+	if (r < 0)
+		return r;
+	if (!as_is && zero && (!value || json_is_null(value)))
+		value = zero;
+	*ret = value ? json_incref((json_t *)(uintptr_t)value) : json_null();
+	return 0;
+}
+
+/* Is the pipeline a pointer that is not set? Go prints it in another way than a missing value. */
+static bool is_nil(const struct pipeline *p, const struct scope *in)
+{
+	const struct operand *o = &p->commands.v[0].operands.v[0];
+	const json_t *value, *zero;
+
+	return p->commands.n == 1 && p->commands.v[0].operands.n == 1 && o->kind == OPERAND_FIELD &&
+	       get_field(o, in, &value, &zero, NULL) == 0 && json_is_null(zero) &&
+	       (!value || json_is_null(value));
+}
+
 /* A new reference. */
-static int get_operand(const struct operand *o, const struct scope *in, json_t **ret,
+static int get_operand(const struct operand *o, const struct scope *in, bool as_is, json_t **ret,
 		       struct error **err)
 {
 	switch (o->kind) {
 	case OPERAND_FIELD:
-		return get_field(o, in, ret, err);
+		return field_value(o, in, as_is, ret, err);
 	case OPERAND_PIPELINE:
 		return evaluate(o->pipeline, in, ret, err);
 	case OPERAND_FUNCTION:
@@ -436,9 +552,16 @@ static int get_operand(const struct operand *o, const struct scope *in, json_t *
 	}
 }
 
+static bool is_json(const struct command_node *c)
+{
+	const struct operand *o = &c->operands.v[0];
+
+	return o->kind == OPERAND_FUNCTION && strcmp(o->function, "json") == 0;
+}
+
 /* `last` is what came through the pipe; NULL: nothing. It is consumed. */
-static int run_command(const struct command_node *c, const struct scope *in, json_t *last,
-		       json_t **ret, struct error **err)
+static int run_command(const struct command_node *c, const struct scope *in, bool as_is,
+		       json_t *last, json_t **ret, struct error **err)
 {
 	bool is_call = c->operands.v[0].kind == OPERAND_FUNCTION;
 	json_t **args = xcalloc(c->operands.n + 1, sizeof(*args));
@@ -446,7 +569,7 @@ static int run_command(const struct command_node *c, const struct scope *in, jso
 	int r = 0;
 
 	for (size_t i = is_call ? 1 : 0; i < c->operands.n && r == 0; i++) {
-		r = get_operand(&c->operands.v[i], in, &args[n], err);
+		r = get_operand(&c->operands.v[i], in, as_is, &args[n], err);
 		n += r == 0;
 	}
 	if (last)
@@ -469,8 +592,10 @@ static int evaluate(const struct pipeline *p, const struct scope *in, json_t **r
 	json_t *value = NULL;
 
 	for (size_t i = 0; i < p->commands.n; i++) {
+		const struct command_node *c = &p->commands.v[i];
+		bool as_is = is_json(c) || (i + 1 < p->commands.n && is_json(c + 1));
 		json_t *next = NULL;
-		int r = run_command(&p->commands.v[i], in, value, &next, err);
+		int r = run_command(c, in, as_is, value, &next, err);
 
 		if (r < 0)
 			return r;
@@ -483,10 +608,27 @@ static int evaluate(const struct pipeline *p, const struct scope *in, json_t **r
 static int execute(const struct nodes *l, const struct scope *in, struct buf *out,
 		   struct error **err);
 
+/* One round of a range: `key` is given up. */
+static int execute_round(const struct node *node, const struct scope *in, json_t *key,
+			 json_t *value, struct buf *out, struct error **err)
+{
+	struct variable first = {node->key, key, in->variables};
+	struct variable second = {node->variable, value, node->key ? &first : in->variables};
+	struct scope inner = *in;
+	int r;
+
+	inner.dot = value;
+	if (node->variable)
+		inner.variables = &second;
+	r = execute(&node->body, &inner, out, err);
+	json_decref(key);
+	return r;
+}
+
 static int execute_range(const struct node *node, const struct scope *in, json_t *over,
 			 struct buf *out, struct error **err)
 {
-	struct scope inner = *in;
+	_cleanup_strv_ struct strv keys = {0};
 	const char *key;
 	json_t *value;
 	size_t i;
@@ -495,60 +637,102 @@ static int execute_range(const struct node *node, const struct scope *in, json_t
 	if (!template_is_true(over))
 		return execute(&node->otherwise, in, out, err);
 	if (json_is_array(over)) {
-		json_array_foreach(over, i, value)
-		{
-			inner.dot = value;
-			if (r == 0)
-				r = execute(&node->body, &inner, out, err);
-		}
+		for (i = 0; i < json_array_size(over) && r == 0; i++)
+			r = execute_round(node, in, json_integer((json_int_t)i),
+					  json_array_get(over, i), out, err);
 		return r;
 	}
 	if (!json_is_object(over))
 		return error_new(err, ERR_INVALID, 0,
 				 "template: range over what is no list and no map");
-	json_object_foreach(over, key, value)
-	{
-		inner.dot = value;
-		if (r == 0)
-			r = execute(&node->body, &inner, out, err);
-	}
+	/* Go goes through a map in the order of its keys. */
+	json_object_foreach(over, key, value) strv_push(&keys, key);
+	strv_sort(&keys);
+	for (i = 0; i < keys.n && r == 0; i++)
+		r = execute_round(node, in, json_string(keys.v[i]),
+				  json_object_get(over, keys.v[i]), out, err);
 	return r;
 }
 
-static int execute_node(const struct node *node, const struct scope *in, struct buf *out,
-			struct error **err)
+/* {{if}} and {{with}}: what they declare is known in both of their parts. */
+static int execute_choice(const struct node *node, const struct scope *in, json_t *value,
+			  struct buf *out, struct error **err)
 {
-	_cleanup_json_ json_t *value = NULL;
-	int r;
+	struct variable declared = {node->variable, value, in->variables};
+	struct scope inner = *in;
 
-	if (node->kind == NODE_TEXT) {
-		buf_adds(out, node->text);
+	if (node->variable)
+		inner.variables = &declared;
+	if (!template_is_true(value))
+		return execute(&node->otherwise, &inner, out, err);
+	if (node->kind == NODE_WITH)
+		inner.dot = value;
+	return execute(&node->body, &inner, out, err);
+}
+
+static int execute_node(const struct node *node, const struct scope *in, json_t *value,
+			struct buf *out, struct error **err)
+{
+	switch (node->kind) {
+	case NODE_RANGE:
+		return execute_range(node, in, value, out, err);
+	case NODE_IF:
+	case NODE_WITH:
+		return execute_choice(node, in, value, out, err);
+	default:
+		if (is_nil(&node->pipeline, in))
+			buf_adds(out, "<nil>");
+		else
+			template_print(value, out);
 		return 0;
 	}
-	r = evaluate(&node->pipeline, in, &value, err);
-	if (r < 0)
-		return r;
-	if (node->kind == NODE_RANGE)
-		return execute_range(node, in, value, out, err);
-	if (node->kind == NODE_IF)
-		return execute(template_is_true(value) ? &node->body : &node->otherwise, in, out,
-			       err);
-	template_print(value, out);
+}
+
+/* A variable is known from its declaration to the end of the list that it stands in. */
+static int execute_from(const struct nodes *l, size_t i, const struct scope *in, struct buf *out,
+			struct error **err)
+{
+	for (; i < l->n; i++) {
+		const struct node *node = &l->v[i];
+		_cleanup_json_ json_t *value = NULL;
+		int r;
+
+		if (node->kind == NODE_TEXT) {
+			buf_adds(out, node->text);
+			continue;
+		}
+		r = evaluate(&node->pipeline, in, &value, err);
+		if (r == 0 && node->kind == NODE_VALUE && node->variable) {
+			struct variable declared = {node->variable, value, in->variables};
+			struct scope inner = *in;
+
+			inner.variables = &declared;
+			return execute_from(l, i + 1, &inner, out, err);
+		}
+		if (r == 0)
+			r = execute_node(node, in, value, out, err);
+		if (r < 0)
+			return r;
+	}
 	return 0;
 }
 
 static int execute(const struct nodes *l, const struct scope *in, struct buf *out,
 		   struct error **err)
 {
-	int r = 0;
+	return execute_from(l, 0, in, out, err);
+}
 
-	for (size_t i = 0; i < l->n && r == 0; i++)
-		r = execute_node(&l->v[i], in, out, err);
-	return r;
+void template_set_zeros(struct template *t, json_t *zeros)
+{
+	json_decref(t->zeros);
+	t->zeros = zeros;
 }
 
 int template_execute(const struct template *t, const json_t *data, struct buf *out,
 		     struct error **err)
 {
-	return execute(&t->nodes, &(struct scope){.root = data, .dot = data}, out, err);
+	const struct scope all = {.root = data, .dot = data, .zeros = t->zeros};
+
+	return execute(&t->nodes, &all, out, err);
 }

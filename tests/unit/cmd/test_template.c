@@ -47,6 +47,15 @@ static void values_print_as_go_prints_them(void **state)
 		{"{{\"a\\tb\"}}{{`c\\t`}}", "a\tbc\\t"},
 		{"}} {", "}} {"},
 		{"", ""},
+		{"{{range $k, $v := .Config.Labels}}{{$k}}={{$v}} {{end}}", "a.c=<1> b=2 "},
+		{"{{range $i, $v := .Tags}}{{$i}}{{$v}}{{.}} {{end}}", "0xx 1yy "},
+		{"{{range $v := .Tags}}{{$v}}{{$.Size}}{{end}}", "x42y42"},
+		{"{{$c := .Config}}{{$e := $c.Env}}{{index $e 0}}{{len $c.Labels}}", "A=12"},
+		{"{{with .Config}}{{.Env}}{{end}}{{with .Config.User}}u{{else}}none{{end}}",
+		 "[A=1 B=2]none"},
+		{"{{with $t := .Tags}}{{$t}}{{.}}{{end}}", "[x y][x y]"},
+		{"{{$x := 1}}{{if .Id}}{{$x := 2}}{{$x}}{{end}}{{$x}}", "21"},
+		{"a{{/* nothing */}}b {{- /* nothing */ -}} c", "abc"},
 	};
 
 	(void)state;
@@ -54,6 +63,42 @@ static void values_print_as_go_prints_them(void **state)
 		_cleanup_buf_ struct buf out = BUF_INIT;
 
 		assert_int_equal(run(cases[i].text, &out, NULL), 0);
+		assert_string_equal(out.p, cases[i].want);
+	}
+}
+
+static void fields_that_are_not_set_have_gos_zero_values(void **state)
+{
+	static const struct {
+		const char *text, *want;
+	} cases[] = {
+		{"{{.Config.List}}{{.Config.Map}}{{.Config.Text}}{{.Config.Pointer}}",
+		 "[]map[]<nil>"},
+		{"{{.Config.Empty}}", "[]"},
+		{"{{json .Config.Empty}}{{.Config.List | json}}", "nullnull"},
+		{"{{.Config.Labels.none}}", "<no value>"},
+		{"{{.Config.Map.none}}", "<no value>"},
+		{"{{if .Config.Pointer}}yes{{else}}no{{end}}", "no"},
+		{"{{range .Config.List}}x{{else}}none{{end}}{{len .Config.Map}}", "none0"},
+		{"{{with .Config}}{{.Env}}{{end}}", "[A=1 B=2]"},
+		{"{{index .Config.Map \"none\"}}", ""},
+	};
+	static const char zeros[] =
+		"{\"Config\":{\"List\":[],\"Map\":{},\"Text\":\"\",\"Pointer\":null,"
+		"\"Empty\":[],\"Labels\":{}}}";
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_(template_freep) struct template *t = NULL;
+		_cleanup_buf_ struct buf out = BUF_INIT;
+		_cleanup_json_ json_t *doc = NULL;
+		json_t *none = NULL;
+
+		assert_int_equal(js_parse("data", data, strlen(data), &doc, NULL), 0);
+		assert_int_equal(js_parse("zeros", zeros, strlen(zeros), &none, NULL), 0);
+		assert_int_equal(template_parse(cases[i].text, &t, NULL), 0);
+		template_set_zeros(t, none);
+		assert_int_equal(template_execute(t, doc, &out, NULL), 0);
 		assert_string_equal(out.p, cases[i].want);
 	}
 }
@@ -67,7 +112,10 @@ static void what_is_not_understood_is_an_error_that_says_why(void **state)
 		{"{{.Id.Sub}}", "no field \"Sub\""},
 		{"{{.Id", "missing '}}'"},
 		{"{{}}", "missing value"},
-		{"{{with .Id}}{{end}}", "not supported"},
+		{"{{printf .Id}}", "not supported"},
+		{"{{$x}}", "undefined variable \"$x\""},
+		{"{{if .Id}}{{$x := .Id}}{{end}}{{$x}}", "undefined variable \"$x\""},
+		{"{{/* open", "a comment without an end"},
 		{"{{if .Id}}", "missing {{end}}"},
 		{"{{end}}", "without a block"},
 		{"{{range .Id}}{{end}}", "no list and no map"},
@@ -98,12 +146,17 @@ static void depth_is_bounded(void **state)
 	for (int i = 0; i < 100000; i++)
 		buf_addc(&text, '(');
 	assert_int_equal(run(text.p, &out, NULL), -ERR_INVALID);
+	buf_clear(&text);
+	for (int i = 0; i < 100000; i++)
+		buf_adds(&text, "{{$x := 1}}");
+	assert_int_equal(run(text.p, &out, NULL), -ERR_INVALID);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(values_print_as_go_prints_them),
+		cmocka_unit_test(fields_that_are_not_set_have_gos_zero_values),
 		cmocka_unit_test(what_is_not_understood_is_an_error_that_says_why),
 		cmocka_unit_test(depth_is_bounded),
 	};
