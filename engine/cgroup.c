@@ -392,6 +392,25 @@ int cgroup_make(const struct cgroup_site *site, const struct cgroup_limits *l, c
 	return r;
 }
 
+bool cgroup_out_of_memory(const struct cgroup *c)
+{
+	static const char count[] = "oom_kill ";
+
+	for (size_t i = 0; c && i < c->dirs.n; i++) {
+		_cleanup_free_ char *path = xasprintf(
+			"%s/%s", c->dirs.v[i], c->unified ? "memory.events" : "memory.oom_control");
+		_cleanup_buf_ struct buf text = BUF_INIT;
+
+		if (fs_read_file(AT_FDCWD, path, &text) < 0)
+			continue;
+		for (const char *line = text.p; *line;
+		     line += strcspn(line, "\n"), line += *line == '\n')
+			if (strncmp(line, count, strlen(count)) == 0 && line[strlen(count)] != '0')
+				return true;
+	}
+	return false;
+}
+
 void cgroup_remove(struct cgroup *c)
 {
 	if (!c)

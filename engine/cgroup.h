@@ -42,6 +42,9 @@ int cgroup_make(const struct cgroup_site *site, const struct cgroup_limits *l, c
 		struct cgroup **ret, struct error **err);
 /* Files to which a process writes itself to be in the group. Borrowed. */
 const struct strv *cgroup_files(const struct cgroup *c);
+/* Has the kernel killed a process in it for a limit of memory? Not known of a group without one,
+ * which is then not said to. NULL allowed. */
+bool cgroup_out_of_memory(const struct cgroup *c);
 void cgroup_remove(struct cgroup *c); /* nothing may be running in it; NULL allowed */
 
 #endif

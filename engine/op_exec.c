@@ -1,6 +1,7 @@
 #include "engine/op_exec.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -157,19 +158,39 @@ static void log_some(void *data, int stream, const void *bytes, size_t n)
 }
 
 /* `unstarted`: the program could not be started, which BuildKit tells as its runtime's status. */
-static int process_failed(const struct op_exec *op, int status, bool unstarted, struct error **err)
+static const struct cgroup_limits *step_limits(const struct exec_options *o)
+{
+	static const struct cgroup_limits none;
+
+	return o->session ? &o->session->limits : &none;
+}
+
+/* `how` is what comes behind "did not complete successfully: ". */
+static int process_failed(const struct op_exec *op, int status, const char *how, struct error **err)
 {
 	_cleanup_buf_ struct buf args = BUF_INIT, quoted = BUF_INIT;
 
 	for (size_t i = 0; i < op->args.n; i++)
 		buf_addf(&args, "%s%s", i > 0 ? " " : "", op->args.v[i]);
 	quote_add(&quoted, args.p, args.n);
-	(void)error_new(err, ERR_PROCESS, 0,
-			"process %s did not complete successfully: exit code: %d", quoted.p,
-			unstarted ? EXIT_FAILURE : status);
+	(void)error_new(err, ERR_PROCESS, 0, "process %s did not complete successfully: %s",
+			quoted.p, how);
 	if (err)
 		error_set_exit_status(*err, status);
 	return -ERR_PROCESS;
+}
+
+/* The kernel kills what goes beyond a limit of memory, which looks like any other kill. */
+static int out_of_memory(const struct op_exec *op, int status, const struct cgroup_limits *limits,
+			 struct error **err)
+{
+	_cleanup_free_ char *limit = times_human_size((uint64_t)limits->memory);
+	int r = process_failed(op, status, "cannot allocate memory", err);
+
+	if (limits->memory <= 0)
+		return error_hint(err, r, "the memory of its control group is used up");
+	return error_hint(err, r, "the step needs more memory than the %s that --memory gives it",
+			  limit);
 }
 
 static void stop(const struct exec_options *o, struct job *job, struct sandbox_plan *p, int status)
@@ -181,8 +202,9 @@ static void stop(const struct exec_options *o, struct job *job, struct sandbox_p
 }
 
 static int run_process(const struct exec_options *o, const struct op_exec *op, struct job *job,
-		       struct sandbox_plan *p, struct error **err)
+		       struct sandbox_plan *p, const struct cgroup *group, struct error **err)
 {
+	_cleanup_free_ char *how = NULL;
 	struct log_limit log;
 	bool unstarted = false;
 	int status = 0, r;
@@ -200,7 +222,10 @@ static int run_process(const struct exec_options *o, const struct op_exec *op, s
 		return r;
 	if (o->session && o->session->debugger.on_failure)
 		stop(o, job, p, status);
-	return process_failed(op, status, unstarted, err);
+	if (status == 128 + SIGKILL && cgroup_out_of_memory(group))
+		return out_of_memory(op, status, step_limits(o), err);
+	how = xasprintf("exit code: %d", unstarted ? EXIT_FAILURE : status);
+	return process_failed(op, status, how, err);
 }
 
 /* Runs the process of the plan; everything but the layer is gone when it returns. */
@@ -210,17 +235,15 @@ static int run(const struct exec_options *o, const struct op_exec *op, struct re
 {
 	struct step_mounts mounts = STEP_MOUNTS_INIT;
 	struct exec_network network = {0};
-	static const struct cgroup_limits none;
-	const struct cgroup_limits *limits = o->session ? &o->session->limits : &none;
 	struct cgroup *group = NULL;
 	int r = join_network(o, op, job, p, &network, err);
 
 	if (r == 0)
 		r = step_mounts_add(o, op, inputs, n_inputs, job, p, &mounts, ret_hollow, err);
 	if (r == 0)
-		r = exec_plan_group(p, limits, op->cgroup_parent, &group, err);
+		r = exec_plan_group(p, step_limits(o), op->cgroup_parent, &group, err);
 	if (r == 0)
-		r = run_process(o, op, job, p, err);
+		r = run_process(o, op, job, p, group, err);
 	cgroup_remove(group);
 	exec_network_leave(o->env, &network);
 	step_mounts_release(&mounts);

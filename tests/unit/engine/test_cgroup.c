@@ -259,6 +259,50 @@ static void the_older_hierarchies_are_told_apart(void **state)
 	tear_down();
 }
 
+/* The first directory of the group tells of kills in the file `name`. */
+static void expect_kills(struct cgroup *c, const char *name)
+{
+	static const char *const counts[] = {"oom_kill_disable 0\nunder_oom 0\noom_kill 0\n",
+					     "low 0\noom 3\noom_kill 12\n"};
+	const char *procs = cgroup_files(c)->v[0];
+	_cleanup_free_ char *path =
+		xasprintf("%.*s/%s", (int)(strlen(procs) - strlen("/cgroup.procs")), procs, name);
+
+	for (size_t i = 0; i < ARRAY_SIZE(counts); i++) {
+		write_text(path, counts[i]);
+		assert_int_equal(cgroup_out_of_memory(c), i == 1);
+	}
+	assert_int_equal(unlink(path), 0);
+	assert_false(cgroup_out_of_memory(c));
+}
+
+static void what_was_killed_for_memory_is_known(void **state)
+{
+	static const char *const old_files[] = {"cgroup.procs", "memory.limit_in_bytes", "pids.max",
+						NULL};
+	const struct cgroup_limits limits = {.memory = 5000};
+	_cleanup_free_ char *memory = NULL, *pids = NULL;
+	struct cgroup *c = NULL;
+
+	(void)state;
+	assert_false(cgroup_out_of_memory(NULL));
+	set_up(true, "/", unified_files);
+	put("cgroup.subtree_control", "");
+	assert_int_equal(cgroup_make(&site, &limits, NULL, &c, NULL), 0);
+	expect_kills(c, "memory.events");
+	cgroup_remove(c);
+	tear_down();
+	set_up(false, "/mine", old_files);
+	memory = xasprintf("%s/memory/mine", base);
+	pids = xasprintf("%s/pids", base);
+	assert_int_equal(fs_mkdir_p(AT_FDCWD, memory, 0755), 0);
+	assert_int_equal(fs_mkdir_p(AT_FDCWD, pids, 0755), 0);
+	assert_int_equal(cgroup_make(&site, &limits, NULL, &c, NULL), 0);
+	expect_kills(c, "memory.oom_control");
+	cgroup_remove(c);
+	tear_down();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -268,6 +312,7 @@ int main(void)
 		cmocka_unit_test(steps_cannot_fork_without_end),
 		cmocka_unit_test(groups_of_killed_builds_are_swept),
 		cmocka_unit_test(the_older_hierarchies_are_told_apart),
+		cmocka_unit_test(what_was_killed_for_memory_is_known),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
