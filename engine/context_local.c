@@ -1,5 +1,6 @@
 #include "engine/context_local.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -37,6 +38,7 @@ struct context {
 	struct store *store;
 	char *dir; /* absolute */
 	int rootfd;
+	struct pattern_list *excludes; /* NULL: none */
 	struct scan scan;
 	struct node_state *states; /* one per node */
 	struct statindex *index;
@@ -407,6 +409,7 @@ static void context_free(struct tree *t)
 		save_index(c);
 	statindex_free(c->index);
 	scan_release(&c->scan);
+	pattern_list_free(c->excludes);
 	arena_release(&c->learned);
 	strv_release(&c->followed);
 	free(c->states);
@@ -417,12 +420,36 @@ static void context_free(struct tree *t)
 	free(c);
 }
 
+static void context_names(struct tree *t, const char *dir, struct strv *ret)
+{
+	int fd = fs_open_no_symlinks(context_of(t)->rootfd, dir, O_RDONLY | O_DIRECTORY, 0);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *de;
+
+	while (d && (de = readdir(d)))
+		if (strcmp(de->d_name, ".") != 0 && strcmp(de->d_name, "..") != 0)
+			strv_push(ret, de->d_name);
+	if (d)
+		(void)closedir(d);
+	else if (fd >= 0)
+		(void)close(fd);
+}
+
+static bool context_leaves_out(struct tree *t, const char *path)
+{
+	const struct pattern_list *excludes = context_of(t)->excludes;
+
+	return excludes && pattern_list_matches(excludes, path);
+}
+
 static const struct tree_ops context_ops = {
 	.get = context_get,
 	.walk = context_walk,
 	.content = context_content,
 	.open = context_open_file,
 	.still = context_still,
+	.names = context_names,
+	.leaves_out = context_leaves_out,
 	.free = context_free,
 };
 
@@ -466,7 +493,6 @@ static uint64_t fill_states(struct context *c)
 static int scan_context(struct context *c, const struct strv *excludes, const struct strv *follow,
 			struct cancel *cancel, struct error **err)
 {
-	_cleanup_(pattern_list_freep) struct pattern_list *patterns = NULL;
 	struct scan_options o = {.cancel = cancel};
 	struct stat st;
 	bool all = true;
@@ -479,10 +505,10 @@ static int scan_context(struct context *c, const struct strv *excludes, const st
 	}
 
 	if (excludes && excludes->n > 0) {
-		r = pattern_list_new(excludes, &patterns, err);
+		r = pattern_list_new(excludes, &c->excludes, err);
 		if (r < 0)
 			return r;
-		o.excludes = patterns;
+		o.excludes = c->excludes;
 	}
 	if (follow) {
 		r = context_follow(c->rootfd, follow, &c->followed, &all, err);

@@ -2,10 +2,12 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/buf.h"
 #include "base/path.h"
 #include "base/pattern.h"
+#include "base/suggest.h"
 #include "engine/parallel.h"
 
 void copy_roots_release(struct copy_roots *roots)
@@ -17,13 +19,65 @@ void copy_roots_release(struct copy_roots *roots)
 	vec_release(roots);
 }
 
-/* The text that BuildKit has for it; people and scripts know it. */
+struct siblings {
+	size_t dir_n; /* length of the directory's path with its slash */
+	struct strv names;
+};
+
+static int note_sibling(void *data, const struct entry *e, uint64_t group, struct error **err)
+{
+	struct siblings *s = data;
+
+	(void)group;
+	(void)err;
+	if (strlen(e->path) <= s->dir_n)
+		return 0;
+	strv_push(&s->names, e->path + s->dir_n);
+	return e->type == ENTRY_DIR ? TREE_SKIP : 0;
+}
+
+static void find_siblings(struct tree *t, const char *dir, struct siblings *s)
+{
+	struct entry e;
+	uint64_t group;
+
+	if (t->ops->names)
+		t->ops->names(t, dir, &s->names);
+	else if (t->ops->get(t, dir, &e, &group) && e.type == ENTRY_DIR)
+		(void)t->ops->walk(t, dir, note_sibling, s, NULL);
+}
+
+/* Names a file beside the missing one that may have been meant, or what hides the file itself. */
+static int explain_missing(struct tree *t, const char *path, int r, struct error **err)
+{
+	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path, *near;
+	_cleanup_free_ char *dir = xstrndup(path, slash ? (size_t)(slash - path) : 0);
+	struct siblings s = {.dir_n = (size_t)(name - path)};
+
+	if (t->ops->leaves_out && t->ops->leaves_out(t, path))
+		return error_hint(err, r, ".dockerignore leaves it out of the build context");
+	find_siblings(t, dir, &s);
+	near = suggest(name, (const char *const *)s.names.v, s.names.n, true);
+	for (size_t i = 0; i < s.names.n; i++)
+		if (strcasecmp(s.names.v[i], name) == 0)
+			near = s.names.v[i];
+	if (near && strcmp(near, name) != 0)
+		r = error_hint(err, r, "did you mean \"/%.*s%s\"?", (int)s.dir_n, path, near);
+	else if (t->is_context && !near)
+		r = error_hint(err, r, "the build context has no such file");
+	strv_release(&s.names);
+	return r;
+}
+
+/* The text that BuildKit has for it; people and scripts know it. What it means is said below it. */
 static int not_found(struct tree *t, const char *path, struct error **err)
 {
-	return error_new(err, ERR_NOTFOUND, 0,
-			 "failed to compute cache key: failed to calculate checksum of ref %s: "
-			 "\"/%s\": not found",
-			 t->is_context ? "context" : "rootfs", path);
+	int r = error_new(err, ERR_NOTFOUND, 0,
+			  "failed to compute cache key: failed to calculate checksum of ref %s: "
+			  "\"/%s\": not found",
+			  t->is_context ? "context" : "rootfs", path);
+
+	return explain_missing(t, path, r, err);
 }
 
 static int add_root(struct tree *t, const struct op_file_copy *copy, const char *name,

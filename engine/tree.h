@@ -8,6 +8,7 @@
 #define KILN_ENGINE_TREE_H
 
 #include "base/error.h"
+#include "base/strv.h"
 #include "store/entry.h"
 
 struct tree;
@@ -34,6 +35,12 @@ struct tree_ops {
 	 * describes, or did somebody change the file meanwhile? With `content`, what they hash to,
 	 * the tree remembers it. NULL: the tree never changes. */
 	bool (*still)(struct tree *t, const struct entry *e, int fd, const struct digest *content);
+	/* For messages: appends the names in the directory `dir` of where the tree comes from, also
+	 * such that the tree leaves out; nothing if there is no such directory. NULL: the tree is
+	 * all there is. */
+	void (*names)(struct tree *t, const char *dir, struct strv *ret);
+	/* For messages: does an ignore file keep the path out of the tree? NULL: there is none. */
+	bool (*leaves_out)(struct tree *t, const char *path);
 	void (*free)(struct tree *t);
 };
 
