@@ -10,6 +10,7 @@
 #include "base/times.h"
 #include "engine/byte_queue.h"
 #include "engine/layer_blob.h"
+#include "engine/layer_bytes.h"
 #include "engine/source_oci_layout.h"
 #include "engine/unpack.h"
 #include "store/blob.h"
@@ -361,8 +362,7 @@ int fetch_layer(const struct fetch *f, int64_t id, struct error **err)
 	if (r < 0 || info.has_dir)
 		return r;
 	if (!info.has_blob || !info.has_diff_id)
-		return error_new(err, ERR_NOTFOUND, 0, "layer %lld has neither a dir nor a blob",
-				 (long long)id);
+		return layer_bytes_lost(id, ERR_NOTFOUND, err);
 	r = fetch_lock(f, &info.blob.digest, &lock, err);
 	if (r == 0)
 		r = layer_get(f->store, id, &again, err);

@@ -263,8 +263,7 @@ static int make_received(struct store *s, const struct layer_info *info,
 	int r;
 
 	if (!info->has_blob || !info->has_diff_id)
-		return error_new(err, ERR_CORRUPT, 0,
-				 "layer %" PRId64 " has neither a dir nor a blob", info->id);
+		return layer_bytes_lost(info->id, ERR_CORRUPT, err);
 	ret->diff_id = info->diff_id;
 	if (!o->force || layer_blob_compression(info->blob.media_type) == f->type) {
 		ret->blob.digest = info->blob.digest;

@@ -178,11 +178,17 @@ int layer_bytes_made(struct store *s, const int64_t *layers, size_t i,
 		return clamp ? write_clamped(s, info, &o, sink, data, err)
 			     : layer_bytes_unpacked(s, &info->blob, sink, data, err);
 	if (!info->has_dir)
-		return error_new(err, ERR_CORRUPT, 0,
-				 "layer %" PRId64 " has neither a dir nor a blob", info->id);
+		return layer_bytes_lost(info->id, ERR_CORRUPT, err);
 	r = info->is_exact ? 0 : open_below(s, layers, i, &below, err);
 	if (r < 0)
 		return r;
 	o.below = below;
 	return layer_tar_write(s, layers[i], &o, sink, data, err);
+}
+
+int layer_bytes_lost(int64_t layer, enum err_code code, struct error **err)
+{
+	int r = error_new(err, code, 0, "layer %" PRId64 " has neither a dir nor a blob", layer);
+
+	return error_hint(err, r, "build or load the image again");
 }

@@ -22,4 +22,7 @@ int layer_bytes_unpacked(struct store *s, const struct layer_blob *blob, tar_sin
 int layer_bytes_blob(struct store *s, const struct digest *digest, struct cancel *cancel,
 		     tar_sink_fn sink, void *data, struct error **err);
 
+/* The error, `code`, of a layer of which nothing is left, and what helps. */
+int layer_bytes_lost(int64_t layer, enum err_code code, struct error **err);
+
 #endif
