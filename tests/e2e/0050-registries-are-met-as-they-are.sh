@@ -2,7 +2,7 @@
 
 fixtures=$(cd "$(dirname "$0")/../fixtures" && pwd)
 SAFE=127.0.0.1:$((21000 + $$ % 10000))
-OPEN=127.0.0.1:$((31000 + $$ % 10000))
+OPEN=127.0.0.1:$((11000 + $$ % 10000))
 DEAD=127.0.0.1:1
 mkdir -p "$WORK/safe" "$WORK/open" "$WORK/bin" "$WORK/app"
 # Python's crypt makes the bcrypt hashes that htpasswd -B makes.

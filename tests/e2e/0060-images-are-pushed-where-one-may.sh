@@ -2,7 +2,7 @@
 
 fixtures=$(cd "$(dirname "$0")/../fixtures" && pwd)
 AUTH=127.0.0.1:$((21000 + $$ % 10000))
-OTHER=127.0.0.1:$((31000 + $$ % 10000))
+OTHER=127.0.0.1:$((11000 + $$ % 10000))
 # Python's crypt makes the bcrypt hashes that htpasswd -B makes.
 python3 -W ignore -c 'import crypt; print("ann:" + crypt.crypt("secret", crypt.mksalt(crypt.METHOD_BLOWFISH, rounds=16)))' > "$WORK/htpasswd"
 mkdir -p "$WORK/auth" "$WORK/other"

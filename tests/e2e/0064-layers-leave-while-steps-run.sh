@@ -1,6 +1,6 @@
 . "$(dirname "$0")/lib.sh"
 
-OTHER=127.0.0.1:$((31000 + $$ % 10000))
+OTHER=127.0.0.1:$((11000 + $$ % 10000))
 mkdir www
 serve_registry "$OTHER" "$WORK/other" && serve_http "$WORK/www" || exit 1
 

@@ -1,6 +1,6 @@
 . "$(dirname "$0")/lib.sh"
 
-OPEN=127.0.0.1:$((31000 + $$ % 10000))
+OPEN=127.0.0.1:$((11000 + $$ % 10000))
 mkdir www
 serve_registry "$OPEN" "$WORK/open" && serve_http "$WORK/www" || exit 1
 CACHE=type=registry,ref=$OPEN/cache:1
