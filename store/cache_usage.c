@@ -82,7 +82,7 @@ static int mark_images(struct db_tx *tx, struct cache_usage *u, struct error **e
 	return r;
 }
 
-/* "12 13 14", as in record.layers: to read the rows of record_layer would take most of the time. */
+/* "12 13 14", as in record.layers: to walk the rows of stack would take most of the time. */
 static void add_chain(struct cache_usage *u, struct usage_record *rec, const char *text, size_t n)
 {
 	struct usage_layer *l = NULL;

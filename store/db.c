@@ -11,6 +11,7 @@
 #include "base/vec.h"
 #include "store/durable.h"
 #include "store/schema.h"
+#include "store/stack.h"
 
 enum {
 	BUSY_TIMEOUT_MS = 60000,
@@ -144,6 +145,14 @@ static void configure(void)
 	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 }
 
+/* chain_id(parent, layer) */
+static void chain_id(sqlite3_context *context, int n, sqlite3_value **args)
+{
+	(void)n;
+	sqlite3_result_int64(context,
+			     stack_id(sqlite3_value_int64(args[0]), sqlite3_value_int64(args[1])));
+}
+
 int db_open(const char *path, bool create, struct db **ret, struct error **err)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -161,6 +170,11 @@ int db_open(const char *path, bool create, struct db **ret, struct error **err)
 	/* Folding the log back at every exit would cost a no-op build its fsyncs. */
 	(void)sqlite3_db_config(db->conn, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	(void)sqlite3_db_config(db->conn, SQLITE_DBCONFIG_ENABLE_FKEY, 1, NULL);
+	rc = sqlite3_create_function_v2(db->conn, "chain_id", 2,
+					SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_DIRECTONLY,
+					NULL, chain_id, NULL, NULL, NULL);
+	if (rc != SQLITE_OK)
+		return db_error(db, rc, err, "set up");
 	/* The cache, in KiB at most, holds what a build of ten thousand steps looks at. */
 	r = db_script(db, "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -16384", err);
 	if (r == 0)

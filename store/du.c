@@ -10,6 +10,7 @@
 #include "store/cache_usage.h"
 #include "store/db.h"
 #include "store/internal.h"
+#include "store/stack.h"
 
 static uint64_t usage_of_dir(int fd)
 {
@@ -147,21 +148,29 @@ static int add_lines(struct db_tx *tx, struct strv *ret, struct error **err, con
 	return r;
 }
 
+/* Before a statement in which `chain` (layer) is the layers of record ?1. */
+#define CHAIN_OF_RECORD                                                                       \
+	"WITH RECURSIVE chain (parent, layer) AS ("                                           \
+	"SELECT parent, layer FROM stack WHERE id = (SELECT stack FROM record WHERE id = ?1)" \
+	" UNION ALL SELECT s.parent, s.layer FROM chain JOIN stack s ON s.id = chain.parent) "
+
 static const char why_images[] =
-	"SELECT DISTINCT 'image ' || coalesce((SELECT group_concat(name, ', ') FROM tag"
-	" WHERE tag.manifest = i.manifest), 'sha256:' || lower(hex(image.config)))"
-	" FROM image_layer i JOIN image ON image.manifest = i.manifest"
-	" WHERE i.layer IN (SELECT layer FROM record_layer WHERE record = ?1)";
+	CHAIN_OF_RECORD "SELECT DISTINCT 'image ' || coalesce("
+			"(SELECT group_concat(name, ', ') FROM tag"
+			" WHERE tag.manifest = i.manifest), 'sha256:' || lower(hex(image.config)))"
+			" FROM image_layer i JOIN image ON image.manifest = i.manifest"
+			" WHERE i.layer IN (SELECT layer FROM chain)";
 
+/* Every other one whose chain has our top layer, whatever is below that. */
 static const char why_records[] =
-	"SELECT DISTINCT 'record ' || r.id || ': ' || r.description FROM record_layer o"
-	" JOIN record r ON r.id = o.record WHERE o.record <> ?1 AND o.layer ="
-	" (SELECT layer FROM record_layer WHERE record = ?1 ORDER BY position DESC LIMIT 1)"
-	" ORDER BY r.id";
+	STACK_ABOVE "SELECT s.id FROM record JOIN stack top ON top.id = record.stack"
+		    " JOIN stack s ON s.layer = top.layer WHERE record.id = ?1" STACK_ABOVE_END
+		    "SELECT 'record ' || id || ': ' || description FROM record"
+		    " WHERE id <> ?1 AND stack IN (SELECT id FROM above) ORDER BY id";
 
-static const char why_leases[] =
-	"SELECT DISTINCT lease.name FROM lease_layer l JOIN lease ON lease.id = l.lease"
-	" WHERE l.layer IN (SELECT layer FROM record_layer WHERE record = ?1)";
+static const char why_leases[] = CHAIN_OF_RECORD "SELECT DISTINCT lease.name FROM lease_layer l"
+						 " JOIN lease ON lease.id = l.lease"
+						 " WHERE l.layer IN (SELECT layer FROM chain)";
 
 int store_why(struct store *s, int64_t id, struct strv *ret, struct error **err)
 {

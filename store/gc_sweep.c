@@ -5,17 +5,17 @@
 #include "base/fs.h"
 #include "base/vec.h"
 #include "store/internal.h"
+#include "store/stack.h"
 
 static int sweep_layers(struct db_tx *tx, struct gc_result *result, struct error **err)
 {
 	VEC(int64_t) ids = {0};
 	struct sqlite3_stmt *q = NULL;
 	int r = db_query(tx, &q, err,
-			 /* The largest table comes last: most layers are not looked for in it. */
 			 "SELECT id FROM layer WHERE"
-			 " NOT EXISTS (SELECT 1 FROM lease_layer WHERE layer = id) AND"
-			 " NOT EXISTS (SELECT 1 FROM image_layer WHERE layer = id) AND"
-			 " NOT EXISTS (SELECT 1 FROM record_layer WHERE layer = id)",
+			 " NOT EXISTS (SELECT 1 FROM lease_layer WHERE layer = layer.id) AND"
+			 " NOT EXISTS (SELECT 1 FROM image_layer WHERE layer = layer.id) AND"
+			 " NOT EXISTS (SELECT 1 FROM stack WHERE layer = layer.id)",
 			 "");
 
 	for (; r > 0; r = db_step(tx, q, err))
@@ -78,8 +78,10 @@ static int mark(struct db_tx *tx, struct gc_result *result, struct error **err)
 
 int gc_sweep(struct db_tx *tx, struct gc_result *result, struct error **err)
 {
-	int r = sweep_layers(tx, result, err);
+	int r = stack_sweep(tx, err);
 
+	if (r == 0)
+		r = sweep_layers(tx, result, err);
 	if (r == 0)
 		r = sweep_blobs(tx, result, err);
 	return r < 0 ? r : mark(tx, result, err);

@@ -11,6 +11,7 @@
 #include "store/gc_sweep.h"
 #include "store/internal.h"
 #include "store/mounts.h"
+#include "store/stack.h"
 
 static bool limits_size(const struct prune_options *o)
 {
@@ -119,13 +120,15 @@ static int estimate(struct db_tx *tx, struct gc_result *result, struct error **e
 	VEC(int64_t) layers = {0};
 	struct sqlite3_stmt *q = NULL;
 	int64_t blobs = 0, n_blobs = 0;
-	int r = db_query(tx, &q, err,
-			 "SELECT id, has_dir * disk FROM layer WHERE"
-			 " NOT EXISTS (SELECT 1 FROM record_layer WHERE layer = id) AND"
-			 " NOT EXISTS (SELECT 1 FROM image_layer WHERE layer = id) AND"
-			 " NOT EXISTS (SELECT 1 FROM lease_layer WHERE layer = id)",
-			 "");
+	int r = stack_sweep(tx, err);
 
+	if (r == 0)
+		r = db_query(tx, &q, err,
+			     "SELECT id, has_dir * disk FROM layer WHERE"
+			     " NOT EXISTS (SELECT 1 FROM stack WHERE layer = layer.id) AND"
+			     " NOT EXISTS (SELECT 1 FROM image_layer WHERE layer = layer.id) AND"
+			     " NOT EXISTS (SELECT 1 FROM lease_layer WHERE layer = layer.id)",
+			     "");
 	for (; r > 0; r = db_step(tx, q, err)) {
 		vec_push(&layers, db_col_i64(q, 0));
 		result->bytes += (uint64_t)db_col_i64(q, 1);

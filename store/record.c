@@ -10,6 +10,7 @@
 #include "store/durable.h"
 #include "store/internal.h"
 #include "store/layer_check.h"
+#include "store/stack.h"
 
 void record_release(struct record *r)
 {
@@ -296,46 +297,32 @@ static int link_key(struct db_tx *tx, int64_t id, const struct digest *key, stru
 	return r;
 }
 
-static int insert_layers(struct db_tx *tx, const struct record *r, int64_t id, const char *layers,
-			 struct error **err)
-{
-	int rc = db_run(tx, err,
-			"INSERT INTO record_layer (record, position, layer)"
-			" SELECT ?, list.key, layer.id FROM"
-			" json_each('[' || replace(?, ' ', ',') || ']') AS list"
-			" JOIN layer ON layer.id = list.value",
-			"it", id, layers);
-
-	if (rc == 0 && db_changes(tx) != (int64_t)r->n_layers)
-		return error_new(err, ERR_NOTFOUND, 0, "one of the layers %s is not in the store",
-				 layers);
-	return rc;
-}
-
 int record_add(struct store *s, struct record *r, const struct digest *keys, size_t n_keys,
 	       struct error **err)
 {
 	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
 	_cleanup_buf_ struct buf layers = BUF_INIT;
-	int64_t id, now = times_now_ns();
+	int64_t id = 0, stack = 0, now = times_now_ns();
 	int rc = db_begin(s->db, DB_WRITE, &tx, err);
 
 	if (rc < 0)
 		return rc;
 	format_layers(r, &layers);
-	rc = db_run(&tx, err,
-		    "INSERT INTO record (data, layers, description, type, created, duration,"
-		    " checksum) VALUES (?, ?, ?, ?, ?, ?, ?)",
-		    "btttiii", r->data.p, r->data.n, layers.p, r->description ? r->description : "",
-		    r->type ? r->type : "regular", r->created ? r->created : now, r->duration,
-		    record_checksum(r->layers, r->n_layers, r->data.p, r->data.n));
-	if (rc < 0)
-		return rc;
-	id = db_last_id(&tx);
-	rc = db_run(&tx, err, "INSERT INTO record_use (record, last_used) VALUES (?, ?)", "ii", id,
-		    now);
-	if (rc == 0 && r->n_layers > 0)
-		rc = insert_layers(&tx, r, id, layers.p, err);
+	if (r->n_layers > 0)
+		rc = stack_add(&tx, r->layers, r->n_layers, &stack, err);
+	if (rc == 0)
+		rc = db_run(&tx, err,
+			    "INSERT INTO record (data, layers, stack, description, type, created,"
+			    " duration, checksum) VALUES (?, ?, nullif(?, 0), ?, ?, ?, ?, ?)",
+			    "btittiii", r->data.p, r->data.n, layers.p, stack,
+			    r->description ? r->description : "", r->type ? r->type : "regular",
+			    r->created ? r->created : now, r->duration,
+			    record_checksum(r->layers, r->n_layers, r->data.p, r->data.n));
+	if (rc == 0) {
+		id = db_last_id(&tx);
+		rc = db_run(&tx, err, "INSERT INTO record_use (record, last_used) VALUES (?, ?)",
+			    "ii", id, now);
+	}
 	for (size_t i = 0; i < n_keys && rc == 0; i++)
 		rc = link_key(&tx, id, &keys[i], err);
 	if (rc == 0 && r->trace)
@@ -422,9 +409,10 @@ int record_drop_torn(struct store *s, size_t *ret_n, struct error **err)
 
 	if (r == 0)
 		r = db_run(&tx, err,
-			   "DELETE FROM record WHERE id IN (SELECT record FROM record_layer"
-			   " JOIN layer ON layer.id = record_layer.layer"
-			   " WHERE has_dir = 0 AND NOT " LAYER_CAN_COME ")",
+			   STACK_ABOVE
+			   "SELECT stack.id FROM layer JOIN stack ON stack.layer = layer.id"
+			   " WHERE has_dir = 0 AND NOT " LAYER_CAN_COME STACK_ABOVE_END
+			   "DELETE FROM record WHERE stack IN (SELECT id FROM above)",
 			   "");
 	if (r < 0)
 		return r;
@@ -432,58 +420,75 @@ int record_drop_torn(struct store *s, size_t *ret_n, struct error **err)
 	return db_commit(&tx, err);
 }
 
-/* Are the layers that keep a record's rows alive those that it names? */
-static int has_its_rows(struct db_tx *tx, const struct record *rec, bool *ret, struct error **err)
-{
-	struct sqlite3_stmt *q = NULL;
-	size_t n = 0;
-	int r = db_query(tx, &q, err,
-			 "SELECT layer FROM record_layer WHERE record = ? ORDER BY position", "i",
-			 rec->id);
-
-	*ret = true;
-	for (; r > 0; r = db_step(tx, q, err), n++)
-		*ret = *ret && n < rec->n_layers && db_col_i64(q, 0) == rec->layers[n];
-	*ret = *ret && n == rec->n_layers;
-	return r;
-}
-
-/* Is the record as it was written? */
+/* Is the record as it was written, and its stack that of the layers that it names? */
 static int is_whole(struct db_tx *tx, int64_t id, bool *ret, struct error **err)
 {
 	_cleanup_(record_release) struct record rec = {.data = BUF_INIT};
 	struct sqlite3_stmt *q = NULL;
-	int r = db_query(tx, &q, err, "SELECT " RECORD_COLUMNS " FROM record WHERE id = ?", "i",
-			 id);
+	int r = db_query(tx, &q, err, "SELECT " RECORD_COLUMNS ", stack FROM record WHERE id = ?",
+			 "i", id);
 
 	*ret = true;
-	if (r <= 0)
-		return r;
-	*ret = read_row(q, &rec);
-	return *ret ? has_its_rows(tx, &rec, ret, err) : 0;
+	if (r > 0)
+		*ret = read_row(q, &rec) &&
+		       db_col_i64(q, 7) == stack_id_of(rec.layers, rec.n_layers);
+	return r < 0 ? r : 0;
+}
+
+/* Those whose stack has a row that is not what its id says, or is not there: they hold layers that
+ * nobody knows of. */
+static int find_unheld(struct db_tx *tx, struct record_verdict *ret, struct error **err)
+{
+	struct sqlite3_stmt *q = NULL;
+	int r = db_query(tx, &q, err,
+			 STACK_ABOVE
+			 "SELECT id FROM stack WHERE id <> chain_id(coalesce(parent, 0), layer)"
+			 " UNION SELECT parent FROM stack WHERE"
+			 " parent NOT IN (SELECT id FROM stack)"
+			 " UNION SELECT stack FROM record WHERE"
+			 " stack NOT IN (SELECT id FROM stack)" STACK_ABOVE_END
+			 "SELECT id FROM record WHERE stack IN (SELECT id FROM above)",
+			 "");
+
+	for (; r > 0; r = db_step(tx, q, err))
+		vec_push(&ret->damaged, db_col_i64(q, 0));
+	return r;
+}
+
+static int find_changed(struct db_tx *tx, struct record_verdict *ret, struct error **err)
+{
+	VEC(int64_t) ids = {0};
+	struct sqlite3_stmt *q = NULL;
+	int r = db_query(tx, &q, err, "SELECT id FROM record ORDER BY id", "");
+
+	for (; r > 0; r = db_step(tx, q, err))
+		vec_push(&ids, db_col_i64(q, 0));
+	for (size_t i = 0; i < ids.n && r == 0; i++) {
+		bool whole;
+
+		r = is_whole(tx, ids.v[i], &whole, err);
+		ret->looked_at++;
+		if (r == 0 && !whole)
+			vec_push(&ret->damaged, ids.v[i]);
+	}
+	vec_release(&ids);
+	return r;
 }
 
 int record_verify_all(struct store *s, struct record_verdict *ret, struct error **err)
 {
 	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
-	VEC(int64_t) ids = {0};
-	struct sqlite3_stmt *q = NULL;
 	int r = db_begin(s->db, DB_WRITE, &tx, err);
 
 	if (r == 0)
-		r = db_query(&tx, &q, err, "SELECT id FROM record ORDER BY id", "");
-	for (; r > 0; r = db_step(&tx, q, err))
-		vec_push(&ids, db_col_i64(q, 0));
-	for (size_t i = 0; i < ids.n && r == 0; i++) {
-		bool whole;
-
-		r = is_whole(&tx, ids.v[i], &whole, err);
-		ret->looked_at++;
-		if (r < 0 || whole)
-			continue;
-		vec_push(&ret->damaged, ids.v[i]);
-		r = db_run(&tx, err, "DELETE FROM record WHERE id = ?", "i", ids.v[i]);
-	}
-	vec_release(&ids);
+		r = find_unheld(&tx, ret, err);
+	for (size_t i = 0; i < ret->damaged.n && r == 0; i++)
+		r = db_run(&tx, err, "DELETE FROM record WHERE id = ?", "i", ret->damaged.v[i]);
+	if (r == 0)
+		r = stack_sweep(&tx, err);
+	if (r == 0)
+		r = find_changed(&tx, ret, err);
+	for (size_t i = 0; i < ret->damaged.n && r == 0; i++)
+		r = db_run(&tx, err, "DELETE FROM record WHERE id = ?", "i", ret->damaged.v[i]);
 	return r < 0 ? r : db_commit(&tx, err);
 }

@@ -195,6 +195,32 @@ static const char version_6[] =
  * written; what it holds is not what its index says. */
 static const char version_7[] = "ALTER TABLE layer ADD COLUMN exact INTEGER NOT NULL DEFAULT 0;";
 
+/* Each record listed its whole chain of layers, which took n * n / 2 rows for n steps. What they
+ * share is now there once (store/stack.h). */
+static const char version_8[] =
+	"CREATE TABLE stack ("
+	" id INTEGER PRIMARY KEY," /* chain_id(parent or 0, layer) */
+	" parent INTEGER REFERENCES stack (id),"
+	" layer INTEGER NOT NULL REFERENCES layer (id)"
+	") STRICT;"
+	"CREATE INDEX stack_parent ON stack (parent) WHERE parent IS NOT NULL;"
+	"CREATE INDEX stack_layer ON stack (layer);"
+	"ALTER TABLE record ADD COLUMN stack INTEGER REFERENCES stack (id);"
+
+	"CREATE TABLE step AS WITH RECURSIVE step (record, position, id, parent, layer) AS ("
+	"SELECT record, position, chain_id(0, layer), NULL, layer FROM record_layer"
+	" WHERE position = 0"
+	" UNION ALL SELECT l.record, l.position, chain_id(step.id, l.layer), step.id, l.layer"
+	" FROM step JOIN record_layer l ON l.record = step.record AND"
+	" l.position = step.position + 1) SELECT * FROM step;"
+	"INSERT OR IGNORE INTO stack (id, parent, layer) SELECT id, parent, layer FROM step;"
+	"UPDATE record SET stack = top.id FROM"
+	" (SELECT record, id, max(position) FROM step GROUP BY record) AS top"
+	" WHERE top.record = record.id;"
+	"CREATE INDEX record_stack ON record (stack) WHERE stack IS NOT NULL;"
+	"DROP TABLE step;"
+	"DROP TABLE record_layer;";
+
 const char *const schema_scripts[] = {version_1, version_2, version_3, version_4,
-				      version_5, version_6, version_7};
+				      version_5, version_6, version_7, version_8};
 const int schema_version = (int)ARRAY_SIZE(schema_scripts);

@@ -206,6 +206,48 @@ static void verify_finds_and_forgets_changed_records(void **state)
 	assert_true(hits(f->s, "b"));
 }
 
+/* A record of two layers that were there before, under `text`. */
+static void add_two(struct store *s, const char *text, int64_t below, int64_t top)
+{
+	struct digest k = digest_of(text, strlen(text));
+	int64_t layers[2] = {below, top};
+	struct record r = {.layers = layers, .n_layers = 2, .data = BUF_INIT};
+	struct error *err = NULL;
+
+	assert_ok(record_add(s, &r, &k, 1, &err), err);
+}
+
+/* A stack that is not what its number says would keep other layers than those of its records. */
+static void verify_finds_and_forgets_changed_stacks(void **state)
+{
+	static const char *const damages[] = {
+		"UPDATE stack SET layer = (SELECT max(id) FROM layer) WHERE parent IS NULL AND"
+		" layer = (SELECT min(id) FROM layer)",
+		"UPDATE stack SET parent = NULL WHERE parent IS NOT NULL",
+		"UPDATE record SET stack = NULL WHERE instr(layers, ' ')",
+	};
+	struct fixture *f = *state;
+	int64_t one = fixture_layer(f->s, "a", "1"), two = fixture_layer(f->s, "a", "2");
+	int64_t three = fixture_layer(f->s, "a", "3");
+
+	for (size_t i = 0; i < ARRAY_SIZE(damages); i++) {
+		struct verify_counts counts = {0};
+		struct error *err = NULL;
+
+		add_two(f->s, "a", one, two);
+		add(f->s, "b", three);
+		exec_sql(f, damages[i]);
+		assert_ok(store_verify(f->s, NULL, NULL, NULL, &counts, &err), err);
+		assert_int_equal(counts.damaged, 1);
+		assert_false(hits(f->s, "a"));
+		assert_true(hits(f->s, "b"));
+		add_two(f->s, "a", one, two);
+		counts = (struct verify_counts){0};
+		assert_ok(store_verify(f->s, NULL, NULL, NULL, &counts, &err), err);
+		assert_int_equal(counts.damaged, 0);
+	}
+}
+
 static void what_cannot_be_read_is_not_damaged(void **state)
 {
 	struct fixture *f = *state;
@@ -296,6 +338,7 @@ int main(void)
 		TEST(whoever_asks_for_a_torn_layer_is_told_that_it_has_no_dir),
 		TEST(a_flipped_bit_in_an_index_is_found_on_use),
 		TEST(verify_finds_and_forgets_changed_records),
+		TEST(verify_finds_and_forgets_changed_stacks),
 		TEST(what_cannot_be_read_is_not_damaged),
 		TEST(names_come_before_rows_and_rows_go_before_names),
 	};

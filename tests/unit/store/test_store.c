@@ -41,7 +41,8 @@ static void must_run(sqlite3 *db, const char *sql)
 		fail_msg("%s: %s", sql, sqlite3_errmsg(db));
 }
 
-/* The database as version `version` had it, with one record. */
+/* The database as a kiln of version `version` left it, with two records on layers that they share.
+ */
 static void make_old_store(struct fixture *f, int version)
 {
 	_cleanup_free_ char *path = xasprintf("%s/kiln.db", f->dir);
@@ -52,34 +53,76 @@ static void make_old_store(struct fixture *f, int version)
 	f->s = NULL;
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-	for (int i = 0; i < version; i++)
-		must_run(db, schema_scripts[i]);
-	must_run(db, bump);
+	must_run(db, schema_scripts[0]);
 	must_run(db,
 		 "INSERT INTO record (id, data, description, created, duration, last_used, uses,"
-		 " checksum) VALUES (7, x'00', 'RUN old', 1, 2, 3, 4, 5)");
+		 " checksum) VALUES (7, x'00', 'RUN old', 1, 2, 3, 4, 5),"
+		 " (8, x'00', 'RUN older', 1, 2, 2, 4, 5), (9, x'00', 'RUN empty', 1, 2, 1, 4, 5)");
+	must_run(db, "INSERT INTO layer (id, has_dir, created) VALUES (1, 1, 0), (2, 1, 0),"
+		     " (3, 1, 0), (4, 1, 0)");
+	must_run(db, "INSERT INTO record_layer (record, position, layer) VALUES (7, 0, 1),"
+		     " (7, 1, 3), (7, 2, 2), (8, 0, 1), (8, 1, 3)");
+	for (int i = 1; i < version; i++)
+		must_run(db, schema_scripts[i]);
+	must_run(db, bump);
 	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static int64_t number(struct fixture *f, const char *sql)
+{
+	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
+	struct error *err = NULL;
+	int64_t n;
+
+	assert_ok(db_begin(f->s->db, DB_READ, &tx, &err), err);
+	assert_ok(db_get_i64(&tx, &n, -1, &err, sql, ""), err);
+	return n;
+}
+
+static void assert_records(struct fixture *f)
+{
+	struct du_record *records = NULL;
+	struct error *err = NULL;
+	struct du_totals totals;
+	size_t n;
+
+	assert_ok(store_du(f->s, &records, &n, &totals, &err), err);
+	assert_int_equal(n, 3);
+	assert_int_equal(records[2].id, 7);
+	assert_string_equal(records[2].description, "RUN old");
+	assert_int_equal(records[2].last_used, 3);
+	assert_int_equal(records[2].uses, 4);
+	assert_int_equal(records[2].layer, 2);
+	assert_int_equal(records[2].parent, 8);
+	for (size_t i = 0; i < n; i++)
+		du_record_release(&records[i]);
+	free(records);
 }
 
 static void a_store_of_an_older_kiln_keeps_its_records(void **state)
 {
 	struct fixture *f = *state;
 
-	for (int version = 1; version < 6; version++) {
-		_cleanup_free_ struct du_record *records = NULL;
+	for (int version = 1; version < schema_version; version++) {
 		struct error *err = NULL;
-		struct du_totals totals;
-		size_t n;
 
 		make_old_store(f, version);
 		assert_ok(store_open(f->dir, &f->s, &err), err);
-		assert_ok(store_du(f->s, &records, &n, &totals, &err), err);
-		assert_int_equal(n, 1);
-		assert_int_equal(records[0].id, 7);
-		assert_string_equal(records[0].description, "RUN old");
-		assert_int_equal(records[0].last_used, 3);
-		assert_int_equal(records[0].uses, 4);
-		du_record_release(&records[0]);
+		assert_records(f);
+		/* What the records stand on is kept, and goes with the last of them. */
+		assert_int_equal(number(f, "SELECT count(*) FROM stack"), 3);
+		assert_int_equal(number(f, "SELECT count(*) FROM stack WHERE id <>"
+					   " chain_id(coalesce(parent, 0), layer)"),
+				 0);
+		assert_ok(store_gc(f->s, NULL, &err), err);
+		assert_int_equal(number(f, "SELECT sum(id) FROM layer"), 1 + 2 + 3);
+		assert_ok(record_remove(f->s, 7, &err), err);
+		assert_ok(store_gc(f->s, NULL, &err), err);
+		assert_int_equal(number(f, "SELECT sum(id) FROM layer"), 1 + 3);
+		assert_int_equal(number(f, "SELECT count(*) FROM stack"), 2);
+		assert_ok(record_remove(f->s, 8, &err), err);
+		assert_ok(store_gc(f->s, NULL, &err), err);
+		assert_int_equal(number(f, "SELECT count(*) FROM stack"), 0);
 	}
 }
 
