@@ -95,6 +95,12 @@ char *format(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* --- server.c */
 int server_main(void);
 
+/* --- chroot.c */
+/* Where kiln runs in a chroot, changes into a mount namespace of which that directory is the root;
+ * else nothing. */
+void chroot_leave(void);
+void chroot_check(void); /* ends in fail() where that failed */
+
 /* --- plan.c */
 void plan_read(int fd, struct plan *ret);
 

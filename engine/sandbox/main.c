@@ -274,6 +274,7 @@ static int run_main(void)
 
 int helper_main(int argc, char **argv)
 {
+	chroot_check();
 	if (argc == 1 && strcmp(argv[0], "run") == 0)
 		return run_main();
 	if (argc >= 1 && strcmp(argv[0], "network") == 0)
@@ -290,5 +291,6 @@ int main(int argc, char **argv)
 		return 2;
 	/* In case a library of kiln's leaks one. */
 	(void)syscall(SYS_close_range, WIRE_FD_CONTROL + 1, ~0U, 0);
+	chroot_leave();
 	return server_main();
 }
