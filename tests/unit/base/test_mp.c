@@ -178,6 +178,74 @@ static void values_are_written_as_others_write_them(void **state)
 	assert_written_alike(&ours, &theirs);
 }
 
+/* What stored records and keys are made of, at every border between two forms. A change of one byte
+ * makes every cache cold. */
+static void the_bytes_of_values_are_fixed(void **state)
+{
+	static const size_t sizes[] = {0, 1, 15, 16, 31, 32, 255, 256, 65535, 65536};
+	static const char expect[] =
+		"dc5e4bb5bd05cfad7a6d82b101953e946e8fc16cda509ce040fb31c2cce15af2";
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	_cleanup_free_ char *body = xcalloc(1, 65536);
+	char hex[DIGEST_HEX + 1];
+	struct digest d;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+		mp_put_int(&b, numbers[i]);
+		mp_put_uint(&b, (uint64_t)numbers[i]);
+	}
+	memset(body, 'x', 65536);
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		mp_put_strn(&b, body, sizes[i]);
+		mp_put_bin(&b, body, sizes[i]);
+		mp_put_array(&b, sizes[i]);
+		mp_put_map(&b, sizes[i]);
+	}
+	mp_put_strn(&b, NULL, 0);
+	mp_put_bin(&b, NULL, 0);
+	mp_put_array(&b, UINT32_MAX);
+	mp_put_map(&b, UINT32_MAX);
+	put_document(&b);
+	d = digest_of(b.p, b.n);
+	assert_string_equal(digest_hex(&d, hex), expect);
+}
+
+static void the_bytes_of_numbers_are_fixed(void **state)
+{
+	static const struct {
+		int64_t v;
+		const char *bytes;
+		size_t n;
+	} cases[] = {
+		{0, "\x00", 1},
+		{127, "\x7f", 1},
+		{128, "\xcc\x80", 2},
+		{255, "\xcc\xff", 2},
+		{256, "\xcd\x01\x00", 3},
+		{65535, "\xcd\xff\xff", 3},
+		{65536, "\xce\x00\x01\x00\x00", 5},
+		{UINT32_MAX, "\xce\xff\xff\xff\xff", 5},
+		{0x100000000, "\xcf\x00\x00\x00\x01\x00\x00\x00\x00", 9},
+		{-1, "\xff", 1},
+		{-32, "\xe0", 1},
+		{-33, "\xd0\xdf", 2},
+		{-128, "\xd0\x80", 2},
+		{-129, "\xd1\xff\x7f", 3},
+		{-32769, "\xd2\xff\xff\x7f\xff", 5},
+		{INT64_MIN, "\xd3\x80\x00\x00\x00\x00\x00\x00\x00", 9},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_buf_ struct buf b = BUF_INIT;
+
+		mp_put_int(&b, cases[i].v);
+		assert_int_equal(b.n, cases[i].n);
+		assert_memory_equal(b.p, cases[i].bytes, b.n);
+	}
+}
+
 static void long_lists_and_texts_come_back(void **state)
 {
 	static const size_t sizes[] = {15, 16, 31, 32, 255, 256, 65535, 65536, 70000};
@@ -288,6 +356,8 @@ int main(void)
 		cmocka_unit_test(documents_come_back_as_they_went),
 		cmocka_unit_test(what_is_written_is_msgpack_to_others),
 		cmocka_unit_test(values_are_written_as_others_write_them),
+		cmocka_unit_test(the_bytes_of_values_are_fixed),
+		cmocka_unit_test(the_bytes_of_numbers_are_fixed),
 		cmocka_unit_test(long_lists_and_texts_come_back),
 		cmocka_unit_test(what_is_not_canonical_is_corrupt),
 		cmocka_unit_test(nesting_is_bounded),

@@ -110,6 +110,28 @@ static void what_is_packed_is_unpacked(void **state)
 	remote_graph_release(&back);
 }
 
+/* A golden value, of the bytes below the compression: caches at registries hold them. */
+static void the_bytes_of_a_graph_are_fixed(void **state)
+{
+	struct remote_graph g = REMOTE_GRAPH_INIT;
+	_cleanup_buf_ struct buf packed = BUF_INIT, content = BUF_INIT;
+	char hex[DIGEST_HEX + 1];
+	struct digest found;
+	size_t n;
+
+	(void)state;
+	add(&g, "RUN make", "abc", 1, "ab");
+	add(&g, "RUN other", "abd", REMOTE_OWN_ALL, "-");
+	add_tree(&g, "ab");
+	pack(&g, &packed);
+	n = ZSTD_decompress(buf_reserve(&content, 4096), 4096, packed.p, packed.n);
+	assert_false(ZSTD_isError(n));
+	found = digest_of(content.p, n);
+	assert_string_equal(digest_hex(&found, hex),
+			    "a8e40cc7d0ea1a385cd5bad25dcaf3898592989b636efe6fef3d0fb59b51e04d");
+	remote_graph_release(&g);
+}
+
 static void equal_contents_give_equal_bytes(void **state)
 {
 	struct remote_graph g = REMOTE_GRAPH_INIT, other = REMOTE_GRAPH_INIT;
@@ -271,6 +293,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_packed_is_unpacked),
+		cmocka_unit_test(the_bytes_of_a_graph_are_fixed),
 		cmocka_unit_test(equal_contents_give_equal_bytes),
 		cmocka_unit_test(merging_adds_what_has_other_keys),
 		cmocka_unit_test(hostile_graphs_are_refused),

@@ -143,6 +143,36 @@ static void the_encoding_of_a_source_is_fixed(void **state)
 	assert_memory_equal(b.p, expect, b.n);
 }
 
+static void expect_digest(struct digest d, const char *hex)
+{
+	char text[DIGEST_HEX + 1];
+
+	assert_string_equal(digest_hex(&d, text), hex);
+}
+
+/* Golden values, too: of an op as its vertex has it, and of its key. */
+static void the_digests_of_ops_are_fixed(void **state)
+{
+	struct op merge = {.kind = OP_MERGE}, diff = {.kind = OP_DIFF, .diff = {.lower = -1}};
+	struct sample exec, file;
+
+	(void)state;
+	sample_exec(&exec);
+	sample_file(&file);
+	expect_digest(full(&exec.op),
+		      "8c8382fb48d8d4c8d22dde23d26f776cbb7ab452ce93def8d0a8d8a3aa348cef");
+	expect_digest(op_key(&exec.op, 2),
+		      "4e069412e4a69c380c1a53629cf983200af52e3f78cda81b51baa1daf123d8bb");
+	expect_digest(full(&file.op),
+		      "0ff64a17bcc982ea83f0ecc11dc17aee10eb46a64b81f6c6bdcd640dbf9fd51a");
+	expect_digest(op_key(&file.op, 2),
+		      "fbcec32c2f70100b0d9cd52567e9bd0430b27b15a78c3f6a3e761a6a0d06f87b");
+	expect_digest(full(&merge),
+		      "073e2cdbecc4bdb854ee32ae5d37fef14078252ad2280b59a352a9aeba9ab01d");
+	expect_digest(op_key(&diff, 2),
+		      "1724f1922dc6e826c13cba313fa4b134a7119818bd7424f4bb8e609e686806ff");
+}
+
 /* Compares with the unchanged sample: does the full digest differ, and does the key? */
 #define EXPECT(sample_fn, change, in_key)                          \
 	do {                                                       \
@@ -303,6 +333,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_encoding_is_canonical),
 		cmocka_unit_test(the_encoding_of_a_source_is_fixed),
+		cmocka_unit_test(the_digests_of_ops_are_fixed),
 		cmocka_unit_test(what_shapes_a_run_is_in_its_key),
 		cmocka_unit_test(what_does_not_shape_a_run_is_not),
 		cmocka_unit_test(a_selector_that_is_written_to_is_in_the_key),
