@@ -1,5 +1,5 @@
-/* Canonical msgpack: one value has one encoding. Written and read here and not by a library: the
- * ones there are read any encoding of a value and allocate what a header announces.
+/* Canonical msgpack: one value has one encoding. msgpack-c writes and parses it; what is checked on
+ * top is that no other form is read.
  *
  * Canonical means: every integer and length in its shortest form, text as str and bytes as bin, no
  * floats and no extension types, map keys are str in ascending byte order without repeats.
