@@ -16,9 +16,6 @@
 #include "store/layer.h"
 
 static const char no_route[] = "this machine has no default route";
-static const char unguarded[] =
-	"pasta's system calls cannot be supervised (a program that runs kiln does so already, or "
-	"the kernel's yama/ptrace_scope is 3)";
 
 struct sandbox_env {
 	struct network_pool *networks;
@@ -152,7 +149,7 @@ void exec_notice_single(struct sandbox_env *e, struct job *job)
 		notice_once(&e->noticed_single, job, USERNS_SINGLE_NOTICE);
 }
 
-static int join(struct sandbox_env *e, const struct strv *publish, bool reach_host, struct job *job,
+static int join(struct sandbox_env *e, const struct strv *publish, bool reach_host,
 		struct sandbox_plan *p, struct exec_network *ret, struct error **err)
 {
 	int r;
@@ -162,8 +159,6 @@ static int join(struct sandbox_env *e, const struct strv *publish, bool reach_ho
 			: network_open(publish, reach_host, &ret->network, err);
 	if (r < 0)
 		return r;
-	if (!network_guarded(ret->network))
-		notice(e, job, "steps may reach services of this machine", unguarded);
 	p->flags |= WIRE_NET_JOIN;
 	p->netns = network_fd(ret->network);
 	return 0;
@@ -225,7 +220,7 @@ int exec_network_join(struct sandbox_env *e, enum op_network mode, const struct 
 	if (r < 0)
 		return r;
 	if (isolated && routed) {
-		r = join(e, publish, reach_host, job, p, ret, err);
+		r = join(e, publish, reach_host, p, ret, err);
 	} else if (isolated) {
 		/* Nothing could be reached in any case; what needs no network still works. */
 		notice(e, job, "steps have no network", no_route);

@@ -21,6 +21,10 @@
 /* What the container asks where the host's resolver listens on loopback; pasta passes it on. */
 #define DNS_FORWARD "169.254.1.1"
 
+static const char no_network[] =
+	"--network=none runs without a network, and --network=host (builds: with --allow "
+	"network.host) with this machine's, its loopback included";
+
 #define NS_PER_SECOND 1000000000
 /* How long one that is in use is waited for before another is made: about what making it takes. */
 #define PATIENCE_NS 25000000
@@ -28,7 +32,6 @@
 struct network {
 	struct sandbox_helper helper;
 	int fd;
-	bool guarded;
 	struct network *next; /* in the pool */
 };
 
@@ -331,12 +334,12 @@ static int wait_ready(struct network *n, struct error **err)
 	struct wire_message m;
 	int r = sandbox_helper_receive(n->helper.control, &m, &text, &n->fd);
 
-	if (r > 0 && m.kind == WIRE_NETNS && n->fd >= 0) {
-		n->guarded = m.value != 0;
+	if (r > 0 && m.kind == WIRE_NETNS && n->fd >= 0)
 		return 0;
+	if (r > 0 && m.kind == WIRE_FAILED) {
+		r = error_new(err, ERR_IO, m.value, "set up the network: %s", text.p);
+		return error_hint(err, r, "%s", no_network);
 	}
-	if (r > 0 && m.kind == WIRE_FAILED)
-		return error_new(err, ERR_IO, m.value, "set up the network: %s", text.p);
 	return error_new(err, ERR_INTERNAL, r < 0 ? -r : 0, "set up the network: no answer");
 }
 
@@ -374,11 +377,6 @@ void network_close(struct network *n)
 int network_fd(const struct network *n)
 {
 	return n->fd;
-}
-
-bool network_guarded(const struct network *n)
-{
-	return n->guarded;
 }
 
 static bool find_pasta(void)

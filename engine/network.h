@@ -38,9 +38,6 @@ int network_open(const struct strv *publish, bool reach_host, struct network **r
 void network_close(struct network *n);
 
 int network_fd(const struct network *n); /* of the namespace; borrowed */
-/* Are its connections kept from this machine's addresses? Not where the kernel lets nobody look at
- * them: then it depends on what a step may send. */
-bool network_guarded(const struct network *n);
 
 /* What stands for this machine in --add-host. */
 #define NETWORK_HOST_GATEWAY "host-gateway"

@@ -81,7 +81,7 @@ static struct {
 /* --- the filter --- */
 
 /* Where nobody may look into another process, pasta's addresses cannot be read. */
-bool guard_possible(void)
+static bool may_look(void)
 {
 	char level = '0';
 	int fd = open("/proc/sys/kernel/yama/ptrace_scope", O_RDONLY | O_CLOEXEC);
@@ -96,6 +96,7 @@ bool guard_possible(void)
 int guard_install(bool answers)
 {
 	const uint32_t reads = answers ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ALLOW;
+	int listener;
 #define CALL(nr, action) \
 	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (nr), 0, 1), BPF_STMT(BPF_RET | BPF_K, (action))
 	const struct sock_filter filter[] = {
@@ -118,7 +119,16 @@ int guard_install(bool answers)
 	};
 #undef CALL
 
-	return notify_install(filter, sizeof(filter) / sizeof(filter[0]));
+	if (!may_look())
+		fail(0,
+		     "pasta cannot be kept from this machine's addresses: the setting "
+		     "kernel.yama.ptrace_scope is 3, so that nobody can look at its connections");
+	listener = notify_install(filter, sizeof(filter) / sizeof(filter[0]));
+	if (listener < 0)
+		fail(errno, "pasta cannot be kept from this machine's addresses%s",
+		     errno == EBUSY ? ": whoever has started kiln supervises its system calls"
+				    : "");
+	return listener;
 }
 
 /* --- addresses --- */

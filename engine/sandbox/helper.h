@@ -238,9 +238,9 @@ int processes_set(struct processes *t, pid_t tid, enum wire_call_kind kind, cons
 
 /* --- guard.c */
 /* Which of pasta's connections may be made (docs/security.md). */
-bool guard_possible(void);
-/* In pasta's process, before it is executed: the listener's descriptor, or -1, as where whoever
- * started kiln has such a filter on it. `answers`: there are published ports for UDP. */
+/* In pasta's process, before it is executed: the listener's descriptor. Where none can be had, as
+ * where whoever started kiln has such a filter on it, it fails: no network is better than one that
+ * leads to this machine. `answers`: there are published ports for UDP. */
 int guard_install(bool answers);
 /* In ours. `rules` are kiln's (docs/formats-sandbox.md); `netns` is the one that pasta serves. */
 void guard_open(int listener, int pasta, int netns, const char *rules);

@@ -41,7 +41,6 @@ enum { FD_ROUTES = WIRE_FD_NETNS + 1, FD_LISTENER };
 struct pasta {
 	pid_t pid;
 	int pidfd, words; /* words: the read end of its standard error */
-	bool guarded;
 };
 
 void loopback_up(void)
@@ -155,14 +154,14 @@ static const char *last_words(int fd)
 /* In the child, which shares our descriptors until then. */
 static void __attribute__((noreturn)) become_pasta(char **argv, const char *rules, int words)
 {
-	int listener = guard_possible() ? guard_install(strchr(rules, '=') != NULL) : -1;
+	int listener;
 
-	/* Where ours is closed there is none. */
-	if (listener < 0)
-		(void)close(FD_LISTENER);
-	else if (listener != FD_LISTENER &&
-		 (dup3(listener, FD_LISTENER, O_CLOEXEC) < 0 || close(listener) < 0))
-		_exit(125);
+	/* Open again when pasta is guarded; else there will be no pasta. */
+	(void)close(FD_LISTENER);
+	listener = guard_install(strchr(rules, '=') != NULL);
+	if (listener != FD_LISTENER &&
+	    (dup3(listener, FD_LISTENER, O_CLOEXEC) < 0 || close(listener) < 0))
+		fail(errno, "start pasta");
 	if (unshare(CLONE_FILES) < 0 || dup2(words, 2) < 0)
 		_exit(125);
 	(void)signal(SIGPIPE, SIG_DFL);
@@ -173,18 +172,13 @@ static void __attribute__((noreturn)) become_pasta(char **argv, const char *rule
 
 static void start_pasta(char **argv, const char *rules, struct pasta *ret)
 {
-	struct clone_args args = {
-		.flags = CLONE_FILES | CLONE_VFORK | CLONE_PIDFD,
-		.pidfd = (uint64_t)(uintptr_t)&ret->pidfd,
-		.exit_signal = SIGCHLD,
-	};
 	pid_t parent = getpid();
 	int words[2];
 
 	if (pipe2(words, O_CLOEXEC | O_NONBLOCK) < 0)
 		fail(errno, "make a pipe");
 	ret->words = words[0];
-	ret->pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+	ret->pid = clone_self(CLONE_FILES | CLONE_VFORK | CLONE_PIDFD, SIGCHLD, &ret->pidfd);
 	if (ret->pid < 0)
 		fail(errno, "start pasta");
 	if (ret->pid == 0) {
@@ -192,9 +186,10 @@ static void start_pasta(char **argv, const char *rules, struct pasta *ret)
 			_exit(125);
 		become_pasta(argv, rules, words[1]);
 	}
-	ret->guarded = fcntl(FD_LISTENER, F_GETFD) >= 0;
-	if (ret->guarded)
-		guard_open(FD_LISTENER, ret->pidfd, WIRE_FD_NETNS, rules);
+	/* The child has said why. */
+	if (fcntl(FD_LISTENER, F_GETFD) < 0)
+		_exit(125);
+	guard_open(FD_LISTENER, ret->pidfd, WIRE_FD_NETNS, rules);
 }
 
 static void wait_ready(const struct pasta *p)
@@ -204,7 +199,7 @@ static void wait_ready(const struct pasta *p)
 			{.fd = p->pidfd, .events = POLLIN},
 			{.fd = FD_ROUTES, .events = POLLIN},
 			{.fd = WIRE_FD_CONTROL, .events = POLLIN},
-			{.fd = p->guarded ? FD_LISTENER : -1, .events = POLLIN},
+			{.fd = FD_LISTENER, .events = POLLIN},
 		};
 		int n = poll(fds, 4, READY_TIMEOUT_MS);
 
@@ -223,7 +218,7 @@ static void wait_ready(const struct pasta *p)
 		if (fds[1].revents && default_route_came(FD_ROUTES))
 			break;
 	}
-	send_message(WIRE_NETNS, p->guarded, "", WIRE_FD_NETNS);
+	send_message(WIRE_NETNS, 0, "", WIRE_FD_NETNS);
 }
 
 /* Until kiln closes its end, or dies. */
@@ -232,7 +227,7 @@ static void serve(const struct pasta *p)
 	for (;;) {
 		struct pollfd fds[3] = {
 			{.fd = WIRE_FD_CONTROL, .events = POLLIN},
-			{.fd = p->guarded ? FD_LISTENER : -1, .events = POLLIN},
+			{.fd = FD_LISTENER, .events = POLLIN},
 			{.fd = p->pidfd, .events = POLLIN},
 		};
 		int n = poll(fds, 3, -1);

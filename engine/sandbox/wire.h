@@ -164,8 +164,7 @@ enum wire_message_kind {
 	WIRE_EXEC_FAILED, /* the program could not be started: value is errno */
 	WIRE_EXITED,	  /* value is the status as waitpid gives it */
 	WIRE_PTY,	  /* the master end comes with it as SCM_RIGHTS */
-	WIRE_NETNS,	  /* network mode: the namespace is ready, its descriptor comes with it;
-			   * value is 1 where pasta's connections are looked at (guard.c), else 0 */
+	WIRE_NETNS,	  /* network mode: the namespace is ready, its descriptor comes with it */
 };
 
 #endif
