@@ -144,6 +144,8 @@ void masks_open(void);			/* first of all: what hides others is the host's */
 void masks_check(const struct plan *p); /* has each path to cover a file system of ours? */
 /* Covers what the plan names of a file system that has just been mounted. */
 void masks_apply(const struct plan *p, const struct mount_item *fs);
+/* Ends the step if what it mounts on or makes in, which `at` is open on, is in /proc. */
+void masks_refuse_target(int at, const char *dest);
 
 /* --- emulator.c */
 /* For programs of another machine: a user namespace of the step's own, of the same ids, in which

@@ -7,10 +7,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -24,6 +26,12 @@ struct cover {
 	bool used;
 };
 static struct cover null_device = {-1, false}, empty_dir = {-1, false};
+
+/* What covers files of /proc, by the ids of the mounts: it is in /proc, but not of its file system.
+ */
+#define PROC_COVERS_MAX 64
+static uint64_t proc_covers[PROC_COVERS_MAX];
+static size_t n_proc_covers;
 
 void masks_open(void)
 {
@@ -67,9 +75,32 @@ static int find(int fs, const char *name, const char *path)
 	return at;
 }
 
+static uint64_t mount_id(int fd, const char *path)
+{
+	struct statx st;
+
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &st) < 0)
+		fail(errno, "look at the mount of '%s'", path);
+	return st.stx_mnt_id;
+}
+
+static bool is_in_proc(int at, const char *dest)
+{
+	uint64_t id = mount_id(at, dest);
+	struct statfs fs;
+
+	if (fstatfs(at, &fs) < 0)
+		fail(errno, "look at '%s'", dest);
+	for (size_t i = 0; i < n_proc_covers; i++)
+		if (proc_covers[i] == id)
+			return true;
+	return fs.f_type == PROC_SUPER_MAGIC;
+}
+
 /* Files disappear behind /dev/null, directories behind an empty one. */
 static void hide(int at, const char *path)
 {
+	bool in_proc = is_in_proc(at, path);
 	struct stat st;
 	int tree;
 
@@ -79,6 +110,10 @@ static void hide(int at, const char *path)
 	if (tree < 0)
 		fail(errno, "hide '%s'", path);
 	mount_attach(tree, at, path);
+	if (in_proc && n_proc_covers == PROC_COVERS_MAX)
+		fail(0, "hide '%s': there is too much to hide", path);
+	if (in_proc)
+		proc_covers[n_proc_covers++] = mount_id(tree, path);
 	(void)close(tree);
 }
 
@@ -138,4 +173,31 @@ void masks_check(const struct plan *p)
 {
 	check_all(p, p->masked, p->n_masked);
 	check_all(p, p->readonly, p->n_readonly);
+}
+
+/* What lxcfs has for containers, the only targets below /proc that runc knows. */
+static bool is_lxcfs_target(const char *dest)
+{
+	static const char *const names[] = {
+		"cpuinfo", "diskstats", "loadavg", "meminfo", "slabinfo",
+		"stat",	   "swaps",	"uptime",  "net/dev",
+	};
+
+	if (strncmp(dest, "/proc/", 6) != 0)
+		return false;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(dest + 6, names[i]) == 0)
+			return true;
+	return false;
+}
+
+/* Programs believe what /proc says, and write to it: nothing of a step's stands in its place, by
+ * whatever links the target leads there. */
+void masks_refuse_target(int at, const char *dest)
+{
+	if (is_in_proc(at, dest) && !is_lxcfs_target(dest))
+		fail(0,
+		     "mount or make '%s': it lies in /proc, where all is the kernel's; choose "
+		     "another path",
+		     dest);
 }

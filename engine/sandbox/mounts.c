@@ -338,6 +338,7 @@ static void make_one(int root, int at, const char *name, const char *path, struc
 	char *target;
 	int fd;
 
+	masks_refuse_target(at, path);
 	if (mkdirat(at, name, 0755) == 0) {
 		fd = openat(at, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (fd < 0 || fchownat(fd, "", owner.uid, owner.gid, AT_EMPTY_PATH) < 0)
@@ -392,6 +393,7 @@ static int make_file(int root, const char *path, unsigned links)
 
 	*name++ = '\0';
 	dir = make_parents(root, parent, 0, 0);
+	masks_refuse_target(dir, path);
 	/* By the whole name, as a link that leads nowhere stays in the root. */
 	fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
 	if (fd < 0) {
@@ -520,9 +522,11 @@ static int open_system_target(int root, const struct mount_item *item)
 
 static int open_target(int root, struct mount_item *item)
 {
-	int at = is_system(item) ? open_system_target(root, item)
-				 : open_in_root(root, item->dest, O_PATH);
+	bool system = is_system(item);
+	int at = system ? open_system_target(root, item) : open_in_root(root, item->dest, O_PATH);
 
+	if (at >= 0 && !system)
+		masks_refuse_target(at, item->dest);
 	if (at < 0 && errno == ENOENT) {
 		at = make_target(root, item);
 		item->is_new = true;

@@ -10,10 +10,13 @@ RUN mkdir -p /e/pts /e/shm /e/mqueue && ln -s /proc/sys/kernel/core_pattern /e/n
 FROM busybox AS mask
 RUN --mount=type=bind,from=evil,source=/e,target=/dev,rw \
 	cat /proc/interrupts /proc/keys /proc/timer_list > /seen; [ ! -s /seen ] && ! (echo x > /proc/sys/kernel/core_pattern) && ! (echo x >> /proc/sys/kernel/hostname)
-# What is mounted on top of /proc, or in it, takes nothing of its masks away.
+# What is mounted in /sys, or where lxcfs mounts in /proc, takes nothing of their masks away.
 FROM busybox AS over
-RUN --mount=type=tmpfs,target=/proc/acpi --mount=type=tmpfs,target=/sys/firmware \
-	! (echo x > /proc/sys/kernel/core_pattern) && [ ! -s /proc/keys ]
+RUN --mount=type=tmpfs,target=/sys/firmware --mount=type=tmpfs,target=/dev/mine --mount=from=tools,source=/new/etc/passwd,target=/proc/cpuinfo \
+	! (echo x > /proc/sys/kernel/core_pattern) && [ ! -s /proc/keys ] && grep -q root: /proc/cpuinfo && touch /dev/mine/x
+# All else in /proc is the kernel's, by whatever name.
+FROM busybox AS way
+RUN ln -s /proc/1 /way && ln -s /proc/self/attr/new /new && ln -s /proc/sys/kernel/core_pattern /etc/hosts.d
 
 FROM scratch AS proc-link
 COPY --from=tools /new /
@@ -44,6 +47,13 @@ FROM scratch AS proc-file
 COPY --from=file /new /
 RUN echo in
 END_FILE
+n=0
+for mount in bind,target=/proc bind,target=/proc/sys tmpfs,target=/proc tmpfs,target=/proc/sys/kernel tmpfs,target=/proc/none/such cache,target=/proc/1/attr \
+	secret,id=s,target=/proc/sysrq-trigger secret,id=s,target=/proc/new secret,id=s,target=/hosts.d/../etc/hosts.d ssh,target=/proc/self/attr/current \
+	tmpfs,target=/way/attr cache,target=/way/new/deep secret,id=s,target=/new secret,id=s,target=/proc/../proc/keys tmpfs,target=/proc/scsi; do
+	n=$((n + 1))
+	printf 'FROM way AS inproc%d\nRUN --mount=type=%s true\n' $n "$mount" >> ctx/Dockerfile
+done
 cp ctx/Dockerfile ctx/Dockerfile.mounts && cat > ctx/Dockerfile.mounts << 'END_FILE'
 FROM busybox
 # The options of every mount: none has devices but those of /dev and its terminals.
@@ -63,11 +73,18 @@ attacks() {
 	done
 	fails "$who: a file in place of /proc is refused" 1 "$@" build --no-cache -q --target proc-file ctx
 	prints "$who: and the error says why" "mount '/proc': it is no directory in the image and must be one"
+	for case in $cases; do
+		fails "$who: mount $case in /proc is refused" 1 "$@" build --no-cache -q --secret id=s,src=ctx/Dockerfile --ssh default="$WORK/agent" --target "inproc$case" ctx
+		prints "$who: and the error says why" "mount or make '.*': it lies in /proc, where all is the kernel's; choose another path"
+	done
 	check "$who: no mount has devices that need none" "$@" build --no-cache -q -f ctx/Dockerfile.mounts ctx
 }
+python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("agent")' && chmod 666 agent
+cases=$(seq $n)
 attacks root "$KILN"
 if [ "$(id -u)" = 0 ] && as_plain_user unshare -Ur true 2> /dev/null; then
 	chmod 755 "$WORK" && mkdir plain && chown $PLAIN_USER plain && chmod -R a+rX ctx
+	cases="6 10 13 14"
 	attacks "with one id" as_plain_user env KILN_ROOT="$WORK/plain" "$KILN"
 	if grant_subordinate_ids; then
 		mkdir ranges && chown $PLAIN_USER ranges
