@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/owner_mark.h"
 #include "base/path.h"
+#include "engine/tar_rules.h"
 
 enum { CHUNK = 256 << 10, SYMLINKS_MAX = 40 };
 
@@ -23,9 +24,9 @@ static const char whiteout_opaque[] = ".wh..wh..opq";
 struct unpack {
 	struct layer_writer *w;
 	struct inflate *in;
-	bool trusted; /* no limits */
+	struct tar_rules *rules; /* reads `in` */
+	bool trusted;		 /* no limits */
 	struct hasher hash;
-	char *chunk;
 	uint64_t tar_bytes;  /* of the tar itself */
 	uint64_t file_bytes; /* of files, holes included */
 	uint64_t entries;
@@ -50,21 +51,29 @@ static int check_size(struct unpack *u, struct error **err)
 /* --- The tar's bytes for libarchive ------------------------------------------------------------
  */
 
+/* Every byte of the tar comes through here. */
+static int read_tar(void *data, void *p, size_t size, size_t *ret, struct error **err)
+{
+	struct unpack *u = data;
+	int r = inflate_read(u->in, p, size, ret, err);
+
+	if (r < 0)
+		return r;
+	u->tar_bytes += *ret;
+	hasher_add(&u->hash, p, *ret);
+	return check_size(u, err);
+}
+
 static la_ssize_t on_read(struct archive *a, void *data, const void **ret)
 {
 	struct unpack *u = data;
 	size_t n = 0;
 
-	u->read_r = inflate_read(u->in, u->chunk, CHUNK, &n, &u->read_err);
-	u->tar_bytes += n;
-	if (u->read_r == 0)
-		u->read_r = check_size(u, &u->read_err);
+	u->read_r = tar_rules_read(u->rules, ret, &n, &u->read_err);
 	if (u->read_r < 0) {
 		archive_set_error(a, EIO, "read");
 		return -1;
 	}
-	hasher_add(&u->hash, u->chunk, n);
-	*ret = u->chunk;
 	return (la_ssize_t)n;
 }
 
@@ -418,8 +427,8 @@ static int take_owner(la_int64_t id, const char *path, uint32_t *ret, struct err
 	return 0;
 }
 
-/* libarchive takes a regular file whose name ends with a slash for a directory, as ancient archives
- * have them, and would then take its bytes for headers. */
+/* Where even engine/tar_rules.h could not follow: libarchive takes a regular file whose name ends
+ * with a slash for a directory, and would then take its bytes for headers. */
 static bool is_slashed_file(struct archive_entry *ae)
 {
 	return archive_entry_filetype(ae) == AE_IFDIR && archive_entry_size(ae) > 0;
@@ -510,6 +519,7 @@ static int take_entry(struct unpack *u, struct archive *a, struct archive_entry 
 
 static int take_all(struct unpack *u, struct archive *a, struct error **err)
 {
+	_cleanup_free_ char *chunk = xmalloc(CHUNK);
 	struct archive_entry *ae;
 	size_t n = 1;
 	int r;
@@ -532,15 +542,9 @@ static int take_all(struct unpack *u, struct archive *a, struct error **err)
 	while (n > 0) {
 		r = layer_writer_canceled(u->w, err);
 		if (r == 0)
-			r = inflate_read(u->in, u->chunk, CHUNK, &n, err);
+			r = read_tar(u, chunk, CHUNK, &n, err);
 		if (r < 0)
 			return r;
-		u->tar_bytes += n;
-		if (r == 0)
-			r = check_size(u, err);
-		if (r < 0)
-			return r;
-		hasher_add(&u->hash, u->chunk, n);
 	}
 	return 0;
 }
@@ -560,10 +564,7 @@ static void make_byte_locale(void)
 int unpack_layer(struct layer_writer *w, inflate_read_fn read, void *data, bool trusted,
 		 struct unpack_result *ret, struct error **err)
 {
-	struct unpack u = {.w = w,
-			   .in = inflate_open(read, data),
-			   .trusted = trusted,
-			   .chunk = xmalloc(CHUNK)};
+	struct unpack u = {.w = w, .in = inflate_open(read, data), .trusted = trusted};
 	struct archive *a = archive_read_new();
 	locale_t before;
 	int r;
@@ -573,6 +574,7 @@ int unpack_layer(struct layer_writer *w, inflate_read_fn read, void *data, bool 
 	pthread_once(&byte_locale_once, make_byte_locale);
 	before = uselocale(byte_locale);
 	hasher_init(&u.hash);
+	u.rules = tar_rules_open(read_tar, &u);
 	archive_read_support_format_tar(a);
 	archive_read_support_format_empty(a);
 	if (archive_read_open(a, &u, NULL, on_read, NULL) != ARCHIVE_OK)
@@ -586,9 +588,9 @@ int unpack_layer(struct layer_writer *w, inflate_read_fn read, void *data, bool 
 		ret->entries = u.entries;
 	}
 	hasher_release(&u.hash);
+	tar_rules_free(u.rules);
 	inflate_free(u.in);
 	error_free(u.read_err);
 	free(u.parent);
-	free(u.chunk);
 	return r;
 }

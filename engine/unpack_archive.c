@@ -2,6 +2,7 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <errno.h>
 #include <limits.h>
 #include <locale.h>
 #include <pthread.h>
@@ -13,6 +14,7 @@
 #include "base/vec.h"
 #include "engine/archive_input.h"
 #include "engine/layer_edit.h"
+#include "engine/tar_rules.h"
 
 enum {
 	READ_BLOCK = 1 << 16,
@@ -27,15 +29,6 @@ struct dir_time {
 	int64_t mtime;
 };
 
-struct unpack {
-	struct layer_edit *edit;
-	const struct unpack_options *o;
-	struct archive *archive;
-	char *chunk;
-	uint64_t size, entries; /* so far */
-	VEC(struct dir_time) dirs;
-};
-
 static locale_t byte_locale;
 static pthread_once_t byte_locale_once = PTHREAD_ONCE_INIT;
 
@@ -47,44 +40,25 @@ static void make_byte_locale(void)
 		abort();
 }
 
-/* The archive is the caller's to free in failure too: it knows why it cannot be read. */
-static bool open_archive(int fd, const struct cancel *cancel, struct archive_input *in,
-			 struct archive **ret)
+/* A tar in a file: `plain` undoes the compression, `tar` reads what comes out of it. */
+struct tar_file {
+	struct archive_input in;
+	struct archive *plain, *tar;
+	struct tar_rules *rules;
+	const struct cancel *cancel;
+	locale_t before;
+};
+
+static struct archive *new_archive(void)
 {
 	struct archive *a = archive_read_new();
 
 	if (!a)
 		abort();
-	archive_read_support_filter_gzip(a);
-	archive_read_support_filter_bzip2(a);
-	archive_read_support_filter_xz(a);
-	archive_read_support_filter_zstd(a);
-	archive_read_support_format_tar(a);
-	*ret = a;
-	return lseek(fd, 0, SEEK_SET) == 0 && archive_input_open(in, a, fd, cancel);
+	return a;
 }
 
-bool unpack_archive_recognise(int fd, const struct cancel *cancel)
-{
-	_cleanup_(archive_input_release) struct archive_input in = {0};
-	struct archive_entry *entry;
-	struct archive *a;
-	locale_t before;
-	bool is_archive;
-	int r;
-
-	(void)pthread_once(&byte_locale_once, make_byte_locale);
-	before = uselocale(byte_locale);
-	r = open_archive(fd, cancel, &in, &a) ? archive_read_next_header(a, &entry) : ARCHIVE_FATAL;
-	is_archive = r >= ARCHIVE_WARN && r != ARCHIVE_EOF &&
-		     (archive_format(a) & ARCHIVE_FORMAT_BASE_MASK) == ARCHIVE_FORMAT_TAR;
-	archive_read_free(a);
-	(void)uselocale(before);
-	(void)lseek(fd, 0, SEEK_SET);
-	return is_archive;
-}
-
-static int archive_failed(struct archive *a, const struct cancel *cancel, struct error **err)
+static int read_failed(struct archive *a, const struct cancel *cancel, struct error **err)
 {
 	const char *why = archive_error_string(a);
 
@@ -93,29 +67,109 @@ static int archive_failed(struct archive *a, const struct cancel *cancel, struct
 	return error_new(err, ERR_INVALID, 0, "%s", why ? why : "the archive is damaged");
 }
 
-int unpack_archive_newest(int fd, const struct cancel *cancel, int64_t *ret, struct error **err)
+static int read_plain(void *data, void *p, size_t size, size_t *ret, struct error **err)
 {
-	_cleanup_(archive_input_release) struct archive_input in = {0};
+	struct tar_file *f = data;
+	la_ssize_t n = archive_read_data(f->plain, p, size);
+
+	if (n < 0)
+		return read_failed(f->plain, f->cancel, err);
+	*ret = (size_t)n;
+	return 0;
+}
+
+static la_ssize_t on_read(struct archive *a, void *data, const void **ret)
+{
+	struct tar_file *f = data;
+	_cleanup_(error_freep) struct error *why = NULL;
+	size_t n = 0;
+
+	if (tar_rules_read(f->rules, ret, &n, &why) == 0)
+		return (la_ssize_t)n;
+	archive_set_error(a, EIO, "%s", error_text(why));
+	return -1;
+}
+
+/* It is the caller's to close in failure too, after tar_file_failed. */
+static bool tar_file_open(struct tar_file *f, int fd, const struct cancel *cancel)
+{
 	struct archive_entry *entry;
-	struct archive *a;
-	locale_t before;
-	int r;
 
 	(void)pthread_once(&byte_locale_once, make_byte_locale);
-	before = uselocale(byte_locale);
+	*f = (struct tar_file){
+		.plain = new_archive(),
+		.tar = new_archive(),
+		.cancel = cancel,
+		.before = uselocale(byte_locale),
+	};
+	f->rules = tar_rules_open(read_plain, f);
+	archive_read_support_filter_gzip(f->plain);
+	archive_read_support_filter_bzip2(f->plain);
+	archive_read_support_filter_xz(f->plain);
+	archive_read_support_filter_zstd(f->plain);
+	archive_read_support_format_raw(f->plain);
+	archive_read_support_format_tar(f->tar);
+	return lseek(fd, 0, SEEK_SET) == 0 && archive_input_open(&f->in, f->plain, fd, cancel) &&
+	       archive_read_next_header(f->plain, &entry) == ARCHIVE_OK &&
+	       archive_read_open(f->tar, f, NULL, on_read, NULL) == ARCHIVE_OK;
+}
+
+static void tar_file_close(struct tar_file *f)
+{
+	archive_read_free(f->tar);
+	archive_read_free(f->plain);
+	tar_rules_free(f->rules);
+	archive_input_release(&f->in);
+	(void)uselocale(f->before);
+}
+
+static int tar_file_failed(struct tar_file *f, struct error **err)
+{
+	return read_failed(archive_error_string(f->tar) ? f->tar : f->plain, f->cancel, err);
+}
+
+bool unpack_archive_recognise(int fd, const struct cancel *cancel)
+{
+	struct archive_entry *entry;
+	struct tar_file f;
+	bool is_archive;
+	int r;
+
+	r = tar_file_open(&f, fd, cancel) ? archive_read_next_header(f.tar, &entry) : ARCHIVE_FATAL;
+	is_archive = r >= ARCHIVE_WARN && r != ARCHIVE_EOF &&
+		     (archive_format(f.tar) & ARCHIVE_FORMAT_BASE_MASK) == ARCHIVE_FORMAT_TAR;
+	tar_file_close(&f);
+	(void)lseek(fd, 0, SEEK_SET);
+	return is_archive;
+}
+
+int unpack_archive_newest(int fd, const struct cancel *cancel, int64_t *ret, struct error **err)
+{
+	struct archive_entry *entry;
+	struct tar_file f;
+	int r;
+
 	*ret = 0;
-	r = open_archive(fd, cancel, &in, &a) ? ARCHIVE_OK : ARCHIVE_FATAL;
-	while (r >= ARCHIVE_WARN && (r = archive_read_next_header(a, &entry)) >= ARCHIVE_WARN) {
+	r = tar_file_open(&f, fd, cancel) ? ARCHIVE_OK : ARCHIVE_FATAL;
+	while (r >= ARCHIVE_WARN && (r = archive_read_next_header(f.tar, &entry)) >= ARCHIVE_WARN) {
 		if (r == ARCHIVE_EOF)
 			break;
 		if (archive_entry_mtime(entry) > *ret)
 			*ret = archive_entry_mtime(entry);
 	}
-	r = r < ARCHIVE_WARN ? archive_failed(a, cancel, err) : 0;
-	archive_read_free(a);
-	(void)uselocale(before);
+	r = r < ARCHIVE_WARN ? tar_file_failed(&f, err) : 0;
+	tar_file_close(&f);
 	return r;
 }
+
+struct unpack {
+	struct layer_edit *edit;
+	const struct unpack_options *o;
+	struct tar_file file;
+	char *chunk;
+	uint64_t size, entries; /* so far */
+	VEC(struct dir_time) dirs;
+};
 
 /* --- One entry ------------------------------------------------------------------------------- */
 
@@ -159,7 +213,7 @@ static int check_parent(const struct unpack *u, const char *dir, const char *par
 static int count_bytes(struct unpack *u, uint64_t n, struct error **err)
 {
 	uint64_t max = u->o->size_max ? u->o->size_max : UNPACK_ARCHIVE_SIZE_MAX;
-	uint64_t read = (uint64_t)archive_filter_bytes(u->archive, -1);
+	uint64_t read = (uint64_t)archive_filter_bytes(u->file.plain, -1);
 
 	u->size += n;
 	if (u->size > max)
@@ -319,14 +373,14 @@ static int write_file(struct unpack *u, const struct entry *e, struct error **er
 
 	r = layer_edit_spool(u->edit, e, false, err);
 	while (r == 0) {
-		la_ssize_t n = archive_read_data(u->archive, u->chunk, READ_BLOCK);
+		la_ssize_t n = archive_read_data(u->file.tar, u->chunk, READ_BLOCK);
 
 		if (n == 0) {
 			layer_plan_spool_end(plan);
 			return 0;
 		}
 		if (n < 0)
-			r = archive_failed(u->archive, u->o->cancel, err);
+			r = tar_file_failed(&u->file, err);
 		else if (cancel_is_set(u->o->cancel))
 			r = error_new(err, ERR_CANCELED, 0, "canceled");
 		else
@@ -438,13 +492,13 @@ static int unpack_entries(struct unpack *u, struct error **err)
 	for (;;) {
 		_cleanup_free_ char *path = NULL;
 		const char *name;
-		int r = archive_read_next_header(u->archive, &entry);
+		int r = archive_read_next_header(u->file.tar, &entry);
 
 		if (r == ARCHIVE_EOF)
 			return 0;
 		/* A warning is about a name that is no UTF-8: its bytes are what counts. */
 		if (r < ARCHIVE_WARN)
-			return archive_failed(u->archive, u->o->cancel, err);
+			return tar_file_failed(&u->file, err);
 		if (cancel_is_set(u->o->cancel))
 			return error_new(err, ERR_CANCELED, 0, "canceled");
 		name = archive_entry_pathname(entry);
@@ -488,17 +542,11 @@ int unpack_archive(struct layer_edit *edit, int fd, const struct unpack_options 
 		   struct error **err)
 {
 	struct unpack u = {.edit = edit, .o = options, .chunk = xmalloc(READ_BLOCK)};
-	_cleanup_(archive_input_release) struct archive_input in = {0};
-	locale_t before;
 	int r;
 
-	(void)pthread_once(&byte_locale_once, make_byte_locale);
-	before = uselocale(byte_locale);
-	r = open_archive(fd, options->cancel, &in, &u.archive)
-		    ? unpack_entries(&u, err)
-		    : archive_failed(u.archive, options->cancel, err);
-	archive_read_free(u.archive);
-	(void)uselocale(before);
+	r = tar_file_open(&u.file, fd, options->cancel) ? unpack_entries(&u, err)
+							: tar_file_failed(&u.file, err);
+	tar_file_close(&u.file);
 	if (r == 0)
 		r = set_dir_times(&u, err);
 	for (size_t i = 0; i < u.dirs.n; i++)

@@ -1,4 +1,5 @@
 #include "file_fixture.h"
+#include "tar_build.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -264,6 +265,55 @@ static void a_torn_archive_is_an_error(void **state)
 	result_unref(source);
 }
 
+static void put_tar(struct fixture *f, const char *name, const struct buf *tar)
+{
+	_cleanup_free_ char *path = xasprintf("%s/%s", f->context, name);
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	assert_int_equal(fwrite(tar->p, 1, tar->n, file), tar->n);
+	assert_int_equal(fclose(file), 0);
+}
+
+/* As BuildKit's: see engine/tar_rules.h. */
+static void a_name_that_ends_with_a_slash_keeps_its_type(void **state)
+{
+	_cleanup_buf_ struct buf tar = BUF_INIT;
+	struct fixture *f = *state;
+	struct result *r;
+
+	TAR_ADD(&tar, .name = "f/", .type = '0', .data = "a file");
+	TAR_ADD(&tar, .name = "empty/", .type = '0');
+	TAR_ADD(&tar, .name = "h/", .type = '1', .link = "f/");
+	TAR_ADD(&tar, .name = "old/", .type = '\0', .mode = 0755);
+	TAR_ADD(&tar, .name = "after", .type = '0', .data = "next");
+	tar_end(&tar);
+	put_tar(f, "a.tar", &tar);
+	r = add_to(f, NULL, "/a.tar", "/");
+	assert_result(f, r,
+		      "f 0644 0:0 after 'next'\nf 0644 0:0 empty ''\nf 0644 0:0 f 'a file'\n"
+		      "f 0644 0:0 h 'a file'\nd 0755 0:0 old\n");
+	result_unref(r);
+}
+
+static void entries_that_come_again_are_the_last(void **state)
+{
+	_cleanup_buf_ struct buf tar = BUF_INIT;
+	struct fixture *f = *state;
+	struct result *r;
+
+	TAR_ADD(&tar, .name = "d/", .type = '5', .mode = 0755, .uid = 5);
+	TAR_ADD(&tar, .name = "d/f", .type = '0', .data = "one", .mode = 0640);
+	TAR_ADD(&tar, .name = "h", .type = '1', .link = "d/f", .mode = 0640);
+	TAR_ADD(&tar, .name = "d/f", .type = '0', .data = "other", .mode = 0600);
+	TAR_ADD(&tar, .name = "d/", .type = '5', .mode = 0700, .uid = 7);
+	tar_end(&tar);
+	put_tar(f, "a.tar", &tar);
+	r = add_to(f, NULL, "/a.tar", "/");
+	assert_result(f, r, "d 0700 7:7 d\nf 0600 0:0 d/f 'other'\nf 0640 0:0 h 'one'\n");
+	result_unref(r);
+}
+
 static void directories_keep_the_times_of_the_archive(void **state)
 {
 	struct fixture *f = *state;
@@ -302,6 +352,8 @@ int main(void)
 		T(bad_links_are_errors),
 		T(a_torn_archive_is_an_error),
 		T(directories_keep_the_times_of_the_archive),
+		T(a_name_that_ends_with_a_slash_keeps_its_type),
+		T(entries_that_come_again_are_the_last),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
