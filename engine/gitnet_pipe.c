@@ -1,6 +1,5 @@
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -14,6 +13,7 @@
 #include "base/strv.h"
 #include "base/times.h"
 #include "engine/gitnet_transport.h"
+#include "engine/resolve.h"
 
 /* Git's protocol over a stream of bytes: TCP (git://, gitprotocol-pack of git, "Git Transport") or
  * ssh(1), which runs git-upload-pack on the other side. */
@@ -22,7 +22,9 @@ extern char **environ;
 
 enum {
 	CONNECT_TIMEOUT_MS = 20000,
-	SILENCE_TIMEOUT_MS = 300000, /* a server may think long before it sends a pack */
+	SILENCE_TIMEOUT_MS = 300000, /* a server may think long before it sends a pack, */
+	THINKING_S = 180,	     /* and this is not counted against its pace */
+	SSH_END_MS = 500,	     /* for ssh to end by itself */
 	ERROR_MAX = 16 << 10,
 };
 #define GIT_PORT "9418"
@@ -35,6 +37,9 @@ struct stream {
 	int ssh_pidfd;
 	int ssh_errors; /* file with what it printed */
 	bool heard;	/* something has arrived */
+	/* For the pace: what went over, and how long we waited for the other side. */
+	uint64_t moved;
+	int64_t waited_ns;
 };
 
 struct transport {
@@ -43,25 +48,29 @@ struct transport {
 	struct stream *current; /* libgit2 frees it */
 };
 
-/* Waits until `fd` can be read or written, Ctrl-C comes (ERR_CANCELED) or the time is over. */
-static int wait_for(const struct gitnet *n, int fd, short events, int timeout_ms,
-		    struct error **err)
+/* Waits until `fd` can be read or written, Ctrl-C comes (ERR_CANCELED), the time is over, or the
+ * other side has been too slow on the whole (ERR_TIMEOUT). */
+static int wait_for(struct stream *s, int fd, short events, int timeout_ms, struct error **err)
 {
-	struct cancel *cancel = gitnet_cancel(n);
+	struct cancel *cancel = gitnet_cancel(s->transport->call->net);
 	struct pollfd fds[] = {{.fd = fd, .events = events},
 			       {.fd = cancel ? cancel->fd : -1, .events = POLLIN}};
-	int64_t until = times_monotonic_ns() + (int64_t)timeout_ms * 1000000;
+	int64_t before = times_monotonic_ns(), until = before + (int64_t)timeout_ms * 1000000;
 
 	for (;;) {
 		int64_t left = (until - times_monotonic_ns()) / 1000000;
 		int r = poll(fds, ARRAY_SIZE(fds), left > 0 ? (int)left : 0);
+		int64_t now = times_monotonic_ns();
 
+		s->waited_ns += now - before;
+		before = now;
 		if (r < 0 && errno != EINTR)
 			return error_new(err, ERR_IO, errno, "wait for the git server");
 		if (cancel_is_set(cancel))
 			return error_new(err, ERR_CANCELED, 0, "canceled");
 		if (r > 0 && fds[0].revents)
-			return 0;
+			return http_check_pace(s->waited_ns - THINKING_S * INT64_C(1000000000),
+					       s->moved, err);
 		if (left <= 0)
 			return error_new(err, ERR_TIMEOUT, 0, "the git server does not answer");
 	}
@@ -82,7 +91,7 @@ static void split_host(const char *text, char **ret_host, const char **ret_port)
 	*ret_port = colon ? colon + 1 : NULL;
 }
 
-static int connect_one(const struct gitnet *n, const struct addrinfo *a, struct error **err)
+static int connect_one(struct stream *s, const struct addrinfo *a, struct error **err)
 {
 	_cleanup_close_ int fd =
 		socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, a->ai_protocol);
@@ -93,7 +102,7 @@ static int connect_one(const struct gitnet *n, const struct addrinfo *a, struct 
 		return error_new(err, ERR_UNAVAILABLE, errno, "open a socket");
 	if (connect(fd, a->ai_addr, a->ai_addrlen) < 0 && errno != EINPROGRESS)
 		return error_new(err, ERR_UNAVAILABLE, errno, "connect");
-	r = wait_for(n, fd, POLLOUT, CONNECT_TIMEOUT_MS, err);
+	r = wait_for(s, fd, POLLOUT, CONNECT_TIMEOUT_MS, err);
 	if (r < 0)
 		return r;
 	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &failure, &size) < 0)
@@ -103,26 +112,25 @@ static int connect_one(const struct gitnet *n, const struct addrinfo *a, struct 
 	return TAKE_FD(fd);
 }
 
-static int connect_host(const struct gitnet *n, const char *where, struct error **err)
+static int connect_host(struct stream *s, const char *where, struct error **err)
 {
 	_cleanup_free_ char *host = NULL;
-	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
 	struct addrinfo *list = NULL;
 	const char *port;
 	int r;
 
 	split_host(where, &host, &port);
-	r = getaddrinfo(host, port ? port : GIT_PORT, &hints, &list);
-	if (r != 0)
-		return error_new(err, ERR_UNAVAILABLE, 0, "unknown host %s: %s", host,
-				 gai_strerror(r));
+	r = resolve_host(host, port ? port : GIT_PORT, gitnet_cancel(s->transport->call->net),
+			 CONNECT_TIMEOUT_MS, &list, err);
+	if (r < 0)
+		return r;
 	r = -ERR_UNAVAILABLE;
 	for (struct addrinfo *a = list; a && r < 0 && r != -ERR_CANCELED; a = a->ai_next) {
 		if (err) {
 			error_free(*err);
 			*err = NULL;
 		}
-		r = connect_one(n, a, err);
+		r = connect_one(s, a, err);
 	}
 	freeaddrinfo(list);
 	return r;
@@ -137,13 +145,14 @@ static int send_all(struct stream *s, const char *p, size_t n, struct error **er
 		if (k >= 0) {
 			p += k;
 			n -= (size_t)k;
+			s->moved += (uint64_t)k;
 			continue;
 		}
 		if (errno == EINTR)
 			continue;
 		if (errno != EAGAIN)
 			return error_new(err, ERR_UNAVAILABLE, errno, "write to the git server");
-		r = wait_for(s->transport->call->net, s->out, POLLOUT, SILENCE_TIMEOUT_MS, err);
+		r = wait_for(s, s->out, POLLOUT, SILENCE_TIMEOUT_MS, err);
 		if (r < 0)
 			return r;
 	}
@@ -157,7 +166,7 @@ static int open_tcp(struct stream *s, const char *url, struct error **err)
 	_cleanup_free_ char *host = gitnet_host(url);
 	_cleanup_buf_ struct buf line = BUF_INIT;
 	size_t n;
-	int r = connect_host(s->transport->call->net, host, err);
+	int r = connect_host(s, host, err);
 
 	if (r < 0)
 		return r;
@@ -339,8 +348,10 @@ static int receive(struct stream *s, char *p, size_t n, size_t *ret_n, struct er
 		ssize_t k = read(s->in, p, n);
 		int r;
 
-		if (k > 0)
+		if (k > 0) {
 			s->heard = true;
+			s->moved += (uint64_t)k;
+		}
 		if (k == 0 && !s->heard && s->ssh)
 			return ssh_failure(s, err);
 		if (k >= 0) {
@@ -353,7 +364,7 @@ static int receive(struct stream *s, char *p, size_t n, size_t *ret_n, struct er
 			return ssh_failure(s, err);
 		if (errno != EAGAIN)
 			return error_new(err, ERR_UNAVAILABLE, errno, "read from the git server");
-		r = wait_for(s->transport->call->net, s->in, POLLIN, SILENCE_TIMEOUT_MS, err);
+		r = wait_for(s, s->in, POLLIN, SILENCE_TIMEOUT_MS, err);
 		if (r < 0)
 			return r;
 	}
@@ -378,18 +389,30 @@ static int stream_write(git_smart_subtransport_stream *base, const char *p, size
 					      : 0;
 }
 
+/* It ends when it is asked to, and has to when it does not: it may hang or be stopped. */
+static void end_ssh(const struct stream *s)
+{
+	struct pollfd ended = {.fd = s->ssh_pidfd, .events = POLLIN};
+	int status, r;
+
+	(void)kill(s->ssh, SIGTERM);
+	do {
+		r = poll(&ended, 1, SSH_END_MS);
+	} while (r < 0 && errno == EINTR);
+	if (r <= 0)
+		(void)kill(s->ssh, SIGKILL);
+	(void)spawn_wait(s->ssh, s->ssh_pidfd, &status);
+}
+
 static void stream_free(git_smart_subtransport_stream *base)
 {
 	struct stream *s = (struct stream *)base;
-	int status;
 
 	if (s->transport->current == s)
 		s->transport->current = NULL;
 	cleanup_closep(&s->in);
-	if (s->ssh) {
-		(void)kill(s->ssh, SIGTERM);
-		(void)spawn_wait(s->ssh, s->ssh_pidfd, &status);
-	}
+	if (s->ssh)
+		end_ssh(s);
 	cleanup_closep(&s->ssh_errors);
 	free(s);
 }

@@ -68,9 +68,16 @@ char *http_escape(const char *text)
 	return buf_take(&b);
 }
 
-bool http_is_too_slow(int64_t ns, uint64_t bytes)
+int http_check_pace(int64_t ns, uint64_t bytes, struct error **err)
 {
-	return ns / 1000000000 > HTTP_GRACE_S + (int64_t)(bytes / HTTP_RATE_MIN);
+	int64_t s = ns / 1000000000;
+
+	if (s <= HTTP_GRACE_S + (int64_t)(bytes / HTTP_RATE_MIN))
+		return 0;
+	return error_new(err, ERR_TIMEOUT, 0,
+			 "too slow: %llu bytes in %lld s, where %d bytes a second are the least "
+			 "that is waited for",
+			 (unsigned long long)bytes, (long long)s, HTTP_RATE_MIN);
 }
 
 static bool is_safe(const struct http_request *req)

@@ -475,13 +475,7 @@ static int check_pace(struct transfer *t)
 	if (now - t->moved_at > idle_max * s)
 		return error_new(t->err, ERR_TIMEOUT, 0, "no answer in time: nothing came for %d s",
 				 (int)idle_max);
-	if (http_is_too_slow(now - t->begun - t->here, moved))
-		return error_new(t->err, ERR_TIMEOUT, 0,
-				 "too slow: %llu bytes in %d s, where %d bytes a second are the "
-				 "least that is waited for",
-				 (unsigned long long)moved, (int)((now - t->begun) / s),
-				 HTTP_RATE_MIN);
-	return 0;
+	return http_check_pace(now - t->begun - t->here, moved, t->err);
 }
 
 static int drive(struct slot *s, struct transfer *t, CURLcode *ret_code)

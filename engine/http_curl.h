@@ -16,7 +16,4 @@ int http_exchange(struct http *h, const struct http_request *req, const char *ur
 		  bool with_authorization, struct http_response *ret,
 		  enum http_failure *ret_failure, struct error **err);
 
-/* Is a transfer that moved so much in this time below the least that is waited for? */
-bool http_is_too_slow(int64_t ns, uint64_t bytes);
-
 #endif

@@ -452,12 +452,12 @@ static void a_transfer_may_take_what_fits_its_size(void **state)
 	const int64_t s = 1000000000;
 
 	(void)state;
-	assert_false(http_is_too_slow(100 * s, 0));
-	assert_true(http_is_too_slow(122 * s, 0));
+	assert_int_equal(http_check_pace(100 * s, 0, NULL), 0);
+	assert_int_equal(http_check_pace(122 * s, 0, NULL), -ERR_TIMEOUT);
 	/* 100 bytes a second are never enough, 100 KiB always. */
-	assert_true(http_is_too_slow(130 * s, 13000));
-	assert_true(http_is_too_slow(3600 * s, 360000));
-	assert_false(http_is_too_slow(3600 * s, 3600 * (100 << 10)));
+	assert_int_equal(http_check_pace(130 * s, 13000, NULL), -ERR_TIMEOUT);
+	assert_int_equal(http_check_pace(3600 * s, 360000, NULL), -ERR_TIMEOUT);
+	assert_int_equal(http_check_pace(3600 * s, 3600 * (100 << 10), NULL), 0);
 }
 
 static void hang(struct fake_server *s, const struct fake_request *req, int fd)
