@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -16,12 +17,18 @@
 #include "base/alloc.h"
 #include "base/fs.h"
 #include "base/path.h"
+#include "base/vec.h"
+
+/* Where kilns cannot see each other's processes their names may meet, or a group be swept as it is
+ * made. Both are rare, and twice in a row rarer still. */
+enum { MAKE_TRIES = 100 };
 
 /* One group in every hierarchy that a limit needed. */
 struct cgroup {
 	const struct cgroup_site *site;
 	struct strv dirs;  /* one a hierarchy */
 	struct strv files; /* cgroup.procs of each */
+	VEC(int) locks;	   /* descriptors of them: while they are held nobody sweeps the groups */
 	bool unified;
 	const char *parent; /* from the root of the hierarchy; while it is made; NULL: kiln's own */
 	char *name;
@@ -119,12 +126,22 @@ static bool is_ours(long pid)
 	return false;
 }
 
+/* Moves a process into a group, which a kiln that sees no such process may have swept meanwhile. */
+static int move_process(const struct cgroup *c, const char *dir, const char *pid)
+{
+	_cleanup_free_ char *procs = xasprintf("%s/cgroup.procs", dir);
+	int r = write_file(procs, pid);
+
+	if (r == -ENOENT && c->site->make_dir(dir) == 0)
+		r = write_file(procs, pid);
+	return r;
+}
+
 /* Moves kiln and what it has started out of the group, if nobody else is in it. */
 static int step_aside(const struct cgroup *c, const char *group)
 {
 	_cleanup_free_ char *procs = xasprintf("%s/cgroup.procs", group), *leaf = leaf_name();
 	_cleanup_free_ char *dir = xasprintf("%s/%s", group, leaf);
-	_cleanup_free_ char *target = xasprintf("%s/cgroup.procs", dir);
 	_cleanup_buf_ struct buf list = BUF_INIT_MAX(1 << 16);
 	_cleanup_strv_ struct strv pids = {0};
 	char *save = NULL;
@@ -141,7 +158,7 @@ static int step_aside(const struct cgroup *c, const char *group)
 	if (r < 0 && r != -EEXIST)
 		return r;
 	for (size_t i = 0; i < pids.n; i++) {
-		r = write_file(target, pids.v[i]);
+		r = move_process(c, dir, pids.v[i]);
 		if (r < 0 && r != -ESRCH)
 			return r;
 	}
@@ -213,6 +230,16 @@ static bool is_orphan(const char *name)
 	return pid > 0 && kill(pid, 0) < 0 && errno == ESRCH;
 }
 
+/* What is locked has a kiln that lives, if in another pid namespace; see make_locked. */
+static void remove_orphan(int parent, const char *name)
+{
+	_cleanup_close_ int fd =
+		openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+		(void)unlinkat(parent, name, AT_REMOVEDIR);
+}
+
 /* A kiln that was killed could not remove its groups. One in which something runs stays: the kernel
  * sees to that. */
 static void remove_orphans(const char *parent)
@@ -222,9 +249,65 @@ static void remove_orphans(const char *parent)
 
 	while (dir && (e = readdir(dir)) != NULL)
 		if (is_orphan(e->d_name))
-			(void)unlinkat(dirfd(dir), e->d_name, AT_REMOVEDIR);
+			remove_orphan(dirfd(dir), e->d_name);
 	if (dir)
 		(void)closedir(dir);
+}
+
+static bool is_at(const char *path, int fd)
+{
+	struct stat a, b;
+
+	return stat(path, &a) == 0 && fstat(fd, &b) == 0 && a.st_dev == b.st_dev &&
+	       a.st_ino == b.st_ino;
+}
+
+/* Makes a group, and locks it for as long as the descriptor is open: a process id does not tell
+ * other kilns whether it is in use, for containers that share the hierarchies have ids of their
+ * own. Swept before it was locked, it is made again. -EEXIST: another kiln has it. */
+static int make_locked(const struct cgroup_site *site, const char *dir)
+{
+	for (int tries = 0; tries < MAKE_TRIES; tries++) {
+		_cleanup_close_ int fd = -1;
+		int r = site->make_dir(dir);
+
+		if (r < 0)
+			return r;
+		fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fd < 0 && errno != ENOENT)
+			return -errno;
+		if (fd >= 0 && flock(fd, LOCK_SH) == 0 && is_at(dir, fd))
+			return TAKE_FD(fd);
+	}
+	return -EBUSY;
+}
+
+static char *new_name(void)
+{
+	static atomic_uint count;
+
+	return xasprintf("kiln-%d-%u", getpid(), atomic_fetch_add(&count, 1));
+}
+
+/* Below `parent`; under another name where this one is taken. */
+static int make_group(struct cgroup *c, const char *parent, struct error **err)
+{
+	_cleanup_free_ char *dir = xasprintf("%s/%s", parent, c->name);
+	int fd = make_locked(c->site, dir);
+
+	for (int tries = 0; fd == -EEXIST && tries < MAKE_TRIES; tries++) {
+		free(c->name);
+		c->name = new_name();
+		free(dir);
+		dir = xasprintf("%s/%s", parent, c->name);
+		fd = make_locked(c->site, dir);
+	}
+	if (fd < 0)
+		return refused(c, dir, -fd, err);
+	vec_push(&c->locks, fd);
+	strv_pushf(&c->files, "%s/cgroup.procs", dir);
+	strv_push_take(&c->dirs, TAKE_PTR(dir));
+	return 0;
 }
 
 /* The group's directory in a hierarchy; made at first use. */
@@ -233,7 +316,7 @@ static int get_dir(struct cgroup *c, const char *controller, const char **ret, s
 	const char *root = c->site->root;
 	_cleanup_free_ char *mount =
 		c->unified ? xstrdup(root) : xasprintf("%s/%s", root, controller);
-	_cleanup_free_ char *parent = NULL, *dir = NULL;
+	_cleanup_free_ char *parent = NULL;
 	size_t have = 0;
 	int r;
 
@@ -252,15 +335,12 @@ static int get_dir(struct cgroup *c, const char *controller, const char **ret, s
 		return 0;
 	}
 	remove_orphans(parent);
-	dir = xasprintf("%s/%s", parent, c->name);
-	r = c->site->make_dir(dir);
+	r = make_group(c, parent, err);
 	if (r < 0)
-		return refused(c, dir, -r, err);
-	if (!c->unified && strcmp(controller, "cpuset") == 0)
-		inherit_cpuset(parent, dir);
-	strv_pushf(&c->files, "%s/cgroup.procs", dir);
-	strv_push_take(&c->dirs, TAKE_PTR(dir));
+		return r;
 	*ret = c->dirs.v[c->dirs.n - 1];
+	if (!c->unified && strcmp(controller, "cpuset") == 0)
+		inherit_cpuset(parent, *ret);
 	return 0;
 }
 
@@ -360,7 +440,6 @@ static int join_parent(struct cgroup *c, struct error **err)
 int cgroup_make(const struct cgroup_site *site, const struct cgroup_limits *l, const char *parent,
 		struct cgroup **ret, struct error **err)
 {
-	static atomic_uint count;
 	_cleanup_free_ char *controllers = xasprintf("%s/cgroup.controllers", site->root);
 	struct cgroup *c = NEW(struct cgroup);
 	bool asked, limited;
@@ -369,7 +448,7 @@ int cgroup_make(const struct cgroup_site *site, const struct cgroup_limits *l, c
 	c->site = site;
 	c->unified = access(controllers, F_OK) == 0;
 	c->parent = parent;
-	c->name = xasprintf("kiln-%d-%u", getpid(), atomic_fetch_add(&count, 1));
+	c->name = new_name();
 	r = c->unified ? set_unified(c, l, err) : set_old(c, l, err);
 	if (r == 0)
 		r = set_pids(c, l, err);
@@ -420,7 +499,9 @@ void cgroup_remove(struct cgroup *c)
 		for (int tries = 0; tries < 100 && rmdir(c->dirs.v[i]) < 0 && errno == EBUSY;
 		     tries++)
 			(void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+		(void)close(c->locks.v[i]);
 	}
+	vec_release(&c->locks);
 	strv_release(&c->dirs);
 	strv_release(&c->files);
 	free(c->name);

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -237,6 +238,37 @@ static void groups_of_killed_builds_are_swept(void **state)
 	tear_down();
 }
 
+/* Kilns in other pid namespaces know nothing of each other's processes. */
+static void groups_of_kilns_elsewhere_stay(void **state)
+{
+	static const char *const files[] = {"pids.max", NULL};
+	const struct cgroup_limits none = {0};
+	struct cgroup *c = NULL, *again = NULL;
+	char held[96], taken[96];
+	unsigned number;
+	int fd;
+
+	(void)state;
+	set_up(true, "/", files);
+	snprintf(held, sizeof(held), "%s/kiln-999999999-0", base);
+	assert_int_equal(mkdir(held, 0755), 0);
+	fd = open(held, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(flock(fd, LOCK_SH), 0);
+	assert_int_equal(cgroup_make(&site, &none, NULL, &c, NULL), 0);
+	assert_int_equal(access(held, F_OK), 0);
+	/* One of them may have this process's id, and the next name. */
+	assert_int_equal(sscanf(cgroup_files(c)->v[0] + strlen(base), "/kiln-%*d-%u", &number), 1);
+	snprintf(taken, sizeof(taken), "%s/kiln-%d-%u", base, getpid(), number + 1);
+	assert_int_equal(mkdir(taken, 0755), 0);
+	assert_int_equal(cgroup_make(&site, &none, NULL, &again, NULL), 0);
+	assert_non_null(again);
+	assert_null(strstr(cgroup_files(again)->v[0], strrchr(taken, '/')));
+	cgroup_remove(again);
+	cgroup_remove(c);
+	assert_int_equal(close(fd), 0);
+	tear_down();
+}
+
 static void the_older_hierarchies_are_told_apart(void **state)
 {
 	static const char *const files[] = {"cgroup.procs", "memory.limit_in_bytes", "pids.max",
@@ -311,6 +343,7 @@ int main(void)
 		cmocka_unit_test(a_limit_that_is_missing_is_an_error),
 		cmocka_unit_test(steps_cannot_fork_without_end),
 		cmocka_unit_test(groups_of_killed_builds_are_swept),
+		cmocka_unit_test(groups_of_kilns_elsewhere_stay),
 		cmocka_unit_test(the_older_hierarchies_are_told_apart),
 		cmocka_unit_test(what_was_killed_for_memory_is_known),
 	};
