@@ -21,6 +21,35 @@ double evict_value(double seconds, uint64_t bytes, int64_t unused_ns)
 	return (seconds + STEP_SECONDS) / size * exp2(-age / HALF_LIFE_NS);
 }
 
+/* Below it what was used is told apart by when: each halving of the age is a class of its own. */
+#define RECENT_NS (3600 * INT64_C(1000000000))
+#define CLASSES_MAX 8 /* the last: within half a minute */
+
+unsigned evict_recency(int64_t unused_ns)
+{
+	unsigned class = 0;
+
+	for (int64_t age = RECENT_NS; class < CLASSES_MAX && unused_ns < age; age /= 2)
+		class ++;
+	return class;
+}
+
+struct worth {
+	unsigned recency;
+	double value;
+	int64_t last_used;
+};
+
+/* Of two, does the first go before the second? */
+static bool goes_first(const struct worth *a, const struct worth *b)
+{
+	if (a->recency != b->recency)
+		return a->recency < b->recency;
+	if (a->value < b->value || b->value < a->value)
+		return a->value < b->value;
+	return a->last_used < b->last_used;
+}
+
 void evicted_release(struct evicted *e)
 {
 	for (size_t i = 0; i < e->mounts.n; i++)
@@ -36,8 +65,8 @@ struct group {
 	struct usage_layer *top;
 	int64_t duration, last_used;
 	bool gone;
-	bool valued; /* value is set: it is a leaf */
-	double value;
+	bool valued; /* worth is set: it is a leaf */
+	struct worth worth;
 };
 
 struct evict {
@@ -97,6 +126,15 @@ static uint64_t group_bytes(const struct group *g)
 	return bytes;
 }
 
+static struct worth worth_of(const struct evict *e, double seconds, uint64_t bytes,
+			     int64_t last_used)
+{
+	int64_t unused = e->now - last_used;
+
+	return (struct worth){evict_recency(unused), evict_value(seconds, bytes, unused),
+			      last_used};
+}
+
 static struct group *least_group(struct evict *e)
 {
 	struct group *least = NULL;
@@ -107,11 +145,10 @@ static struct group *least_group(struct evict *e)
 		if (!may_go(e, g))
 			continue;
 		if (!g->valued)
-			g->value = evict_value((double)g->duration / 1e9, group_bytes(g),
-					       e->now - g->last_used);
+			g->worth = worth_of(e, (double)g->duration / 1e9, group_bytes(g),
+					    g->last_used);
 		g->valued = true;
-		if (!least || g->value < least->value ||
-		    (!(g->value > least->value) && g->last_used < least->last_used))
+		if (!least || goes_first(&g->worth, &least->worth))
 			least = g;
 	}
 	return least;
@@ -156,20 +193,24 @@ static int load_mounts(struct db_tx *tx, struct evict *e, struct error **err)
 	return r;
 }
 
-static double mount_value(const struct evict *e, const struct evicted_mount *m)
+static struct worth mount_worth(const struct evict *e, const struct evicted_mount *m)
 {
-	return evict_value((double)m->bytes / MOUNT_BYTES_PER_SECOND, m->bytes,
-			   e->now - m->last_used);
+	return worth_of(e, (double)m->bytes / MOUNT_BYTES_PER_SECOND, m->bytes, m->last_used);
 }
 
-static struct evicted_mount *least_mount(const struct evict *e)
+static struct evicted_mount *least_mount(const struct evict *e, struct worth *ret)
 {
 	struct evicted_mount *least = NULL;
 
-	for (size_t i = 0; i < e->mounts.n; i++)
-		if (e->mounts.v[i].id &&
-		    (!least || mount_value(e, &e->mounts.v[i]) < mount_value(e, least)))
-			least = &e->mounts.v[i];
+	for (size_t i = 0; i < e->mounts.n; i++) {
+		struct evicted_mount *m = &e->mounts.v[i];
+		struct worth worth = mount_worth(e, m);
+
+		if (!m->id || (least && !goes_first(&worth, ret)))
+			continue;
+		least = m;
+		*ret = worth;
+	}
 	return least;
 }
 
@@ -177,11 +218,12 @@ static void choose(struct evict *e, struct evicted *ret)
 {
 	while (e->cache > e->o->limit) {
 		struct group *g = least_group(e);
-		struct evicted_mount *m = least_mount(e);
+		struct worth worth = {0};
+		struct evicted_mount *m = least_mount(e, &worth);
 
 		if (!g && !m)
 			return;
-		if (g && (!m || g->value < mount_value(e, m))) {
+		if (g && (!m || goes_first(&g->worth, &worth))) {
 			remove_group(e, g, ret);
 			continue;
 		}

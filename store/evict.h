@@ -35,5 +35,8 @@ int evict_choose(struct store *s, struct db_tx *tx, const struct evict_options *
 
 /* What a second of rebuilding saves per byte, less the longer it was not used. */
 double evict_value(double seconds, uint64_t bytes, int64_t unused_ns);
+/* 0: not used for an hour; 1: for half of one, 2: for a quarter, and so on. What has less goes
+ * first, and only among equals the value counts: who builds again wants what was used just now. */
+unsigned evict_recency(int64_t unused_ns);
 
 #endif

@@ -149,6 +149,47 @@ static void a_cap_evicts_the_least_worth_and_keeps_what_others_stand_on(void **s
 	assert_true(total(f->s) <= 250000);
 }
 
+/* Of a quick, large base image and results that took long: the base was used just now, those were
+ * not. */
+static void what_was_used_just_now_goes_last(void **state)
+{
+	struct fixture *f = *state;
+	int64_t now = times_now_ns(), base = big_layer(f->s, "base", 100000);
+	int64_t ids[3], n[3];
+	static const char *const names[] = {"oldest", "older", "old"};
+	struct error *err = NULL;
+
+	assert_int_equal(evict_recency(2 * HOUR), 0);
+	assert_int_equal(evict_recency(HOUR * 3 / 4), 1);
+	assert_int_equal(evict_recency(HOUR / 3), 2);
+	assert_true(evict_recency(0) > evict_recency(HOUR / 60));
+	assert_int_equal(evict_recency(0), evict_recency(-HOUR));
+	for (int i = 0; i < 3; i++) {
+		ids[i] = big_layer(f->s, names[i], 100000);
+		n[i] = add_record(f->s, names[i], &ids[i], 1, HOUR * (3 - i));
+	}
+	set_last_used(f->s, n[0], now - HOUR * 2 / 3);
+	set_last_used(f->s, n[1], now - HOUR / 3);
+	set_last_used(f->s, n[2], now - HOUR / 6);
+	add_record(f->s, "base", &base, 1, 0);
+	fixture_reopen(f);
+	limit(f->s, 380000, false);
+	assert_ok(space_reserve(f->s, 0, &err), err);
+	assert_false(has_record(f->s, "oldest"));
+	assert_true(has_record(f->s, "older"));
+	assert_true(has_record(f->s, "base"));
+	fixture_reopen(f); /* what was looked at is in use until then */
+	limit(f->s, 280000, false);
+	assert_ok(space_reserve(f->s, 0, &err), err);
+	assert_false(has_record(f->s, "older"));
+	assert_true(has_record(f->s, "old"));
+	fixture_reopen(f);
+	limit(f->s, 180000, false);
+	assert_ok(space_reserve(f->s, 0, &err), err);
+	assert_false(has_record(f->s, "old"));
+	assert_true(has_record(f->s, "base"));
+}
+
 static void a_build_in_progress_loses_nothing_to_the_cap(void **state)
 {
 	struct fixture *f = *state;
@@ -362,6 +403,7 @@ int main(void)
 		TEST(the_running_total_follows_blobs_layers_and_mounts),
 		TEST(what_is_cheap_to_make_and_large_goes_first),
 		TEST(a_cap_evicts_the_least_worth_and_keeps_what_others_stand_on),
+		TEST(what_was_used_just_now_goes_last),
 		TEST(a_build_in_progress_loses_nothing_to_the_cap),
 		TEST(images_do_not_count_and_are_never_evicted),
 		TEST(an_image_in_the_making_does_not_count_but_the_cache_does),
