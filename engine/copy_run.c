@@ -54,6 +54,19 @@ static int made_entry(const struct copy_run *c, const struct entry *e, const cha
 	return 0;
 }
 
+/* `have` is what is there. */
+static int not_a_directory(const char *path, const struct entry *have, struct error **err)
+{
+	int r = error_new(err, ERR_INVALID, 0, "cannot copy to non-directory: /%s", path);
+
+	if (have->type == ENTRY_SYMLINK)
+		return error_hint(err, r,
+				  "in the image '/%s' is a link to '%s', which a copied directory "
+				  "does not follow: copy its content apart, to '/%s/'",
+				  path, have->link, path);
+	return error_hint(err, r, "in the image '/%s' is no directory: remove it before", path);
+}
+
 static int copy_dir(struct root_copy *rc, const struct copy_item *item, struct error **err)
 {
 	struct copy_run *c = rc->run;
@@ -63,8 +76,7 @@ static int copy_dir(struct root_copy *rc, const struct copy_item *item, struct e
 
 	if (exists && have.type != ENTRY_DIR) {
 		if (!c->copy->always_replace_existing_dest_paths)
-			return error_new(err, ERR_INVALID, 0, "cannot copy to non-directory: /%s",
-					 rc->path.p);
+			return not_a_directory(rc->path.p, &have, err);
 		r = layer_edit_remove(c->edit, rc->path.p, *item->rel != '\0', err);
 		if (r < 0)
 			return r;

@@ -19,6 +19,7 @@
 #include "store/layer.h"
 #include "store/rootfs.h"
 
+#define STATUS_NOT_FOUND 127 /* of a program that is not there, be it the step's or a shell's */
 #define HOSTNAME_DEFAULT "buildkitsandbox" /* builds can see it, so it is BuildKit's */
 
 const struct op_mount *exec_op_root(const struct op_exec *op)
@@ -193,6 +194,33 @@ static int out_of_memory(const struct op_exec *op, int status, const struct cgro
 			  limit);
 }
 
+/* Programs and their loaders are often reached through these links, and `COPY --link` puts a
+ * directory in place of a link of its destination: with /bin goes /bin/sh. */
+static int look_for_hidden(const struct exec_options *o, const struct result *root, int failed,
+			   struct error **err)
+{
+	static const char *const links[] = {"bin", "sbin", "lib", "lib64"};
+	_cleanup_(rootfs_freep) struct rootfs *all = NULL, *below = NULL;
+	struct rootfs_node node;
+
+	if (!root || rootfs_open(o->store, root->layers, root->n_layers, &all, NULL) < 0)
+		return failed;
+	for (size_t i = 0; i < ARRAY_SIZE(links); i++) {
+		if (!rootfs_get(all, links[i], &node) || node.entry.type != ENTRY_DIR)
+			continue;
+		rootfs_free(TAKE_PTR(below));
+		if (rootfs_open(o->store, root->layers, node.layer, &below, NULL) == 0 &&
+		    rootfs_get(below, links[i], &node) && node.entry.type == ENTRY_SYMLINK)
+			return error_hint(err, failed,
+					  "a layer has put the directory '/%s' in place of the "
+					  "link to '%s' that was there: COPY --link follows no "
+					  "links of its destination, so name the link's target, or "
+					  "leave out --link",
+					  links[i], node.entry.link);
+	}
+	return failed;
+}
+
 static void stop(const struct exec_options *o, struct job *job, struct sandbox_plan *p, int status)
 {
 	const struct exec_debugger *d = &o->session->debugger;
@@ -348,6 +376,8 @@ int exec_op_run(const struct exec_options *o, const struct op_exec *op,
 	r = make_plan(o, op, root, job, &plan, &copy, err);
 	if (r == 0)
 		r = run(o, op, inputs, n_inputs, job, &plan, ret_hollow, err);
+	if (r == -ERR_PROCESS && err && error_exit_status(*err) == STATUS_NOT_FOUND)
+		r = look_for_hidden(o, root, r, err);
 	if (r == 0)
 		r = read_back(o, root, &plan, &copy, w, err);
 	layer_snapshot_release(&copy);

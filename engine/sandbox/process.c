@@ -130,6 +130,39 @@ static void __attribute__((noreturn)) exec_failed(int errnum, const char *text)
 	_exit(errnum == ENOENT || errnum == ENOTDIR ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE);
 }
 
+/* Beyond all that is passed on, the kernel limits each string of it. */
+#define STRING_MAX ((size_t)128 << 10)
+
+static const char *longest(char *const *strings, const char *before)
+{
+	for (size_t i = 0; strings[i]; i++)
+		if (!before || strlen(strings[i]) > strlen(before))
+			before = strings[i];
+	return before;
+}
+
+/* Which string it was, and the way out. */
+static char *too_long(const struct plan *p)
+{
+	const char *arg = longest(p->args, NULL), *s = longest(p->env, arg);
+	const char *text = strerror(E2BIG);
+	size_t n = strlen(s), shown = strcspn(s, "\n");
+
+	if (n < STRING_MAX)
+		return format("%s: arguments and environment together are longer than the kernel "
+			      "passes on; bring what is large as a file: COPY or RUN --mount",
+			      text);
+	if (s != arg)
+		return format("%s: the environment variable %.*s has %zu bytes, and the kernel "
+			      "passes on at most %zu; bring the value as a file: COPY or "
+			      "RUN --mount=type=secret",
+			      text, (int)strcspn(s, "="), s, n, STRING_MAX - 1);
+	return format("%s: an argument of %zu bytes, that begins with \"%.*s\", and the kernel "
+		      "passes on at most %zu; bring the script as a file (COPY, or RUN "
+		      "--mount=type=bind) and run that, or begin it with #! in a heredoc",
+		      text, n, (int)(shown < 30 ? shown : 30), s, STRING_MAX - 1);
+}
+
 static const char *get_path(const struct plan *p)
 {
 	for (size_t i = 0; i < p->n_env; i++)
@@ -149,7 +182,8 @@ static void __attribute__((noreturn)) execute(const struct plan *p)
 			exec_failed(errno,
 				    format("exec: \"%s\": stat %s: no such file or directory", name,
 					   name));
-		exec_failed(errno, format("exec %s: %s", name, strerror(errno)));
+		exec_failed(errno, format("exec %s: %s", name,
+					  errno == E2BIG ? too_long(p) : strerror(errno)));
 	}
 	for (path = get_path(p); *path || path == get_path(p);) {
 		size_t n = strcspn(path, ":");
@@ -166,7 +200,8 @@ static void __attribute__((noreturn)) execute(const struct plan *p)
 	if (best == ENOENT)
 		exec_failed(ENOENT,
 			    format("exec: \"%s\": executable file not found in $PATH", name));
-	exec_failed(best, format("exec: \"%s\": %s", name, strerror(best)));
+	exec_failed(best,
+		    format("exec: \"%s\": %s", name, best == E2BIG ? too_long(p) : strerror(best)));
 }
 
 static void id_failed(const char *what, unsigned id)
