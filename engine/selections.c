@@ -1,8 +1,10 @@
 #include "engine/selections.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fs.h"
@@ -84,6 +86,9 @@ static int make(struct selection *one, struct cancel *cancel, struct error **err
 		return r;
 	/* The mount's root is below it: this directory's mode shows nowhere. */
 	r = tree_copy(one->tree, one->path, fd, SELECTION_NAME, 0, cancel, err);
+	/* BuildKit's contexts have no mode of their own. */
+	if (r == 0 && !*one->path && fchmodat(fd, SELECTION_NAME, 0755, 0) < 0)
+		r = error_new(err, ERR_IO, errno, "set the mode of a mounted context");
 	if (r < 0) {
 		store_tmp_remove(one->store, tmp);
 		free(tmp);

@@ -16,7 +16,7 @@
 
 #define STUBS_MAX (16u << 20) /* bytes of names */
 
-/* The root is in no index: what the topmost layer's directory says counts, as on an overlay. */
+/* The root is in no index: the topmost layer's directory lends its times, as on an overlay. */
 static int copy_root(struct store *s, int64_t layer, int dirfd, struct error **err)
 {
 	_cleanup_close_ int top = layer_dir_open(s, layer, err);
@@ -29,8 +29,7 @@ static int copy_root(struct store *s, int64_t layer, int dirfd, struct error **e
 		return error_new(err, ERR_IO, errno, "look at the root of a layer");
 	times[0] = st.st_atim;
 	times[1] = st.st_mtim;
-	if (fchown(dirfd, st.st_uid, st.st_gid) < 0 || fchmod(dirfd, st.st_mode & 07777) < 0 ||
-	    futimens(dirfd, times) < 0)
+	if (fchmod(dirfd, 0755) < 0 || futimens(dirfd, times) < 0)
 		return error_new(err, ERR_IO, errno, "copy the root of a layer");
 	return 0;
 }

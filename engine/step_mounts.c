@@ -286,7 +286,10 @@ static int seed_cache(const struct mounting *m, const struct op_mount *mount,
 	r = tree_copy(tree, path, fd, "", 0, job_cancel_of(m->job), err);
 	if (r < 0)
 		return r;
-	/* The mount's uid, gid and mode are those of the directory that it is filled from. */
+	/* The mount's uid, gid and mode are those of the directory that it is filled from; those of
+	 * a root are always the same. */
+	if (!*path)
+		e = (struct entry){.mode = 0755};
 	r = owner_set(fd, "", e.uid, e.gid);
 	if (r == 0 && fchmod(fd, e.mode) < 0)
 		r = -errno;

@@ -52,8 +52,8 @@ static int check_attributes(int fd, const struct entry *e, const struct stat *st
 					 e->path);
 		return 0;
 	}
-	if (e->type != ENTRY_FILE && e->type != ENTRY_DIR)
-		return 0;
+	if ((e->type != ENTRY_FILE && e->type != ENTRY_DIR) || !*e->path)
+		return 0; /* the root is not as its entry says: see settle_root */
 	if ((st->st_mode & 07777) != e->mode ||
 	    (!owner_single_id() && (st->st_uid != e->uid || st->st_gid != e->gid)))
 		return error_new(err, ERR_CORRUPT, 0, "'%s' has changed its mode or owner",

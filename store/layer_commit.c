@@ -9,10 +9,13 @@
 
 #include "base/cancel.h"
 #include "base/fs.h"
+#include "base/owner_set.h"
 #include "store/internal.h"
 #include "store/layer_publish.h"
 #include "store/layer_writer.h"
 #include "store/space.h"
+
+#define ROOT_MODE 0755
 
 int layer_writer_open_for(struct store *s, int64_t id, struct layer_writer **ret,
 			  struct error **err)
@@ -143,6 +146,17 @@ static int finish_dirs(struct layer_writer *w, struct error **err)
 	return 0;
 }
 
+/* What a step does to `/` itself is in no layer, and what a layer says about it counts for nothing
+ * (as with containerd): the root is root's and 0755, whatever came before. */
+static int settle_root(struct layer_writer *w, struct error **err)
+{
+	int r = owner_set(w->fs, "", w->uid, w->gid);
+
+	if (r == 0 && fchmod(w->fs, ROOT_MODE) < 0)
+		r = -errno;
+	return r < 0 ? error_new(err, ERR_IO, -r, "give the root of a layer its mode") : 0;
+}
+
 static int write_index(struct layer_writer *w, struct index **ret, struct error **err)
 {
 	_cleanup_free_ char *path = xasprintf("%s/index", w->tmp);
@@ -168,6 +182,8 @@ int layer_writer_commit(struct layer_writer *w, int64_t *ret_id, struct error **
 	if (r < 0)
 		return error_new(err, ERR_IO, -r, "remove '%s/%s'", w->s->root, work);
 	r = w->scanned ? 0 : finish_dirs(w, err);
+	if (r == 0)
+		r = settle_root(w, err);
 	if (r < 0)
 		return r;
 	r = write_index(w, &index, err);

@@ -358,8 +358,9 @@ static void stub_all(struct stubs *s, const struct plan *p)
 				stub_for(s, p->mounts[i].dest + 1, p->mounts[i].is_dir);
 }
 
-/* The root directory of the step's own layer covers the image's. */
-static void copy_root_attributes(const struct plan *p, const struct layers *l)
+/* The root directory of the step's own layer covers the image's. It is always root's and 0755, as
+ * the store leaves that of each layer (store/layer_commit.c); of the image come its times. */
+static void set_root_attributes(const struct plan *p, const struct layers *l)
 {
 	struct timespec times[2];
 	struct stat st;
@@ -368,7 +369,7 @@ static void copy_root_attributes(const struct plan *p, const struct layers *l)
 		return;
 	times[0] = st.st_atim;
 	times[1] = st.st_mtim;
-	if (chown(p->upper, st.st_uid, st.st_gid) < 0 || chmod(p->upper, st.st_mode & 07777) < 0 ||
+	if (chown(p->upper, 0, 0) < 0 || chmod(p->upper, 0755) < 0 ||
 	    utimensat(AT_FDCWD, p->upper, times, 0) < 0)
 		fail(errno, "prepare the directory of the step's changes");
 }
@@ -433,7 +434,7 @@ int rootfs_open(const struct plan *p)
 		fail(errno, "make the directory '%s'", work);
 	stub_all(&s, p);
 	stub_attributes(&s);
-	copy_root_attributes(p, &layers);
+	set_root_attributes(p, &layers);
 	layers_close(&layers);
 	/* Overlayfs wants one lower layer at least. */
 	if (p->n_lowers == 0)
