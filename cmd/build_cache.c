@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/csv.h"
 #include "base/times.h"
 #include "cmd/show.h"
 #include "engine/remote_import.h"
@@ -152,16 +153,15 @@ static int reset_used(const struct vertex *v, struct store *s, struct error **er
 int build_cache_reset_mounts(const struct build_options *o, const struct graph *g, struct store *s,
 			     struct error **err)
 {
-	_cleanup_free_ char *ids = xstrdup(o->reset_mounts);
-	char *next = ids;
+	const char *list = o->reset_mounts;
+	_cleanup_strv_ struct strv ids = {0};
 	int r = 0;
 
-	if (ids && *ids)
-		for (const char *id; r == 0 && (id = strsep(&next, ","));)
-			r = *id ? reset_mount(s, id, err) : 0;
-	else
-		for (size_t i = 0; ids && i < g->n && r == 0; i++)
-			r = reset_used(g->vertices[i], s, err);
+	csv_names(list ? list : "", &ids);
+	for (size_t i = 0; i < ids.n && r == 0; i++)
+		r = reset_mount(s, ids.v[i], err);
+	for (size_t i = 0; list && !*list && i < g->n && r == 0; i++)
+		r = reset_used(g->vertices[i], s, err);
 	return r < 0 ? error_wrap(err, r, "--reset-mounts") : 0;
 }
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/csv.h"
 #include "cmd/show.h"
 
 static const struct {
@@ -18,33 +19,41 @@ static const struct {
 	{"subrequests.describe", CALL_DESCRIBE, "List the methods of --call"},
 };
 
+static int find_method(const char *text, enum call_method *ret, struct error **err)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(methods); i++)
+		if (strcmp(methods[i].name, text) == 0) {
+			*ret = methods[i].method;
+			return 0;
+		}
+	return error_new(err, ERR_INVALID, 0,
+			 "--call: \"%s\" is not build, check, outline, targets or "
+			 "subrequests.describe",
+			 text);
+}
+
 int build_call_parse(const char *text, struct call *ret, struct error **err)
 {
-	size_t n = text ? strcspn(text, ",") : 0;
+	_cleanup_strv_ struct strv fields = {0};
+	struct call call = {.method = CALL_BUILD};
+	int r = text ? csv_split(text, &fields, err) : 0;
 
-	*ret = (struct call){.method = CALL_BUILD};
-	if (!text)
-		return 0;
-	for (size_t i = 0; i < ARRAY_SIZE(methods); i++) {
-		if (strlen(methods[i].name) != n || memcmp(methods[i].name, text, n) != 0)
-			continue;
-		ret->method = methods[i].method;
-		for (const char *p = text + n; *p; p += strcspn(p, ",")) {
-			size_t len = strcspn(++p, ",");
+	if (r < 0)
+		return error_wrap(err, r, "--call \"%s\"", text);
+	r = text ? find_method(fields.v[0], &call.method, err) : 0;
+	for (size_t i = 1; r == 0 && i < fields.n; i++) {
+		const char *field = fields.v[i];
 
-			if (len == 11 && memcmp(p, "format=json", len) == 0)
-				ret->json = true;
-			else if (strncmp(p, "format=text", len) != 0 &&
-				 strncmp(p, "ignorestatus=", 13) != 0)
-				return error_new(err, ERR_INVALID, 0,
-						 "--call: unknown attribute \"%.*s\"", (int)len, p);
-		}
-		return 0;
+		if (strcmp(field, "format=json") == 0)
+			call.json = true;
+		else if (strcmp(field, "format=text") != 0 &&
+			 strncmp(field, "ignorestatus=", 13) != 0)
+			r = error_new(err, ERR_INVALID, 0, "--call: unknown attribute \"%s\"",
+				      field);
 	}
-	return error_new(err, ERR_INVALID, 0,
-			 "--call: \"%.*s\" is not build, check, outline, targets or "
-			 "subrequests.describe",
-			 (int)n, text);
+	if (r == 0)
+		*ret = call;
+	return r;
 }
 
 static void describe(struct buf *b)

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/csv.h"
 #include "engine/docker_auth.h"
 #include "engine/network.h"
 
@@ -112,45 +113,43 @@ int build_values_ulimits(struct build_options *o, struct error **err)
 	return 0;
 }
 
-static int set_secret_field(struct build_secret *s, bool *from_env, const char *key, size_t n,
-			    const char *value, size_t value_n, struct error **err)
+static int set_secret_field(struct build_secret *s, bool *from_env, const char *text,
+			    struct error **err)
 {
-	static const struct {
+	const struct {
 		const char *name;
-		size_t offset;
+		char **value;
 	} fields[] = {
-		{"id", offsetof(struct build_secret, id)},
-		{"src", offsetof(struct build_secret, file)},
-		{"source", offsetof(struct build_secret, file)},
-		{"env", offsetof(struct build_secret, env)},
+		{"id", &s->id},
+		{"src", &s->file},
+		{"source", &s->file},
+		{"env", &s->env},
 	};
+	const char *equals = strchr(text, '='), *value = equals ? equals + 1 : "";
+	_cleanup_free_ char *key = equals ? xstrndup(text, (size_t)(equals - text)) : NULL;
 
-	if (n == 4 && memcmp(key, "type", 4) == 0) {
-		*from_env = value_n == 3 && memcmp(value, "env", 3) == 0;
-		if (*from_env || (value_n == 4 && memcmp(value, "file", 4) == 0))
+	if (!key)
+		return error_new(err, ERR_INVALID, 0, "\"%s\" is not KEY=VALUE", text);
+	if (strcasecmp(key, "type") == 0) {
+		*from_env = strcmp(value, "env") == 0;
+		if (*from_env || strcmp(value, "file") == 0)
 			return 0;
-		return error_new(err, ERR_INVALID, 0, "unsupported secret type \"%.*s\"",
-				 (int)value_n, value);
+		return error_new(err, ERR_INVALID, 0, "unsupported secret type \"%s\"", value);
 	}
-	if (n == 8 && memcmp(key, "cachekey", 8) == 0) {
-		s->in_key = value_n == 4 && memcmp(value, "hash", 4) == 0;
-		if (s->in_key || (value_n == 4 && memcmp(value, "none", 4) == 0))
+	if (strcasecmp(key, "cachekey") == 0) {
+		s->in_key = strcmp(value, "hash") == 0;
+		if (s->in_key || strcmp(value, "none") == 0)
 			return 0;
-		return error_new(err, ERR_INVALID, 0, "cachekey \"%.*s\" is not hash or none",
-				 (int)value_n, value);
+		return error_new(err, ERR_INVALID, 0, "cachekey \"%s\" is not hash or none", value);
 	}
-	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
-		char **field = (char **)(void *)((char *)s + fields[i].offset);
-
-		if (strlen(fields[i].name) != n || memcmp(fields[i].name, key, n) != 0)
-			continue;
-		free(*field);
-		*field = xstrndup(value, value_n);
-		return 0;
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
+		if (strcasecmp(key, fields[i].name) == 0) {
+			free(*fields[i].value);
+			*fields[i].value = xstrdup(value);
+			return 0;
+		}
 	return error_new(err, ERR_INVALID, 0,
-			 "unexpected key \"%.*s\": use id, src, env, type or cachekey", (int)n,
-			 key);
+			 "unexpected key \"%s\": use id, src, env, type or cachekey", key);
 }
 
 /* Without src or env, a secret is the environment variable of its name, else the file of its name.
@@ -167,32 +166,33 @@ static void complete_secret(struct build_secret *s, bool from_env)
 		s->file = xstrdup(s->id);
 }
 
+static int parse_secret(const char *text, struct build_secret *s, struct error **err)
+{
+	_cleanup_strv_ struct strv fields = {0};
+	bool from_env = false;
+	int r = csv_split(text, &fields, err);
+
+	for (size_t i = 0; i < fields.n && r == 0; i++)
+		r = set_secret_field(s, &from_env, fields.v[i], err);
+	if (r < 0)
+		return r;
+	if (!s->id || !*s->id)
+		return error_new(err, ERR_INVALID, 0, "needs an id");
+	complete_secret(s, from_env);
+	return 0;
+}
+
 int build_values_secrets(struct build_options *o, struct error **err)
 {
 	for (size_t i = 0; i < o->secret_texts.n; i++) {
-		const char *text = o->secret_texts.v[i];
 		struct build_secret *s;
-		bool from_env = false;
+		int r;
 
 		vec_push(&o->secrets, (struct build_secret){0});
 		s = &vec_last(&o->secrets);
-		for (const char *p = text; *p;) {
-			size_t n = strcspn(p, ","), key = strcspn(p, "=,");
-			int r;
-
-			if (key == n)
-				r = error_new(err, ERR_INVALID, 0, "\"%.*s\" is not KEY=VALUE",
-					      (int)n, p);
-			else
-				r = set_secret_field(s, &from_env, p, key, p + key + 1, n - key - 1,
-						     err);
-			if (r < 0)
-				return error_wrap(err, r, "--secret \"%s\"", text);
-			p += n + (p[n] == ',');
-		}
-		if (!s->id || !*s->id)
-			return error_new(err, ERR_INVALID, 0, "--secret \"%s\": needs an id", text);
-		complete_secret(s, from_env);
+		r = parse_secret(o->secret_texts.v[i], s, err);
+		if (r < 0)
+			return error_wrap(err, r, "--secret \"%s\"", o->secret_texts.v[i]);
 		if (s->file && access(s->file, R_OK) < 0)
 			return error_new(err, ERR_IO, errno, "--secret id=%s: read '%s'", s->id,
 					 s->file);
@@ -231,13 +231,7 @@ int build_values_ssh(struct build_options *o, struct error **err)
 		vec_push(&o->ssh, (struct build_ssh){0});
 		ssh = &vec_last(&o->ssh);
 		ssh->id = xstrndup(text, equals ? (size_t)(equals - text) : strlen(text));
-		for (const char *p = equals ? equals + 1 : ""; *p;) {
-			size_t n = strcspn(p, ",");
-
-			if (n > 0)
-				strv_pushn(&ssh->paths, p, n);
-			p += n + (p[n] == ',');
-		}
+		csv_names(equals ? equals + 1 : "", &ssh->paths);
 		r = ssh->id[0] ? complete_ssh(ssh, err)
 			       : error_new(err, ERR_INVALID, 0, "needs an id");
 		if (r < 0)

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/csv.h"
 #include "base/suggest.h"
 #include "base/times.h"
 
@@ -48,17 +49,6 @@ static int set_bool(const struct opt *o, const char *value, struct error **err)
 			 "invalid argument \"%s\" for --%s: must be true or false", value, o->name);
 }
 
-static void add_csv(struct strv *list, const char *value)
-{
-	while (*value) {
-		size_t n = strcspn(value, ",");
-
-		if (n > 0)
-			strv_pushn(list, value, n);
-		value += n + (value[n] == ',');
-	}
-}
-
 static int set(const struct opt *o, const char *value, struct error **err)
 {
 	char *end;
@@ -74,7 +64,7 @@ static int set(const struct opt *o, const char *value, struct error **err)
 		strv_push(o->target, value);
 		return 0;
 	case OPT_CSV:
-		add_csv(o->target, value);
+		csv_names(value, o->target);
 		return 0;
 	case OPT_INT:
 		errno = 0;

@@ -17,7 +17,7 @@ enum opt_type {
 	OPT_BOOL,     /* bool: --x, --x=true, --x=false */
 	OPT_STRING,   /* const char *: the last one wins; borrowed from argv */
 	OPT_LIST,     /* struct strv: every occurrence, in order */
-	OPT_CSV,      /* struct strv: every occurrence, split at commas */
+	OPT_CSV,      /* struct strv: names of every occurrence (csv_names) */
 	OPT_INT,      /* int64_t */
 	OPT_SIZE,     /* uint64_t: "64m", "10GB" */
 	OPT_PLATFORM, /* struct platform: the last one wins; its value before is the default */

@@ -2,35 +2,7 @@
 
 #include <string.h>
 
-#include "base/buf.h"
-
-int attrs_split(const char *text, struct strv *fields, struct error **err)
-{
-	const char *p = text;
-
-	for (;;) {
-		_cleanup_buf_ struct buf field = BUF_INIT;
-
-		if (*p == '"') {
-			for (p++; *p && (*p != '"' || p[1] == '"'); p++) {
-				buf_addc(&field, *p);
-				p += *p == '"';
-			}
-			if (*p != '"' || (p[1] && p[1] != ','))
-				return error_new(err, ERR_INVALID, 0, "bad quotes");
-			p++;
-		} else {
-			size_t n = strcspn(p, ",");
-
-			buf_add(&field, p, n);
-			p += n;
-		}
-		strv_push(fields, field.p);
-		if (!*p)
-			return 0;
-		p++;
-	}
-}
+#include "base/alloc.h"
 
 int attrs_bool(const char *key, const char *value, bool *ret, struct error **err)
 {

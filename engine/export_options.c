@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/csv.h"
 #include "engine/attrs.h"
 
 void export_options_init(struct export_options *o)
@@ -60,17 +61,6 @@ static int parse_mode(const char *value, struct export_options *o, struct error 
 				 value);
 	o->delete_extra = value[0] == 'd';
 	return 0;
-}
-
-static void add_names(struct export_options *o, const char *value)
-{
-	while (*value) {
-		size_t n = strcspn(value, ",");
-
-		if (n > 0)
-			strv_pushn(&o->names, value, n);
-		value += n + (value[n] == ',');
-	}
 }
 
 /* --- annotations
@@ -266,7 +256,7 @@ static int set_attribute(struct export_options *o, const char *key, const char *
 		return 0;
 	}
 	if (strcmp(key, "name") == 0) {
-		add_names(o, value);
+		csv_names(value, &o->names);
 		return 0;
 	}
 	if (strcmp(key, "tar") == 0)
@@ -362,7 +352,7 @@ int export_options_parse(struct export_options *o, const char *text, struct erro
 		o->dest = xstrdup(text);
 		return settle_dest(o, err);
 	}
-	r = attrs_split(text, &fields, err);
+	r = csv_split(text, &fields, err);
 	if (r < 0)
 		return error_wrap(err, r, "invalid output '%s'", text);
 	r = set_fields(o, &fields, err);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/csv.h"
 #include "engine/attrs.h"
 #include "engine/remote_backend.h"
 
@@ -88,17 +89,6 @@ static int set_export(struct remote_spec *s, const char *key, const char *value,
 	return 0;
 }
 
-static void add_mounts(struct remote_spec *s, const char *ids)
-{
-	while (*ids) {
-		size_t n = strcspn(ids, ",");
-
-		if (n > 0)
-			strv_pushn(&s->mounts, ids, n);
-		ids += n + (ids[n] == ',');
-	}
-}
-
 static bool is_listed(const char *const *keys, const char *key)
 {
 	for (; keys && *keys; keys++)
@@ -123,7 +113,7 @@ static int set(struct remote_spec *s, const struct remote_ops *ops, const char *
 	if (strcmp(key, "type") == 0)
 		return 0;
 	if (strcmp(key, "mounts") == 0 && ops) {
-		add_mounts(s, value);
+		csv_names(value, &s->mounts);
 		return 0;
 	}
 	if (s->use == REMOTE_EXPORT)
@@ -169,7 +159,7 @@ static int set_fields(struct remote_spec *s, const struct remote_ops *ops,
 
 		/* mounts=a,b needs no quotes. */
 		if (!equals && in_mounts) {
-			add_mounts(s, field);
+			csv_names(field, &s->mounts);
 			continue;
 		}
 		if (!equals)
@@ -243,7 +233,7 @@ int remote_spec_parse(const char *text, enum remote_use use, remote_specs *ret, 
 {
 	const char *option = use == REMOTE_IMPORT ? "--cache-from" : "--cache-to";
 	_cleanup_strv_ struct strv fields = {0};
-	int r = attrs_split(text, &fields, err);
+	int r = csv_split(text, &fields, err);
 
 	if (r == 0 && !are_references(&fields))
 		r = parse_fields(&fields, use, ret, err);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/csv.h"
 #include "base/json.h"
 
 void df_split_keyword(struct df_slice text, struct df_slice *ret_keyword, struct df_slice *ret_rest)
@@ -145,49 +146,15 @@ int df_split_json(struct arena *a, struct df_slice text, struct df_strings *ret,
 	return 1;
 }
 
-/* Reads a quoted field behind its opening quote; NULL if it does not end well. */
-static const char *scan_quoted_field(const char *p, struct buf *field)
-{
-	for (;; p++) {
-		if (!*p)
-			return NULL;
-		if (*p != '"')
-			buf_addc(field, *p);
-		else if (p[1] == '"')
-			buf_addc(field, *p++);
-		else
-			break;
-	}
-	p++;
-	return *p == ',' || *p == '\0' ? p : NULL;
-}
-
 int df_split_csv(struct arena *a, const char *text, struct df_strings *ret, struct error **err)
 {
-	_cleanup_buf_ struct buf field = BUF_INIT;
-	const char *p = text;
+	_cleanup_strv_ struct strv fields = {0};
+	int r = csv_split(text, &fields, err);
 
+	if (r < 0)
+		return r;
 	*ret = (struct df_strings){0};
-	for (;;) {
-		buf_clear(&field);
-		if (*p == '"') {
-			p = scan_quoted_field(p + 1, &field);
-			if (!p)
-				return error_new(err, ERR_INVALID, 0,
-						 "extraneous or missing \" in quoted-field of '%s'",
-						 text);
-		} else {
-			for (; *p && *p != ','; p++) {
-				if (*p == '"')
-					return error_new(err, ERR_INVALID, 0,
-							 "bare \" in non-quoted-field of '%s'",
-							 text);
-				buf_addc(&field, *p);
-			}
-		}
-		df_strings_push(a, ret, arena_strndup(a, field.p, field.n));
-		if (!*p)
-			return 0;
-		p++;
-	}
+	for (size_t i = 0; i < fields.n; i++)
+		df_strings_push(a, ret, arena_strdup(a, fields.v[i]));
+	return 0;
 }

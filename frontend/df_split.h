@@ -23,7 +23,7 @@ void df_split_blanks(struct arena *a, struct df_slice text, struct df_strings *r
  * array with anything but strings. */
 int df_split_json(struct arena *a, struct df_slice text, struct df_strings *ret,
 		  struct error **err);
-/* The fields of one CSV line; a field in double quotes may contain commas, "" in it is a quote. */
+/* The fields of one CSV record (base/csv.h). */
 int df_split_csv(struct arena *a, const char *text, struct df_strings *ret, struct error **err);
 
 #endif

@@ -125,7 +125,7 @@ static void bad_values_say_what_is_wrong(void **state)
 		{"type=oci,tar=false", "dest is required"},
 		{"type=local", "dest is required"},
 		{"type=oci,dest", "expected key=value"},
-		{"type=oci,\"dest=x", "bad quotes"},
+		{"type=oci,\"dest=x", "missing \" in quoted-field"},
 		{"type=oci,dest=x,annotation-side.k=v", "unknown annotation type 'side'"},
 		{"type=oci,dest=x,mode=move", "invalid mode 'move'"},
 		{"", "empty"},

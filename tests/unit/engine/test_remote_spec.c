@@ -75,7 +75,7 @@ static void bad_values_say_what_is_wrong(void **state)
 		{REMOTE_EXPORT, "type=local,dest=x,compression=lzma", "unknown compression"},
 		{REMOTE_EXPORT, "type=local,dest=x,compression-level=11", "no compression level"},
 		{REMOTE_EXPORT, "type=local,dest=x,ignore-error=maybe", "non-bool value"},
-		{REMOTE_EXPORT, "type=local,\"dest=x", "bad quotes"},
+		{REMOTE_EXPORT, "type=local,\"dest=x", "missing \" in quoted-field"},
 	};
 
 	(void)state;
