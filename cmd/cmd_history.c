@@ -142,7 +142,7 @@ static int history(const char *name, struct history_options *o, struct error **e
 	if (r == 0)
 		r = session_open_store(&s, err);
 	if (r == 0)
-		r = session_find_image(s, name, &image, NULL, err);
+		r = image_find(s, name, &image, NULL, err);
 	if (r == 0)
 		r = image_for_platform(s, &image, o->platform, err);
 	if (r == 0)

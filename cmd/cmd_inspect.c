@@ -12,7 +12,7 @@ static int inspect_one(struct store *s, const char *name, const struct platform 
 {
 	_cleanup_(image_release) struct image image = {0};
 	_cleanup_json_ json_t *o = NULL;
-	int r = session_find_image(s, name, &image, NULL, err);
+	int r = image_find(s, name, &image, NULL, err);
 
 	if (r == 0)
 		r = image_for_platform(s, &image, platform, err);

@@ -49,7 +49,7 @@ static int check_platform(struct store *s, const char *what, const struct platfo
 	_cleanup_(image_index_release) struct image_index index = IMAGE_INDEX_INIT;
 	_cleanup_(image_release) struct image image = {0};
 	bool found = false;
-	int r = session_find_image(s, what, &image, NULL, err);
+	int r = image_find(s, what, &image, NULL, err);
 
 	if (r == 0)
 		r = image_index_load(s, &image.manifest, &found, &index, err);
@@ -68,7 +68,7 @@ static int rmi(struct store *s, const char *what, bool force, struct error **err
 {
 	_cleanup_(image_release) struct image image = {0};
 	_cleanup_free_ char *name = NULL;
-	int r = session_find_image(s, what, &image, &name, err);
+	int r = image_find(s, what, &image, &name, err);
 
 	if (r < 0)
 		return r;

@@ -84,7 +84,7 @@ static int find(struct engine *e, const struct run_options *o, struct image *ima
 		struct error **err)
 {
 	_cleanup_(error_freep) struct error *missing = NULL;
-	int r = session_find_image(e->store, o->image, image, NULL, &missing);
+	int r = image_find(e->store, o->image, image, NULL, &missing);
 
 	if (r != -ERR_NOTFOUND) {
 		if (r < 0)

@@ -18,7 +18,7 @@ static int tag(const char *source, const char *target, struct error **err)
 	r = session_open_store(&s, err);
 	if (r < 0)
 		return r;
-	r = session_find_image(s, source, &image, NULL, err);
+	r = image_find(s, source, &image, NULL, err);
 	if (r < 0)
 		return r;
 	name = imageref_format(&ref);

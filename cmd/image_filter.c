@@ -50,7 +50,7 @@ static int parse_until(const char *value, int64_t *ret, struct error **err)
 static int image_time(struct store *s, const char *name, int64_t *ret, struct error **err)
 {
 	_cleanup_(image_release) struct image image = {0};
-	int r = session_find_image(s, name, &image, NULL, err);
+	int r = image_find(s, name, &image, NULL, err);
 
 	if (r == 0)
 		*ret = image.created;

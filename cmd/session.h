@@ -37,9 +37,4 @@ int session_misuse(const struct command *command, const char *what);
 bool session_begin(const struct command *command, const struct opt *table, int argc, char **argv,
 		   unsigned flags, struct strv *args, int *ret_status);
 
-/* Finds an image by name or id; ERR_NOTFOUND names what was asked for. *ret_name (heap, may be
- * NULL) is the full name if it was found by name, else NULL. */
-int session_find_image(struct store *s, const char *what, struct image *ret, char **ret_name,
-		       struct error **err);
-
 #endif

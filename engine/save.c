@@ -56,32 +56,6 @@ static void save_release(struct save *v)
 	oci_archive_release(&v->archive);
 }
 
-/* Finds by name, else by id. *ret_name (heap) is NULL if it was found by id. */
-static int find_image(struct store *s, const char *text, struct image *ret, char **ret_name,
-		      struct error **err)
-{
-	_cleanup_(imageref_release) struct imageref ref = IMAGEREF_INIT;
-	_cleanup_free_ char *full = NULL;
-	bool found = false;
-	int r = imageref_parse(text, &ref, NULL);
-
-	*ret_name = NULL;
-	if (r == 0 && !ref.has_digest) {
-		full = imageref_format(&ref);
-		r = image_by_name(s, full, &found, ret, NULL, err);
-		if (r < 0)
-			return r;
-		if (found) {
-			*ret_name = TAKE_PTR(full);
-			return 0;
-		}
-	}
-	r = image_by_id(s, text, &found, ret, err);
-	if (r < 0)
-		return r;
-	return found ? 0 : error_new(err, ERR_NOTFOUND, 0, "no such image: %s", text);
-}
-
 static int choose_platform(struct save *v, struct saved_image *m, struct error **err)
 {
 	const struct digest known = m->image.manifest;
@@ -96,7 +70,7 @@ static int add_image(struct save *v, const char *text, struct error **err)
 	struct saved_image m = {
 		.manifest = BUF_INIT, .config = BUF_INIT, .index = IMAGE_INDEX_INIT};
 	_cleanup_free_ char *name = NULL;
-	int r = find_image(v->s, text, &m.image, &name, err);
+	int r = image_find(v->s, text, &m.image, &name, err);
 
 	if (r == 0 && v->platform)
 		r = choose_platform(v, &m, err);

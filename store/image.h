@@ -50,6 +50,11 @@ int image_by_manifest(struct store *s, const struct digest *manifest, bool *ret_
 /* By id: a config digest or at least 4 hex digits of its start. ERR_INVALID if several match. */
 int image_by_id(struct store *s, const char *id, bool *ret_found, struct image *ret,
 		struct error **err);
+/* As people name images on the command line: NAME[:TAG], NAME@DIGEST (the manifest's) or an id.
+ * *ret_name (heap; may be NULL) is the full name if it was found by its tag, else NULL.
+ * ERR_NOTFOUND names what was asked for. */
+int image_find(struct store *s, const char *what, struct image *ret, char **ret_name,
+	       struct error **err);
 /* All images, newest first. The caller releases each and frees the array. */
 int image_list(struct store *s, struct image **ret, size_t *ret_n, struct error **err);
 /* Removes a tag; the image stays. ERR_NOTFOUND if it does not exist. */

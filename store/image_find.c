@@ -1,0 +1,55 @@
+#include <string.h>
+
+#include "base/imageref.h"
+#include "store/image.h"
+
+static bool looks_like_id(const char *what)
+{
+	const char *hex = strncmp(what, "sha256:", 7) == 0 ? what + 7 : what;
+	size_t n = strlen(hex);
+
+	return n >= 4 && n <= DIGEST_HEX && strspn(hex, "0123456789abcdef") == n;
+}
+
+static int find_named(struct store *s, const struct imageref *ref, bool *ret_found,
+		      struct image *ret, char **ret_name, struct error **err)
+{
+	_cleanup_free_ char *name = NULL;
+	int r;
+
+	if (ref->has_digest)
+		return image_by_manifest(s, &ref->digest, ret_found, ret, err);
+	name = imageref_format(ref);
+	r = image_by_name(s, name, ret_found, ret, NULL, err);
+	if (r == 0 && *ret_found && ret_name)
+		*ret_name = TAKE_PTR(name);
+	return r;
+}
+
+int image_find(struct store *s, const char *what, struct image *ret, char **ret_name,
+	       struct error **err)
+{
+	_cleanup_(imageref_release) struct imageref ref = IMAGEREF_INIT;
+	_cleanup_(error_freep) struct error *bad_name = NULL;
+	bool found = false;
+	int r = 0;
+
+	if (ret_name)
+		*ret_name = NULL;
+	if (imageref_parse(what, &ref, &bad_name) == 0)
+		r = find_named(s, &ref, &found, ret, ret_name, err);
+	if (r < 0 || found)
+		return r;
+	if (looks_like_id(what)) {
+		r = image_by_id(s, what, &found, ret, err);
+		if (r < 0 || found)
+			return r;
+	} else if (bad_name) {
+		if (err) {
+			error_free(*err);
+			*err = TAKE_PTR(bad_name);
+		}
+		return error_wrap(err, -ERR_INVALID, "invalid image name \"%s\"", what);
+	}
+	return error_new(err, ERR_NOTFOUND, 0, "no such image: %s", what);
+}
