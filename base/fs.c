@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,8 @@
 #include <sys/random.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "base/cancel.h"
 
 ssize_t fs_read_full(int fd, void *p, size_t n)
 {
@@ -125,11 +128,58 @@ static int open2(int rootfd, const char *path, uint64_t flags, mode_t mode, uint
 	return fd < 0 ? -errno : (int)fd;
 }
 
+/* What the kernel takes at once of a path that is longer, as a new string; *path moves past it.
+ * NULL: nothing, or a single name that is too long. */
+static char *take_piece(const char **path)
+{
+	const char *slash = memrchr(*path, '/', PATH_MAX - 1);
+	char *piece = slash ? xstrndup(*path, (size_t)(slash - *path)) : NULL;
+
+	if (slash)
+		*path = slash + strspn(slash, "/");
+	return piece;
+}
+
 int fs_open_no_symlinks(int rootfd, const char *path, uint64_t flags, mode_t mode)
 {
-	while (*path == '/')
-		path++;
-	return open2(rootfd, path, flags, mode, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+	const uint64_t resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
+	_cleanup_close_ int at = -1;
+
+	path += strspn(path, "/");
+	while (strlen(path) >= PATH_MAX) {
+		_cleanup_free_ char *piece = take_piece(&path);
+		int fd = !piece ? -ENAMETOOLONG
+				: open2(at < 0 ? rootfd : at, piece, O_PATH | O_DIRECTORY, 0,
+					resolve);
+
+		if (fd < 0)
+			return fd;
+		cleanup_closep(&at);
+		at = fd;
+	}
+	return open2(at < 0 ? rootfd : at, path, flags, mode, resolve);
+}
+
+int fs_place_open(int rootfd, const char *path, struct fs_place *ret)
+{
+	const char *name = strrchr(path, '/');
+	_cleanup_free_ char *parent = NULL;
+
+	*ret = (struct fs_place){.fd = rootfd, .name = path, .own = -1};
+	if (strlen(path) < PATH_MAX || !name)
+		return 0;
+	parent = xstrndup(path, (size_t)(name - path));
+	ret->own = fs_open_no_symlinks(rootfd, parent, O_PATH | O_DIRECTORY, 0);
+	if (ret->own < 0)
+		return ret->own;
+	ret->fd = ret->own;
+	ret->name = name + 1;
+	return 0;
+}
+
+void fs_place_close(struct fs_place *p)
+{
+	cleanup_closep(&p->own);
 }
 
 int fs_mkdir_p(int dirfd, const char *path, mode_t mode)
@@ -151,7 +201,33 @@ int fs_mkdir_p(int dirfd, const char *path, mode_t mode)
 	return 0;
 }
 
-static int remove_entries(int dirfd)
+/* A tree that is being removed. A directory deep down is moved up to its top first, so that neither
+ * descriptors nor the stack limit how deep a tree may be. */
+struct removal {
+	const struct cancel *cancel;
+	int top; /* -1: at the top itself */
+	unsigned depth;
+	uint64_t moved;
+};
+
+enum { REMOVE_DEPTH_MAX = 64 };
+
+static int remove_node(struct removal *rm, int dirfd, const char *path);
+
+static bool move_to_top(struct removal *rm, int dirfd, const char *name)
+{
+	char to[40];
+
+	if (rm->depth < REMOVE_DEPTH_MAX)
+		return false;
+	(void)snprintf(to, sizeof(to), ".kiln-removed-%llu", (unsigned long long)rm->moved);
+	if (renameat(dirfd, name, rm->top, to) < 0)
+		return false;
+	rm->moved++;
+	return true;
+}
+
+static int remove_entries(struct removal *rm, int dirfd)
 {
 	DIR *dir = fdopendir(dirfd);
 	struct dirent *de;
@@ -162,41 +238,83 @@ static int remove_entries(int dirfd)
 		(void)close(dirfd);
 		return r;
 	}
+	rm->depth++;
 	while (r == 0 && (errno = 0, de = readdir(dir))) {
 		if (strcmp(de->d_name, ".") == 0 || strcmp(de->d_name, "..") == 0)
 			continue;
-		if (de->d_type != DT_DIR && unlinkat(dirfd, de->d_name, 0) == 0)
-			continue;
-		r = fs_remove_tree(dirfd, de->d_name);
+		if (cancel_is_set(rm->cancel))
+			r = -ECANCELED;
+		else if (de->d_type == DT_DIR || unlinkat(dirfd, de->d_name, 0) < 0)
+			r = remove_node(rm, dirfd, de->d_name);
 	}
+	rm->depth--;
 	(void)closedir(dir);
 	return r;
 }
 
-int fs_remove_tree(int dirfd, const char *path)
+static int open_to_remove(int dirfd, const char *path)
 {
-	int fd, r;
+	int fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* The entries of a directory, which is made writable if need be. */
+static int empty(struct removal *rm, int dirfd, const char *path)
+{
+	int fd = open_to_remove(dirfd, path), r;
+
+	if (fd == -EACCES) {
+		if (fchmodat(dirfd, path, 0700, 0) < 0)
+			return -errno;
+		fd = open_to_remove(dirfd, path);
+	}
+	if (fd < 0)
+		return fd;
+	if (rm->top < 0)
+		rm->top = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	r = remove_entries(rm, fd);
+	if (r == -EACCES && fchmodat(dirfd, path, 0700, 0) == 0) {
+		fd = open_to_remove(dirfd, path);
+		r = fd < 0 ? fd : remove_entries(rm, fd);
+	}
+	return r;
+}
+
+static int remove_node(struct removal *rm, int dirfd, const char *path)
+{
+	int r;
 
 	if (unlinkat(dirfd, path, 0) == 0 || errno == ENOENT)
 		return 0;
 	if (errno != EISDIR && errno != EPERM && errno != EACCES)
 		return -errno;
-	fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 && errno == EACCES) {
-		if (fchmodat(dirfd, path, 0700, 0) < 0)
-			return -errno;
-		fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	}
-	if (fd < 0)
-		return -errno;
-	r = remove_entries(fd);
-	if (r == -EACCES && fchmodat(dirfd, path, 0700, 0) == 0) {
-		fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		r = fd < 0 ? -errno : remove_entries(fd);
-	}
+	if (move_to_top(rm, dirfd, path))
+		return 0;
+	r = empty(rm, dirfd, path);
 	if (r < 0)
 		return r;
 	return unlinkat(dirfd, path, AT_REMOVEDIR) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+int fs_remove_tree_until(int dirfd, const char *path, const struct cancel *cancel)
+{
+	struct removal rm = {.cancel = cancel, .top = -1};
+	uint64_t moved;
+	int r;
+
+	/* What was moved to the top comes next, and may be as deep again. */
+	do {
+		moved = rm.moved;
+		r = remove_node(&rm, dirfd, path);
+	} while (r == -ENOTEMPTY && rm.moved > moved);
+	cleanup_closep(&rm.top);
+	return r;
+}
+
+int fs_remove_tree(int dirfd, const char *path)
+{
+	return fs_remove_tree_until(dirfd, path, NULL);
 }
 
 int fs_open_dir(int dirfd, const char *path)

@@ -23,14 +23,28 @@ int fs_read_file(int dirfd, const char *path, struct buf *b);
 int fs_write_file_atomic(int dirfd, const char *path, const void *p, size_t n, mode_t mode);
 
 /* openat2 below rootfd: a symlink in any component is refused (-ELOOP), and so is leaving the root.
- * Retries rename races. Returns the descriptor or -errno. */
+ * Retries rename races. A path that is longer than the kernel takes (PATH_MAX) is opened piece by
+ * piece. Returns the descriptor or -errno. */
 int fs_open_no_symlinks(int rootfd, const char *path, uint64_t flags, mode_t mode);
+
+/* What the calls that take a directory and a path take for a path of any length: the path itself,
+ * unless it is too long for them. Then nothing on it but its last component may be a symlink. */
+struct fs_place {
+	int fd;
+	const char *name; /* borrows the path */
+	int own;	  /* what was opened for it, or -1 */
+};
+int fs_place_open(int rootfd, const char *path, struct fs_place *ret);
+void fs_place_close(struct fs_place *p);
 
 /* mkdir -p below dirfd (AT_FDCWD allowed); trusted paths only. */
 int fs_mkdir_p(int dirfd, const char *path, mode_t mode);
 /* Removes a file or a whole tree, on one file system, never following symlinks; directories without
- * permission are made writable first. A missing path is no error. */
+ * permission are made writable first. A missing path is no error. A tree may be of any depth. */
 int fs_remove_tree(int dirfd, const char *path);
+/* -ECANCELED once `cancel`, which may be NULL, is set: the rest stays. */
+struct cancel;
+int fs_remove_tree_until(int dirfd, const char *path, const struct cancel *cancel);
 /* An fd that is a directory's; -errno. */
 int fs_open_dir(int dirfd, const char *path);
 

@@ -78,7 +78,7 @@ static int remove_store(bool force, struct error **err)
 		return 0;
 	r = userns_enter(err);
 	if (r == 0)
-		r = store_remove(root, err);
+		r = store_remove(root, session_cancel(), err);
 	if (r == 0)
 		printf("Removed the store '%s'\n", root);
 	return r;

@@ -90,7 +90,7 @@ int gitcache_set_complete(git_repository *repo, const char *oid, struct error **
 /* --- Pruning --- */
 
 /* Bytes on disk below an open folder, which it closes. */
-static uint64_t folder_size(int fd)
+static uint64_t folder_size(int fd, const struct cancel *cancel)
 {
 	DIR *dir = fdopendir(fd);
 	const struct dirent *e;
@@ -100,7 +100,7 @@ static uint64_t folder_size(int fd)
 		close(fd);
 		return 0;
 	}
-	while ((e = readdir(dir))) {
+	while (!cancel_is_set(cancel) && (e = readdir(dir))) {
 		struct stat st;
 		int below;
 
@@ -110,26 +110,28 @@ static uint64_t folder_size(int fd)
 		total += (uint64_t)st.st_blocks * 512;
 		below = S_ISDIR(st.st_mode) ? fs_open_dir(dirfd(dir), e->d_name) : -1;
 		if (below >= 0)
-			total += folder_size(below);
+			total += folder_size(below, cancel);
 	}
 	closedir(dir);
 	return total;
 }
 
-static int prune_one(int dirfd, const char *name, bool dry_run, uint64_t *ret_bytes,
-		     struct error **err)
+static int prune_one(int dirfd, const char *name, bool dry_run, const struct cancel *cancel,
+		     uint64_t *ret_bytes, struct error **err)
 {
 	int r = 0, fd = ret_bytes ? fs_open_dir(dirfd, name) : -1;
 
 	if (fd >= 0)
-		*ret_bytes += folder_size(fd);
+		*ret_bytes += folder_size(fd, cancel);
 	if (!dry_run)
-		r = fs_remove_tree(dirfd, name);
+		r = fs_remove_tree_until(dirfd, name, cancel);
+	if (r == -ECANCELED || cancel_is_set(cancel))
+		return error_new(err, ERR_CANCELED, 0, "canceled");
 	return r < 0 ? error_new(err, ERR_IO, -r, "remove the git cache '%s'", name) : 0;
 }
 
-static int prune_folder(DIR *dir, int64_t before, bool dry_run, uint64_t *ret_bytes,
-			struct error **err)
+static int prune_folder(DIR *dir, int64_t before, bool dry_run, const struct cancel *cancel,
+			uint64_t *ret_bytes, struct error **err)
 {
 	const struct dirent *e;
 	struct stat st;
@@ -140,7 +142,7 @@ static int prune_folder(DIR *dir, int64_t before, bool dry_run, uint64_t *ret_by
 		    fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;
 		if (S_ISDIR(st.st_mode) && st.st_mtim.tv_sec < before)
-			r = prune_one(dirfd(dir), e->d_name, dry_run, ret_bytes, err);
+			r = prune_one(dirfd(dir), e->d_name, dry_run, cancel, ret_bytes, err);
 	}
 	return r;
 }
@@ -159,7 +161,7 @@ int gitcache_prune(struct store *s, int64_t before, bool dry_run, uint64_t *ret_
 	}
 	r = lock_name(s, LOCK_KIND, LOCK_USE, LOCK_EXCLUSIVE, true, NULL, &lock, err);
 	if (r == 0 && lock)
-		r = prune_folder(dir, before, dry_run, ret_bytes, err);
+		r = prune_folder(dir, before, dry_run, store_cancel(s), ret_bytes, err);
 	closedir(dir);
 	return r;
 }

@@ -12,7 +12,7 @@
 #include "store/internal.h"
 #include "store/stack.h"
 
-static uint64_t usage_of_dir(int fd)
+static uint64_t usage_of_dir(const struct store *s, int fd)
 {
 	DIR *dir = fdopendir(fd);
 	uint64_t bytes = 0;
@@ -22,7 +22,7 @@ static uint64_t usage_of_dir(int fd)
 		(void)close(fd);
 		return 0;
 	}
-	while ((de = readdir(dir))) {
+	while (!cancel_is_set(s->cancel) && (de = readdir(dir))) {
 		struct stat st;
 		int sub = -1;
 
@@ -35,7 +35,7 @@ static uint64_t usage_of_dir(int fd)
 			sub = openat(fd, de->d_name,
 				     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (sub >= 0)
-			bytes += usage_of_dir(sub);
+			bytes += usage_of_dir(s, sub);
 	}
 	(void)closedir(dir);
 	return bytes;
@@ -51,7 +51,7 @@ uint64_t store_disk_usage(struct store *s, const char *path)
 	if (!S_ISDIR(st.st_mode))
 		return (uint64_t)st.st_blocks * 512;
 	fd = openat(s->dirfd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return (uint64_t)st.st_blocks * 512 + (fd >= 0 ? usage_of_dir(fd) : 0);
+	return (uint64_t)st.st_blocks * 512 + (fd >= 0 ? usage_of_dir(s, fd) : 0);
 }
 
 void du_record_release(struct du_record *r)

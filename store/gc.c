@@ -72,7 +72,7 @@ static int remove_dead_temporaries(struct store *s, uint64_t *bytes, struct erro
 	_cleanup_strv_ struct strv temps = {0};
 	int r = list_dir(s, "tmp", &temps, err);
 
-	for (size_t i = 0; r == 0 && i < temps.n; i++) {
+	for (size_t i = 0; r == 0 && i < temps.n && !cancel_is_set(s->cancel); i++) {
 		_cleanup_free_ char *lease = xstrndup(temps.v[i], strcspn(temps.v[i], "."));
 		_cleanup_free_ char *path = xasprintf("tmp/%s", temps.v[i]);
 
@@ -80,7 +80,7 @@ static int remove_dead_temporaries(struct store *s, uint64_t *bytes, struct erro
 			continue;
 		if (bytes)
 			*bytes += store_disk_usage(s, path);
-		(void)fs_remove_tree(s->dirfd, path);
+		(void)fs_remove_tree_until(s->dirfd, path, s->cancel);
 	}
 	return r;
 }
@@ -100,6 +100,9 @@ static int remove_leavings(struct store *s, uint64_t *bytes, struct error **err)
 		r = list_dir(s, "lock", &locks, err);
 	if (r < 0)
 		return r;
+	r = store_check_canceled(s, err);
+	if (r < 0)
+		return r;
 	/* Last, since a lease file that is gone says that its temporaries are free to go. */
 	for (size_t i = 0; i < locks.n; i++)
 		if (strncmp(locks.v[i], "lease.", 6) == 0)
@@ -113,6 +116,14 @@ static int trash_name(struct store *s, const char *folder, const char *name, str
 	_cleanup_free_ char *path = xasprintf("%s/%s", folder, name);
 
 	return gc_trash(s, path, trash, err);
+}
+
+static bool is_listed(const char *name, const int64_t *ids, size_t n)
+{
+	char *end = NULL;
+	int64_t id = strtoll(name, &end, 10);
+
+	return *end == '\0' && n > 0 && bsearch(&id, ids, n, sizeof(id), store_compare_ids);
 }
 
 /* Names without a row: a transaction that was lost after its rename. Nothing can come to need them,
@@ -130,14 +141,9 @@ static int sweep_orphan_layers(struct store *s, struct db_tx *tx, struct strv *t
 			     "");
 	for (; r > 0; r = db_step(tx, q, err))
 		vec_push(&ids, db_col_i64(q, 0));
-	for (size_t i = 0; i < names.n && r == 0; i++) {
-		char *end = NULL;
-		int64_t id = strtoll(names.v[i], &end, 10);
-
-		if (*end != '\0' || ids.n == 0 ||
-		    !bsearch(&id, ids.v, ids.n, sizeof(id), store_compare_ids))
+	for (size_t i = 0; i < names.n && r == 0; i++)
+		if (!is_listed(names.v[i], ids.v, ids.n))
 			r = trash_name(s, "layers", names.v[i], trash, err);
-	}
 	vec_release(&ids);
 	return r;
 }
@@ -173,6 +179,33 @@ static int sweep_orphan_blobs(struct store *s, struct db_tx *tx, struct strv *tr
 		}
 	}
 	vec_release(&known);
+	return r;
+}
+
+/* Directories of cache mounts without a row, and rows without a directory. Both are made, and both
+ * go, under the lock that we hold. */
+static int sweep_orphan_mounts(struct store *s, struct db_tx *tx, struct strv *trash,
+			       struct error **err)
+{
+	_cleanup_strv_ struct strv names = {0};
+	VEC(int64_t) dirs = {0};
+	struct sqlite3_stmt *q = NULL;
+	int r = list_dir(s, "mounts", &names, err);
+
+	if (r == 0)
+		r = db_query(tx, &q, err, "SELECT dir FROM mount ORDER BY dir", "");
+	for (; r > 0; r = db_step(tx, q, err))
+		vec_push(&dirs, db_col_i64(q, 0));
+	for (size_t i = 0; i < names.n && r == 0; i++)
+		if (!is_listed(names.v[i], dirs.v, dirs.n))
+			r = trash_name(s, "mounts", names.v[i], trash, err);
+	for (size_t i = 0; i < dirs.n && r == 0; i++) {
+		_cleanup_free_ char *path = xasprintf("mounts/%lld", (long long)dirs.v[i]);
+
+		if (faccessat(s->dirfd, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
+			r = db_run(tx, err, "DELETE FROM mount WHERE dir = ?", "i", dirs.v[i]);
+	}
+	vec_release(&dirs);
 	return r;
 }
 
@@ -229,6 +262,8 @@ static int sweep_orphans(struct store *s, struct strv *trash, struct error **err
 	if (r == 0)
 		r = sweep_orphan_blobs(s, &tx, trash, err);
 	if (r == 0)
+		r = sweep_orphan_mounts(s, &tx, trash, err);
+	if (r == 0)
 		r = db_run(&tx, err, "DELETE FROM meta WHERE name = '" GC_SWEEPING "'", "");
 	return r < 0 ? r : db_commit(&tx, err);
 }
@@ -249,6 +284,8 @@ static int collect(struct store *s, bool full, struct gc_result *result, struct 
 	else
 		r = gc_remove_swept(s, result, err);
 	result->bytes += gc_empty_trash(s, &trash);
+	if (r == 0)
+		r = store_check_canceled(s, err);
 	return r < 0 ? r : remove_leavings(s, &result->bytes, err);
 }
 

@@ -149,10 +149,10 @@ uint64_t gc_empty_trash(struct store *s, const struct strv *trash)
 {
 	uint64_t bytes = 0;
 
-	for (size_t i = 0; i < trash->n; i++) {
+	/* What resists, or is left when we are to end, stays in the trash for the next gc. */
+	for (size_t i = 0; i < trash->n && !cancel_is_set(s->cancel); i++) {
 		bytes += store_disk_usage(s, trash->v[i]);
-		/* What resists stays in the trash for the next gc. */
-		(void)fs_remove_tree(s->dirfd, trash->v[i]);
+		(void)fs_remove_tree_until(s->dirfd, trash->v[i], s->cancel);
 	}
 	return bytes;
 }

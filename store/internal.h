@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "base/cancel.h"
 #include "base/map.h"
 #include "base/strv.h"
 #include "store/lease.h"
@@ -63,10 +64,14 @@ struct db_tx;
 struct trace_entry;
 int trace_add(struct db_tx *tx, int64_t record, const struct trace_entry *t, struct error **err);
 
+/* ERR_CANCELED once what the handle was told to watch is set. */
+int store_check_canceled(const struct store *s, struct error **err);
+
 /* Of two int64_t, for qsort and bsearch. */
 int store_compare_ids(const void *a, const void *b);
 
-/* Bytes on disk of a file or tree; what cannot be read counts nothing. */
+/* Bytes on disk of a file or tree; what cannot be read, or is left when the handle is canceled,
+ * counts nothing. */
 uint64_t store_disk_usage(struct store *s, const char *path);
 
 #endif

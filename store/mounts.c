@@ -73,28 +73,40 @@ static int make_dir(struct store *s, const char *path, uint32_t mode, uint32_t u
 	return r;
 }
 
+static int add_row(struct db_tx *tx, const char *id, int64_t instance, int64_t now,
+		   int64_t *ret_dir, struct error **err)
+{
+	int r = db_get_i64(tx, ret_dir, 1, err, "SELECT coalesce(max(dir), 0) + 1 FROM mount", "");
+
+	return r < 0 ? r
+		     : db_run(tx, err,
+			      "INSERT INTO mount (id, instance, dir, created, last_used)"
+			      " VALUES (?, ?, ?, ?, ?)",
+			      "tiiii", id, instance, *ret_dir, now, now);
+}
+
 /* Called with the instance locked. One mkdir happens inside the transaction, so that a removal in
  * another process, which renames inside one, is either before or after it. */
 static int find_or_make(struct store *s, const char *id, int64_t instance, uint32_t mode,
 			uint32_t uid, uint32_t gid, struct mount_use *m, struct error **err)
 {
 	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
-	_cleanup_free_ char *path = NULL;
+	_cleanup_free_ char *path = NULL, *trash = NULL;
 	int64_t dir, now = times_now_ns();
-	int r = db_begin(s->db, DB_WRITE, &tx, err);
+	int r = lease_take(s, err);
 
+	if (r == 0)
+		r = db_begin(s->db, DB_WRITE, &tx, err);
 	if (r < 0)
 		return r;
 	r = db_get_i64(&tx, &dir, 0, err, "SELECT dir FROM mount WHERE id = ? AND instance = ?",
 		       "ti", id, instance);
 	if (r == 0 && dir == 0) {
-		r = db_get_i64(&tx, &dir, 1, err, "SELECT coalesce(max(dir), 0) + 1 FROM mount",
-			       "");
+		r = add_row(&tx, id, instance, now, &dir, err);
+		path = xasprintf("mounts/%lld", (long long)dir);
+		/* Of another mount, whose row a power cut or a kill took. */
 		if (r == 0)
-			r = db_run(&tx, err,
-				   "INSERT INTO mount (id, instance, dir, created, last_used)"
-				   " VALUES (?, ?, ?, ?, ?)",
-				   "tiiii", id, instance, dir, now, now);
+			r = store_trash(s, path, &trash, err);
 	}
 	if (r == 0)
 		r = db_run(&tx, err,
@@ -102,13 +114,16 @@ static int find_or_make(struct store *s, const char *id, int64_t instance, uint3
 			   now, dir);
 	if (r < 0)
 		return r;
-	path = xasprintf("mounts/%lld", (long long)dir);
+	if (!path)
+		path = xasprintf("mounts/%lld", (long long)dir);
 	r = make_dir(s, path, mode, uid, gid, &m->is_new, err);
 	if (r < 0)
 		return r;
 	r = db_commit(&tx, err);
 	if (r < 0)
 		return r;
+	if (trash)
+		(void)fs_remove_tree(s->dirfd, trash);
 	m->path = xasprintf("%s/%s", s->root, path);
 	m->dir = dir;
 	return 0;
@@ -155,9 +170,12 @@ static int look_for_content(const struct mount_use *m, bool *ret_empty, struct e
 	DIR *dir = opendir(m->path);
 	const struct dirent *de;
 
-	if (!dir)
+	/* Not there: it was being removed when its remover was killed. */
+	if (!dir && errno != ENOENT)
 		return error_new(err, ERR_IO, errno, "open '%s'", m->path);
 	*ret_empty = true;
+	if (!dir)
+		return 0;
 	while (*ret_empty && (de = readdir(dir)))
 		*ret_empty = strcmp(de->d_name, ".") == 0 || strcmp(de->d_name, "..") == 0;
 	closedir(dir);
@@ -365,7 +383,7 @@ static int try_remove(struct store *s, const char *id, int64_t instance, int64_t
 	r = remove_instance(s, id, instance, before, ret_removed, &trash, err);
 	if (trash) {
 		*bytes += store_disk_usage(s, trash);
-		(void)fs_remove_tree(s->dirfd, trash);
+		(void)fs_remove_tree_until(s->dirfd, trash, s->cancel);
 	}
 	return r;
 }

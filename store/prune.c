@@ -184,6 +184,9 @@ static int remove_chosen_mounts(struct store *s, const struct evicted *chosen, b
 		const struct evicted_mount *m = &chosen->mounts.v[i];
 		bool removed = dry_run;
 
+		r = store_check_canceled(s, err);
+		if (r < 0)
+			break;
 		if (dry_run)
 			result->bytes += m->bytes;
 		else
@@ -233,6 +236,8 @@ static int drop_matching_mounts(struct store *s, const struct prune_options *o,
 
 	for (size_t i = 0; i < n; i++) {
 		if (r == 0)
+			r = store_check_canceled(s, err);
+		if (r == 0)
 			r = drop_mount(s, o, &infos[i], result, err);
 		mount_info_release(&infos[i]);
 	}
@@ -260,6 +265,8 @@ int store_prune(struct store *s, const struct prune_options *options, struct gc_
 	if (r == 0)
 		r = drop_mounts(s, options, &chosen, &dropped, err);
 	evicted_release(&chosen);
+	if (r == 0)
+		r = store_check_canceled(s, err);
 	if (r == 0 && !options->dry_run)
 		r = store_gc(s, &result, err);
 	if (r < 0 || !ret) {

@@ -455,7 +455,8 @@ static int find_unheld(struct db_tx *tx, struct record_verdict *ret, struct erro
 	return r;
 }
 
-static int find_changed(struct db_tx *tx, struct record_verdict *ret, struct error **err)
+static int find_changed(struct store *s, struct db_tx *tx, struct record_verdict *ret,
+			struct error **err)
 {
 	VEC(int64_t) ids = {0};
 	struct sqlite3_stmt *q = NULL;
@@ -464,9 +465,11 @@ static int find_changed(struct db_tx *tx, struct record_verdict *ret, struct err
 	for (; r > 0; r = db_step(tx, q, err))
 		vec_push(&ids, db_col_i64(q, 0));
 	for (size_t i = 0; i < ids.n && r == 0; i++) {
-		bool whole;
+		bool whole = true;
 
-		r = is_whole(tx, ids.v[i], &whole, err);
+		r = store_check_canceled(s, err);
+		if (r == 0)
+			r = is_whole(tx, ids.v[i], &whole, err);
 		ret->looked_at++;
 		if (r == 0 && !whole)
 			vec_push(&ret->damaged, ids.v[i]);
@@ -487,7 +490,7 @@ int record_verify_all(struct store *s, struct record_verdict *ret, struct error 
 	if (r == 0)
 		r = stack_sweep(&tx, err);
 	if (r == 0)
-		r = find_changed(&tx, ret, err);
+		r = find_changed(s, &tx, ret, err);
 	for (size_t i = 0; i < ret->damaged.n && r == 0; i++)
 		r = db_run(&tx, err, "DELETE FROM record WHERE id = ?", "i", ret->damaged.v[i]);
 	return r < 0 ? r : db_commit(&tx, err);

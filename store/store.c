@@ -226,6 +226,11 @@ void store_watch(struct store *s, const struct cancel *cancel)
 	s->cancel = cancel;
 }
 
+int store_check_canceled(const struct store *s, struct error **err)
+{
+	return cancel_is_set(s->cancel) ? error_new(err, ERR_CANCELED, 0, "canceled") : 0;
+}
+
 const struct cancel *store_cancel(const struct store *s)
 {
 	return s->cancel;
@@ -442,7 +447,7 @@ static int check_unused(int rootfd, const char *root, struct error **err)
 	return used ? error_new(err, ERR_BUSY, 0, "the store '%s' is in use", root) : 0;
 }
 
-int store_remove(const char *root, struct error **err)
+int store_remove(const char *root, const struct cancel *cancel, struct error **err)
 {
 	_cleanup_close_ int rootfd = fs_open_dir(AT_FDCWD, root);
 	int r;
@@ -455,7 +460,9 @@ int store_remove(const char *root, struct error **err)
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < ARRAY_SIZE(everything); i++) {
-		r = fs_remove_tree(rootfd, everything[i]);
+		r = fs_remove_tree_until(rootfd, everything[i], cancel);
+		if (r == -ECANCELED)
+			return error_new(err, ERR_CANCELED, 0, "canceled: a part of it is left");
 		if (r < 0)
 			return error_new(err, ERR_IO, -r, "remove '%s/%s'", root, everything[i]);
 	}

@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/strv.h"
 
+struct cancel;
 struct store;
 
 /* Opens or creates the store at `root` (absolute; parents are created). Takes a lease for the life
@@ -25,11 +26,10 @@ void store_settle(struct store *s);
 /* Removes the store and all that is in it, also what ids of a user's range own (in that user
  * namespace); what else lies in the folder stays. ERR_BUSY while a kiln uses it, ERR_NOTFOUND if it
  * is none. A damaged one is removed, too. */
-int store_remove(const char *root, struct error **err);
+int store_remove(const char *root, const struct cancel *cancel, struct error **err);
 void store_close(struct store *s); /* releases the lease */
 /* From now on reading and hashing what the store holds ends (ERR_CANCELED) once `cancel` is set,
  * where a call brings no switch of its own. It outlives the handle. */
-struct cancel;
 void store_watch(struct store *s, const struct cancel *cancel);
 const struct cancel *store_cancel(const struct store *s); /* NULL: none */
 DEFINE_FREEP(struct store, store_close)

@@ -1,15 +1,18 @@
 #include "tests/unit/store/fixture.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <time.h>
 
+#include "base/cancel.h"
 #include "base/times.h"
 #include "store/blob.h"
 #include "store/durable.h"
 #include "store/gc.h"
 #include "store/image.h"
+#include "store/mounts.h"
 #include "store/record.h"
 #include "store/verify.h"
 
@@ -334,7 +337,7 @@ static void burn(void *data, enum durable_step step, const char *what)
 static bool dies_at(const char *dir, const struct digest *manifest, int last)
 {
 	struct fuse fuse = {.last = last};
-	struct prune_options all = {.all = true};
+	struct prune_options all = {.all = true, .mounts = true};
 	struct store *s = NULL;
 	pid_t pid = fork();
 	int status;
@@ -354,6 +357,29 @@ static bool dies_at(const char *dir, const struct digest *manifest, int last)
 	return WIFSIGNALED(status);
 }
 
+static void make_mount(struct store *s)
+{
+	struct mount_use *m = NULL;
+	struct error *err = NULL;
+
+	assert_ok(mounts_acquire(s, "id", MOUNT_SHARED, 0755, geteuid(), getegid(), NULL, &m, &err),
+		  err);
+	mounts_release(m);
+}
+
+static size_t count_mounts(struct store *s)
+{
+	struct mount_info *infos = NULL;
+	struct error *err = NULL;
+	size_t n = 0;
+
+	assert_ok(mounts_list(s, &infos, &n, &err), err);
+	for (size_t i = 0; i < n; i++)
+		mount_info_release(&infos[i]);
+	free(infos);
+	return n;
+}
+
 static void a_prune_that_dies_damages_nothing(void **state)
 {
 	struct fixture *f = *state;
@@ -371,6 +397,7 @@ static void a_prune_that_dies_damages_nothing(void **state)
 		assert_ok(blob_put(f->s, "c", 1, &image.config, &err), err);
 		assert_ok(image_put(f->s, &image, NULL, IMAGE_MADE, NULL, &err), err);
 		manifest = image.manifest;
+		make_mount(f->s);
 		store_close(TAKE_PTR(f->s));
 		died = dies_at(f->dir, &manifest, last);
 		assert_ok(store_open(f->dir, &f->s, &err), err);
@@ -383,8 +410,93 @@ static void a_prune_that_dies_damages_nothing(void **state)
 		assert_ok(store_prune(f->s, &(struct prune_options){.all = true}, NULL, &err), err);
 		assert_int_equal(count_entries(f, "layers"), 0);
 		assert_int_equal(count_entries(f, "tmp"), 0);
+		assert_int_equal(count_entries(f, "mounts"), count_mounts(f->s));
 		assert_true(last < 100);
 	}
+}
+
+/* What a power cut leaves of a removal: of its rename and its commit only one. */
+static void cache_mounts_without_row_or_directory_go(void **state)
+{
+	struct fixture *f = *state;
+	struct error *err = NULL;
+	struct mount_use *m = NULL;
+	_cleanup_free_ char *path = xasprintf("%s/mounts/1", f->dir);
+	_cleanup_free_ char *file = xasprintf("%s/mounts/1/file", f->dir);
+
+	make_mount(f->s);
+	assert_int_equal(rmdir(path), 0);
+	assert_ok(mounts_acquire_full(f->s, "id", NULL, &m, &err), err);
+	assert_null(m);
+	assert_ok(store_gc(f->s, NULL, &err), err);
+	assert_int_equal(count_mounts(f->s), 0);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(mkdir(file, 0700), 0);
+	/* Not what the next mount of this number finds. */
+	assert_ok(mounts_acquire(f->s, "other", MOUNT_SHARED, 0755, geteuid(), getegid(), NULL, &m,
+				 &err),
+		  err);
+	assert_true(mounts_is_new(m));
+	assert_string_equal(mounts_path(m), path);
+	assert_int_equal(access(file, F_OK), -1);
+	mounts_release(m);
+	assert_ok(mounts_remove(f->s, "other", &err), err);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_ok(store_gc(f->s, NULL, &err), err);
+	assert_int_equal(count_entries(f, "mounts"), 0);
+	assert_int_equal(count_entries(f, "tmp"), 0);
+}
+
+/* What was unlinked is not done again, and what was not is the next collection's. */
+static void a_prune_that_is_to_end_leaves_the_rest(void **state)
+{
+	struct fixture *f = *state;
+	struct prune_options all = {.all = true, .mounts = true};
+	struct cancel cancel;
+	struct error *err = NULL;
+	int64_t id = fixture_layer(f->s, "a", "1");
+
+	add_record(f->s, "k", &id, 1);
+	make_mount(f->s);
+	fixture_reopen(f);
+	cancel_init(&cancel);
+	cancel_set(&cancel);
+	store_watch(f->s, &cancel);
+	assert_int_equal(store_prune(f->s, &all, NULL, NULL), -ERR_CANCELED);
+	assert_int_equal(store_gc(f->s, NULL, NULL), -ERR_CANCELED);
+	assert_int_equal(count_entries(f, "mounts"), 1);
+	assert_int_equal(fs_remove_tree_until(AT_FDCWD, f->dir, &cancel), -ECANCELED);
+	assert_int_equal(count_entries(f, "mounts"), 1);
+	assert_int_equal(store_verify(f->s, NULL, NULL, NULL, NULL, NULL), 0);
+	store_watch(f->s, NULL);
+	cancel_release(&cancel);
+	fixture_reopen(f);
+	assert_ok(store_prune(f->s, &all, NULL, &err), err);
+	assert_int_equal(count_entries(f, "layers") + count_entries(f, "mounts"), 0);
+	assert_int_equal(count_entries(f, "tmp"), 0);
+}
+
+/* Deeper than a process may have open files, and than any path can be. */
+static void a_tree_of_any_depth_is_removed(void **state)
+{
+	struct fixture *f = *state;
+	int fd = open(f->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	for (int i = 0; i < 3000; i++) {
+		const char *name = i == 0 ? "deep" : "directory";
+		int below;
+
+		assert_int_equal(mkdirat(fd, name, 0700), 0);
+		below = openat(fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		assert_true(below >= 0);
+		close(fd);
+		fd = below;
+	}
+	close(fd);
+	fd = open(f->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(fs_remove_tree(fd, "deep"), 0);
+	assert_int_equal(faccessat(fd, "deep", F_OK, 0), -1);
+	close(fd);
 }
 
 static void a_removed_image_frees_what_only_it_used(void **state)
@@ -433,6 +545,9 @@ int main(void)
 		TEST(looking_keeps_nothing_and_holding_sees_what_is_gone),
 		TEST(builds_and_prunes_at_once_do_not_hurt_each_other),
 		TEST(a_prune_that_dies_damages_nothing),
+		TEST(cache_mounts_without_row_or_directory_go),
+		TEST(a_prune_that_is_to_end_leaves_the_rest),
+		TEST(a_tree_of_any_depth_is_removed),
 		TEST(a_removed_image_frees_what_only_it_used),
 	};
 
