@@ -1,5 +1,6 @@
 #include "base/path.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -112,4 +113,34 @@ int path_compare(const char *a, const char *b)
 	int kb = *b == '\0' ? -1 : *b == '/' ? 0 : (unsigned char)*b;
 
 	return ka < kb ? -1 : 1;
+}
+
+static size_t depth_of(const char *path)
+{
+	size_t n = 0;
+
+	for (const char *p = path; *p; p += strcspn(p, "/"), p += strspn(p, "/"))
+		n += *p != '/';
+	return n;
+}
+
+int path_check_lengths(const char *a, const char *b, struct error **err)
+{
+	size_t n = strlen(a) + strlen(b), depth;
+
+	if (n < PATH_DEPTH_MAX)
+		return 0;
+	depth = depth_of(a) + depth_of(b);
+	if (n <= PATH_BYTES_MAX && depth <= PATH_DEPTH_MAX)
+		return 0;
+	a = *a ? a : b;
+	return error_new(
+		err, ERR_INVALID, ENAMETOOLONG,
+		"the path '/%.40s...' has %zu bytes and %zu components: %d and %d are allowed",
+		a + strspn(a, "/"), n, depth, PATH_BYTES_MAX, PATH_DEPTH_MAX);
+}
+
+int path_check_length(const char *path, struct error **err)
+{
+	return path_check_lengths(path, "", err);
 }

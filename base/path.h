@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "base/alloc.h"
+#include "base/error.h"
 
 /* The shortest equivalent path, by Go's path.Clean: "" gives ".", "/.." gives "/". Heap. */
 char *path_clean(const char *path);
@@ -22,6 +23,13 @@ char *path_dir(const char *path);
 bool path_is_absolute(const char *path);
 /* Is `path` equal to `dir` or below it? Both clean. "" and "/" contain everything. */
 bool path_within(const char *path, const char *dir);
+/* No tree may have a path of more bytes or components than these (ERR_INVALID, ENAMETOOLONG). The
+ * kernel takes 4095 bytes at once; what makes a path expensive is its depth, since each directory
+ * on it has an entry with its own path: so there may be no more than 4095 bytes can name. */
+enum { PATH_BYTES_MAX = 32767, PATH_DEPTH_MAX = 2048 };
+int path_check_length(const char *path, struct error **err);
+/* The same of two that are to be one. */
+int path_check_lengths(const char *a, const char *b, struct error **err);
 /* Orders paths so that a directory's subtree is contiguous right after it ('/' sorts below every
  * other byte). */
 int path_compare(const char *a, const char *b);

@@ -42,15 +42,25 @@ static void follow_add(struct follow *f, const char *path)
 		strv_push(&f->paths, path);
 }
 
-static int read_link(int rootfd, const char *path, struct buf *ret)
+/* *ret_target is empty if it is no symlink. */
+static int look_at(int rootfd, const char *path, struct buf *ret_target)
 {
-	char *p = buf_reserve(ret, PATH_MAX);
-	ssize_t n = readlinkat(rootfd, path, p, PATH_MAX);
+	struct fs_place at;
+	struct stat st;
+	int r = fs_place_open(rootfd, path, &at);
 
-	if (n < 0)
-		return -errno;
-	buf_commit(ret, (size_t)n);
-	return 0;
+	if (r == 0 && fstatat(at.fd, at.name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		r = -errno;
+	if (r == 0 && S_ISLNK(st.st_mode)) {
+		ssize_t n = readlinkat(at.fd, at.name, buf_reserve(ret_target, PATH_MAX), PATH_MAX);
+
+		if (n < 0)
+			r = -errno;
+		else
+			buf_commit(ret_target, (size_t)n);
+	}
+	fs_place_close(&at);
+	return r;
 }
 
 /* The component `name`, which has no wildcard. */
@@ -61,14 +71,13 @@ static int follow_literal(struct follow *f, const struct step *step, const char 
 	struct step next = {
 		.at = path, .rest = rest, .links = step->links, .depth = step->depth + 1};
 	_cleanup_buf_ struct buf target = BUF_INIT;
-	struct stat st;
 
-	if (fstatat(f->rootfd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (look_at(f->rootfd, path, &target) < 0)
 		return 0;
-	if (!S_ISLNK(st.st_mode))
+	if (target.n == 0)
 		return follow_step(f, &next, err);
 	follow_add(f, path);
-	if (++next.links > LINKS_MAX || read_link(f->rootfd, path, &target) < 0)
+	if (++next.links > LINKS_MAX)
 		return 0;
 	next.at = target.p[0] == '/' ? "" : step->at;
 	buf_addc(&target, '/');

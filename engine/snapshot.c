@@ -43,15 +43,23 @@ static int note_node(void *data, const struct rootfs_node *node, struct error **
 {
 	const struct noting *n = data;
 	const struct entry *e = &node->entry;
+	bool is_device = e->type == ENTRY_CHAR || e->type == ENTRY_BLOCK;
+	struct fs_place at;
 	struct stat st;
+	int r;
 
-	if (e->type == ENTRY_CHAR || e->type == ENTRY_BLOCK)
-		n->snapshot->no_devices |= fstatat(n->dirfd, e->path, &st, AT_SYMLINK_NOFOLLOW) < 0;
-	if (e->type != ENTRY_DIR || !*e->path)
+	if (!*e->path || (!is_device && e->type != ENTRY_DIR))
 		return 0;
-	if (fstatat(n->dirfd, e->path, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return error_new(err, ERR_IO, errno, "look at the copy of '%s'", e->path);
-	layer_snapshot_note(n->snapshot, e->path, &st);
+	r = fs_place_open(n->dirfd, e->path, &at);
+	if (r == 0 && fstatat(at.fd, at.name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		r = -errno;
+	fs_place_close(&at);
+	if (is_device)
+		n->snapshot->no_devices |= r < 0;
+	else if (r < 0)
+		return error_new(err, ERR_IO, -r, "look at the copy of '%s'", e->path);
+	else
+		layer_snapshot_note(n->snapshot, e->path, &st);
 	return 0;
 }
 

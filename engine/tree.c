@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/path.h"
 
 /* As many as the kernel follows in one path. */
 enum { SYMLINKS_MAX = 40 };
@@ -35,9 +36,10 @@ int tree_content(struct tree *t, const struct entry *e, struct digest *ret, stru
 struct resolver {
 	tree_lookup_fn lookup;
 	const void *data;
-	struct buf at;	 /* resolved so far, without symlinks */
-	size_t floor;	 /* length of the scope, below which ".." removes nothing */
-	struct buf rest; /* what is still to be walked */
+	struct buf at; /* resolved so far, without symlinks */
+	size_t floor;  /* length of the scope, below which ".." removes nothing */
+	struct buf rest;
+	const char *todo; /* in it: what is still to be walked */
 };
 
 static void resolver_up(struct resolver *r)
@@ -51,7 +53,7 @@ static void resolver_up(struct resolver *r)
 /* Takes the first component of what is left; false if there is none. */
 static bool resolver_next(struct resolver *r, struct buf *component)
 {
-	const char *p = r->rest.p;
+	const char *p = r->todo;
 	size_t n;
 
 	while (*p == '/')
@@ -62,21 +64,8 @@ static bool resolver_next(struct resolver *r, struct buf *component)
 	p += n;
 	while (*p == '/')
 		p++;
-	memmove(r->rest.p, p, strlen(p) + 1);
-	buf_truncate(&r->rest, strlen(r->rest.p));
+	r->todo = p;
 	return component->n > 0;
-}
-
-/* The kernel takes no longer ones, and each component costs a look-up of all before it. */
-static int check_length(const struct resolver *r, struct error **err)
-{
-	size_t n = r->at.n + r->rest.n;
-
-	if (n < PATH_MAX)
-		return 0;
-	return error_new(err, ERR_INVALID, ENAMETOOLONG,
-			 "a path of %zu bytes, '/%.40s...': %d are allowed", n,
-			 r->at.n > 0 ? r->at.p : r->rest.p + strspn(r->rest.p, "/"), PATH_MAX - 1);
 }
 
 /* Continues with a symlink's target before what is left. */
@@ -86,18 +75,19 @@ static void resolver_follow(struct resolver *r, const char *target)
 
 	buf_adds(&rest, target);
 	buf_addc(&rest, '/');
-	buf_add(&rest, r->rest.p, r->rest.n);
+	buf_adds(&rest, r->todo);
 	if (target[0] == '/')
 		buf_truncate(&r->at, r->floor);
 	buf_clear(&r->rest);
 	buf_add(&r->rest, rest.p, rest.n);
+	r->todo = r->rest.p;
 }
 
 static int resolve(struct resolver *r, const char *path, bool follow_last, struct error **err)
 {
 	_cleanup_buf_ struct buf component = BUF_INIT;
 	unsigned links = 0;
-	int code = check_length(r, err);
+	int code = path_check_lengths(r->at.p, r->todo, err);
 
 	if (code < 0)
 		return code;
@@ -114,7 +104,7 @@ static int resolve(struct resolver *r, const char *path, bool follow_last, struc
 		if (r->at.n > 0)
 			buf_addc(&r->at, '/');
 		buf_add(&r->at, component.p, component.n);
-		if (r->rest.n == 0 && !follow_last)
+		if (!*r->todo && !follow_last)
 			break;
 		if (!r->lookup(r->data, r->at.p, &e) || e.type != ENTRY_SYMLINK)
 			continue;
@@ -123,7 +113,7 @@ static int resolve(struct resolver *r, const char *path, bool follow_last, struc
 					 "resolve '/%s': too many levels of symbolic links", path);
 		buf_truncate(&r->at, before);
 		resolver_follow(r, e.link);
-		code = check_length(r, err);
+		code = path_check_lengths(r->at.p, r->todo, err);
 		if (code < 0)
 			return code;
 	}
@@ -141,6 +131,7 @@ int tree_resolve_scoped(tree_lookup_fn lookup, const void *data, const char *sco
 	buf_adds(&r.at, scope);
 	r.floor = r.at.n;
 	buf_adds(&r.rest, path);
+	r.todo = r.rest.p;
 	code = resolve(&r, path, follow_last, err);
 	buf_release(&r.rest);
 	if (code < 0) {

@@ -72,9 +72,14 @@ static int set_file_attributes(const struct copy *c, const struct entry *e, int 
 static bool link_file(const struct copy *c, int in, const char *to)
 {
 	char path[32];
+	struct fs_place at;
+	bool linked;
 
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", in);
-	return linkat(AT_FDCWD, path, c->dirfd, to, AT_SYMLINK_FOLLOW) == 0;
+	linked = fs_place_open(c->dirfd, to, &at) == 0 &&
+		 linkat(AT_FDCWD, path, at.fd, at.name, AT_SYMLINK_FOLLOW) == 0;
+	fs_place_close(&at);
+	return linked;
 }
 
 static int copy_file(const struct copy *c, const struct copied_file *file, struct error **err)
@@ -117,31 +122,55 @@ static int copy_round(void *data, size_t round, struct error **err)
 	return r;
 }
 
-static int make_node(const struct copy *c, const struct entry *e, const char *to)
+static int make_node_at(const struct copy *c, const struct entry *e, int dirfd, const char *name)
 {
 	struct timespec times[2];
 	int r = 0;
 
 	entry_times(e, times);
 	if (e->type == ENTRY_DIR)
-		r = mkdirat(c->dirfd, to, 0755);
+		r = mkdirat(dirfd, name, 0755);
 	else if (e->type == ENTRY_SYMLINK)
-		r = symlinkat(e->link, c->dirfd, to);
+		r = symlinkat(e->link, dirfd, name);
 	else if (e->type == ENTRY_FIFO)
-		r = mkfifoat(c->dirfd, to, 0600);
+		r = mkfifoat(dirfd, name, 0600);
 	else if (e->type == ENTRY_CHAR || e->type == ENTRY_BLOCK)
-		r = mknodat(c->dirfd, to, (e->type == ENTRY_CHAR ? S_IFCHR : S_IFBLK) | 0600,
+		r = mknodat(dirfd, name, (e->type == ENTRY_CHAR ? S_IFCHR : S_IFBLK) | 0600,
 			    makedev(e->dev_major, e->dev_minor));
 	if (r < 0)
 		return -errno;
 	if (!c->tree->is_context)
-		r = owner_set(c->dirfd, to, e->uid, e->gid);
+		r = owner_set(dirfd, name, e->uid, e->gid);
 	if (r < 0)
 		return r;
-	if (e->type != ENTRY_SYMLINK && fchmodat(c->dirfd, to, e->mode, 0) < 0)
+	if (e->type != ENTRY_SYMLINK && fchmodat(dirfd, name, e->mode, 0) < 0)
 		return -errno;
-	(void)utimensat(c->dirfd, to, times, AT_SYMLINK_NOFOLLOW);
+	(void)utimensat(dirfd, name, times, AT_SYMLINK_NOFOLLOW);
 	return 0;
+}
+
+static int make_node(const struct copy *c, const struct entry *e, const char *to)
+{
+	struct fs_place at;
+	int r = fs_place_open(c->dirfd, to, &at);
+
+	if (r == 0)
+		r = make_node_at(c, e, at.fd, at.name);
+	fs_place_close(&at);
+	return r;
+}
+
+static int set_dir_times(const struct copy *c, const struct copied_file *dir)
+{
+	struct timespec times[2];
+	struct fs_place at;
+	int r = fs_place_open(c->dirfd, dir->to, &at);
+
+	entry_times(&dir->entry, times);
+	if (r == 0 && utimensat(at.fd, at.name, times, AT_SYMLINK_NOFOLLOW) < 0)
+		r = -errno;
+	fs_place_close(&at);
+	return r;
 }
 
 static int take_entry(void *data, const struct entry *e, uint64_t group, struct error **err)
@@ -185,11 +214,9 @@ int tree_copy(struct tree *t, const char *path, int dirfd, const char *name, uns
 	if (r == 0)
 		r = parallel_for((c.files.n + ROUND_FILES - 1) / ROUND_FILES, copy_round, &c, err);
 	for (size_t i = 0; i < c.dirs.n && r == 0; i++) {
-		struct timespec times[2];
-
-		entry_times(&c.dirs.v[i].entry, times);
-		if (utimensat(dirfd, c.dirs.v[i].to, times, AT_SYMLINK_NOFOLLOW) < 0)
-			r = failed(&c.dirs.v[i].entry, -errno, err);
+		r = set_dir_times(&c, &c.dirs.v[i]);
+		if (r < 0)
+			r = failed(&c.dirs.v[i].entry, r, err);
 	}
 	for (size_t i = 0; i < c.dirs.n; i++)
 		free(c.dirs.v[i].to);

@@ -97,10 +97,10 @@ static int archive_failed(struct unpack *u, struct archive *a, struct error **er
 static int clean_name(const char *name, char **ret, struct error **err)
 {
 	_cleanup_buf_ struct buf b = BUF_INIT;
+	int r = path_check_length(name, err);
 
-	if (strlen(name) > UNPACK_NAME_MAX)
-		return error_new(err, ERR_INVALID, 0, "a name of %zu bytes: the limit is %d",
-				 strlen(name), UNPACK_NAME_MAX);
+	if (r < 0)
+		return r;
 	for (const char *p = name; *p;) {
 		size_t n = strcspn(p, "/");
 
@@ -137,6 +137,7 @@ static int resolve_dir(struct unpack *u, const char *dir, char **ret, struct err
 	_cleanup_free_ char *todo = xstrdup(dir);
 	const char *p = todo;
 	unsigned links = 0;
+	int r;
 
 	while (*p) {
 		size_t n = strcspn(p, "/"), before = done.n;
@@ -156,9 +157,12 @@ static int resolve_dir(struct unpack *u, const char *dir, char **ret, struct err
 			p = rest;
 			continue;
 		}
-		if (++links > SYMLINKS_MAX || strlen(e->link) + strlen(rest) > UNPACK_NAME_MAX)
+		if (++links > SYMLINKS_MAX)
 			return error_new(err, ERR_INVALID, 0, "'%s': too many levels of symlinks",
 					 dir);
+		r = path_check_lengths(e->link, rest, err);
+		if (r < 0)
+			return r;
 		buf_truncate(&done, e->link[0] == '/' ? 0 : before);
 		next = splice(e->link, rest);
 		free(todo);
@@ -458,7 +462,7 @@ static int take_typed(struct unpack *u, struct archive *a, struct archive_entry 
 	case AE_IFLNK:
 		e->type = ENTRY_SYMLINK;
 		e->link = archive_entry_symlink(ae);
-		if (!e->link || !*e->link || strlen(e->link) > UNPACK_NAME_MAX)
+		if (!e->link || !*e->link || strlen(e->link) >= PATH_MAX)
 			return error_new(err, ERR_INVALID, 0, "symlink '%s' has a bad target",
 					 e->path);
 		break;

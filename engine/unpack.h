@@ -17,7 +17,8 @@
  *   Other xattrs are dropped.
  * - Names are bytes: nothing is converted or normalised.
  *
- * Limits against tars that are made to fill disks: UNPACK_RATIO_MAX and UNPACK_ENTRIES_MAX.
+ * Limits against tars that are made to fill disks: UNPACK_RATIO_MAX, UNPACK_ENTRIES_MAX, and
+ * those of names in base/path.h.
  */
 #ifndef KILN_ENGINE_UNPACK_H
 #define KILN_ENGINE_UNPACK_H
@@ -30,7 +31,6 @@
 #define UNPACK_FREE_SIZE (UINT64_C(4) << 30)
 #define UNPACK_RATIO_MAX 200
 #define UNPACK_ENTRIES_MAX (8u << 20)
-#define UNPACK_NAME_MAX 4096
 
 struct unpack_result {
 	struct digest diff_id; /* of the uncompressed tar, to its last byte */

@@ -478,8 +478,9 @@ static int put_entry(struct unpack *u, struct archive_entry *from, const char *p
 		return write_file(u, &e, err);
 	if (e.type == ENTRY_DIR)
 		vec_push(&u->dirs, (struct dir_time){xstrdup(path), e.mtime});
-	if (e.type == ENTRY_SYMLINK && (!e.link || !*e.link))
-		return error_new(err, ERR_INVALID, 0, "a symlink without target");
+	if (e.type == ENTRY_SYMLINK && (!e.link || !*e.link || strlen(e.link) >= PATH_MAX))
+		return error_new(err, ERR_INVALID, 0, "a symlink with %s target",
+				 e.link && *e.link ? "too long a" : "no");
 	return layer_edit_put(u->edit, &e, false, err);
 }
 
@@ -504,10 +505,9 @@ static int unpack_entries(struct unpack *u, struct error **err)
 		name = archive_entry_pathname(entry);
 		if (!name)
 			return error_new(err, ERR_INVALID, 0, "an entry without a name");
-		if (strlen(name) >= PATH_MAX)
-			return error_new(err, ERR_INVALID, 0,
-					 "the name '%.40s...' has %zu bytes: %d are allowed", name,
-					 strlen(name), PATH_MAX - 1);
+		r = path_check_length(name, err);
+		if (r < 0)
+			return r;
 		r = count_entry(u, err);
 		if (r == 0)
 			r = check_name(u, "name", name, err);

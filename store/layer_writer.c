@@ -23,12 +23,10 @@ enum { HOLE_MIN = 1 << 16 }; /* shorter runs of zeros are written */
 int layer_writer_check_path(const char *path, struct error **err)
 {
 	const char *p = path;
+	int r = path_check_length(path, err);
 
-	if (strlen(path) >= PATH_MAX)
-		return error_new(
-			err, ERR_INVALID, 0,
-			"the path '/%.40s...' has %zu bytes: a layer holds none of more than %d",
-			path, strlen(path), PATH_MAX - 1);
+	if (r < 0)
+		return r;
 	while (*p) {
 		size_t n = strcspn(p, "/");
 
