@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@
 struct sandbox {
 	struct sandbox_helper helper;
 	int out, err, terminal; /* our ends; -1 once closed */
+	int process;		/* pidfd of the step's; -1: it is not made yet */
 	bool have_status, failed;
 	int wait_status;
 	struct buf exec_text; /* why the program could not be started */
@@ -30,6 +32,7 @@ static void sandbox_free(struct sandbox *s)
 	cleanup_closep(&s->out);
 	cleanup_closep(&s->err);
 	cleanup_closep(&s->terminal);
+	cleanup_closep(&s->process);
 	buf_release(&s->exec_text);
 	error_free(s->error);
 	free(s->name);
@@ -53,7 +56,7 @@ int sandbox_start(const struct sandbox_plan *p, const struct sandbox_io *io, str
 	s->helper = (struct sandbox_helper){-1, -1, -1};
 	s->exec_text = (struct buf)BUF_INIT;
 	s->name = xstrdup(p->args.v[0]);
-	s->terminal = -1;
+	s->terminal = s->process = -1;
 	if ((io->out < 0 && pipe2(po, O_CLOEXEC) < 0) || (io->err < 0 && pipe2(pe, O_CLOEXEC) < 0))
 		r = error_new(err, ERR_IO, errno, "make the log pipes of a step");
 	s->out = po[0];
@@ -116,11 +119,24 @@ static bool receive(struct sandbox *s)
 		cleanup_closep(&s->terminal);
 		s->terminal = TAKE_FD(fd);
 		break;
+	case WIRE_PROCESS:
+		cleanup_closep(&s->process);
+		s->process = TAKE_FD(fd);
+		break;
 	default:
 		break;
 	}
 	cleanup_closep(&fd);
 	return true;
+}
+
+/* What the helper leaves when it is killed: the signal that it would take its process along with is
+ * forgotten where a set-user-id program is that process, or it has asked for that. */
+static void kill_orphan(struct sandbox *s)
+{
+	if (s->process >= 0)
+		(void)syscall(SYS_pidfd_send_signal, s->process, SIGKILL, NULL, 0);
+	cleanup_closep(&s->process);
 }
 
 int sandbox_terminal(struct sandbox *s, struct error **err)
@@ -205,6 +221,8 @@ static void pump(struct sandbox *s, struct sandbox_watch *watches, size_t n, san
 		}
 		if (fds[HELPER].revents)
 			ended = true;
+		if (ended)
+			kill_orphan(s);
 	}
 	while (talking)
 		talking = receive(s);

@@ -86,8 +86,12 @@ union fd_control {
 	struct cmsghdr align;
 };
 void attach_fd(struct msghdr *msg, union fd_control *control, int fd);
-void *alloc(size_t n);	  /* zeroed */
-void tie_to_parent(void); /* to be killed when it dies */
+void *alloc(size_t n); /* zeroed */
+/* A child of ours is killed when we end. tie_open comes before it is made; in the child
+ * tie_to_parent then, and again whenever it may have become another user: the kernel forgets it
+ * then, and we may have ended just when it had. */
+void tie_open(int tie[2]);
+void tie_to_parent(int tie[2]);
 /* A copy of this process; flags of clone(2), their signal in `signal`. Returns as fork does. */
 pid_t clone_self(uint64_t flags, int signal, int *ret_pidfd);
 char *format(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -162,7 +166,8 @@ void emulator_enter(const struct plan *p, int interpreter, int socket);
 /* --- process.c */
 /* Sets up and executes the program, as the first process of its namespace. `supervisor` and
  * `emulator` are the step's ends of their sockets, -1: there is none. */
-int process_run(const struct plan *p, int supervisor, int emulator) __attribute__((noreturn));
+int process_run(const struct plan *p, int supervisor, int emulator, int tie[2])
+	__attribute__((noreturn));
 /* Those of `caps` that we have, nothing inheritable. */
 void set_capabilities(uint64_t caps);
 

@@ -223,11 +223,26 @@ static void report(pid_t pid, const struct ending *end)
 	send_message(WIRE_EXITED, killed && end->signal ? end->signal : status, "", -1);
 }
 
-void tie_to_parent(void)
+/* A pipe into which nobody writes: it ends with the parent, which alone keeps the other end open.
+ * The kernel closes that before it sends the signal, so that one of both always tells. */
+void tie_open(int tie[2])
 {
+	if (pipe2(tie, O_CLOEXEC) < 0)
+		fail(errno, "make a pipe");
+}
+
+void tie_to_parent(int tie[2])
+{
+	struct pollfd end = {.fd = tie[0], .events = POLLIN};
+
+	if (tie[1] >= 0)
+		(void)close(tie[1]);
+	tie[1] = -1;
 	/* A signal from an ancestor namespace, so it works on a first process, too. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		fail(errno, "tie the step to its parent");
+	if (poll(&end, 1, 0) != 0)
+		_exit(125);
 }
 
 static int run_main(void)
@@ -235,7 +250,7 @@ static int run_main(void)
 	struct plan plan = {0};
 	struct helper_process supervisor;
 	struct ending end = {0};
-	int pidfd = -1, socket, emulator[2];
+	int pidfd = -1, socket, emulator[2], tie[2];
 	pid_t pid;
 
 	/* The plan may hold secrets: no core file of ours, and no look into our memory. The program
@@ -244,15 +259,18 @@ static int run_main(void)
 	plan_read(WIRE_FD_CONTROL, &plan);
 	supervisor.pid = supervisor_start(&plan, &socket, &supervisor.fd);
 	emulator_sockets(&plan, emulator);
+	tie_open(tie);
 	pid = clone_process(&plan, &pidfd);
 	if (pid < 0)
 		fail(errno, "make the namespaces of the step");
 	if (pid == 0) {
 		(void)signal(SIGINT, SIG_DFL);
 		(void)signal(SIGPIPE, SIG_DFL);
-		tie_to_parent();
-		process_run(&plan, socket, emulator[1]);
+		tie_to_parent(tie);
+		process_run(&plan, socket, emulator[1], tie);
 	}
+	(void)close(tie[0]);
+	send_message(WIRE_PROCESS, 0, "", pidfd);
 	if (socket >= 0)
 		(void)close(socket);
 	if (emulator[1] >= 0)

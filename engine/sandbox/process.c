@@ -251,6 +251,7 @@ static void check_directory(const struct plan *p)
 struct ends {
 	int terminal, supervisor, interpreter, emulator;
 	int cwd; /* opened when its name was checked */
+	int *tie;
 };
 
 static void __attribute__((noreturn)) become_process(const struct plan *p, const struct ends *e)
@@ -285,8 +286,7 @@ static void __attribute__((noreturn)) become_process(const struct plan *p, const
 		fail(errno, "change to the directory '%s'", p->cwd);
 	check_directory(p);
 	set_capabilities(p->caps);
-	/* The kernel forgets it when a process changes its user. */
-	tie_to_parent();
+	tie_to_parent(e->tie);
 	reset_signals();
 	/* Closed now and not with the start of the program, whose name is the step's: it could lead
 	 * through /proc/self/fd. Of the socket that reports a failure no name opens anything. */
@@ -336,9 +336,10 @@ static void set_up(struct plan *p, int *ret_root, struct ends *e)
 	*ret_root = root;
 }
 
-int process_run(const struct plan *plan, int supervisor, int emulator)
+int process_run(const struct plan *plan, int supervisor, int emulator, int tie[2])
 {
-	struct ends ends = {.terminal = -1, .supervisor = supervisor, .emulator = emulator};
+	struct ends ends = {
+		.terminal = -1, .supervisor = supervisor, .emulator = emulator, .tie = tie};
 	struct plan p = *plan;
 	struct rlimit files;
 	int root;

@@ -353,12 +353,12 @@ static void __attribute__((noreturn)) serve(struct supervisor *s)
 	}
 }
 
-static void __attribute__((noreturn)) supervise(const struct plan *p, int socket)
+static void __attribute__((noreturn)) supervise(const struct plan *p, int socket, int tie[2])
 {
 	struct supervisor s = {.p = p};
 	int root, listener;
 
-	tie_to_parent();
+	tie_to_parent(tie);
 	/* The step's log pipes end with the step. */
 	for (int fd = 0; fd < WIRE_FD_CONTROL; fd++)
 		(void)close(fd);
@@ -380,7 +380,7 @@ static void __attribute__((noreturn)) supervise(const struct plan *p, int socket
 
 pid_t supervisor_start(const struct plan *p, int *ret_socket, int *ret_pidfd)
 {
-	int pair[2];
+	int pair[2], tie[2];
 	pid_t pid;
 
 	*ret_socket = *ret_pidfd = -1;
@@ -388,13 +388,15 @@ pid_t supervisor_start(const struct plan *p, int *ret_socket, int *ret_pidfd)
 		return -1;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		fail(errno, "make a socket for the supervisor of the step");
+	tie_open(tie);
 	pid = clone_self(CLONE_PIDFD, SIGCHLD, ret_pidfd);
 	if (pid < 0)
 		fail(errno, "start the supervisor of the step");
 	if (pid == 0) {
 		(void)close(pair[0]);
-		supervise(p, pair[1]);
+		supervise(p, pair[1], tie);
 	}
+	(void)close(tie[0]);
 	/* pair[1] stays open: supervisor_give_listener(). */
 	*ret_socket = pair[0];
 	return pid;

@@ -164,6 +164,7 @@ enum wire_message_kind {
 	WIRE_EXEC_FAILED, /* the program could not be started: value is errno */
 	WIRE_EXITED,	  /* value is the status as waitpid gives it */
 	WIRE_PTY,	  /* the master end comes with it as SCM_RIGHTS */
+	WIRE_PROCESS,	  /* the step's process is there, its pidfd comes with it */
 	WIRE_NETNS,	  /* network mode: the namespace is ready, its descriptor comes with it */
 };
 
