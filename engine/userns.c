@@ -3,12 +3,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <pwd.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,6 +23,8 @@
 struct id_range {
 	unsigned long start, count;
 };
+
+#define ALL_IDS 4294967295UL /* in the map of the first user namespace */
 
 static bool single;
 
@@ -37,7 +41,7 @@ bool userns_inside(void)
 	if (fs_read_file(AT_FDCWD, "/proc/self/uid_map", &map) < 0)
 		return false;
 	return sscanf(map.p, "%lu %lu %lu", &inside, &outside, &count) != 3 || inside != 0 ||
-	       outside != 0 || count != 4294967295UL;
+	       outside != 0 || count != ALL_IDS;
 }
 
 /* The first range of at least two ids that a file like /etc/subuid grants `user` (name or number).
@@ -92,6 +96,34 @@ static int write_map(const char *path, const char *text, struct error **err)
 	return 0;
 }
 
+static bool have_capability(int cap)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2] = {0};
+
+	return syscall(SYS_capget, &header, data) == 0 &&
+	       (data[CAP_TO_INDEX(cap)].effective & CAP_TO_MASK(cap));
+}
+
+/* All ids that we have ourselves. One fewer than all there are, so that the map tells that it is
+ * not that of the first user namespace: layers are marked in another way then. */
+static int map_own(pid_t pid, const char *name, struct error **err)
+{
+	_cleanup_free_ char *from = xasprintf("/proc/self/%s", name);
+	_cleanup_free_ char *to = xasprintf("/proc/%d/%s", pid, name);
+	_cleanup_buf_ struct buf map = BUF_INIT_MAX(4096), text = BUF_INIT;
+	unsigned long inside, outside, count;
+	int used, r = fs_read_file(AT_FDCWD, from, &map);
+
+	if (r < 0)
+		return error_new(err, ERR_IO, -r, "read '%s'", from);
+	for (const char *at = map.p;
+	     sscanf(at, "%lu %lu %lu %n", &inside, &outside, &count, &used) == 3; at += used)
+		buf_addf(&text, "%lu %lu %lu\n", inside, inside,
+			 count == ALL_IDS ? count - 1 : count);
+	return write_map(to, text.p, err);
+}
+
 /* Only our own id; the kernel wants setgroups denied first. */
 static int map_single(uid_t uid, gid_t gid, struct error **err)
 {
@@ -111,9 +143,29 @@ struct mapper {
 	int go, done; /* write a byte when the namespace is there; read how it went */
 };
 
-/* A child that stays outside, where newuidmap has its privilege, and maps its parent's ids. */
-static int mapper_start(const struct id_range *uids, const struct id_range *gids, uid_t uid,
-			gid_t gid, struct mapper *ret, struct error **err)
+/* Where ids of the namespace come from. */
+struct id_source {
+	uid_t uid;
+	gid_t gid;
+	bool own; /* all that we have, else: */
+	struct id_range uids, gids;
+};
+
+static int map_from(const struct id_source *from, pid_t pid, struct error **err)
+{
+	int r;
+
+	if (from->own) {
+		r = map_own(pid, "uid_map", err);
+		return r < 0 ? r : map_own(pid, "gid_map", err);
+	}
+	r = map_range("newuidmap", pid, from->uid, &from->uids, err);
+	return r < 0 ? r : map_range("newgidmap", pid, from->gid, &from->gids, err);
+}
+
+/* A child that stays outside, where it or newuidmap has the privilege, and maps its parent's ids.
+ */
+static int mapper_start(const struct id_source *from, struct mapper *ret, struct error **err)
 {
 	pid_t parent = getpid();
 	int go[2], done[2];
@@ -131,9 +183,7 @@ static int mapper_start(const struct id_range *uids, const struct id_range *gids
 		(void)close(go[1]);
 		if (read(go[0], &byte, 1) != 1)
 			_exit(1);
-		r = map_range("newuidmap", parent, uid, uids, &why);
-		if (r == 0)
-			r = map_range("newgidmap", parent, gid, gids, &why);
+		r = map_from(from, parent, &why);
 		if (r < 0)
 			(void)!write(done[1], error_text(why), strlen(error_text(why)));
 		_exit(r < 0);
@@ -198,30 +248,38 @@ static int become_root(struct error **err)
 	return 0;
 }
 
+/* Root without the right to mount, as in a container, can still give what ids it has. */
+static bool find_ids(struct id_source *ret)
+{
+	const struct passwd *user = ret->uid == 0 ? NULL : getpwuid(ret->uid);
+	const char *name = user ? user->pw_name : NULL;
+
+	ret->own = ret->uid == 0 && !owner_single_id() && have_capability(CAP_SETUID) &&
+		   have_capability(CAP_SETGID) && have_capability(CAP_SETFCAP);
+	/* newuidmap serves only users who have a name. */
+	return ret->own || (name && have_tool("newuidmap") &&
+			    find_range("/etc/subuid", name, ret->uid, &ret->uids) &&
+			    find_range("/etc/subgid", name, ret->uid, &ret->gids));
+}
+
 int userns_enter(struct error **err)
 {
-	uid_t uid = geteuid();
-	gid_t gid = getegid();
-	const struct passwd *user = uid == 0 ? NULL : getpwuid(uid);
-	const char *name = user ? user->pw_name : NULL;
-	struct id_range uids, gids;
+	struct id_source from = {.uid = geteuid(), .gid = getegid()};
 	struct mapper mapper;
 	int r;
 
-	if (uid == 0) {
+	if (from.uid == 0 && have_capability(CAP_SYS_ADMIN)) {
 		/* Somebody else may have made the namespace. */
 		single = owner_single_id();
 		return 0;
 	}
-	/* newuidmap serves only users who have a name. */
-	single = !name || !have_tool("newuidmap") || !find_range("/etc/subuid", name, uid, &uids) ||
-		 !find_range("/etc/subgid", name, uid, &gids);
+	single = !find_ids(&from);
 	if (single) {
 		r = enter(err);
 		if (r == 0)
-			r = map_single(uid, gid, err);
+			r = map_single(from.uid, from.gid, err);
 	} else {
-		r = mapper_start(&uids, &gids, uid, gid, &mapper, err);
+		r = mapper_start(&from, &mapper, err);
 		if (r == 0) {
 			r = enter(err);
 			if (r < 0)
