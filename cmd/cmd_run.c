@@ -7,6 +7,7 @@
 #include "cmd/session.h"
 #include "engine/container.h"
 #include "engine/engine.h"
+#include "engine/sandbox.h"
 #include "engine/userns.h"
 #include "store/blob.h"
 
@@ -131,6 +132,8 @@ static int run(struct run_options *o, struct store *s, int *ret_status, struct e
 	o->container.n_layers = image.n_layers;
 	notice(o, e);
 	r = container_run(&o->container, ret_status, err);
+	if (sandbox_outer_proc())
+		(void)fprintf(stderr, "WARNING: %s\n", SANDBOX_OUTER_PROC_NOTICE);
 	image_config_release(&config);
 	return r;
 }

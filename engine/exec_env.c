@@ -8,6 +8,7 @@
 #include "engine/network.h"
 #include "engine/op_exec.h"
 #include "engine/overlay.h"
+#include "engine/sandbox.h"
 #include "engine/sandbox_server.h"
 #include "engine/seccomp.h"
 #include "engine/selections.h"
@@ -23,7 +24,7 @@ struct sandbox_env {
 	bool have_pasta;
 	const char *why_not;
 	atomic_flag noticed; /* the notice about a missing pasta was given */
-	atomic_flag noticed_single, noticed_copies;
+	atomic_flag noticed_single, noticed_copies, noticed_proc;
 	pthread_mutex_t lock;		 /* protects what follows */
 	bool tried_overlay, can_overlay; /* exec_overlays */
 };
@@ -38,6 +39,7 @@ struct sandbox_env *sandbox_env_new(void)
 	atomic_flag_clear(&e->noticed);
 	atomic_flag_clear(&e->noticed_single);
 	atomic_flag_clear(&e->noticed_copies);
+	atomic_flag_clear(&e->noticed_proc);
 	(void)pthread_mutex_init(&e->lock, NULL);
 	return e;
 }
@@ -147,6 +149,12 @@ void exec_notice_single(struct sandbox_env *e, struct job *job)
 {
 	if (userns_single())
 		notice_once(&e->noticed_single, job, USERNS_SINGLE_NOTICE);
+}
+
+void exec_notice_proc(struct sandbox_env *e, struct job *job)
+{
+	if (sandbox_outer_proc())
+		notice_once(&e->noticed_proc, job, SANDBOX_OUTER_PROC_NOTICE);
 }
 
 static int join(struct sandbox_env *e, const struct strv *publish, bool reach_host,

@@ -243,6 +243,7 @@ static int run_process(const struct exec_options *o, const struct op_exec *op, s
 	}
 	log_limit_init(&log, log_to_job, job);
 	r = sandbox_run(p, log_some, &log, job ? job_cancel(job) : NULL, &status, &unstarted, err);
+	exec_notice_proc(o->env, job);
 	if (r == 0 && status != 0)
 		log_limit_flush(&log);
 	log_limit_release(&log);

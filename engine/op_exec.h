@@ -119,6 +119,8 @@ int exec_network_join(struct sandbox_env *e, enum op_network mode, const struct 
 void exec_network_leave(struct sandbox_env *e, struct exec_network *n);
 /* Warns once of a user namespace with a single id. */
 void exec_notice_single(struct sandbox_env *e, struct job *job);
+/* Warns once that steps see this machine's processes, after one that did. */
+void exec_notice_proc(struct sandbox_env *e, struct job *job);
 /* /proc, /dev and so on, masks, capabilities and seccomp as the mode asks for. */
 void exec_plan_defaults(struct sandbox_plan *p, enum op_security security, uint64_t shm_size);
 /* HOME, unless the environment has one that is not empty. */

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -25,6 +26,13 @@ struct sandbox {
 	struct error *error;  /* why the sandbox could not be set up */
 	char *name;	      /* of the program, for messages */
 };
+
+static atomic_bool outer_proc;
+
+bool sandbox_outer_proc(void)
+{
+	return atomic_load(&outer_proc);
+}
 
 static void sandbox_free(struct sandbox *s)
 {
@@ -114,6 +122,9 @@ static bool receive(struct sandbox *s)
 	case WIRE_EXITED:
 		s->have_status = true;
 		s->wait_status = m.value;
+		break;
+	case WIRE_OUTER_PROC:
+		atomic_store(&outer_proc, true);
 		break;
 	case WIRE_PTY:
 		cleanup_closep(&s->terminal);

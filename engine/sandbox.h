@@ -45,6 +45,14 @@ int sandbox_wait_watching(struct sandbox *s, struct sandbox_watch *watches, size
 int sandbox_run(const struct sandbox_plan *p, sandbox_log_fn log, void *data, struct cancel *cancel,
 		int *ret_status, bool *ret_unstarted, struct error **err);
 
+/* Has a process of ours been shown this machine's /proc, since no other could be mounted? */
+bool sandbox_outer_proc(void);
+#define SANDBOX_OUTER_PROC_NOTICE                                                                  \
+	"parts of /proc are covered here, as in a container, so that steps get no /proc of their " \
+	"own: they see the names of this container's processes; to change that start it with "     \
+	"--security-opt systempaths=unconfined (podman: unmask=ALL, Kubernetes: procMount: "       \
+	"Unmasked)"
+
 /* Sends a signal to the process. */
 void sandbox_signal(struct sandbox *s, int sig);
 /* Waits until the process's terminal (WIRE_TTY) is there; the master end belongs to the sandbox. */

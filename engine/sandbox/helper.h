@@ -67,6 +67,7 @@ struct plan {
 	struct wire_call *calls;
 	size_t n_calls;
 	const char *binfmt; /* NULL: none */
+	bool outer_proc;    /* mounts_open: /proc is the one that we see */
 };
 
 /* Ids of a plan as they can be given to the kernel: under a supervisor there is only one. */
@@ -151,22 +152,29 @@ void masks_apply(const struct plan *p, const struct mount_item *fs);
 /* Ends the step if what it mounts on or makes in, which `at` is open on, is in /proc. */
 void masks_refuse_target(int at, const char *dest);
 
+/* --- users.c */
+/* A user namespace of the step's own, of the same ids as ours, if it turns out to need one. In the
+ * helper: a socket for the step and our end of it, -1: it will not; */
+void users_sockets(const struct plan *p, int ret[2]);
+/* ... answers the step, whose namespace it gives its ids, or sees that it did without. */
+void users_serve(int socket);
+/* In the step, once: enters it. False and errno: the kernel gives none. */
+bool users_enter(int socket);
+/* /proc may be that of another pid namespace, where processes have other numbers. */
+bool proc_is_ours(int proc);
+pid_t proc_pid(int proc, pid_t pid); /* also of a thread; -1: it is not there */
+
 /* --- emulator.c */
-/* For programs of another machine: a user namespace of the step's own, of the same ids, in which
- * plan.binfmt is registered. In the helper: a socket for the step and our end of it, -1: the plan
- * asks for none; */
-void emulator_sockets(const struct plan *p, int ret[2]);
-/* ... answers the step, whose namespace it gives its ids. */
-void emulator_serve(int socket);
-/* In the step, while the host's files can be seen: the interpreter. */
+/* For programs of another machine: plan.binfmt is registered in a user namespace of the step's own.
+ * While the host's files can be seen: the interpreter. */
 int emulator_open(const struct plan *p);
 /* Enters the namespace. Where the kernel offers none of this (before 6.7) nothing happens. */
-void emulator_enter(const struct plan *p, int interpreter, int socket);
+void emulator_enter(const struct plan *p, int interpreter, int users);
 
 /* --- process.c */
 /* Sets up and executes the program, as the first process of its namespace. `supervisor` and
- * `emulator` are the step's ends of their sockets, -1: there is none. */
-int process_run(const struct plan *p, int supervisor, int emulator, int tie[2])
+ * `users` are the step's ends of their sockets, -1: there is none. */
+int process_run(const struct plan *p, int supervisor, int users, int tie[2])
 	__attribute__((noreturn));
 /* Those of `caps` that we have, nothing inheritable. */
 void set_capabilities(uint64_t caps);

@@ -125,11 +125,13 @@ static bool would_end(pid_t pid, int sig)
 	static const int harmless[] = {SIGCHLD, SIGCONT, SIGURG,  SIGWINCH, SIGSTOP,
 				       SIGTSTP, SIGTTIN, SIGTTOU, SIGKILL};
 	char text[4096];
-	int fd = open(format("/proc/%d/status", pid), O_RDONLY | O_CLOEXEC);
+	int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int fd = openat(proc, format("%d/status", proc_pid(proc, pid)), O_RDONLY | O_CLOEXEC);
 	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
 
 	if (fd >= 0)
 		(void)close(fd);
+	(void)close(proc);
 	for (size_t i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++)
 		if (harmless[i] == sig)
 			return false;
@@ -250,7 +252,7 @@ static int run_main(void)
 	struct plan plan = {0};
 	struct helper_process supervisor;
 	struct ending end = {0};
-	int pidfd = -1, socket, emulator[2], tie[2];
+	int pidfd = -1, socket, users[2], tie[2];
 	pid_t pid;
 
 	/* The plan may hold secrets: no core file of ours, and no look into our memory. The program
@@ -258,7 +260,7 @@ static int run_main(void)
 	(void)prctl(PR_SET_DUMPABLE, 0);
 	plan_read(WIRE_FD_CONTROL, &plan);
 	supervisor.pid = supervisor_start(&plan, &socket, &supervisor.fd);
-	emulator_sockets(&plan, emulator);
+	users_sockets(&plan, users);
 	tie_open(tie);
 	pid = clone_process(&plan, &pidfd);
 	if (pid < 0)
@@ -267,15 +269,15 @@ static int run_main(void)
 		(void)signal(SIGINT, SIG_DFL);
 		(void)signal(SIGPIPE, SIG_DFL);
 		tie_to_parent(tie);
-		process_run(&plan, socket, emulator[1], tie);
+		process_run(&plan, socket, users[1], tie);
 	}
 	(void)close(tie[0]);
 	send_message(WIRE_PROCESS, 0, "", pidfd);
 	if (socket >= 0)
 		(void)close(socket);
-	if (emulator[1] >= 0)
-		(void)close(emulator[1]);
-	emulator_serve(emulator[0]);
+	if (users[1] >= 0)
+		(void)close(users[1]);
+	users_serve(users[0]);
 	/* Our copies would keep the log pipes open. */
 	(void)close(0);
 	(void)close(1);

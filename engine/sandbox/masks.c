@@ -7,8 +7,10 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/magic.h>
 #include <linux/openat2.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -97,6 +99,13 @@ static bool is_in_proc(int at, const char *dest)
 	return fs.f_type == PROC_SUPER_MAGIC;
 }
 
+static void note_cover(uint64_t id, const char *path)
+{
+	if (n_proc_covers == PROC_COVERS_MAX)
+		fail(0, "hide '%s': there is too much to hide", path);
+	proc_covers[n_proc_covers++] = id;
+}
+
 /* Files disappear behind /dev/null, directories behind an empty one. */
 static void hide(int at, const char *path)
 {
@@ -110,10 +119,8 @@ static void hide(int at, const char *path)
 	if (tree < 0)
 		fail(errno, "hide '%s'", path);
 	mount_attach(tree, at, path);
-	if (in_proc && n_proc_covers == PROC_COVERS_MAX)
-		fail(0, "hide '%s': there is too much to hide", path);
 	if (in_proc)
-		proc_covers[n_proc_covers++] = mount_id(tree, path);
+		note_cover(mount_id(tree, path), path);
 	(void)close(tree);
 }
 
@@ -150,10 +157,32 @@ static void each_below(const struct mount_item *fs, const char *const *paths, si
 	}
 }
 
+/* A /proc from outside has brought others' covers beside ours. "ID PARENT DEVICE ROOT MOUNT-POINT
+ * ..." */
+static void note_outer_covers(const struct mount_item *proc)
+{
+	int fd = openat(proc->fd, "self/mountinfo", O_RDONLY | O_CLOEXEC);
+	FILE *f = fd < 0 ? NULL : fdopen(fd, "r");
+	char *line = NULL, where[PATH_MAX];
+	unsigned long long id;
+	size_t room = 0;
+
+	if (!f)
+		fail(errno, "read what covers '%s'", proc->dest);
+	n_proc_covers = 0;
+	while (getline(&line, &room, f) > 0)
+		if (sscanf(line, "%llu %*s %*s %*s %4095s", &id, where) == 2 &&
+		    below(where, proc->dest))
+			note_cover(id, where);
+	(void)fclose(f);
+}
+
 void masks_apply(const struct plan *p, const struct mount_item *fs)
 {
 	each_below(fs, p->masked, p->n_masked, hide);
 	each_below(fs, p->readonly, p->n_readonly, make_readonly);
+	if (p->outer_proc && fs->m.kind == WIRE_PROC)
+		note_outer_covers(fs);
 }
 
 static void check_all(const struct plan *p, const char *const *paths, size_t n)

@@ -288,6 +288,21 @@ static int mount_open(const struct plan *p, const struct mount_item *item, size_
 	}
 }
 
+/* Nobody may mount a /proc that shows more than the one in sight, and a container's is covered in
+ * parts. So a step gets that one, with its covers: it shows the processes of the container, which
+ * the step then is kept from by users.c, and settings of those, which it may not write. */
+static int open_outer_proc(struct plan *p, struct mount_item *item)
+{
+	if (p->n_masked == 0)
+		fail(0,
+		     "mount '/proc': parts of this machine's are covered, so that no other can be "
+		     "mounted, and a step without protection may not have that one");
+	p->outer_proc = true;
+	item->m.flags |= WIRE_MOUNT_READONLY;
+	send_message(WIRE_OUTER_PROC, 0, "", -1);
+	return clone_tree(AT_FDCWD, "/proc", true);
+}
+
 void mounts_open(struct plan *p)
 {
 	masks_open();
@@ -298,6 +313,8 @@ void mounts_open(struct plan *p)
 		if (item->dest[0] != '/')
 			fail(EINVAL, "mount '%s'", item->dest);
 		item->fd = mount_open(p, item, i);
+		if (item->fd < 0 && errno == EPERM && item->m.kind == WIRE_PROC)
+			item->fd = open_outer_proc(p, item);
 		if (item->fd < 0)
 			fail(errno, "mount '%s'%s%s", item->dest,
 			     item->m.kind == WIRE_BIND ? " from " : "",

@@ -31,9 +31,9 @@ static int open_base(const struct step_files *s, pid_t tid, int dirfd)
 	int fd;
 
 	if (dirfd == AT_FDCWD)
-		(void)snprintf(name, sizeof(name), "%d/cwd", tid);
+		(void)snprintf(name, sizeof(name), "%d/cwd", proc_pid(s->proc, tid));
 	else if (dirfd >= 0)
-		(void)snprintf(name, sizeof(name), "%d/fd/%d", tid, dirfd);
+		(void)snprintf(name, sizeof(name), "%d/fd/%d", proc_pid(s->proc, tid), dirfd);
 	else
 		return -EBADF;
 	fd = openat(s->proc, name, O_PATH | O_CLOEXEC);
@@ -47,7 +47,7 @@ static int open_root(const struct step_files *s, pid_t tid)
 	char name[NAME_MAX_PROC];
 	int fd;
 
-	(void)snprintf(name, sizeof(name), "%d/root", tid);
+	(void)snprintf(name, sizeof(name), "%d/root", proc_pid(s->proc, tid));
 	fd = openat(s->proc, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
 }

@@ -161,12 +161,14 @@ static struct process *introduce(struct processes *t, const struct process *p)
 	return entry;
 }
 
-/* NULL: it has ended, or there are too many. */
+/* By its number for us; all others here are those of /proc. NULL: it has ended, or there are too
+ * many. */
 static struct process *look_up(struct processes *t, pid_t tid)
 {
+	pid_t pid = process_of(t->files, proc_pid(t->files->proc, tid));
 	struct process now, *p;
 
-	if (!read_process(t->files, process_of(t->files, tid), &now))
+	if (!read_process(t->files, pid, &now))
 		return NULL;
 	p = find_known(t, &now);
 	if (!p)

@@ -3,6 +3,7 @@
 #include "engine/sandbox/supervisor_files.c"
 #include "engine/sandbox/supervisor_ids.c"
 #include "engine/sandbox/supervisor_processes.c"
+#include "engine/sandbox/users.c"
 
 #include <stdarg.h>
 
