@@ -36,11 +36,5 @@ attack() { # attack WHO COMMAND...: as many steps as there is time for
 	ok "$who: a step may swap what is in its cache" $?
 	check "$who: no step starts in a directory of the helper's" "$@" build --no-cache --target result ctx
 }
-attack root "$KILN"
-if [ "$(id -u)" = 0 ] && as_plain_user unshare -Ur true 2> /dev/null; then
-	mkdir plain && chown $PLAIN_USER plain && chmod -R a+rX ctx
-	attack "with one id" as_plain_user env KILN_ROOT="$WORK/plain" "$KILN"
-else
-	skip "with one id" "needs root to become a user, and user namespaces"
-fi
+as_every_user attack
 finish

@@ -148,6 +148,23 @@ grant_subordinate_ids() {
 		echo "$ACCOUNT:300000:65536" | tee -a /etc/subuid >> /etc/subgid
 }
 
+# as_every_user FUNCTION: calls it with a description and a command that is kiln: as this test's user, then
+# as PLAIN_USER with one id and with ranges, each with a store of its own.
+as_every_user() {
+	"$1" root "$KILN"
+	if [ "$(id -u)" != 0 ] || ! as_plain_user unshare -Ur true 2> /dev/null; then
+		skip "with one id" "needs root to become a user, and user namespaces"
+		return
+	fi
+	mkdir plain ranges && chown $PLAIN_USER plain ranges && chmod -R a+rX ctx
+	"$1" "with one id" as_plain_user env KILN_ROOT="$WORK/plain" "$KILN"
+	if grant_subordinate_ids; then
+		"$1" "with ranges" as_plain_user env KILN_ROOT="$WORK/ranges" "$KILN"
+	else
+		skip "with ranges" "needs newuidmap (package uidmap)"
+	fi
+}
+
 # layer_owners IMAGE.tar: mode, owner, path and link of every entry of its layers, in order.
 layer_owners() {
 	tar -xOf "$1" manifest.json | grep -o 'blobs/sha256/[0-9a-f]*' | awk '!seen[$0]++' |
