@@ -2,10 +2,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "base/imageref.h"
 #include "cmd/commands.h"
 #include "cmd/session.h"
 #include "engine/docker_auth.h"
@@ -118,10 +120,23 @@ static char *server_name(const struct strv *args)
 {
 	const char *text = args->n ? args->v[0] : "docker.io", *scheme = strstr(text, "://");
 
+	size_t n;
+
 	text = scheme ? scheme + 3 : text;
-	if (strcmp(text, "index.docker.io/v1/") == 0)
+	n = strcspn(text, "/");
+	if (n == strlen("index.docker.io") && strncmp(text, "index.docker.io", n) == 0)
 		return xstrdup("docker.io");
-	return xstrndup(text, strcspn(text, "/"));
+	return xstrndup(text, n);
+}
+
+/* A password goes to no server that an image could not name: "127.0.0.1:80@host" is read
+ * differently by different eyes. */
+static bool is_registry(const char *server)
+{
+	_cleanup_(imageref_release) struct imageref ref = IMAGEREF_INIT;
+	_cleanup_free_ char *image = xasprintf("%s/x", server);
+
+	return imageref_parse(image, &ref, NULL) == 0 && strcasecmp(ref.host, server) == 0;
 }
 
 int cmd_login(const struct command *self, int argc, char **argv)
@@ -150,6 +165,8 @@ int cmd_login(const struct command *self, int argc, char **argv)
 	if (o.password_stdin && !o.username)
 		return session_misuse(self, "--password-stdin needs --username");
 	o.server = server = server_name(&args);
+	if (!is_registry(server))
+		return session_misuse(self, "SERVER is no HOST[:PORT] of a registry");
 	r = login(&o, &err);
 	return r < 0 ? session_fail(r, &err) : 0;
 }

@@ -62,6 +62,14 @@ bool config_host_is_loopback(const char *host)
 	return inet_pton(AF_INET, name, &address) == 1 && ntohl(address.s_addr) >> 24 == 127;
 }
 
+bool config_url_is_odd(const char *url)
+{
+	for (const char *p = url; *p; p++)
+		if ((unsigned char)*p <= ' ' || *p == 127 || strchr("@?#\\%", *p))
+			return true;
+	return false;
+}
+
 static int check_keys(json_t *object, const char *where, const char *const *known, size_t n_known,
 		      struct error **err)
 {
@@ -102,7 +110,7 @@ static int check_mirror(struct registry_config *rc, const char *url, struct erro
 		copy[--n] = '\0';
 	n = plain ? 7 : 8;
 	host = xstrndup(copy + n, strcspn(copy + n, "/"));
-	if (!*host || strpbrk(copy + n, "@?#\\ ") || strstr(copy + n, "//"))
+	if (!*host || config_url_is_odd(copy) || strstr(copy + n, "//"))
 		return error_new(err, ERR_INVALID, 0,
 				 "mirror \"%s\" is no scheme://host[:port][/path]", url);
 	if (plain && !rc->insecure && !config_host_is_loopback(host)) {

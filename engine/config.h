@@ -63,6 +63,9 @@ int config_merge(struct config *c, const char *file, const void *json, size_t n,
 const struct registry_config *config_registry(const struct config *c, const char *host);
 /* Is `host` ("127.0.0.1:5000", "[::1]", "localhost"; no URL) on the loopback interface? */
 bool config_host_is_loopback(const char *host);
+/* Has a URL that only says where a server is what readers may understand differently: a user, a
+ * query, a fragment, backslashes, escapes, blanks or control characters? */
+bool config_url_is_odd(const char *url);
 void config_release(struct config *c);
 
 #endif

@@ -42,6 +42,19 @@ char *gitnet_host(const char *url)
 	return xstrndup(user, n - (size_t)(user - at));
 }
 
+/* What ssh's own configuration may hand to a shell (%h, %r in ProxyCommand and Match exec): user
+ * and host of a .gitmodules must not be commands there. */
+static bool is_ssh_safe(const char *url)
+{
+	const char *scheme = strstr(url, "://"), *at = scheme ? scheme + 3 : url;
+	size_t n = strcspn(at, scheme ? "/" : ":");
+
+	for (size_t i = 0; i < n; i++)
+		if (!isalnum((unsigned char)at[i]) && !strchr("._-+@:[]%", at[i]))
+			return false;
+	return *at != '-';
+}
+
 int gitnet_check_url(const char *url, struct error **err)
 {
 	const char *allowed = getenv("KILN_ALLOW_FILE_GIT");
@@ -63,6 +76,11 @@ int gitnet_check_url(const char *url, struct error **err)
 		return error_new(err, ERR_UNSUPPORTED, 0, "%s is no git URL that kiln knows",
 				 shown);
 	host = gitnet_host(url);
+	if ((has_scheme(url, "ssh") || is_scp(url)) && !is_ssh_safe(url))
+		return error_new(err, ERR_INVALID, 0,
+				 "invalid git URL %s: ssh's user or host has characters that a "
+				 "shell could understand",
+				 shown);
 	if (*url == '-' || *host == '-' || !*host)
 		return error_new(err, ERR_INVALID, 0, "invalid git URL %s", shown);
 	return 0;

@@ -204,7 +204,7 @@ static int set_endpoint(struct s3_options *o, char *url, struct error **err)
 	o->endpoint = url;
 	scheme = strncmp(url, "https://", 8) == 0 ? 8 : strncmp(url, "http://", 7) == 0 ? 7 : 0;
 	n = strcspn(url + scheme, "/");
-	if (scheme == 0 || n == 0 || strpbrk(url, "?#@\\ "))
+	if (scheme == 0 || n == 0 || config_url_is_odd(url))
 		return error_new(err, ERR_INVALID, 0,
 				 "invalid endpoint_url: expected http://HOST[:PORT] or "
 				 "https://HOST[:PORT]");

@@ -9,7 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <jansson.h>
+
 #include "engine/config.h"
+#include "hostile_urls.h"
 
 static int merge(struct config *c, const char *json, struct error **err)
 {
@@ -100,6 +103,22 @@ static void what_is_wrong_is_named(void **state)
 	expect_error("{\"registries\": {}", "line 1");
 }
 
+static void hostile_mirrors_are_refused(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(hostile_users); i++) {
+		_cleanup_(config_release) struct config c = {0};
+		_cleanup_free_ char *url = hostile_url(hostile_users[i], "127.0.0.1:7");
+		json_t *doc = json_pack("{s:{s:{s:b,s:[s]}}}", "registries", "a", "insecure", 1,
+					"mirrors", url);
+		_cleanup_free_ char *json = json_dumps(doc, 0);
+
+		json_decref(doc);
+		if (merge(&c, json, NULL) == 0)
+			fail_msg("%s", url);
+	}
+}
+
 static void kiln_config_names_the_only_file(void **state)
 {
 	_cleanup_(config_release) struct config c = {0};
@@ -146,6 +165,7 @@ int main(void)
 		cmocka_unit_test(a_later_file_replaces_a_registry_as_a_whole),
 		cmocka_unit_test(the_cache_is_limited_as_written_and_later_files_add),
 		cmocka_unit_test(what_is_wrong_is_named),
+		cmocka_unit_test(hostile_mirrors_are_refused),
 		cmocka_unit_test(kiln_config_names_the_only_file),
 		cmocka_unit_test(loopback_is_told_by_its_address),
 	};

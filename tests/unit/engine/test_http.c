@@ -10,6 +10,7 @@
 #include "engine/http.h"
 #include "engine/http_curl.h"
 #include "fake_server.h"
+#include "hostile_urls.h"
 
 /* What the handlers below are to do, and what they saw. */
 struct script {
@@ -417,31 +418,68 @@ static void what_servers_name_is_http_without_a_user_and_no_less_safe(void **sta
 	}
 }
 
+/* From https no plain HTTP is asked at all, this machine's own included. */
+static void expect_refused(const char *from, const char *to)
+{
+	_cleanup_(error_freep) struct error *err = NULL;
+	_cleanup_free_ char *url = NULL;
+	int r = http_url_next(from, to, false, &url, &err);
+
+	if ((r != -ERR_DENIED && r != -ERR_INVALID) || url)
+		fail_msg("'%s' from '%s': %d '%s'", to, from, r, url ? url : "");
+}
+
+static void hostile_urls_are_never_the_next(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(hostile_users); i++) {
+		_cleanup_free_ char *url = hostile_url(hostile_users[i], "127.0.0.1:7");
+
+		expect_refused("http://127.0.0.1:5/x", url);
+		expect_refused("https://h.example/x", url);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(hostile_networks); i++) {
+		_cleanup_free_ char *url = hostile_url(hostile_networks[i], "");
+
+		expect_refused("http://127.0.0.1:5/x", url);
+		if (url[0] != '/')
+			expect_refused("https://h.example/x", url);
+	}
+}
+
+static void redirect_refused(const char *to)
+{
+	_cleanup_(get_release) struct get g = GET_INIT;
+	_cleanup_free_ char *url = NULL;
+	struct script sc = {0};
+	struct fake_server s;
+
+	fake_start(&s, scripted, &sc);
+	snprintf(sc.redirect, sizeof(sc.redirect), "%s", to);
+	url = xasprintf("http://%s/x", s.host);
+	do_get(&g, url, (struct http_request){.authorization = "Basic dTpw"});
+	if (g.r != -ERR_DENIED && g.r != -ERR_INVALID)
+		fail_msg("'%s': %d", to, g.r);
+	fake_stop(&s);
+	assert_int_equal(s.requests, 1);
+}
+
 static void redirects_to_a_user_or_out_of_this_machine_ask_nobody(void **state)
 {
-	static const char *const to[] = {"http://127.0.0.1:80@%s/end", "http://u:p@%s/end",
-					 "http://127.0.0.1:1@192.0.2.1/end", "//x@%s/end",
-					 "http://127.0.0.1.example/end"};
 	struct script other = {.body = "stolen"};
 	struct fake_server away;
 
 	(void)state;
 	fake_start(&away, scripted, &other);
-	for (size_t i = 0; i < ARRAY_SIZE(to); i++) {
-		_cleanup_(get_release) struct get g = GET_INIT;
-		_cleanup_free_ char *url = NULL;
-		struct script sc = {0};
-		struct fake_server s;
-		const char *host = strstr(to[i], "%s");
+	for (size_t i = 0; i < ARRAY_SIZE(hostile_users); i++) {
+		_cleanup_free_ char *to = hostile_url(hostile_users[i], away.host);
 
-		fake_start(&s, scripted, &sc);
-		snprintf(sc.redirect, sizeof(sc.redirect), "%.*s%s%s",
-			 host ? (int)(host - to[i]) : (int)strlen(to[i]), to[i],
-			 host ? away.host : "", host ? host + 2 : "");
-		url = xasprintf("http://%s/x", s.host);
-		do_get(&g, url, (struct http_request){.authorization = "Basic dTpw"});
-		assert_int_equal(g.r, -ERR_DENIED);
-		fake_stop(&s);
+		redirect_refused(to);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(hostile_networks); i++) {
+		_cleanup_free_ char *to = hostile_url(hostile_networks[i], away.host);
+
+		redirect_refused(to);
 	}
 	fake_stop(&away);
 	assert_int_equal(away.requests, 0);
@@ -517,6 +555,7 @@ int main(void)
 		cmocka_unit_test(what_is_sent_arrives),
 		cmocka_unit_test(origins_are_scheme_host_and_port),
 		cmocka_unit_test(what_servers_name_is_http_without_a_user_and_no_less_safe),
+		cmocka_unit_test(hostile_urls_are_never_the_next),
 		cmocka_unit_test(redirects_to_a_user_or_out_of_this_machine_ask_nobody),
 		cmocka_unit_test(a_transfer_may_take_what_fits_its_size),
 		cmocka_unit_test(a_server_that_does_not_answer_is_left_when_its_time_is_up),

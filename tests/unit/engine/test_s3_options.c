@@ -12,6 +12,7 @@
 #include "base/fs.h"
 #include "engine/remote_spec.h"
 #include "engine/s3_options.h"
+#include "hostile_urls.h"
 
 static const char *const variables[] = {
 	"AWS_ACCESS_KEY_ID",  "AWS_SECRET_ACCESS_KEY",
@@ -212,6 +213,18 @@ static void what_is_wrong_is_said_without_secrets(void **state)
 	expect_error("type=s3,bucket=b,region=r", REMOTE_EXPORT, "no credentials");
 }
 
+static void hostile_endpoints_are_refused(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(hostile_users); i++) {
+		_cleanup_free_ char *url = hostile_url(hostile_users[i], "127.0.0.1:7");
+		_cleanup_free_ char *text =
+			xasprintf("type=s3,bucket=b,region=r,endpoint_url=%s" KEYS, url);
+
+		expect_error(text, REMOTE_EXPORT, "endpoint_url");
+	}
+}
+
 static void an_import_may_be_anonymous(void **state)
 {
 	struct s3_options o = {0};
@@ -232,6 +245,7 @@ int main(void)
 		T(the_environment_fills_in_what_is_missing),
 		T(profiles_come_last),
 		T(what_is_wrong_is_said_without_secrets),
+		T(hostile_endpoints_are_refused),
 		T(an_import_may_be_anonymous),
 	};
 

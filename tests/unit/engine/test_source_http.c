@@ -9,6 +9,7 @@
 #include "engine/source_http.h"
 #include "engine/tree_rootfs.h"
 #include "fake_server.h"
+#include "hostile_urls.h"
 #include "layer_fixture.h"
 #include "store/rootfs.h"
 
@@ -23,6 +24,7 @@ struct served {
 	int full;   /* answers with a body so far */
 	size_t cut; /* drop the first answer after so many bytes, and then have another ETag */
 	char authorization[128];
+	const char *location; /* with status: where to */
 };
 
 static void serve(struct fake_server *s, const struct fake_request *req, int fd)
@@ -38,6 +40,8 @@ static void serve(struct fake_server *s, const struct fake_request *req, int fd)
 		buf_addf(&headers, "ETag: %s\r\n", f->etag);
 	if (f->modified)
 		buf_addf(&headers, "Last-Modified: %s\r\n", f->modified);
+	if (f->location)
+		buf_addf(&headers, "Location: %s\r\n", f->location);
 	if (f->status) {
 		fake_answer(fd, f->status, headers.p, "no", 2);
 		return;
@@ -347,6 +351,60 @@ static void a_secret_for_the_host_is_sent_as_token_or_as_header(void **state)
 	unsetenv("KILN_TEST_SECRET");
 }
 
+/* Hosts that the tables of hostile URLs look like. */
+static const char *const looks[] = {"127.0.0.1", "127.0.0.1:80", "localhost", "[::1]",
+				    "[::1]:80",	 "2130706433",	 "u"};
+
+static void give_secrets(struct exec_session *session)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(looks); i++) {
+		_cleanup_free_ char *id = xasprintf("HTTP_AUTH_TOKEN_%s", looks[i]);
+
+		exec_session_add_secret(session, id, NULL, "KILN_TEST_SECRET");
+	}
+}
+
+static void a_url_that_looks_like_another_host_does_not_get_its_secret(void **state)
+{
+	setenv("KILN_TEST_SECRET", "s3cret", 1);
+	for (size_t i = 0; i < ARRAY_SIZE(hostile_users); i++) {
+		struct reading r;
+		struct digest key;
+
+		reading_start(&r, *state, (struct served){.body = "hello"});
+		give_secrets(&r.session);
+		free(r.url);
+		r.url = hostile_url(hostile_users[i], r.server.host);
+		r.file.url = r.url;
+		(void)http_files_pin(r.files, &r.file, NULL, &key, &r.err);
+		reading_stop(&r);
+		assert_null(strstr(r.served.authorization, "s3cret"));
+	}
+	unsetenv("KILN_TEST_SECRET");
+}
+
+static void a_redirect_to_a_hostile_url_is_no_file(void **state)
+{
+	struct served stolen = {.body = "stolen"};
+	struct fake_server away;
+
+	fake_start(&away, serve, &stolen);
+	for (size_t i = 0; i < ARRAY_SIZE(hostile_users); i++) {
+		_cleanup_free_ char *to = hostile_url(hostile_users[i], away.host);
+		struct reading r;
+		struct digest key;
+		int k;
+
+		reading_start(&r, *state, (struct served){.status = 302, .location = to});
+		k = http_files_pin(r.files, &r.file, NULL, &key, &r.err);
+		if (k != -ERR_DENIED && k != -ERR_INVALID)
+			fail_msg("'%s': %d", to, k);
+		reading_stop(&r);
+	}
+	fake_stop(&away);
+	assert_int_equal(away.requests, 0);
+}
+
 static void the_store_keeps_no_url(void **state)
 {
 	struct fixture *f = *state;
@@ -408,6 +466,8 @@ int main(void)
 		cmocka_unit_test(a_checksum_that_is_none_is_an_error),
 		cmocka_unit_test(what_the_server_refuses_is_told_with_its_status),
 		cmocka_unit_test(a_secret_for_the_host_is_sent_as_token_or_as_header),
+		cmocka_unit_test(a_url_that_looks_like_another_host_does_not_get_its_secret),
+		cmocka_unit_test(a_redirect_to_a_hostile_url_is_no_file),
 		cmocka_unit_test(the_store_keeps_no_url),
 		cmocka_unit_test(an_op_s_attributes_are_read),
 	};
