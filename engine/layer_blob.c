@@ -233,7 +233,7 @@ static int compare_diff_id(struct store *s, const struct layer_info *info, struc
 
 /* An image says which diff ids its layers have. Of a layer that was never unpacked that is what the
  * cache or image said that it came with, so its bytes, where they are here, are looked at once. */
-static int check_received(struct store *s, const struct layer_info *info, struct error **err)
+int layer_blob_check(struct store *s, const struct layer_info *info, struct error **err)
 {
 	_cleanup_free_ char *name = NULL;
 	_cleanup_buf_ struct buf value = BUF_INIT;
@@ -275,7 +275,7 @@ static int make_received(struct store *s, const struct layer_info *info,
 			return error_new(err, ERR_NOTFOUND, 0,
 					 "the bytes of layer %" PRId64 " are not in the store",
 					 info->id);
-		return ret->stored ? check_received(s, info, err) : 0;
+		return ret->stored ? layer_blob_check(s, info, err) : 0;
 	}
 	r = run_form(s, &info->id, 0, f, info, cancel, ret, &size, err);
 	if (r < 0)

@@ -70,6 +70,10 @@ int layer_blob_send(struct store *s, const int64_t *layers, size_t i, size_t n_k
 		    const struct layer_blob_options *o, const struct layer_body *body,
 		    struct cancel *cancel, tar_sink_fn sink, void *data, struct error **err);
 
+/* Does the blob of a received layer, which is here, unpack to the diff id that was said of it?
+ * Asked once, of layers that were never unpacked. If not: layer_blob_misnamed. */
+int layer_blob_check(struct store *s, const struct layer_info *info, struct error **err);
+
 /* The blob of a received layer unpacks to another diff id than was said of it by the cache or image
  * that it came with. The layer has no blob any more, so that the next to say what it is is heard,
  * and the error (ERR_CORRUPT) and a notice say so. */

@@ -39,18 +39,22 @@ int spool_layer(struct store *s, const int64_t *layers, size_t i, size_t n_keep,
 {
 	_cleanup_(layer_info_release) struct layer_info info = {0};
 	_cleanup_close_ int fd = -1;
+	bool there = blob_exists(s, &body->blob.digest, NULL);
 	int r;
 
-	if (blob_exists(s, &body->blob.digest, NULL))
-		return blob_open(s, &body->blob.digest, NULL, err);
 	r = layer_get(s, layers[i], &info, err);
 	if (r < 0)
 		return r;
 	if (layer_blob_is_received(&info)) {
-		if (fetcher->require)
+		if (!there && fetcher->require)
 			r = fetcher->require(fetcher->data, &layers[i], 1, err);
+		/* The config was made from what others said of it, while it was elsewhere. */
+		if (r == 0 && digest_equal(&info.blob.digest, &body->blob.digest))
+			r = layer_blob_check(s, &info, err);
 		return r < 0 ? r : blob_open(s, &body->blob.digest, NULL, err);
 	}
+	if (there)
+		return blob_open(s, &body->blob.digest, NULL, err);
 	fd = store_tmp_file(s, err);
 	if (fd < 0)
 		return fd;
