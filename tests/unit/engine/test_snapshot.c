@@ -55,7 +55,7 @@ static char *read_back(struct fixture *f, struct copied *c)
 	struct buf out = BUF_INIT;
 	struct error *err = NULL;
 	bool whole = false;
-	int64_t id;
+	int64_t id = 0;
 
 	if (layer_writer_scan(c->w, NULL, &c->snapshot, &err) < 0 ||
 	    layer_writer_settle(c->w, c->below, &err) < 0 ||
