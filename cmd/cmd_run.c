@@ -104,7 +104,7 @@ static void notice(const struct run_options *o, const struct engine *e)
 		(void)fprintf(stderr, "WARNING: the container shares this machine's network: %s\n",
 			      shared);
 	if (userns_single())
-		(void)fprintf(stderr, "WARNING: %s\n", USERNS_SINGLE_NOTICE);
+		(void)fprintf(stderr, "WARNING: %s\n", userns_single_notice());
 }
 
 static int run(struct run_options *o, struct store *s, int *ret_status, struct error **err)

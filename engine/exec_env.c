@@ -148,7 +148,7 @@ static void notice(struct sandbox_env *e, struct job *job, const char *what, con
 void exec_notice_single(struct sandbox_env *e, struct job *job)
 {
 	if (userns_single())
-		notice_once(&e->noticed_single, job, USERNS_SINGLE_NOTICE);
+		notice_once(&e->noticed_single, job, userns_single_notice());
 }
 
 void exec_notice_proc(struct sandbox_env *e, struct job *job)

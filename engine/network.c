@@ -15,6 +15,7 @@
 
 #include "base/fs.h"
 #include "base/spawn.h"
+#include "engine/machine.h"
 #include "engine/sandbox_server.h"
 #include "engine/userns.h"
 
@@ -343,6 +344,14 @@ static int wait_ready(struct network *n, struct error **err)
 	return error_new(err, ERR_INTERNAL, r < 0 ? -r : 0, "set up the network: no answer");
 }
 
+/* pasta wants a user namespace also of root. */
+static int explain(int r, struct error **err)
+{
+	_cleanup_free_ char *hint = machine_namespaces_hint("", !userns_inside() && geteuid() == 0);
+
+	return hint ? error_hint(err, r, "%s", hint) : r;
+}
+
 int network_open(const struct strv *publish, bool reach_host, struct network **ret,
 		 struct error **err)
 {
@@ -362,7 +371,7 @@ int network_open(const struct strv *publish, bool reach_host, struct network **r
 		r = wait_ready(n, err);
 	if (r < 0) {
 		network_stop(n);
-		return r;
+		return explain(r, err);
 	}
 	*ret = n;
 	return 0;
@@ -379,31 +388,20 @@ int network_fd(const struct network *n)
 	return n->fd;
 }
 
-static bool find_pasta(void)
-{
-	_cleanup_free_ char *path = xstrdup(getenv("PATH"));
-	char *save = NULL;
-
-	for (char *dir = path ? strtok_r(path, ":", &save) : NULL; dir;
-	     dir = strtok_r(NULL, ":", &save)) {
-		_cleanup_free_ char *file = xasprintf("%s/pasta", dir);
-
-		if (access(file, X_OK) == 0)
-			return true;
-	}
-	return false;
-}
-
 bool network_available(const char **ret_why)
 {
+	_cleanup_free_ char *pasta = machine_program("", getenv("PATH"), "pasta");
+
 	/* Where users may not open it, pasta of a user cannot make an interface. */
 	if (access("/dev/net/tun", R_OK | W_OK) < 0) {
-		*ret_why = "/dev/net/tun cannot be opened";
+		*ret_why = errno == ENOENT ? "/dev/net/tun does not exist (see 'kiln doctor')"
+					   : "/dev/net/tun cannot be opened (see 'kiln doctor')";
 		return false;
 	}
-	*ret_why = "pasta (package passt) is not installed";
-	return find_pasta();
+	*ret_why = "pasta (package passt) is not installed (see 'kiln doctor')";
+	return pasta != NULL;
 }
+
 /* A line of /proc/net/route or ipv6_route whose destination is everything, and not by loopback. */
 static bool has_default_route(const char *path, bool six)
 {

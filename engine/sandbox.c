@@ -14,6 +14,8 @@
 
 #include "base/fs.h"
 #include "base/spawn.h"
+#include "engine/machine.h"
+#include "engine/userns.h"
 
 struct sandbox {
 	struct sandbox_helper helper;
@@ -87,16 +89,29 @@ int sandbox_start(const struct sandbox_plan *p, const struct sandbox_io *io, str
 	return 0;
 }
 
+/* Namespaces that may not be made, and mounts. */
+static void explain_setup(int errnum, struct error **err)
+{
+	_cleanup_free_ char *hint = NULL;
+
+	if (errnum != EPERM && errnum != EACCES && errnum != ENOSPC)
+		return;
+	hint = machine_namespaces_hint("", !userns_inside() && geteuid() == 0);
+	if (hint)
+		(void)error_hint(err, 0, "%s", hint);
+	else if (errnum == EPERM)
+		(void)error_hint(
+			err, 0,
+			"steps need namespaces and mounts: run as root with CAP_SYS_ADMIN, or "
+			"as a user where user namespaces are allowed; " FINDINGS_MORE);
+}
+
 static void setup_failed(struct sandbox *s, const struct wire_message *m, const char *text)
 {
 	error_free(s->error);
 	s->error = NULL;
 	(void)error_new(&s->error, ERR_IO, m->value, "set up the sandbox: %s", text);
-	if (m->value == EPERM)
-		(void)error_hint(
-			&s->error, 0,
-			"steps need namespaces and mounts: run as root with CAP_SYS_ADMIN, or "
-			"as a user where user namespaces are allowed");
+	explain_setup(m->value, &s->error);
 	s->failed = true;
 }
 

@@ -19,18 +19,23 @@
 #include "base/owner_set.h"
 #include "base/spawn.h"
 #include "base/strv.h"
-
-struct id_range {
-	unsigned long start, count;
-};
+#include "engine/machine.h"
 
 #define ALL_IDS 4294967295UL /* in the map of the first user namespace */
 
 static bool single;
+static char *single_notice; /* what userns_enter found, for the life of the process */
 
 bool userns_single(void)
 {
 	return single;
+}
+
+const char *userns_single_notice(void)
+{
+	return single_notice ? single_notice
+			     : "only one id is mapped here, so that a step sees all files as "
+			       "root's; whom they belong to is recorded";
 }
 
 bool userns_inside(void)
@@ -42,31 +47,6 @@ bool userns_inside(void)
 		return false;
 	return sscanf(map.p, "%lu %lu %lu", &inside, &outside, &count) != 3 || inside != 0 ||
 	       outside != 0 || count != ALL_IDS;
-}
-
-/* The first range of at least two ids that a file like /etc/subuid grants `user` (name or number).
- */
-static bool find_range(const char *file, const char *user, uid_t uid, struct id_range *ret)
-{
-	_cleanup_buf_ struct buf text = BUF_INIT_MAX(1 << 20);
-	_cleanup_free_ char *number = xasprintf("%u", uid);
-	char *save = NULL;
-
-	if (fs_read_file(AT_FDCWD, file, &text) < 0)
-		return false;
-	for (char *line = strtok_r(text.p, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		char *colon = strchr(line, ':');
-		struct id_range range;
-
-		if (!colon || sscanf(colon + 1, "%lu:%lu", &range.start, &range.count) != 2)
-			continue;
-		*colon = '\0';
-		if ((strcmp(line, user) == 0 || strcmp(line, number) == 0) && range.count > 1) {
-			*ret = range;
-			return true;
-		}
-	}
-	return false;
 }
 
 /* Id 0 is the user, 1 and up are the range. */
@@ -208,34 +188,56 @@ static int mapper_finish(struct mapper *m, struct error **err)
 		;
 	if (status == 0)
 		return 0;
-	return error_new(err, ERR_DENIED, 0, "map user ids: %s", text.p);
+	(void)error_new(err, ERR_DENIED, 0, "map user ids: %s", text.p);
+	return error_hint(err, -ERR_DENIED,
+			  "newuidmap and newgidmap must be set-user-id root or have their "
+			  "capabilities, and the ids of /etc/subuid and /etc/subgid be mapped "
+			  "where kiln runs; " FINDINGS_MORE);
 }
 
 static int enter(struct error **err)
 {
-	if (unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0)
-		return 0;
-	(void)error_new(err, ERR_DENIED, errno, "make a user namespace");
-	return error_hint(
-		err, -ERR_DENIED,
-		"the kernel may forbid it to users: see the settings "
-		"kernel.unprivileged_userns_clone and user.max_user_namespaces, or run as "
-		"root");
+	return unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0
+		       ? error_new(err, ERR_DENIED, errno, "make a user namespace")
+		       : 0;
 }
 
-static bool have_tool(const char *name)
+/* Where AppArmor restricts them, namespaces can be made and then used for nothing. */
+static int explain(int r, struct error **err)
 {
-	_cleanup_free_ char *path = xstrdup(getenv("PATH"));
-	char *save = NULL;
+	_cleanup_free_ char *hint = r == -ERR_DENIED ? machine_namespaces_hint("", false) : NULL;
 
-	for (char *dir = path ? strtok_r(path, ":", &save) : NULL; dir;
-	     dir = strtok_r(NULL, ":", &save)) {
-		_cleanup_free_ char *file = xasprintf("%s/%s", dir, name);
+	if (r != -ERR_DENIED || !err || error_hint_text(*err))
+		return r;
+	if (hint)
+		return error_hint(err, r, "run kiln as root, or change what is in the way:\n%s",
+				  hint);
+	return error_hint(err, r,
+			  "something forbids it to users, though none of the settings that kiln "
+			  "knows: run kiln as root; " FINDINGS_MORE);
+}
 
-		if (access(file, X_OK) == 0)
-			return true;
-	}
-	return false;
+static struct machine_user user_of(const struct id_source *from)
+{
+	const struct passwd *user = from->uid == 0 ? NULL : getpwuid(from->uid);
+
+	return (struct machine_user){user ? user->pw_name : NULL, from->uid, getenv("PATH")};
+}
+
+/* What is missing for more than one id. */
+static void note_single(const struct id_source *from)
+{
+	const struct machine_user user = user_of(from);
+	struct findings f = {0};
+
+	/* Root of a container, who lacks the rights to map what ids he has. */
+	if (from->uid == 0)
+		return;
+	machine_ids("", &user, &f);
+	single_notice = xasprintf("this user has no subordinate ids (%s), so that a step sees all "
+				  "files as root's; whom they belong to is recorded",
+				  f.list.n > 0 ? f.list.v[0].what : "see /etc/subuid");
+	findings_release(&f);
 }
 
 static int become_root(struct error **err)
@@ -251,15 +253,15 @@ static int become_root(struct error **err)
 /* Root without the right to mount, as in a container, can still give what ids it has. */
 static bool find_ids(struct id_source *ret)
 {
-	const struct passwd *user = ret->uid == 0 ? NULL : getpwuid(ret->uid);
-	const char *name = user ? user->pw_name : NULL;
+	const struct machine_user self = user_of(ret);
+	_cleanup_free_ char *tool = machine_program("", self.path, "newuidmap");
 
 	ret->own = ret->uid == 0 && !owner_single_id() && have_capability(CAP_SETUID) &&
 		   have_capability(CAP_SETGID) && have_capability(CAP_SETFCAP);
 	/* newuidmap serves only users who have a name. */
-	return ret->own || (name && have_tool("newuidmap") &&
-			    find_range("/etc/subuid", name, ret->uid, &ret->uids) &&
-			    find_range("/etc/subgid", name, ret->uid, &ret->gids));
+	return ret->own ||
+	       (self.name && tool && machine_range("", "/etc/subuid", &self, &ret->uids) &&
+		machine_range("", "/etc/subgid", &self, &ret->gids));
 }
 
 int userns_enter(struct error **err)
@@ -275,6 +277,7 @@ int userns_enter(struct error **err)
 	}
 	single = !find_ids(&from);
 	if (single) {
+		note_single(&from);
 		r = enter(err);
 		if (r == 0)
 			r = map_single(from.uid, from.gid, err);
@@ -290,5 +293,5 @@ int userns_enter(struct error **err)
 	}
 	if (r == 0)
 		r = become_root(err);
-	return r;
+	return explain(r, err);
 }

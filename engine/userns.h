@@ -18,9 +18,7 @@ int userns_enter(struct error **err);
 /* Has userns_enter found that only one id is mapped, for want of subordinate ids? Worth a notice:
  * a step then sees every file as root's (docs/security.md). */
 bool userns_single(void);
-#define USERNS_SINGLE_NOTICE                                                                    \
-	"this user has no subordinate ids (see /etc/subuid), so that a step sees all files as " \
-	"root's; whom they belong to is recorded"
+const char *userns_single_notice(void); /* says what is missing */
 /* Is this process in a user namespace other than the first? */
 bool userns_inside(void);
 

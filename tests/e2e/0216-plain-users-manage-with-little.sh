@@ -17,31 +17,7 @@ check "with all that is temporary, and the store, where nothing may be executed"
 prints "the step runs there, too" ' built$'
 umount noexec
 
-# A user namespace in which no other can be made stands for a machine that forbids them.
-cat > forbidding.py <<'END_FILE'
-import ctypes, os, sys
-uid, command = int(sys.argv[1]), sys.argv[2:]
-made, mapped = os.pipe(), os.pipe()
-pid = os.fork()
-if pid == 0:
-    if ctypes.CDLL(None).unshare(0x10000000) < 0:
-        os._exit(99)
-    os.write(made[1], b"x")
-    os.read(mapped[0], 1)
-    with open("/proc/sys/user/max_user_namespaces", "w") as f:
-        f.write("0")
-    os.setgroups([])
-    os.setresgid(uid, uid, uid)
-    os.setresuid(uid, uid, uid)
-    os.execvp(command[0], command)
-os.read(made[0], 1)
-for name in "uid_map", "gid_map":
-    with open("/proc/%d/%s" % (pid, name), "w") as f:
-        f.write("0 0 65536")
-os.write(mapped[1], b"x")
-sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-END_FILE
-fails "where the kernel forbids user namespaces it says so" 1 python3 forbidding.py $PLAIN_USER \
+fails "where the kernel forbids user namespaces it says so" 1 python3 "$(dirname "$0")/../fixtures/forbidding.py" $PLAIN_USER \
 	env KILN_ROOT="$WORK/forbidden" "$KILN" build ctx
 prints "with what would help" 'user.max_user_namespaces'
 
