@@ -42,38 +42,29 @@ static json_t *version_json(void)
 	return json_pack("{s:O, s:o}", "Client", side, "Server", side);
 }
 
-static int print_formatted(const char *text, struct error **err)
+const char *version_number(void)
 {
-	_cleanup_(template_freep) struct template *format = NULL;
-	_cleanup_json_ json_t *document = version_json();
-	_cleanup_buf_ struct buf out = BUF_INIT;
-	int r = 0;
+	return KILN_VERSION;
+}
 
-	if (strcmp(text, "json") == 0) {
-		js_dump_go(document, 0, false, &out);
-	} else {
-		r = template_parse(text, &format, err);
-		if (r == 0)
-			r = template_execute(format, document, &out, err);
-	}
-	if (r < 0)
-		return r;
-	buf_addc(&out, '\n');
-	(void)fwrite(out.p, 1, out.n, stdout);
-	return 0;
+char *version_libraries(void)
+{
+	_cleanup_strv_ struct strv names = {0};
+
+	for (size_t i = 0; i < ARRAY_SIZE(libraries); i++)
+		strv_pushf(&names, "%s %s", libraries[i].name, libraries[i].version);
+	return strv_join(&names, ", ");
 }
 
 static void print_text(void)
 {
 	const struct platform host = platform_host();
+	_cleanup_free_ char *names = version_libraries();
 
 	version_line();
 	if (*KILN_COMMIT)
 		printf(" commit:    %s\n date:      %s\n", KILN_COMMIT, KILN_COMMIT_DATE);
-	printf(" platform:  %s/%s\n libraries:", host.os, host.arch);
-	for (size_t i = 0; i < ARRAY_SIZE(libraries); i++)
-		printf("%s %s %s", i == 0 ? "" : ",", libraries[i].name, libraries[i].version);
-	putchar('\n');
+	printf(" platform:  %s/%s\n libraries: %s\n", host.os, host.arch, names);
 }
 
 void version_line(void)
@@ -99,7 +90,7 @@ int cmd_version(const struct command *self, int argc, char **argv)
 	if (args.n > 0)
 		return session_misuse(self, "takes no arguments");
 	if (format)
-		r = print_formatted(format, &err);
+		r = template_print_document(format, version_json(), &err);
 	else
 		print_text();
 	return r < 0 ? session_fail(r, &err) : 0;

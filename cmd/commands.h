@@ -9,6 +9,7 @@
 int cmd_build(const struct command *self, int argc, char **argv);
 int cmd_cache(const struct command *self, int argc, char **argv);
 int cmd_debug(const struct command *self, int argc, char **argv);
+int cmd_doctor(const struct command *self, int argc, char **argv);
 int cmd_du(const struct command *self, int argc, char **argv);
 int cmd_history(const struct command *self, int argc, char **argv);
 int cmd_image_prune(const struct command *self, int argc, char **argv);
@@ -33,6 +34,9 @@ int cmd_version(const struct command *self, int argc, char **argv);
 
 /* Prints "kiln version N, build COMMIT", as `docker --version` does. */
 void version_line(void);
+/* The version alone, and what kiln was built with: "libcurl 7.88.1, ..." (heap). */
+const char *version_number(void);
+char *version_libraries(void);
 
 /* The whole program. */
 int kiln_main(int argc, char **argv);

@@ -1,6 +1,7 @@
 #include "cmd/template.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -735,4 +736,25 @@ int template_execute(const struct template *t, const json_t *data, struct buf *o
 	const struct scope all = {.root = data, .dot = data, .zeros = t->zeros};
 
 	return execute(&t->nodes, &all, out, err);
+}
+
+int template_print_document(const char *text, json_t *document, struct error **err)
+{
+	_cleanup_(template_freep) struct template *format = NULL;
+	_cleanup_json_ json_t *owned = document;
+	_cleanup_buf_ struct buf out = BUF_INIT;
+	int r = 0;
+
+	if (strcmp(text, "json") == 0) {
+		js_dump_go(owned, 0, false, &out);
+	} else {
+		r = template_parse(text, &format, err);
+		if (r == 0)
+			r = template_execute(format, owned, &out, err);
+	}
+	if (r < 0)
+		return r;
+	buf_addc(&out, '\n');
+	(void)fwrite(out.p, 1, out.n, stdout);
+	return 0;
 }

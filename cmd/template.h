@@ -34,5 +34,7 @@ void template_set_zeros(struct template *t, json_t *zeros);
 /* Appends the result to `out`. */
 int template_execute(const struct template *t, const json_t *data, struct buf *out,
 		     struct error **err);
+/* What a command prints with --format: `text` is "json" or a template. Takes the reference. */
+int template_print_document(const char *text, json_t *document, struct error **err);
 
 #endif

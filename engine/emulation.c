@@ -1,8 +1,10 @@
 #include "engine/emulation.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -63,6 +65,28 @@ char *emulation_binfmt(const struct platform *platform)
 		return NULL;
 	buf_truncate(&line, strcspn(line.p, "\n"));
 	return is_usable(line.p) ? buf_take(&line) : NULL;
+}
+
+/* A user namespace has its own since Linux 6.7: so what is only installed can be registered. */
+static bool has_own_registries(void)
+{
+	unsigned major = 0, minor = 0;
+	struct utsname name;
+
+	return uname(&name) == 0 && sscanf(name.release, "%u.%u", &major, &minor) == 2 &&
+	       (major > 6 || (major == 6 && minor >= 7));
+}
+
+bool emulation_available(const struct platform *platform)
+{
+	const struct platform host = platform_host();
+	const char *name = qemu_name(platform);
+	_cleanup_free_ char *registered =
+		xasprintf("/proc/sys/fs/binfmt_misc/qemu-%s", name ? name : platform->arch);
+	_cleanup_free_ char *line = emulation_binfmt(platform);
+
+	return is_native(&host, platform) || access(registered, F_OK) == 0 ||
+	       (line && has_own_registries());
 }
 
 int emulation_explain(const struct platform *platform, int r, struct error **err)

@@ -20,6 +20,12 @@ extern const char sandbox_image[], sandbox_image_end[];
 static pthread_once_t image_once = PTHREAD_ONCE_INIT;
 static int image_fd = -1, image_errno;
 
+const char *sandbox_helper_program(size_t *ret_size)
+{
+	*ret_size = (size_t)(sandbox_image_end - sandbox_image);
+	return sandbox_image;
+}
+
 /* A sealed copy in memory: nothing in a container can write to it through /proc/PID/exe. */
 static void image_make(void)
 {

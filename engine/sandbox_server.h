@@ -35,6 +35,8 @@ int sandbox_helper_start(const char *const *args, const struct sandbox_io *io, i
  * the end, or -errno. */
 int sandbox_helper_receive(int control, struct wire_message *ret, struct buf *ret_text,
 			   int *ret_fd);
+/* The program itself, a static one: doctor_trial.c runs it in a sandbox, to see whether it can. */
+const char *sandbox_helper_program(size_t *ret_size);
 /* Tells the server to end, if one runs; helpers that run are not touched. */
 void sandbox_helper_dismiss(void);
 void sandbox_helper_stop(void); /* does so, too, and waits until it has */
