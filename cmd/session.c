@@ -28,7 +28,7 @@ static const char *home_dir(void)
 
 char *session_store_root(void)
 {
-	const char *root = getenv("KILN_ROOT"), *data = getenv("XDG_DATA_HOME");
+	const char *root = getenv("KILN_ROOT"), *data = getenv("XDG_DATA_HOME"), *home;
 	_cleanup_free_ char *cwd = NULL;
 
 	if (root && root[0] == '/')
@@ -41,7 +41,8 @@ char *session_store_root(void)
 		return xstrdup("/var/lib/kiln");
 	if (data && *data)
 		return xasprintf("%s/kiln", data);
-	return xasprintf("%s/.local/share/kiln", home_dir());
+	home = home_dir();
+	return xasprintf("%s/.local/share/kiln", strcmp(home, "/") == 0 ? "" : home);
 }
 
 int session_open_store(struct store **ret, struct error **err)
@@ -57,6 +58,10 @@ int session_open_store(struct store **ret, struct error **err)
 	/* HOME may be unset, or somewhere that cannot be written. */
 	if ((r == -ERR_IO || r == -ERR_DENIED || r == -ERR_NOTFOUND) && !error_hint_text(*err))
 		r = error_hint(err, r, "set KILN_ROOT to a folder that this user may write");
+	if (r == -ERR_NOSPACE && !error_hint_text(*err))
+		r = error_hint(
+			err, r,
+			"free some space there, or set KILN_ROOT to a folder on another disk");
 	return r;
 }
 

@@ -32,12 +32,13 @@ static void check_namespaces(const struct doctor_trial *t, struct doctor *d)
 		return;
 	}
 	machine_namespaces("", !d->rootless, &d->findings);
-	if (!d->rootless && d->findings.list.n == 0)
-		findings_add(&d->findings, FINDING_FINE, topic,
-			     xstrdup("kiln runs as root and needs none of its own"), NULL);
-	else if (d->rootless)
+	if (!t->entered)
 		findings_add(&d->findings, FINDING_BAD, topic, xstrdup(t->why_not_entered),
-			     xstrdup("sudo kiln ..."));
+			     d->rootless ? xstrdup("sudo kiln ...") : NULL);
+	else if (d->findings.list.n == 0)
+		findings_add(&d->findings, FINDING_FINE, topic,
+			     xstrdup("kiln runs as root and needs none of its own, or can make it"),
+			     NULL);
 }
 
 static void check_ids(const struct doctor_trial *t, struct doctor *d)
