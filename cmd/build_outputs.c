@@ -221,47 +221,50 @@ static void complete_options(struct build_outputs *b)
 	}
 }
 
+/* Caches are opened for each try: what one has sent already is found there by the next. */
 static int make(struct build_outputs *b, struct error **err)
-{
-	int r = solve(b, err);
-
-	if (r == 0)
-		r = squash(b, err);
-	return r < 0 ? r : export(b, err);
-}
-
-/* Several results may turn out unusable, one after the other. */
-enum { MENDS_MAX = 100 };
-
-static int make_or_mend(struct build_outputs *b, struct error **err)
-{
-	int r = make(b, err);
-
-	for (unsigned n = 0; n < MENDS_MAX && (r == -ERR_CORRUPT || r == -ERR_NOTFOUND); n++) {
-		bool found = false;
-
-		if (upkeep_forget_damaged(b->engine->store, b->results, b->n_images, &found, NULL) <
-			    0 ||
-		    !found)
-			return r;
-		error_free(*err);
-		*err = NULL;
-		clear(b);
-		r = make(b, err);
-	}
-	return r;
-}
-
-int build_outputs_make(struct build_outputs *b, struct error **err)
 {
 	int r = build_caches_open(b, &b->caches, err);
 
 	if (r < 0)
 		return r;
 	complete_options(b);
-	r = make_or_mend(b, err);
+	r = solve(b, err);
+	if (r == 0)
+		r = squash(b, err);
+	if (r == 0)
+		r = export(b, err);
 	if (r == 0)
 		r = build_caches_write(b->caches, err);
 	build_caches_close(TAKE_PTR(b->caches));
 	return r;
+}
+
+/* Was anything forgotten since there were so many notices, or is now? */
+static bool is_mended(struct build_outputs *b, size_t n_notices)
+{
+	struct store *s = b->engine->store;
+	bool found = false;
+
+	if (b->results && upkeep_forget_damaged(s, b->results, b->n_images, &found, NULL) < 0)
+		return false;
+	return found || store_count_notices(s) > n_notices;
+}
+
+/* Several results may turn out unusable, one after the other. */
+enum { MENDS_MAX = 100 };
+
+int build_outputs_make(struct build_outputs *b, struct error **err)
+{
+	for (unsigned n = 0;; n++) {
+		size_t n_notices = store_count_notices(b->engine->store);
+		int r = make(b, err);
+
+		if ((r != -ERR_CORRUPT && r != -ERR_NOTFOUND) || n == MENDS_MAX ||
+		    !is_mended(b, n_notices))
+			return r;
+		error_free(*err);
+		*err = NULL;
+		clear(b);
+	}
 }

@@ -10,6 +10,8 @@
 #include "engine/sandbox.h"
 #include "engine/userns.h"
 #include "store/blob.h"
+#include "store/index.h"
+#include "store/layer.h"
 
 enum {
 	CONFIG_MAX = 8 << 20,
@@ -107,6 +109,24 @@ static void notice(const struct run_options *o, const struct engine *e)
 		(void)fprintf(stderr, "WARNING: %s\n", userns_single_notice());
 }
 
+/* Unpacks the image's layers. What is damaged is told from what is not first, so that it comes
+ * again where it can. */
+static int require_whole(struct engine *e, const struct image *image, struct error **err)
+{
+	struct store *s = e->store;
+	bool gone;
+	int r = layer_forget_gone(s, image->layers, image->n_layers, &gone, err);
+
+	for (size_t i = 0; r == 0 && i < image->n_layers; i++) {
+		struct index *index = NULL;
+
+		(void)layer_index(s, image->layers[i], &index, NULL);
+		index_unref(index);
+	}
+	return r < 0 ? r
+		     : layers_require(s, e->registry, NULL, image->layers, image->n_layers, err);
+}
+
 static int run(struct run_options *o, struct store *s, int *ret_status, struct error **err)
 {
 	_cleanup_(engine_closep) struct engine *e = NULL;
@@ -118,7 +138,7 @@ static int run(struct run_options *o, struct store *s, int *ret_status, struct e
 	if (r == 0)
 		r = find(e, o, &image, err);
 	if (r == 0)
-		r = layers_require(s, e->registry, NULL, image.layers, image.n_layers, err);
+		r = require_whole(e, &image, err);
 	if (r == 0)
 		r = blob_read(s, &image.config, CONFIG_MAX, &bytes, err);
 	if (r == 0)

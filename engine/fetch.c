@@ -342,15 +342,34 @@ static int copy_from_layout(const struct fetch *f, const struct layer_info *info
 /* --- Layers ------------------------------------------------------------------------------------
  */
 
+static bool can_come_again(const struct fetch *f, const struct layer_info *info)
+{
+	return info->source && (f->registry || oci_layout_is_source(info->source));
+}
+
 static int make_dir(const struct fetch *f, const struct layer_info *info, struct error **err)
 {
+	_cleanup_(error_freep) struct error *why = NULL;
 	int r = copy_from_layout(f, info, err);
 
 	if (r < 0)
 		return r;
-	if (blob_exists(f->store, &info->blob.digest, NULL))
+	if (!blob_exists(f->store, &info->blob.digest, NULL))
+		return download_and_unpack(f, info, err);
+	r = unpack_local(f, info, &why);
+	/* A blob that turned out damaged is gone since. */
+	if (r == -ERR_CORRUPT && can_come_again(f, info) &&
+	    !blob_exists(f->store, &info->blob.digest, NULL)) {
+		r = copy_from_layout(f, info, err);
+		if (r < 0)
+			return r;
+		if (!blob_exists(f->store, &info->blob.digest, NULL))
+			return download_and_unpack(f, info, err);
 		return unpack_local(f, info, err);
-	return download_and_unpack(f, info, err);
+	}
+	if (r < 0 && err)
+		*err = TAKE_PTR(why);
+	return r;
 }
 
 int fetch_layer(const struct fetch *f, int64_t id, struct error **err)

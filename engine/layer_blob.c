@@ -558,10 +558,12 @@ static int send_verified(struct store *s, const int64_t *layers, size_t i, size_
 		return r;
 	if (digest_equal(&digest, &body->blob.digest))
 		return 0;
-	return error_new(
-		err, ERR_CORRUPT, 0, "layer %" PRId64 "%s: expected %s, found %s",
-		layers ? layers[i] : 0, body->stored ? ": its blob in the store is damaged" : "",
-		digest_format(&body->blob.digest, expected), digest_format(&digest, found));
+	r = error_new(err, ERR_CORRUPT, 0, "layer %" PRId64 ": expected %s, found %s",
+		      layers ? layers[i] : 0, digest_format(&body->blob.digest, expected),
+		      digest_format(&digest, found));
+	return body->stored
+		       ? layer_blob_refused(s, &body->blob.digest, layers ? layers[i] : 0, r, err)
+		       : r;
 }
 
 int layer_blob_send(struct store *s, const int64_t *layers, size_t i, size_t n_keep,

@@ -448,6 +448,16 @@ static bool find_lost(struct store *s, const struct vertex *v, struct result *co
 	return false;
 }
 
+/* Looks through all of the inputs' layers, since one of them was not what it should be. */
+static void recheck(struct store *s, const struct vertex *v, struct result *const *inputs)
+{
+	bool whole;
+
+	for (size_t i = 0; i < v->n_inputs; i++)
+		for (size_t k = 0; inputs[i] && k < inputs[i]->n_layers; k++)
+			(void)layer_recheck(s, inputs[i]->layers[k], &whole, NULL);
+}
+
 /* Somebody may have removed the dir of an input's layer, which shows when a step's mounts are made.
  */
 static bool forget_gone(struct store *s, const struct vertex *v, struct result *const *inputs)
@@ -476,8 +486,11 @@ static int ops_run(void *data, struct job *job, const struct vertex *v,
 	 * where its blob can be had a second try unpacks it again. */
 	if (r == -ERR_CORRUPT && *ret_hollow == SOLVER_NOT_HOLLOW &&
 	    !find_lost(o->engine->store, v, inputs, ret_hollow)) {
-		error_free(TAKE_PTR(why));
-		r = run_once(o, job, v, inputs, ret, n_outputs, ret_hollow, &why);
+		recheck(o->engine->store, v, inputs);
+		if (!find_lost(o->engine->store, v, inputs, ret_hollow)) {
+			error_free(TAKE_PTR(why));
+			r = run_once(o, job, v, inputs, ret, n_outputs, ret_hollow, &why);
+		}
 	}
 	if (r < 0 && err)
 		*err = TAKE_PTR(why);

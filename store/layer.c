@@ -494,11 +494,16 @@ char *layer_dir_path(struct store *s, int64_t id)
 int layer_dir_open(struct store *s, int64_t id, struct error **err)
 {
 	_cleanup_free_ char *path = xasprintf("layers/%lld/fs", (long long)id);
-	int fd = fs_open_dir(s->dirfd, path);
+	int r, fd = fs_open_dir(s->dirfd, path);
 
-	if (fd < 0)
+	if (fd >= 0)
+		return fd;
+	if (fd != -ENOENT)
 		return error_new(err, ERR_IO, -fd, "open the files of layer %lld", (long long)id);
-	return fd;
+	forget_damaged(s, id);
+	r = error_new(err, ERR_CORRUPT, 0, "layer %lld is damaged: its files are gone",
+		      (long long)id);
+	return error_hint(err, r, "build, load or pull the image again");
 }
 
 int layer_is_lost(struct store *s, int64_t id, bool *ret, struct error **err)

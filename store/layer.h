@@ -79,7 +79,8 @@ int layer_set_blob(struct store *s, int64_t id, const struct layer_blob *blob, s
 int layer_index(struct store *s, int64_t id, struct index **ret, struct error **err);
 /* Absolute path of the dir body (heap), for mounts. */
 char *layer_dir_path(struct store *s, int64_t id);
-/* Descriptor of the dir body. */
+/* Descriptor of the dir body. ERR_CORRUPT if it is gone, which it is not expected to be: it counts
+ * as damaged from then on. */
 int layer_dir_open(struct store *s, int64_t id, struct error **err);
 
 /* --- Making a layer ---------------------------------------------------------------------------

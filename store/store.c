@@ -267,6 +267,16 @@ void store_notice(struct store *s, const char *fmt, ...)
 	pthread_mutex_unlock(&s->mutex);
 }
 
+size_t store_count_notices(struct store *s)
+{
+	size_t n;
+
+	pthread_mutex_lock(&s->mutex);
+	n = s->notices.n;
+	pthread_mutex_unlock(&s->mutex);
+	return n;
+}
+
 void store_take_notices(struct store *s, struct strv *ret)
 {
 	pthread_mutex_lock(&s->mutex);

@@ -39,6 +39,7 @@ void store_notice(struct store *s, const char *fmt, ...) _printf_(2, 3);
 /* What was found damaged since the last call, a sentence each: it is a miss from now on and will be
  * made or fetched again. For showing as warnings. */
 void store_take_notices(struct store *s, struct strv *ret);
+size_t store_count_notices(struct store *s);
 
 const char *store_root(const struct store *s);
 int store_dirfd(const struct store *s); /* borrowed O_DIRECTORY descriptor of the root */

@@ -112,11 +112,9 @@ fails "a damaged blob is not pushed" 1 kiln push "$REGISTRY/own"
 prints "its layer is named" '^ERROR: .*layer [0-9]+ is damaged: its blob sha256:[0-9a-f]{64} is no longer'
 prints "and what to do" "$advice"
 printf 'FROM scratch\nCOPY big /\n' > own.df
-fails "nor does it get into a cache" 1 kiln build -f own.df --cache-to type=local,dest=cache .
-prints "its layer is named" '^ERROR: .*layer [0-9]+ is damaged: its blob sha256:[0-9a-f]{64} is no longer'
-prints "and what to do" "$advice"
-fails "verify forgets it" 1 kiln store verify
-check "and then it can be built" kiln build -q -f own.df -t "$REGISTRY/own" --cache-to type=local,dest=cache .
+check "nor does it get into a cache: it is made again" kiln build -f own.df -t "$REGISTRY/own" --cache-to type=local,dest=cache .
+prints "with a warning" '^WARNING: (layer|blob) .* in the store is damaged'
+check "after which the store is whole" kiln store verify
 check "and pushed" kiln push "$REGISTRY/own"
 damaged compressed
 fails "a damaged compressed blob is not pushed either" 1 kiln push "$REGISTRY/own"
