@@ -5,14 +5,14 @@
 #include "base/json.h"
 #include "base/map.h"
 #include "base/times.h"
+#include "cmd/cli/session.h"
+#include "cmd/cli/table.h"
 #include "cmd/commands.h"
-#include "cmd/progress_model.h"
-#include "cmd/session.h"
-#include "cmd/table.h"
-#include "engine/config.h"
-#include "engine/oci.h"
-#include "engine/registry.h"
-#include "engine/remote_read.h"
+#include "cmd/progress/progress_model.h"
+#include "engine/config/config.h"
+#include "engine/oci/oci.h"
+#include "engine/registry/registry.h"
+#include "engine/remote_cache/remote_read.h"
 
 enum { SHORT_KEY = 12 };
 

@@ -5,11 +5,11 @@
 #include <unistd.h>
 
 #include "base/times.h"
+#include "cmd/build/debug_graph.h"
+#include "cmd/build/debug_shell.h"
+#include "cmd/cli/session.h"
 #include "cmd/commands.h"
-#include "cmd/debug_graph.h"
-#include "cmd/debug_shell.h"
-#include "cmd/session.h"
-#include "engine/step_trace.h"
+#include "engine/cache/step_trace.h"
 #include "store/trace.h"
 
 enum { TRACES_MAX = 10000 };

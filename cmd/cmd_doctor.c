@@ -5,12 +5,12 @@
 
 #include "base/json.h"
 #include "base/platform.h"
+#include "cmd/cli/session.h"
+#include "cmd/cli/show.h"
+#include "cmd/cli/table.h"
+#include "cmd/cli/template.h"
 #include "cmd/commands.h"
-#include "cmd/session.h"
-#include "cmd/show.h"
-#include "cmd/table.h"
-#include "cmd/template.h"
-#include "engine/doctor.h"
+#include "engine/doctor/doctor.h"
 
 static const char *state_name(enum finding_grade grade)
 {

@@ -6,12 +6,12 @@
 #include "base/json.h"
 #include "base/times.h"
 #include "base/vec.h"
-#include "cmd/cache_rows.h"
+#include "cmd/cli/cache_rows.h"
+#include "cmd/cli/session.h"
+#include "cmd/cli/show.h"
+#include "cmd/cli/table.h"
+#include "cmd/cli/template.h"
 #include "cmd/commands.h"
-#include "cmd/session.h"
-#include "cmd/show.h"
-#include "cmd/table.h"
-#include "cmd/template.h"
 
 struct du_options {
 	bool verbose, json;

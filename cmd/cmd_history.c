@@ -3,12 +3,12 @@
 #include <string.h>
 
 #include "base/times.h"
+#include "cmd/cli/image_json.h"
+#include "cmd/cli/session.h"
+#include "cmd/cli/table.h"
+#include "cmd/cli/template.h"
 #include "cmd/commands.h"
-#include "cmd/image_json.h"
-#include "cmd/session.h"
-#include "cmd/table.h"
-#include "cmd/template.h"
-#include "engine/image_index.h"
+#include "engine/oci/image_index.h"
 #include "store/layer.h"
 
 enum { SHORT_ID = 12, CREATED_BY_WIDTH = 45 };

@@ -4,10 +4,10 @@
 #include <unistd.h>
 
 #include "base/times.h"
+#include "cmd/cli/image_filter.h"
+#include "cmd/cli/image_json.h"
+#include "cmd/cli/session.h"
 #include "cmd/commands.h"
-#include "cmd/image_filter.h"
-#include "cmd/image_json.h"
-#include "cmd/session.h"
 
 struct prune_images {
 	bool all, force;

@@ -5,12 +5,12 @@
 #include "base/pattern.h"
 #include "base/times.h"
 #include "base/vec.h"
+#include "cmd/cli/image_filter.h"
+#include "cmd/cli/session.h"
+#include "cmd/cli/table.h"
+#include "cmd/cli/template.h"
 #include "cmd/commands.h"
-#include "cmd/image_filter.h"
-#include "cmd/session.h"
-#include "cmd/table.h"
-#include "cmd/template.h"
-#include "engine/image_index.h"
+#include "engine/oci/image_index.h"
 
 enum { SHORT_ID = 12 };
 

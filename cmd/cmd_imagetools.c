@@ -4,14 +4,14 @@
 #include <string.h>
 
 #include "base/fs.h"
+#include "cmd/cli/session.h"
+#include "cmd/cli/show.h"
+#include "cmd/cli/template.h"
 #include "cmd/commands.h"
-#include "cmd/session.h"
-#include "cmd/show.h"
-#include "cmd/template.h"
-#include "engine/imagetools.h"
-#include "engine/oci.h"
-#include "engine/oci_manifest.h"
-#include "engine/out_file.h"
+#include "engine/image/imagetools.h"
+#include "engine/oci/oci.h"
+#include "engine/oci/oci_manifest.h"
+#include "engine/stream/out_file.h"
 
 static void print_entry(const struct imageref *ref, const struct oci_descriptor *d)
 {

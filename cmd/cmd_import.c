@@ -5,10 +5,10 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "cmd/cli/session.h"
 #include "cmd/commands.h"
-#include "cmd/display.h"
-#include "cmd/session.h"
-#include "engine/import.h"
+#include "cmd/progress/display.h"
+#include "engine/image/import.h"
 #include "frontend/frontend.h"
 #include "store/space.h"
 

@@ -1,10 +1,10 @@
 #include <stdio.h>
 
+#include "cmd/cli/image_json.h"
+#include "cmd/cli/session.h"
+#include "cmd/cli/template.h"
 #include "cmd/commands.h"
-#include "cmd/image_json.h"
-#include "cmd/session.h"
-#include "cmd/template.h"
-#include "engine/image_index.h"
+#include "engine/oci/image_index.h"
 
 static int inspect_one(struct store *s, const char *name, const struct platform *platform,
 		       const struct template *format, json_t *list, struct buf *out,

@@ -3,10 +3,10 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "cmd/cli/session.h"
+#include "cmd/cli/show.h"
 #include "cmd/commands.h"
-#include "cmd/session.h"
-#include "cmd/show.h"
-#include "engine/load.h"
+#include "engine/image/load.h"
 #include "store/space.h"
 
 static int load(const char *file, const struct platform *platform, bool quiet, struct error **err)

@@ -8,10 +8,10 @@
 
 #include "base/fs.h"
 #include "base/imageref.h"
+#include "cmd/cli/session.h"
 #include "cmd/commands.h"
-#include "cmd/session.h"
-#include "engine/docker_auth.h"
-#include "engine/registry.h"
+#include "engine/config/docker_auth.h"
+#include "engine/registry/registry.h"
 
 enum { PASSWORD_MAX = 1 << 16 };
 

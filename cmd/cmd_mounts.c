@@ -5,10 +5,10 @@
 
 #include "base/json.h"
 #include "base/times.h"
+#include "cmd/cli/session.h"
+#include "cmd/cli/show.h"
+#include "cmd/cli/table.h"
 #include "cmd/commands.h"
-#include "cmd/session.h"
-#include "cmd/show.h"
-#include "cmd/table.h"
 #include "store/mounts.h"
 
 struct mounts_options {

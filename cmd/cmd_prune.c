@@ -5,11 +5,11 @@
 #include <unistd.h>
 
 #include "base/times.h"
-#include "cmd/cache_rows.h"
+#include "cmd/cli/cache_rows.h"
+#include "cmd/cli/session.h"
+#include "cmd/cli/show.h"
 #include "cmd/commands.h"
-#include "cmd/session.h"
-#include "cmd/show.h"
-#include "engine/gitcache.h"
+#include "engine/git/gitcache.h"
 #include "store/gc.h"
 
 struct prune_command {

@@ -1,10 +1,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cmd/cli/session.h"
 #include "cmd/commands.h"
-#include "cmd/display.h"
-#include "cmd/session.h"
-#include "engine/pull.h"
+#include "cmd/progress/display.h"
+#include "engine/registry/pull.h"
 #include "store/space.h"
 
 struct pull_options {

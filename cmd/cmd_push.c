@@ -2,11 +2,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cmd/cli/session.h"
 #include "cmd/commands.h"
-#include "cmd/display.h"
-#include "cmd/session.h"
+#include "cmd/progress/display.h"
 #include "engine/engine.h"
-#include "engine/push.h"
+#include "engine/registry/push.h"
 
 struct push_options {
 	bool all, quiet;

@@ -1,9 +1,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cmd/cli/session.h"
 #include "cmd/commands.h"
-#include "cmd/session.h"
-#include "engine/image_index.h"
+#include "engine/oci/image_index.h"
 
 static void print_untagged(const char *name)
 {

@@ -1,14 +1,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cmd/build_values.h"
+#include "cmd/build/build_values.h"
+#include "cmd/cli/session.h"
 #include "cmd/commands.h"
-#include "cmd/display.h"
-#include "cmd/session.h"
-#include "engine/container.h"
+#include "cmd/progress/display.h"
 #include "engine/engine.h"
-#include "engine/sandbox.h"
-#include "engine/userns.h"
+#include "engine/exec/container.h"
+#include "engine/sandbox/sandbox.h"
+#include "engine/sandbox/userns.h"
 #include "store/blob.h"
 #include "store/index.h"
 #include "store/layer.h"

@@ -1,9 +1,9 @@
 #include <unistd.h>
 
+#include "cmd/cli/session.h"
 #include "cmd/commands.h"
-#include "cmd/session.h"
 #include "engine/engine.h"
-#include "engine/save.h"
+#include "engine/image/save.h"
 
 static int save(const struct strv *images, const struct platform *platform, const char *dest,
 		struct error **err)

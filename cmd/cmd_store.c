@@ -3,10 +3,10 @@
 #include <unistd.h>
 
 #include "base/times.h"
+#include "cmd/cli/session.h"
+#include "cmd/cli/show.h"
 #include "cmd/commands.h"
-#include "cmd/session.h"
-#include "cmd/show.h"
-#include "engine/userns.h"
+#include "engine/sandbox/userns.h"
 #include "store/verify.h"
 
 static void report(void *data, enum verify_verdict verdict, const char *what, const char *why)

@@ -1,5 +1,5 @@
+#include "cmd/cli/session.h"
 #include "cmd/commands.h"
-#include "cmd/session.h"
 
 static int tag(const char *source, const char *target, struct error **err)
 {

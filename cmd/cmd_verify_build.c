@@ -12,12 +12,12 @@
 #include "base/fs.h"
 #include "base/spawn.h"
 #include "base/times.h"
-#include "cmd/build_options.h"
+#include "cmd/build/build_options.h"
+#include "cmd/cli/session.h"
+#include "cmd/cli/show.h"
 #include "cmd/commands.h"
-#include "cmd/session.h"
-#include "cmd/show.h"
-#include "engine/image_compare.h"
-#include "engine/userns.h"
+#include "engine/image/image_compare.h"
+#include "engine/sandbox/userns.h"
 
 extern char **environ;
 

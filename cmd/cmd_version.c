@@ -4,9 +4,9 @@
 #include "base/json.h"
 #include "base/platform.h"
 #include "cmd/build_info.h"
+#include "cmd/cli/session.h"
+#include "cmd/cli/template.h"
 #include "cmd/commands.h"
-#include "cmd/session.h"
-#include "cmd/template.h"
 
 /* What kiln was built with, as pkg-config named it then: asking the libraries themselves would load
  * those that are loaded on demand. */

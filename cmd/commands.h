@@ -4,7 +4,7 @@
 #ifndef KILN_CMD_COMMANDS_H
 #define KILN_CMD_COMMANDS_H
 
-#include "cmd/opt.h"
+#include "cmd/cli/opt.h"
 
 int cmd_build(const struct command *self, int argc, char **argv);
 int cmd_cache(const struct command *self, int argc, char **argv);

@@ -5,8 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cmd/cli/session.h"
 #include "cmd/commands.h"
-#include "cmd/session.h"
 
 /* Started with a standard stream closed, the first file that is opened would become that stream,
  * and what is printed would end up in it. */

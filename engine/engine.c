@@ -3,11 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/cache_store.h"
-#include "engine/parallel.h"
-#include "engine/remote_import.h"
+#include "base/parallel.h"
+#include "engine/cache/cache_store.h"
+#include "engine/image/source_oci_layout.h"
+#include "engine/remote_cache/remote_import.h"
 #include "engine/require.h"
-#include "engine/source_oci_layout.h"
 #include "engine/vertex_ops.h"
 #include "solver/solver.h"
 #include "store/image.h"

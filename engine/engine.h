@@ -17,14 +17,14 @@
 #include "base/platform.h"
 #include "base/strv.h"
 #include "base/vec.h"
-#include "engine/cache_policy.h"
-#include "engine/config.h"
-#include "engine/layer_blob.h"
-#include "engine/op_exec.h"
-#include "engine/pull.h"
-#include "engine/result.h"
-#include "engine/source_git.h"
-#include "engine/source_http.h"
+#include "engine/cache/cache_policy.h"
+#include "engine/config/config.h"
+#include "engine/exec/op_exec.h"
+#include "engine/git/source_git.h"
+#include "engine/layer/layer_blob.h"
+#include "engine/registry/pull.h"
+#include "engine/source/source_http.h"
+#include "engine/tree/result.h"
 #include "solver/graph.h"
 #include "solver/progress.h"
 #include "store/store.h"
@@ -83,7 +83,7 @@ DEFINE_FREEP(struct engine, engine_close)
 /* A directory that "local://NAME" sources read. */
 void engine_add_context(struct engine *e, const char *name, const char *dir);
 
-/* The same for an unpacked archive (engine/context_archive.h); layer 0 is an empty context. */
+/* The same for an unpacked archive (engine/source/context_archive.h); layer 0 is an empty context. */
 void engine_add_layer_context(struct engine *e, const char *name, int64_t layer);
 /* NULL if there is no such context. Borrowed. */
 const struct engine_context *engine_find_context(const struct engine *e, const char *name);

@@ -1,6 +1,6 @@
 #include "engine/require.h"
 
-#include "engine/remote_import.h"
+#include "engine/remote_cache/remote_import.h"
 
 typedef int (*require_fn)(struct store *s, struct registry *reg, struct job *job,
 			  const int64_t *layers, size_t n, struct error **err);

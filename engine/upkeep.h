@@ -2,8 +2,8 @@
 #ifndef KILN_ENGINE_UPKEEP_H
 #define KILN_ENGINE_UPKEEP_H
 
-#include "engine/config.h"
-#include "engine/result.h"
+#include "engine/config/config.h"
+#include "engine/tree/result.h"
 #include "store/store.h"
 
 /* Limits the store as configured, before anything is written to it. `makes_image`: by a command

@@ -5,15 +5,15 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "engine/context_local.h"
-#include "engine/emulation.h"
+#include "engine/cache/op_content.h"
 #include "engine/engine.h"
-#include "engine/op_content.h"
-#include "engine/op_exec.h"
-#include "engine/op_file.h"
-#include "engine/op_merge.h"
+#include "engine/exec/op_exec.h"
+#include "engine/fileops/op_file.h"
+#include "engine/fileops/op_merge.h"
 #include "engine/require.h"
-#include "engine/secret_salt.h"
+#include "engine/sandbox/emulation.h"
+#include "engine/secrets/secret_salt.h"
+#include "engine/source/context_local.h"
 #include "solver/op_key.h"
 
 static const char image_scheme[] = "docker-image://";

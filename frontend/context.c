@@ -4,7 +4,7 @@
 #include "base/giturl.h"
 #include "base/imageref.h"
 #include "base/json.h"
-#include "frontend/df_text.h"
+#include "frontend/dockerfile/df_text.h"
 #include "frontend/lower.h"
 
 #define IGNORE_FILE ".dockerignore"

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "frontend/df_parse.h"
-#include "frontend/df_text.h"
+#include "frontend/dockerfile/df_parse.h"
+#include "frontend/dockerfile/df_text.h"
 #include "frontend/lower.h"
 
 #define EPOCH_KEY "SOURCE_DATE_EPOCH"

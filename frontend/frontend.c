@@ -6,8 +6,8 @@
 
 #include "base/imageref.h"
 #include "base/times.h"
-#include "frontend/df_parse.h"
-#include "frontend/df_text.h"
+#include "frontend/dockerfile/df_parse.h"
+#include "frontend/dockerfile/df_text.h"
 #include "frontend/lower.h"
 
 #define HISTORY_COMMENT "buildkit.dockerfile.v0"

@@ -24,9 +24,9 @@
 #include "base/image_config.h"
 #include "base/platform.h"
 #include "base/strv.h"
-#include "frontend/df_ast.h"
-#include "frontend/df_check.h"
-#include "frontend/df_lint.h"
+#include "frontend/dockerfile/df_ast.h"
+#include "frontend/dockerfile/df_check.h"
+#include "frontend/dockerfile/df_lint.h"
 #include "solver/graph.h"
 
 /* One image that the compiler must know. */

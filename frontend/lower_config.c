@@ -5,7 +5,7 @@
 
 #include "base/path.h"
 #include "base/times.h"
-#include "frontend/df_text.h"
+#include "frontend/dockerfile/df_text.h"
 #include "frontend/lower.h"
 
 /* "[a b]": a list as Go's %v prints it. */

@@ -4,7 +4,7 @@
 
 #include "base/giturl.h"
 #include "base/path.h"
-#include "frontend/df_text.h"
+#include "frontend/dockerfile/df_text.h"
 #include "frontend/lower.h"
 
 /* One COPY or ADD while it is lowered. */

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "frontend/df_text.h"
+#include "frontend/dockerfile/df_text.h"
 #include "frontend/lower.h"
 
 #define PORT_MAX 65535

@@ -2,8 +2,8 @@
 #include <string.h>
 
 #include "base/path.h"
-#include "frontend/df_parse.h"
-#include "frontend/df_text.h"
+#include "frontend/dockerfile/df_parse.h"
+#include "frontend/dockerfile/df_text.h"
 #include "frontend/lower.h"
 
 /* One --mount while it is lowered. */

@@ -1,8 +1,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "frontend/df_heredoc.h"
-#include "frontend/df_text.h"
+#include "frontend/dockerfile/df_heredoc.h"
+#include "frontend/dockerfile/df_text.h"
 #include "frontend/lower.h"
 
 #define PIPES_DIR "/dev/pipes/"

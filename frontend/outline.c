@@ -1,7 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "frontend/df_text.h"
+#include "frontend/dockerfile/df_text.h"
 #include "frontend/lower.h"
 
 /* What the target and the stages it needs take from outside: build arguments, secrets and ssh

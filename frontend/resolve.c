@@ -3,7 +3,7 @@
 
 #include "base/imageref.h"
 #include "base/suggest.h"
-#include "frontend/df_text.h"
+#include "frontend/dockerfile/df_text.h"
 #include "frontend/lower.h"
 
 #define DOCKER_IMAGE "docker-image://"

@@ -8,7 +8,7 @@
 #include "base/platform.h"
 #include "base/strv.h"
 #include "base/vec.h"
-#include "frontend/df_shell.h"
+#include "frontend/dockerfile/df_shell.h"
 
 struct scope_var {
 	char *key, *value;

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "base/suggest.h"
-#include "frontend/df_parse.h"
-#include "frontend/df_text.h"
+#include "frontend/dockerfile/df_parse.h"
+#include "frontend/dockerfile/df_text.h"
 #include "frontend/lower.h"
 
 static bool is_declared(const struct compiler *c, const char *name)

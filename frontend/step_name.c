@@ -1,7 +1,7 @@
 #include <string.h>
 
-#include "frontend/df_parse.h"
-#include "frontend/df_text.h"
+#include "frontend/dockerfile/df_parse.h"
+#include "frontend/dockerfile/df_text.h"
 #include "frontend/lower.h"
 
 /* What the stage is built for if TARGET* variables in its scope say other than what it runs on:

@@ -2,7 +2,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "cmd/template.h"
+#include "cmd/cli/template.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include "base/fs.h"
-#include "engine/layer_edit.h"
-#include "engine/unpack_archive.h"
+#include "engine/layer/layer_edit.h"
+#include "engine/layer/unpack_archive.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

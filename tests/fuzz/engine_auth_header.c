@@ -1,7 +1,7 @@
 /* WWW-Authenticate headers. */
 #include <stdlib.h>
 
-#include "engine/registry_auth.h"
+#include "engine/registry/registry_auth.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

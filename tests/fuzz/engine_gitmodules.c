@@ -2,7 +2,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "engine/gitmodules.h"
+#include "engine/git/gitmodules.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

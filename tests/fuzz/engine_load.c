@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/fs.h"
-#include "engine/load.h"
+#include "engine/image/load.h"
 
 static char root[] = "/tmp/kiln-fuzz-XXXXXX";
 static struct store *fuzz_store;

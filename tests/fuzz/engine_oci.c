@@ -1,5 +1,5 @@
 /* Indexes and manifests from strangers: parsing, and choosing a platform. */
-#include "engine/oci.h"
+#include "engine/oci/oci.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -5,8 +5,8 @@
 #include <string.h>
 #include <zstd.h>
 
-#include "engine/remote_graph.h"
-#include "engine/remote_manifest.h"
+#include "engine/remote_cache/remote_graph.h"
+#include "engine/remote_cache/remote_manifest.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

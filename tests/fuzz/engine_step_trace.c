@@ -2,8 +2,8 @@
  * other as --explain does. */
 #include <stdint.h>
 
-#include "engine/explain.h"
-#include "engine/step_trace.h"
+#include "engine/cache/explain.h"
+#include "engine/cache/step_trace.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

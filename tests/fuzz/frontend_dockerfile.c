@@ -5,9 +5,9 @@
 #include <stdint.h>
 
 #include "base/buf.h"
-#include "frontend/df_check.h"
-#include "frontend/df_lint.h"
-#include "frontend/df_parse.h"
+#include "frontend/dockerfile/df_check.h"
+#include "frontend/dockerfile/df_lint.h"
+#include "frontend/dockerfile/df_parse.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "frontend/df_heredoc.h"
+#include "frontend/dockerfile/df_heredoc.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "frontend/df_shell.h"
+#include "frontend/dockerfile/df_shell.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

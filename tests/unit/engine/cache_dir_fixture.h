@@ -3,7 +3,7 @@
 #ifndef KILN_TESTS_CACHE_DIR_FIXTURE_H
 #define KILN_TESTS_CACHE_DIR_FIXTURE_H
 
-#include "engine/remote_backend.h"
+#include "engine/remote_cache/remote_backend.h"
 
 /* `more` are further attributes, each after a comma. */
 static inline struct remote_backend *open_cache_dir(const char *root, struct store *s,

@@ -19,9 +19,9 @@
 
 #include "base/fs.h"
 #include "base/path.h"
-#include "engine/context_local.h"
-#include "engine/op_file.h"
-#include "engine/tree_rootfs.h"
+#include "engine/fileops/op_file.h"
+#include "engine/source/context_local.h"
+#include "engine/tree/tree_rootfs.h"
 #include "store/store.h"
 #include "tests/unit/store/durable_check.h"
 

@@ -1,0 +1,17 @@
+/* What --cache-to asks for, from before the solve until after the images were exported. All accept
+ * NULL, which is nothing. */
+#ifndef KILN_CMD_BUILD_BUILD_CACHES_H
+#define KILN_CMD_BUILD_BUILD_CACHES_H
+
+#include "cmd/build/build_outputs.h"
+
+struct build_caches;
+/* *ret stays NULL where nothing is asked for. `b` is borrowed. */
+int build_caches_open(const struct build_outputs *b, struct build_caches **ret, struct error **err);
+/* Around engine_solve: hears of results. Each solve starts afresh. */
+void build_caches_watch(struct build_caches *c, bool on);
+struct export_inline build_caches_inline(struct build_caches *c);
+int build_caches_write(struct build_caches *c, struct error **err);
+void build_caches_close(struct build_caches *c);
+
+#endif

@@ -1,0 +1,21 @@
+/* What `kiln build` says at its end: warnings, the place of an error, the results in files. */
+#ifndef KILN_CMD_BUILD_BUILD_REPORT_H
+#define KILN_CMD_BUILD_BUILD_REPORT_H
+
+#include "cmd/build/build_input.h"
+
+/* Sends the warnings to the progress stream, under the step that loaded the Dockerfile. */
+void build_report_stream(const struct progress *progress, const struct build_input *in,
+			 const struct df_lint *lint);
+/* The summary on stderr: " 2 warnings found (use --check to expand):" and a line each. */
+void build_report_warnings(const struct df_lint *lint);
+/* A warning on stderr for everything of the store that turned out damaged. */
+void build_report_damage(struct store *s);
+/* The excerpt and "ERROR: failed to build: failed to solve: ..." on stderr; frees *err. Returns the
+ * exit status for r. */
+int build_report_error(const struct df_file *file, int r, struct error **err);
+/* --iidfile, --metadata-file and, with --quiet, the image id on stdout. */
+int build_report_result(const struct build_options *o, const struct export_result *results,
+			size_t n, struct error **err);
+
+#endif

@@ -1,0 +1,23 @@
+/* An image as `docker image inspect` shows it, and what else commands ask of its documents. */
+#ifndef KILN_CMD_CLI_IMAGE_JSON_H
+#define KILN_CMD_CLI_IMAGE_JSON_H
+
+#include "base/image_config.h"
+#include "store/image.h"
+
+/* The image's config, parsed; released by the caller after success. */
+int image_config_load(struct store *s, const struct image *image, struct image_config *ret,
+		      struct error **err);
+
+/* {"Id", "RepoTags", "RepoDigests", "Created", "Config", "Architecture", "Os", "Size", "RootFS"...}
+ */
+int image_json(struct store *s, const struct image *image, json_t **ret, struct error **err);
+
+/* What templates see of its fields that an image does not set (template_set_zeros). A new
+ * reference. */
+json_t *image_json_zeros(void);
+
+/* "app:v1" of a full name. Heap. */
+char *image_familiar_name(const char *full);
+
+#endif

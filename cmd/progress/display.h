@@ -1,0 +1,36 @@
+/* The display of a build: a sink for progress events and a thread that renders them to stderr.
+ *
+ * Emitting only updates the model under a mutex; the thread renders at once when something happened
+ * after a quiet spell and then at most every 100 ms, so that a build is never slowed by its
+ * terminal.
+ */
+#ifndef KILN_CMD_PROGRESS_DISPLAY_H
+#define KILN_CMD_PROGRESS_DISPLAY_H
+
+#include "base/error.h"
+#include "solver/progress.h"
+
+enum display_mode {
+	DISPLAY_AUTO, /* tty where stderr is a terminal that we may draw on, else plain */
+	DISPLAY_PLAIN,
+	DISPLAY_TTY,
+	DISPLAY_RAWJSON,
+	DISPLAY_QUIET, /* nothing but errors */
+};
+
+struct display;
+
+/* "auto", "plain", "tty", "rawjson", "quiet", "none". */
+int display_mode_parse(const char *text, enum display_mode *ret, struct error **err);
+/* tty on something that is no terminal is ERR_INVALID. */
+int display_open(enum display_mode mode, struct display **ret, struct error **err);
+const struct progress *display_progress(struct display *d);
+/* Draws what is known and leaves the terminal to the caller until display_resume, on the same
+ * thread; others wait. */
+void display_pause(struct display *d);
+void display_resume(struct display *d);
+/* Ends the stream: draws what is left and, for every failed step, its last log lines. Text of the
+ * command that follows may then be printed. Frees d. */
+void display_close(struct display *d, bool failed);
+
+#endif

@@ -1,0 +1,18 @@
+/* Layers put together without overlayfs: by copying their files. See store/layer_snapshot.h. */
+#ifndef KILN_ENGINE_EXEC_SNAPSHOT_H
+#define KILN_ENGINE_EXEC_SNAPSHOT_H
+
+#include "base/cancel.h"
+#include "store/layer_snapshot.h"
+
+/* Copies what the layers (lowest first) show into the empty directory `dir`, which gets the
+ * attributes of their root. `clock` is a name for a file on the same file system. Release *ret also
+ * after failure. */
+int snapshot_make(struct store *s, const int64_t *layers, size_t n, const char *dir,
+		  const char *clock, struct cancel *cancel, struct layer_snapshot *ret,
+		  struct error **err);
+/* Removes the mount points that the sandbox helper made in `dir` and listed in its scratch
+ * directory: they are no change of the step's. */
+int snapshot_clear(const char *dir, const char *scratch, struct error **err);
+
+#endif

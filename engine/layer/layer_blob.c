@@ -1,0 +1,574 @@
+#include "engine/layer/layer_blob.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/parallel.h"
+#include "engine/layer/layer_bytes.h"
+#include "engine/layer/layer_pack.h"
+#include "engine/oci/oci.h"
+#include "store/blob.h"
+#include "store/record.h"
+
+#define OCI_NONDIST_TYPE "application/vnd.oci.image.layer.nondistributable.v1.tar"
+#define CLAMP_PIN "layer-clamped:"
+
+void layer_body_release(struct layer_body *b)
+{
+	free(b->blob.media_type);
+	*b = (struct layer_body){0};
+}
+
+bool layer_blob_is_received(const struct layer_info *info)
+{
+	return info->source != NULL;
+}
+
+/* --- media types ----------------------------------------------------------------------------- */
+
+static const struct {
+	const char *oci, *docker;
+} media_types[] = {
+	{OCI_LAYER_TYPE, DOCKER_LAYER_TYPE},
+	{OCI_LAYER_TYPE "+gzip", DOCKER_LAYER_TYPE ".gzip"},
+	{OCI_LAYER_TYPE "+zstd", DOCKER_LAYER_TYPE ".zstd"},
+	/* What may not be distributed is distributed all the same once it is in hand. */
+	{OCI_LAYER_TYPE, DOCKER_FOREIGN_LAYER_TYPE},
+	{OCI_LAYER_TYPE "+gzip", DOCKER_FOREIGN_LAYER_TYPE ".gzip"},
+	{OCI_LAYER_TYPE "+zstd", DOCKER_FOREIGN_LAYER_TYPE ".zstd"},
+	{OCI_NONDIST_TYPE, DOCKER_LAYER_TYPE},
+	{OCI_NONDIST_TYPE "+gzip", DOCKER_LAYER_TYPE ".gzip"},
+	{OCI_NONDIST_TYPE "+zstd", DOCKER_LAYER_TYPE ".zstd"},
+};
+
+char *layer_blob_convert_type(const char *media_type, bool docker)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(media_types); i++)
+		if (strcmp(media_type, media_types[i].oci) == 0 ||
+		    strcmp(media_type, media_types[i].docker) == 0) {
+			const char *plain = strstr(media_type, "gzip")	 ? "+gzip"
+					    : strstr(media_type, "zstd") ? "+zstd"
+									 : "";
+
+			if (docker)
+				return xasprintf("%s%s%s", DOCKER_LAYER_TYPE, *plain ? "." : "",
+						 *plain ? plain + 1 : "");
+			return xasprintf("%s%s", OCI_LAYER_TYPE, plain);
+		}
+	return xstrdup(media_type);
+}
+
+enum compression layer_blob_compression(const char *media_type)
+{
+	if (strstr(media_type, "zstd"))
+		return COMPRESS_ZSTD;
+	return strstr(media_type, "gzip") ? COMPRESS_GZIP : COMPRESS_NONE;
+}
+
+static char *type_of(enum compression c, bool docker)
+{
+	const char *oci = c == COMPRESS_GZIP   ? OCI_LAYER_TYPE "+gzip"
+			  : c == COMPRESS_ZSTD ? OCI_LAYER_TYPE "+zstd"
+					       : OCI_LAYER_TYPE;
+
+	return layer_blob_convert_type(oci, docker);
+}
+
+/* --- what was made before --------------------------------------------------------------------- */
+
+/* Which tar of a layer this is about. */
+struct form {
+	int64_t layer;
+	enum compression type;
+	int level;
+	bool clamp;
+	int64_t clamp_time;
+};
+
+static char *form_name(const struct form *f)
+{
+	char clamp[32] = "";
+	/* A level makes no difference to what is not compressed. */
+	int level = f->type == COMPRESS_NONE ? COMPRESS_LEVEL_DEFAULT : f->level;
+
+	if (f->clamp)
+		snprintf(clamp, sizeof(clamp), "@%" PRId64, f->clamp_time);
+	return xasprintf("layer-blob:%" PRId64 ":%s:%d%s", f->layer, compress_name(f->type), level,
+			 clamp);
+}
+
+/* A remembered form: "<diff id> <blob digest> <size>". Forgotten again with the blob. */
+static int recall(struct store *s, const struct form *f, struct layer_body *ret, bool *ret_found,
+		  struct error **err)
+{
+	_cleanup_free_ char *name = form_name(f);
+	_cleanup_buf_ struct buf value = BUF_INIT;
+	char diff_id[DIGEST_TEXT], digest[DIGEST_TEXT];
+	uint64_t size;
+	int64_t when;
+	int r = pin_get(s, name, ret_found, &value, &when, err);
+
+	if (r < 0 || !*ret_found)
+		return r;
+	*ret_found = sscanf(value.p, "%71s %71s %" SCNu64, diff_id, digest, &size) == 3 &&
+		     digest_parse(diff_id, &ret->diff_id) == 0 &&
+		     digest_parse(digest, &ret->blob.digest) == 0;
+	if (*ret_found) {
+		ret->blob.size = size;
+		ret->stored = blob_exists(s, &ret->blob.digest, NULL);
+		*ret_found = ret->stored || f->type == COMPRESS_NONE;
+	}
+	return 0;
+}
+
+/* An image that names a clamped tar does not say how it was clamped; this does. */
+static int remember_clamp(struct store *s, const struct form *f, const struct digest *tar,
+			  struct error **err)
+{
+	char text[DIGEST_TEXT], value[32];
+	_cleanup_free_ char *name = xasprintf(CLAMP_PIN "%s", digest_format(tar, text));
+
+	snprintf(value, sizeof(value), "%" PRId64, f->clamp_time);
+	return pin_set(s, name, value, err);
+}
+
+int layer_blob_clamp_of(struct store *s, const struct digest *tar, bool *ret_found,
+			int64_t *ret_time, struct error **err)
+{
+	char text[DIGEST_TEXT];
+	_cleanup_free_ char *name = xasprintf(CLAMP_PIN "%s", digest_format(tar, text));
+	_cleanup_buf_ struct buf value = BUF_INIT;
+	int64_t when;
+	int r = pin_get(s, name, ret_found, &value, &when, err);
+
+	if (r == 0 && *ret_found)
+		*ret_found = sscanf(value.p, "%" SCNd64, ret_time) == 1;
+	return r;
+}
+
+/* With `describe` the layer's row gets the descriptor of its uncompressed tar. */
+static int remember(struct store *s, const struct form *f, const struct layer_body *body,
+		    bool describe, struct error **err)
+{
+	_cleanup_free_ char *name = form_name(f), *value = NULL;
+	char diff_id[DIGEST_TEXT], digest[DIGEST_TEXT];
+	int r;
+
+	value = xasprintf("%s %s %" PRIu64, digest_format(&body->diff_id, diff_id),
+			  digest_format(&body->blob.digest, digest), body->blob.size);
+	r = pin_set(s, name, value, err);
+	if (r < 0)
+		return r;
+	if (f->type != COMPRESS_NONE)
+		return 0;
+	if (f->clamp)
+		return remember_clamp(s, f, &body->diff_id, err);
+	if (!describe)
+		return 0;
+	r = layer_set_diff_id(s, f->layer, &body->diff_id, err);
+	return r < 0 ? r : layer_set_blob(s, f->layer, &body->blob, err);
+}
+
+/* --- making ------------------------------------------------------------------------------------
+ */
+
+/* Runs one layer's bytes through hash and codec. A received layer is stored whatever the form. */
+static int run_form(struct store *s, const int64_t *layers, size_t i, const struct form *f,
+		    const struct layer_info *info, struct cancel *cancel, struct layer_body *ret,
+		    uint64_t *ret_plain_size, struct error **err)
+{
+	bool received = layer_blob_is_received(info);
+	const struct layer_pack_options o = {
+		.compression = {.type = f->type, .level = f->level},
+		.store = received,
+	};
+	_cleanup_(layer_pack_freep) struct layer_pack *p = NULL;
+	int r = layer_pack_open(s, &o, cancel, &p, err);
+
+	if (r < 0)
+		return r;
+	r = received ? layer_bytes_unpacked(s, &info->blob, layer_pack_write, p, err)
+		     : layer_bytes_made(s, layers, i, info, f->clamp ? &f->clamp_time : NULL,
+					cancel, layer_pack_write, p, err);
+	return r < 0 ? r : layer_pack_finish(p, ret, ret_plain_size, err);
+}
+
+int layer_blob_misnamed(struct store *s, const struct layer_info *info, const struct digest *found,
+			struct error **err)
+{
+	char blob[DIGEST_TEXT], expected[DIGEST_TEXT], got[DIGEST_TEXT];
+	_cleanup_free_ char *text = xasprintf(
+		"layer %s is not what the image's config promises: expected diff ID %s, got %s",
+		digest_format(&info->blob.digest, blob), digest_format(&info->diff_id, expected),
+		digest_format(found, got));
+
+	if (layer_give_up(s, info->id, NULL) == 0)
+		store_notice(s, "%s; it is made or fetched again", text);
+	return error_new(err, ERR_CORRUPT, 0, "%s", text);
+}
+
+static int hash_tar(void *data, const void *p, size_t n, struct error **err)
+{
+	(void)err;
+	hasher_add(data, p, n);
+	return 0;
+}
+
+static int compare_diff_id(struct store *s, const struct layer_info *info, struct error **err)
+{
+	_cleanup_hasher_ struct hasher h;
+	struct digest digest;
+	int r;
+
+	hasher_init(&h);
+	r = layer_bytes_unpacked(s, &info->blob, hash_tar, &h, err);
+	if (r < 0)
+		return r;
+	hasher_final(&h, &digest);
+	return digest_equal(&digest, &info->diff_id) ? 0
+						     : layer_blob_misnamed(s, info, &digest, err);
+}
+
+/* An image says which diff ids its layers have. Of a layer that was never unpacked that is what the
+ * cache or image said that it came with, so its bytes, where they are here, are looked at once. */
+int layer_blob_check(struct store *s, const struct layer_info *info, struct error **err)
+{
+	_cleanup_free_ char *name = NULL;
+	_cleanup_buf_ struct buf value = BUF_INIT;
+	char blob[DIGEST_TEXT], diff_id[DIGEST_TEXT];
+	bool found;
+	int64_t when;
+	int r;
+
+	if (info->has_index)
+		return 0;
+	name = xasprintf("layer-verified:%s", digest_format(&info->blob.digest, blob));
+	digest_format(&info->diff_id, diff_id);
+	r = pin_get(s, name, &found, &value, &when, err);
+	if (r < 0 || (found && strcmp(value.p, diff_id) == 0))
+		return r;
+	r = compare_diff_id(s, info, err);
+	return r < 0 ? r : pin_set(s, name, diff_id, err);
+}
+
+/* A received layer as it came, or converted where that was asked for. */
+static int make_received(struct store *s, const struct layer_info *info,
+			 const struct layer_blob_options *o, const struct form *f,
+			 struct cancel *cancel, struct layer_body *ret, struct error **err)
+{
+	struct digest diff_id = info->diff_id;
+	uint64_t size;
+	int r;
+
+	if (!info->has_blob || !info->has_diff_id)
+		return layer_bytes_lost(info->id, ERR_CORRUPT, err);
+	ret->diff_id = info->diff_id;
+	if (!o->force || layer_blob_compression(info->blob.media_type) == f->type) {
+		ret->blob.digest = info->blob.digest;
+		ret->blob.size = info->blob.size;
+		ret->stored = blob_exists(s, &info->blob.digest, NULL);
+		ret->blob.media_type =
+			layer_blob_convert_type(info->blob.media_type, o->docker_types);
+		if (!ret->stored && !o->lazy)
+			return error_new(err, ERR_NOTFOUND, 0,
+					 "the bytes of layer %" PRId64 " are not in the store",
+					 info->id);
+		return ret->stored ? layer_blob_check(s, info, err) : 0;
+	}
+	r = run_form(s, &info->id, 0, f, info, cancel, ret, &size, err);
+	if (r < 0)
+		return r;
+	if (!digest_equal(&diff_id, &ret->diff_id))
+		return error_new(err, ERR_CORRUPT, 0,
+				 "layer %" PRId64 " does not unpack to its diff id", info->id);
+	ret->blob.media_type = type_of(f->type, o->docker_types);
+	return 0;
+}
+
+/* A layer that was exported before has a diff id; files that were changed since show here, before
+ * an image is made of them. */
+static int check_unchanged(struct store *s, const struct layer_info *info, const struct form *f,
+			   const struct layer_body *body, struct error **err)
+{
+	char text[DIGEST_TEXT];
+
+	if (f->clamp || !info->has_diff_id || digest_equal(&info->diff_id, &body->diff_id))
+		return 0;
+	if (layer_bytes_stored(s, info))
+		return error_new(err, ERR_CORRUPT, 0,
+				 "layer %" PRId64
+				 " is damaged: its blob %s is no longer what it was",
+				 info->id, digest_format(&info->blob.digest, text));
+	return error_new(err, ERR_CORRUPT, 0,
+			 "layer %" PRId64 " is damaged: its files are no longer what they were",
+			 info->id);
+}
+
+/* Whatever form is made, the uncompressed one is known with it. A layer whose body is a blob keeps
+ * that one's descriptor. */
+static int remember_forms(struct store *s, const struct form *f, const struct layer_body *body,
+			  uint64_t plain_size, bool describe, struct error **err)
+{
+	struct form plain = *f;
+	struct layer_body tar = {0};
+	int r = f->type == COMPRESS_NONE ? 0 : remember(s, f, body, false, err);
+
+	if (r < 0)
+		return r;
+	plain.type = COMPRESS_NONE;
+	tar.diff_id = tar.blob.digest = body->diff_id;
+	tar.blob.size = plain_size;
+	/* What the store keeps of a layer has OCI's media type, whoever asks first. */
+	tar.blob.media_type = type_of(COMPRESS_NONE, false);
+	r = remember(s, &plain, &tar, describe, err);
+	layer_body_release(&tar);
+	return r;
+}
+
+static int make_and_remember(struct store *s, const int64_t *layers, size_t i, const struct form *f,
+			     const struct layer_info *info, struct cancel *cancel,
+			     struct layer_body *ret, struct error **err)
+{
+	uint64_t size;
+	int r = run_form(s, layers, i, f, info, cancel, ret, &size, err);
+
+	if (r == 0)
+		r = check_unchanged(s, info, f, ret, err);
+	if (r == 0)
+		r = remember_forms(s, f, ret, size, !layer_bytes_stored(s, info), err);
+	return r;
+}
+
+int layer_blob_add(struct store *s, struct index_draft *index, const struct compress_options *c,
+		   struct layer_body *body, uint64_t plain_size, int64_t *ret_layer,
+		   struct error **err)
+{
+	struct form f = {.type = c->type, .level = c->level};
+	int r;
+
+	body->blob.media_type = type_of(f.type, false);
+	r = layer_put_blob(s, index, &body->blob, &body->diff_id, &f.layer, err);
+	if (r == 0)
+		r = remember_forms(s, &f, body, plain_size, false, err);
+	if (r == 0)
+		*ret_layer = f.layer;
+	return r;
+}
+
+/* What to do about a layer that is not what it was. A build that meets it in time helps itself. */
+static int advise(int r, struct error **err)
+{
+	if (r != -ERR_CORRUPT || (err && error_hint_text(*err)))
+		return r;
+	return error_hint(
+		err, r,
+		"'kiln store verify' forgets what is damaged; then build, load or pull the "
+		"image again");
+}
+
+static int find_or_make(struct store *s, const int64_t *layers, size_t i, size_t n_keep,
+			const struct layer_blob_options *o, struct cancel *cancel,
+			struct layer_body *ret, struct error **err)
+{
+	_cleanup_(layer_info_release) struct layer_info info = {0};
+	struct form f = {.layer = layers[i],
+			 .type = o->compression.type,
+			 .level = o->compression.level,
+			 .clamp = o->clamp && i >= n_keep,
+			 .clamp_time = o->clamp_time};
+	bool found;
+	int r = layer_get(s, layers[i], &info, err);
+
+	if (r < 0)
+		return r;
+	if (layer_blob_is_received(&info))
+		return make_received(s, &info, o, &f, cancel, ret, err);
+	r = recall(s, &f, ret, &found, err);
+	if (r < 0)
+		return r;
+	if (!found) {
+		r = make_and_remember(s, layers, i, &f, &info, cancel, ret, err);
+		if (r < 0)
+			return r;
+	}
+	ret->blob.media_type = type_of(f.type, o->docker_types);
+	return 0;
+}
+
+static int make_one(struct store *s, const int64_t *layers, size_t i, size_t n_keep,
+		    const struct layer_blob_options *o, struct cancel *cancel,
+		    struct layer_body *ret, struct error **err)
+{
+	return advise(find_or_make(s, layers, i, n_keep, o, cancel, ret, err), err);
+}
+
+/* --- a chain, several layers at a time ----------------------------------------------------------
+ */
+
+struct chain {
+	struct store *s;
+	const int64_t *layers;
+	size_t n_keep;
+	const struct layer_blob_options *o;
+	struct cancel *cancel;
+	struct layer_body *bodies;
+};
+
+static int make_nth(void *data, size_t i, struct error **err)
+{
+	struct chain *c = data;
+
+	return make_one(c->s, c->layers, i, c->n_keep, c->o, c->cancel, &c->bodies[i], err);
+}
+
+/* Fetches the blobs that received layers lack. */
+static int fetch_missing(struct store *s, const int64_t *layers, size_t n,
+			 const struct layer_blob_options *o, struct error **err)
+{
+	_cleanup_free_ int64_t *missing = xcalloc(n + 1, sizeof(*missing));
+	size_t n_missing = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		_cleanup_(layer_info_release) struct layer_info info = {0};
+		int r = layer_get(s, layers[i], &info, err);
+
+		if (r < 0)
+			return r;
+		if (layer_blob_is_received(&info) && info.has_blob &&
+		    !blob_exists(s, &info.blob.digest, NULL))
+			missing[n_missing++] = layers[i];
+	}
+	if (n_missing == 0)
+		return 0;
+	return o->fetcher.require(o->fetcher.data, missing, n_missing, err);
+}
+
+int layer_blob_make_one(struct store *s, const int64_t *layers, size_t i, size_t n_keep,
+			const struct layer_blob_options *o, struct cancel *cancel,
+			struct layer_body *ret, struct error **err)
+{
+	int r = 0;
+
+	memset(ret, 0, sizeof(*ret));
+	if (!o->lazy && o->fetcher.require)
+		r = fetch_missing(s, &layers[i], 1, o, err);
+	if (r == 0)
+		r = make_one(s, layers, i, n_keep, o, cancel, ret, err);
+	if (r < 0)
+		layer_body_release(ret);
+	return r;
+}
+
+int layer_blob_make(struct store *s, const int64_t *layers, size_t n, size_t n_keep,
+		    const struct layer_blob_options *o, struct cancel *cancel,
+		    struct layer_body *ret, struct error **err)
+{
+	struct chain c = {.s = s,
+			  .layers = layers,
+			  .n_keep = n_keep,
+			  .o = o,
+			  .cancel = cancel,
+			  .bodies = ret};
+	int r;
+
+	memset(ret, 0, n * sizeof(*ret));
+	if (!o->lazy && o->fetcher.require) {
+		r = fetch_missing(s, layers, n, o, err);
+		if (r < 0)
+			return r;
+	}
+	r = parallel_for(n, make_nth, &c, err);
+	if (r < 0)
+		for (size_t i = 0; i < n; i++)
+			layer_body_release(&ret[i]);
+	return r;
+}
+
+/* --- sending -------------------------------------------------------------------------------------
+ */
+
+/* Passes bytes on, and hashes them. */
+struct tee {
+	struct hasher hasher;
+	tar_sink_fn sink;
+	void *data;
+	struct cancel *cancel;
+};
+
+static int tee_write(void *data, const void *p, size_t n, struct error **err)
+{
+	struct tee *t = data;
+
+	if (cancel_is_set(t->cancel))
+		return error_new(err, ERR_CANCELED, 0, "canceled");
+	hasher_add(&t->hasher, p, n);
+	return t->sink(t->data, p, n, err);
+}
+
+static int send_made(struct store *s, const int64_t *layers, size_t i, const int64_t *clamp,
+		     struct tee *t, struct error **err)
+{
+	_cleanup_(layer_info_release) struct layer_info info = {0};
+	int r = layer_get(s, layers[i], &info, err);
+
+	return r < 0 ? r
+		     : layer_bytes_made(s, layers, i, &info, clamp, t->cancel, tee_write, t, err);
+}
+
+int layer_blob_refused(struct store *s, const struct digest *blob, int64_t layer, int r,
+		       struct error **err)
+{
+	_cleanup_(error_freep) struct error *why = NULL;
+	_cleanup_free_ char *whose = layer ? xasprintf("layer %" PRId64 ": ", layer) : xstrdup("");
+	char text[DIGEST_TEXT];
+
+	if (blob_verify(s, blob, NULL, &why) != -ERR_CORRUPT)
+		return r;
+	if (err) {
+		error_free(*err);
+		*err = TAKE_PTR(why);
+	}
+	return advise(error_wrap(err, -ERR_CORRUPT, "%sits blob %s in the store is damaged", whose,
+				 digest_format(blob, text)),
+		      err);
+}
+
+static int send_verified(struct store *s, const int64_t *layers, size_t i, size_t n_keep,
+			 const struct layer_blob_options *o, const struct layer_body *body,
+			 struct cancel *cancel, tar_sink_fn sink, void *data, struct error **err)
+{
+	struct tee t = {.sink = sink, .data = data, .cancel = cancel};
+	const int64_t *clamp = o->clamp && i >= n_keep ? &o->clamp_time : NULL;
+	char expected[DIGEST_TEXT], found[DIGEST_TEXT];
+	struct digest digest;
+	int r;
+
+	/* What was hashed a moment ago, as it was written, is what it says. */
+	if (body->stored && blob_is_ours(s, &body->blob.digest))
+		return layer_bytes_blob(s, &body->blob.digest, cancel, sink, data, err);
+	hasher_init(&t.hasher);
+	r = body->stored ? layer_bytes_blob(s, &body->blob.digest, cancel, tee_write, &t, err)
+			 : send_made(s, layers, i, clamp, &t, err);
+	if (r == 0)
+		hasher_final(&t.hasher, &digest);
+	hasher_release(&t.hasher);
+	if (r < 0)
+		return r;
+	if (digest_equal(&digest, &body->blob.digest))
+		return 0;
+	r = error_new(err, ERR_CORRUPT, 0, "layer %" PRId64 ": expected %s, found %s",
+		      layers ? layers[i] : 0, digest_format(&body->blob.digest, expected),
+		      digest_format(&digest, found));
+	return body->stored
+		       ? layer_blob_refused(s, &body->blob.digest, layers ? layers[i] : 0, r, err)
+		       : r;
+}
+
+int layer_blob_send(struct store *s, const int64_t *layers, size_t i, size_t n_keep,
+		    const struct layer_blob_options *o, const struct layer_body *body,
+		    struct cancel *cancel, tar_sink_fn sink, void *data, struct error **err)
+{
+	return advise(send_verified(s, layers, i, n_keep, o, body, cancel, sink, data, err), err);
+}

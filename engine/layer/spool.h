@@ -1,0 +1,15 @@
+/* Bytes that are about to leave, as a file: uploads may be repeated from any place in it. All
+ * return a descriptor. Files made for it have no name, so that nothing can be left behind. */
+#ifndef KILN_ENGINE_LAYER_SPOOL_H
+#define KILN_ENGINE_LAYER_SPOOL_H
+
+#include "engine/layer/layer_blob.h"
+
+int spool_bytes(struct store *s, const void *p, size_t n, struct error **err);
+/* Layer number i of a chain, as layer_blob_make described it in `body`: its blob in the store,
+ * fetched if need be, or its tar, written for the purpose. */
+int spool_layer(struct store *s, const int64_t *layers, size_t i, size_t n_keep,
+		const struct layer_blob_options *o, const struct blob_fetcher *fetcher,
+		const struct layer_body *body, struct cancel *cancel, struct error **err);
+
+#endif

@@ -1,0 +1,12 @@
+/* Secrets that count in cache keys (--secret cachekey=hash): their values enter as an HMAC under a
+ * key that never leaves the store, so nothing can be learnt of them from a key. */
+#ifndef KILN_ENGINE_SECRETS_SECRET_SALT_H
+#define KILN_ENGINE_SECRETS_SECRET_SALT_H
+
+#include "engine/exec/op_exec.h"
+
+/* *ret_salted = false if the op uses no such secret. */
+int secret_salt(struct store *s, const struct exec_session *session, const struct op_exec *op,
+		bool *ret_salted, struct digest *ret, struct error **err);
+
+#endif

@@ -1,0 +1,28 @@
+/* What a vertex leaves: a rootfs (a list of layers) or a plain tree (a context, a git checkout).
+ * Reference counted; immutable. */
+#ifndef KILN_ENGINE_TREE_RESULT_H
+#define KILN_ENGINE_TREE_RESULT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/alloc.h"
+
+struct tree;
+
+struct result {
+	_Atomic unsigned refs;
+	struct tree *tree; /* NULL for a rootfs */
+	size_t n_layers;
+	int64_t layers[]; /* lowest first */
+};
+
+struct result *result_new_rootfs(const int64_t *layers, size_t n); /* copies */
+struct result *result_new_tree(struct tree *tree /* takes a reference */);
+/* parent's layers and one more; parent NULL is scratch, layer 0 adds nothing. */
+struct result *result_extend(const struct result *parent, int64_t layer);
+struct result *result_ref(struct result *r);
+void result_unref(struct result *r);
+DEFINE_FREEP(struct result, result_unref)
+
+#endif
