@@ -8,8 +8,8 @@
 void cancel_init(struct cancel *c)
 {
 	atomic_init(&c->set, false);
-	/* Without one (too few descriptors: what comes next says so) those that ask are still told.
-	 */
+	/* Without one (too few descriptors: what comes next says so) those that ask are
+	 * still told. */
 	c->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 }
 

@@ -4,8 +4,8 @@
 
 #include "base/buf.h"
 
-/* Reads a quoted field behind its opening quote, up to its closing one or to what is in its place.
- */
+/* Reads a quoted field behind its opening quote, up to its closing one or to what is in its
+ * place. */
 static const char *scan_quoted(const char *p, struct buf *field)
 {
 	for (; *p && (*p != '"' || p[1] == '"'); p++) {

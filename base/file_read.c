@@ -133,8 +133,7 @@ int file_read_digest(int fd, const struct cancel *cancel, struct digest *ret, ui
 	return 0;
 }
 
-/* --- Copying -----------------------------------------------------------------------------------
- */
+/* --- Copying --- */
 
 /* Leaves out the next n bytes, which are zeros; the caller sets the size in the end. */
 static int skip(int to, uint64_t n)

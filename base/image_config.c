@@ -350,8 +350,8 @@ int image_config_parse(const void *json, size_t n, struct image_config *ret, str
 
 /* Writing. Empty members are left out, as the omitempty tags of the peers' types do. */
 
-/* Text of Dockerfiles may hold any bytes; as Go's encoder does, what is not UTF-8 becomes U+FFFD.
- */
+/* Text of Dockerfiles may hold any bytes; as Go's encoder does, what is not UTF-8 becomes
+ * U+FFFD. */
 static json_t *text_value(const char *s, size_t n)
 {
 	json_t *value = json_stringn(s, n);

@@ -13,8 +13,8 @@ char *path_clean(const char *path);
 char *path_join(const char *a, const char *b);
 /* `path` as seen from `dir`: itself if absolute, else joined; cleaned. Heap. */
 char *path_resolve(const char *dir, const char *path);
-/* Cleaned path inside a root, without a leading slash: "/a/../../b/" gives "b", "/" gives "". Heap.
- */
+/* Cleaned path inside a root, without a leading slash: "/a/../../b/" gives "b", "/" gives
+ * "". Heap. */
 char *path_rooted(const char *path);
 /* The text after the last slash; borrowed. "a/" gives "". */
 const char *path_base(const char *path);

@@ -17,8 +17,8 @@ char *times_rfc3339(int64_t ns);
 int times_parse_rfc3339(const char *text, int64_t *ret_ns);
 /* "About a minute ago", "3 weeks ago": docker's words for an age in seconds. Heap. */
 char *times_human_age(int64_t seconds);
-/* Decimal units as docker prints them in tables: four significant digits, "1.23MB", "997kB". Heap.
- */
+/* Decimal units as docker prints them in tables: four significant digits, "1.23MB",
+ * "997kB". Heap. */
 char *times_human_size(uint64_t bytes);
 /* Decimal units as BuildKit prints them in progress: "227B", "1.20kB", "3.00MB". Heap. */
 char *times_progress_size(uint64_t bytes);

@@ -38,8 +38,7 @@ struct verify {
 	char **argv;
 };
 
-/* --- one build ---------------------------------------------------------------------------------
- */
+/* --- one build --- */
 
 static bool is_replaced(const char *variable)
 {
@@ -139,8 +138,7 @@ static bool wait_for_next_second(void)
 	return !cancel_is_set(cancel);
 }
 
-/* --- both --------------------------------------------------------------------------------------
- */
+/* --- both --- */
 
 static void print_difference(const struct image_comparison *c)
 {
@@ -212,8 +210,7 @@ static void remove_dir(struct verify *v)
 	free(v->dir);
 }
 
-/* --- the command line --------------------------------------------------------------------------
- */
+/* --- the command line --- */
 
 static int check(const struct build_options *o, struct error **err)
 {

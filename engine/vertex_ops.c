@@ -121,8 +121,7 @@ static bool is_http(const char *identifier)
 	return after_scheme(identifier, "http://") || after_scheme(identifier, "https://");
 }
 
-/* --- pin ----------------------------------------------------------------------------------------
- */
+/* --- pin --- */
 
 static int find_image(struct vertex_ops *o, struct job *job, const struct vertex *v,
 		      const struct image_source **ret, struct error **err)
@@ -216,8 +215,7 @@ static int ops_content(void *data, struct job *job, const struct vertex *v, size
 			  err);
 }
 
-/* --- run ----------------------------------------------------------------------------------------
- */
+/* --- run --- */
 
 static int run_image(struct vertex_ops *o, struct job *job, const struct vertex *v,
 		     struct result **ret, struct error **err)
@@ -430,8 +428,8 @@ static int run_once(struct vertex_ops *o, struct job *job, const struct vertex *
 	return error_new(err, ERR_UNSUPPORTED, 0, "nested builds are not supported");
 }
 
-/* The input that has a layer which was found damaged and which nothing but its step can make again.
- */
+/* The input that has a layer which was found damaged and which nothing but its step can
+ * make again. */
 static bool find_lost(struct store *s, const struct vertex *v, struct result *const *inputs,
 		      size_t *ret)
 {
@@ -458,8 +456,8 @@ static void recheck(struct store *s, const struct vertex *v, struct result *cons
 			(void)layer_recheck(s, inputs[i]->layers[k], &whole, NULL);
 }
 
-/* Somebody may have removed the dir of an input's layer, which shows when a step's mounts are made.
- */
+/* Somebody may have removed the dir of an input's layer, which shows when a step's mounts
+ * are made. */
 static bool forget_gone(struct store *s, const struct vertex *v, struct result *const *inputs)
 {
 	bool any = false, gone;
@@ -497,8 +495,7 @@ static int ops_run(void *data, struct job *job, const struct vertex *v,
 	return r;
 }
 
-/* --- keys --------------------------------------------------------------------------------------
- */
+/* --- keys --- */
 
 static bool ops_salt(void *data, const struct vertex *v, struct digest *ret)
 {

@@ -31,8 +31,7 @@ static void drop_build_arg(struct strv *args, const char *key)
 	args->n = n;
 }
 
-/* --- a stage that is one file from elsewhere ----------------------------------------------------
- */
+/* --- a stage that is one file from elsewhere --- */
 
 static const struct df_stage *find_stage(const struct compiler *c, const char *name)
 {
@@ -125,8 +124,7 @@ static int take_stage(struct compiler *c, const struct df_stage *stage, struct e
 	return r < 0 ? error_at(err, r, c->file->name, stage->from->span) : 0;
 }
 
-/* --- the value ---------------------------------------------------------------------------------
- */
+/* --- the value --- */
 
 /* A named context has the time of what its URL stands for; folders and images have none. */
 static int take_context(struct compiler *c, const struct named_context *named, struct error **err)

@@ -11,12 +11,12 @@
 #include "base/digest.h"
 #include "solver/op.h"
 
-/* `n_inputs` is the vertex's number of inputs: copies from earlier actions keep their whole path.
- */
+/* `n_inputs` is the vertex's number of inputs: copies from earlier actions keep their whole
+ * path. */
 struct digest op_key(const struct op *op, size_t n_inputs);
 
-/* How an op uses one of its inputs. A content digest of the input is the digest of these in order.
- */
+/* How an op uses one of its inputs. A content digest of the input is the digest of these in
+ * order. */
 enum op_use_kind {
 	OP_USE_WHOLE = 1, /* everything: a rootfs, the tree a file action changes, merge and diff */
 	OP_USE_PATH,	  /* the subtree `path` (a bind mount's selector) */

@@ -1,5 +1,5 @@
-/* What takes space: cache records with what each would free, and what keeps one from being freed.
- */
+/* What takes space: cache records with what each would free, and what keeps one from being
+ * freed. */
 #ifndef KILN_STORE_DU_H
 #define KILN_STORE_DU_H
 

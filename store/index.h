@@ -27,8 +27,8 @@ size_t index_builder_count(const struct index_builder *b);
 /* Fills in what a file's bytes turned out to be; `path` was added as a file. */
 void index_builder_set_content(struct index_builder *b, const char *path,
 			       const struct digest *content, uint64_t size);
-/* Gives a file that is there e's mode, owner, capability and time; all its hard links share them.
- */
+/* Gives a file that is there e's mode, owner, capability and time; all its hard links share
+ * them. */
 void index_builder_set_attributes(struct index_builder *b, const char *path, const struct entry *e);
 /* A number that the caller attaches to a file (0: none) and that stays with its bytes, whichever of
  * its hard links carries them. `path` was added as a file. */
@@ -42,8 +42,8 @@ void index_builder_free(struct index_builder *b);
 DEFINE_FREEP(struct index_builder, index_builder_free)
 
 struct index;
-/* Maps an index file; its checksum is verified. ERR_CORRUPT if it is damaged or of another version.
- */
+/* Maps an index file; its checksum is verified. ERR_CORRUPT if it is damaged or of another
+ * version. */
 int index_open(int dirfd, const char *path, struct index **ret, struct error **err);
 /* The same for an open file; `name` is for errors. The descriptor stays the caller's. */
 int index_open_fd(int fd, const char *name, struct index **ret, struct error **err);

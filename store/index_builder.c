@@ -186,8 +186,8 @@ void index_builder_add(struct index_builder *b, const struct entry *e)
 	uint32_t i = slot_for(b, e->path), target = NONE;
 	struct item *item = &b->items.v[i];
 
-	/* Looked up before the old entry goes: the link may be to the very file that it replaces.
-	 */
+	/* Looked up before the old entry goes: the link may be to the very file that it
+	 * replaces. */
 	if (e->type == ENTRY_HARDLINK && e->link)
 		target = find(b, e->link);
 	if (target == i)

@@ -67,8 +67,8 @@ int layer_add_remote(struct store *s, const struct digest *diff_id, const struct
  * the tree digest of its index. Unpacking it puts the real one in its place. */
 int layer_claim(struct store *s, int64_t id, int64_t created, const struct digest *tree,
 		struct error **err);
-/* What is known of where a received layer comes from turned out useless: without a dir it is lost.
- */
+/* What is known of where a received layer comes from turned out useless: without a dir it
+ * is lost. */
 int layer_give_up(struct store *s, int64_t id, struct error **err);
 /* Records what export found out about a layer made here. */
 int layer_set_diff_id(struct store *s, int64_t id, const struct digest *diff_id,

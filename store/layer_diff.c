@@ -226,8 +226,7 @@ void layer_diff_release(struct layer_diff *d)
 	strv_release(&d->implied);
 }
 
-/* --- without the rest ---------------------------------------------------------------------------
- */
+/* --- without the rest --- */
 
 struct applying {
 	const struct index_draft *draft;

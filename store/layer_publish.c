@@ -109,8 +109,8 @@ static int insert_row(struct db_tx *tx, const struct layer_birth *b, int64_t *re
 static int update_row(struct db_tx *tx, int64_t id, const struct layer_birth *b, uint64_t disk,
 		      const struct digest *tree, struct error **err)
 {
-	/* Only of a dir can it be said that it was written in this boot: an index has a checksum.
-	 */
+	/* Only of a dir can it be said that it was written in this boot: an index has a
+	 * checksum. */
 	return db_run(tx, err,
 		      "UPDATE layer SET has_index = 1, has_dir = ?, boot = ?, size = ?, disk = ?,"
 		      " tree_digest = ? WHERE id = ?",

@@ -1,5 +1,5 @@
-/* Merging the indexes of a stack of layers: one cursor a layer, a heap of cursors ordered by path.
- */
+/* Merging the indexes of a stack of layers: one cursor a layer, a heap of cursors ordered
+ * by path. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,8 +82,8 @@ static void take_equal(struct merge *m)
 	} while (m->n > 0 && strcmp(m->heap[0].entry.path, m->equal[0].entry.path) == 0);
 }
 
-/* Puts them back behind the path; layers that it hides, and with `skip` all, go behind its subtree.
- */
+/* Puts them back behind the path; layers that it hides, and with `skip` all, go behind its
+ * subtree. */
 static void put_back(struct merge *m, bool skip)
 {
 	bool hidden = skip;

@@ -2,8 +2,8 @@
 #ifndef KILN_STORE_SCHEMA_H
 #define KILN_STORE_SCHEMA_H
 
-/* Script n brings user_version from n to n + 1. That of version 8 calls chain_id (store/stack.h).
- */
+/* Script n brings user_version from n to n + 1. That of version 8 calls chain_id
+ * (store/stack.h). */
 extern const char *const schema_scripts[];
 extern const int schema_version;
 

@@ -34,8 +34,8 @@ int space_reserve(struct store *s, uint64_t more, struct error **err);
 /* So many bytes were committed. */
 void space_note(struct store *s, uint64_t bytes);
 
-/* After a build: evicts by the policy, and once a day collects garbage and syncs. Cheap otherwise.
- */
+/* After a build: evicts by the policy, and once a day collects garbage and syncs. Cheap
+ * otherwise. */
 int space_maintain(struct store *s, struct error **err);
 
 #endif

@@ -32,8 +32,8 @@ struct statindex *statindex_open(struct store *s, const char *dir);
 void statindex_free(struct statindex *i);
 DEFINE_FREEP(struct statindex, statindex_free)
 
-/* Removes the indexes of directories that were last scanned before `before` (ns since the epoch).
- */
+/* Removes the indexes of directories that were last scanned before `before` (ns since the
+ * epoch). */
 void statindex_prune(struct store *s, int64_t before);
 
 size_t statindex_count(const struct statindex *i);

@@ -431,8 +431,7 @@ void store_tmp_remove(struct store *s, const char *name)
 	(void)fs_remove_tree(s->dirfd, path);
 }
 
-/* --- Removing it -------------------------------------------------------------------------------
- */
+/* --- Removing it --- */
 
 static int check_unused(int rootfd, const char *root, struct error **err)
 {

@@ -47,8 +47,7 @@ int build_outputs_check(const struct build_options *o, struct error **err)
 	return r;
 }
 
-/* --- squashing ---------------------------------------------------------------------------------
- */
+/* --- squashing --- */
 
 static bool squashes_on_stage(const struct build_outputs *b)
 {
@@ -109,8 +108,7 @@ static int squash(struct build_outputs *b, struct error **err)
 	return job_close(job, r, err);
 }
 
-/* --- solving -----------------------------------------------------------------------------------
- */
+/* --- solving --- */
 
 /* The layers that are exported as the steps leave them; those that get squashed are not. */
 static struct early_image early_image(const struct build_outputs *b, size_t i)
@@ -166,8 +164,7 @@ static int solve(struct build_outputs *b, struct error **err)
 	return r;
 }
 
-/* --- exporting ---------------------------------------------------------------------------------
- */
+/* --- exporting --- */
 
 static struct export_image export_image(const struct build_outputs *b, size_t i)
 {

@@ -152,8 +152,8 @@ static int set_secret_field(struct build_secret *s, bool *from_env, const char *
 			 "unexpected key \"%s\": use id, src, env, type or cachekey", key);
 }
 
-/* Without src or env, a secret is the environment variable of its name, else the file of its name.
- */
+/* Without src or env, a secret is the environment variable of its name, else the file of
+ * its name. */
 static void complete_secret(struct build_secret *s, bool from_env)
 {
 	if (from_env && s->file && !s->env)

@@ -7,8 +7,7 @@
 #include "base/suggest.h"
 #include "base/times.h"
 
-/* --- Rows -------------------------------------------------------------------------------------
- */
+/* --- Rows --- */
 
 static struct cache_row row_of_record(struct du_record *rec)
 {
@@ -87,8 +86,7 @@ void cache_rows_release(struct cache_rows *rows)
 	vec_release(rows);
 }
 
-/* --- Filters ----------------------------------------------------------------------------------
- */
+/* --- Filters --- */
 
 /* A field is a text or, where `flag` is set, true or false. */
 struct cache_field {

@@ -9,8 +9,8 @@
 int image_config_load(struct store *s, const struct image *image, struct image_config *ret,
 		      struct error **err);
 
-/* {"Id", "RepoTags", "RepoDigests", "Created", "Config", "Architecture", "Os", "Size", "RootFS"...}
- */
+/* {"Id", "RepoTags", "RepoDigests", "Created", "Config", "Architecture", "Os", "Size",
+ * "RootFS"...} */
 int image_json(struct store *s, const struct image *image, json_t **ret, struct error **err);
 
 /* What templates see of its fields that an image does not set (template_set_zeros). A new

@@ -12,8 +12,7 @@
 /* Executing goes one call deeper for each block and each variable. */
 enum { DEPTH_MAX = 32, VARIABLES_MAX = 1000 };
 
-/* --- what a template is -------------------------------------------------------------------------
- */
+/* --- what a template is --- */
 
 enum operand_kind { OPERAND_FIELD = 1, OPERAND_LITERAL, OPERAND_FUNCTION, OPERAND_PIPELINE };
 
@@ -107,8 +106,7 @@ void template_free(struct template *t)
 	free(t);
 }
 
-/* --- parsing ------------------------------------------------------------------------------------
- */
+/* --- parsing --- */
 
 struct parser {
 	const char *p;
@@ -438,8 +436,7 @@ int template_parse(const char *text, struct template **ret, struct error **err)
 	return r;
 }
 
-/* --- executing ----------------------------------------------------------------------------------
- */
+/* --- executing --- */
 
 struct variable {
 	const char *name;

@@ -37,8 +37,8 @@ struct step {
 	VEC(struct step_warning) warnings;
 	struct buf log;	    /* what was written and not yet printed, prefixed lines */
 	struct buf partial; /* a line without its end yet */
-	/* Ring of the last TAIL_LINES lines, with their time prefix; NULL: it has printed nothing.
-	 */
+	/* Ring of the last TAIL_LINES lines, with their time prefix; NULL: it has printed
+	 * nothing. */
 	struct buf *tail;
 	unsigned tail_next;
 	bool dirty, reported;

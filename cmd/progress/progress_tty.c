@@ -167,8 +167,8 @@ static void repaint(const struct strv *old, const struct strv *new, struct buf *
 		buf_addf(b, "\033[%zuA", old->n);
 	for (size_t i = 0; i < new->n; i++) {
 		if (i >= old->n || strcmp(old->v[i], new->v[i]) != 0)
-			/* Erased first: behind a full line some terminals take its last character.
-			 */
+			/* Erased first: behind a full line some terminals take its last
+			 * character. */
 			buf_addf(b, "\r\033[K%s", new->v[i]);
 		buf_adds(b, "\r\n");
 	}

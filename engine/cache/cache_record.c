@@ -62,8 +62,7 @@ static uint64_t chain_id(const struct result *r)
 	return XXH3_64bits_withSeed(r->layers, r->n_layers * sizeof(*r->layers), 1) | 1;
 }
 
-/* --- reading -------------------------------------------------------------------------------------
- */
+/* --- reading --- */
 
 bool cache_record_is_readable(const struct record *rec, const struct cache_query *q)
 {
@@ -141,8 +140,7 @@ uint32_t cache_record_own(const struct record *rec, size_t output)
 	return get_u32(output_counts(rec, output) + 4);
 }
 
-/* --- writing -------------------------------------------------------------------------------------
- */
+/* --- writing --- */
 
 /* Is `out` the layers of `base` and more on top? */
 static bool extends(const struct result *out, const struct result *base)

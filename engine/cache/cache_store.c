@@ -45,8 +45,7 @@ void cache_store_release(struct cache_store *c)
 	pthread_mutex_destroy(&c->lock);
 }
 
-/* --- Finding ----------------------------------------------------------------------------------
- */
+/* --- Finding --- */
 
 static bool is_expired(struct cache_store *c, int64_t created, const struct vertex *v)
 {
@@ -121,8 +120,7 @@ static int cache_hold(void *data, struct result *const *outputs, size_t n, bool 
 	return r;
 }
 
-/* --- Keeping ----------------------------------------------------------------------------------
- */
+/* --- Keeping --- */
 
 static int own_key(struct cache_store *c, const struct vertex *v, struct result *const *inputs,
 		   const struct digest *content, struct digest *ret, struct error **err)
@@ -255,8 +253,7 @@ static int cache_link(void *data, const struct digest *content, const struct cac
 	return r;
 }
 
-/* --- Imported results --------------------------------------------------------------------------
- */
+/* --- Imported results --- */
 
 /* The store finds it by the key that found it here, and by no other that the record lists: those
  * are for the writer of the cache to choose. */

@@ -74,8 +74,7 @@ static void add_value(struct buf *b, const char *key, const json_t *v)
 		buf_addf(b, "%.*s...", VALUE_MAX, text.p);
 }
 
-/* --- The op -----------------------------------------------------------------------------------
- */
+/* --- The op --- */
 
 /* The value of NAME in ["NAME=value", ...]; NULL if it is not set. */
 static const char *env_value(const json_t *env, const char *entry)
@@ -291,8 +290,7 @@ static void op_differs(struct buf *b, const char *key, const json_t *now, const 
 	}
 }
 
-/* --- The inputs -------------------------------------------------------------------------------
- */
+/* --- The inputs --- */
 
 struct file_list {
 	struct buf *b;

@@ -1,5 +1,5 @@
-/* Why steps were not found in the cache: gathered while a build runs, for --explain. Thread safe.
- */
+/* Why steps were not found in the cache: gathered while a build runs, for --explain. Thread
+ * safe. */
 #ifndef KILN_ENGINE_CACHE_MISS_LOG_H
 #define KILN_ENGINE_CACHE_MISS_LOG_H
 

@@ -12,8 +12,7 @@
 enum { STOP_WALK = 2 }; /* of a visitor; unlike TREE_SKIP */
 enum { TRACE_VERSION = 1, FILE_DIGEST_SIZE = 8, TEXT_MAX = 1 << 20 };
 
-/* --- Encoding ---------------------------------------------------------------------------------
- */
+/* --- Encoding --- */
 
 struct files {
 	struct tree *tree;
@@ -145,8 +144,7 @@ char *step_trace_place(const char *project, const struct vertex *v)
 	return n > 0 && name[n] == '/' ? xasprintf("%s %.*s", project, (int)n, name) : xstrdup("");
 }
 
-/* --- Decoding ---------------------------------------------------------------------------------
- */
+/* --- Decoding --- */
 
 static json_t *text_value(const char *p, size_t n)
 {

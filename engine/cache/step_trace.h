@@ -10,8 +10,8 @@
 
 #define TRACE_FILES_MAX 2000 /* of one input; the rest shows only in the input's digest */
 
-/* Appends the encoding. e->parts may be NULL: nothing is known of the inputs. `salt` may be NULL.
- */
+/* Appends the encoding. e->parts may be NULL: nothing is known of the inputs. `salt` may be
+ * NULL. */
 int step_trace_encode(struct store *s, const struct cache_entry *e, const struct digest *salt,
 		      struct buf *ret, struct error **err);
 /* Decodes one as JSON: {"version", "name", "op": {...}, "salt", "inputs": [{"name", "content",

@@ -356,8 +356,7 @@ int docker_config_proxies(struct strv *ret, struct error **err)
 	return r < 0 ? error_wrap(err, r, "proxies in '%s'", file) : 0;
 }
 
-/* --- login and logout ---------------------------------------------------------------------------
- */
+/* --- login and logout --- */
 
 static int open_config(char **ret_file, json_t **ret_doc, struct error **err)
 {

@@ -1,5 +1,5 @@
-/* `kiln run`: an image's process in the sandbox that steps use, on an overlay that is thrown away.
- */
+/* `kiln run`: an image's process in the sandbox that steps use, on an overlay that is
+ * thrown away. */
 #ifndef KILN_ENGINE_EXEC_CONTAINER_H
 #define KILN_ENGINE_EXEC_CONTAINER_H
 

@@ -74,8 +74,8 @@ void exec_session_add_ssh(struct exec_session *s, const char *id, const char *so
 int exec_session_add_ssh_keys(struct exec_session *s, struct store *store, const char *id,
 			      const struct strv *files, struct error **err);
 
-/* Appends the value to `ret`, whose max bounds it. *ret_found = false if there is no such secret.
- */
+/* Appends the value to `ret`, whose max bounds it. *ret_found = false if there is no such
+ * secret. */
 int exec_session_read_secret(const struct exec_session *s, const char *id, bool *ret_found,
 			     struct buf *ret, struct error **err);
 

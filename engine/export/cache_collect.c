@@ -8,8 +8,7 @@
 #include "solver/op_key.h"
 #include "store/record.h"
 
-/* --- which results ------------------------------------------------------------------------------
- */
+/* --- which results --- */
 
 static void want(bool *wanted, const struct edge *e);
 
@@ -47,8 +46,7 @@ bool *remote_wanted(const struct graph *g, const struct edge *targets, size_t n,
 	return wanted;
 }
 
-/* --- chains -------------------------------------------------------------------------------------
- */
+/* --- chains --- */
 
 struct collecting {
 	const struct remote_collect *c;
@@ -178,8 +176,7 @@ static int add_trees(struct collecting *k, const struct result *r, uint32_t own,
 	return res < 0 || own > r->n_layers ? res : add_tree(k, r->layers, r->n_layers - own, err);
 }
 
-/* --- records ------------------------------------------------------------------------------------
- */
+/* --- records --- */
 
 static const int64_t *layers_of(const struct cache_use *use, size_t output)
 {

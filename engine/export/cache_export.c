@@ -30,8 +30,7 @@ struct early_send {
 	int64_t layers[];
 };
 
-/* --- early --------------------------------------------------------------------------------------
- */
+/* --- early --- */
 
 static void process(struct pool_item *item)
 {
@@ -127,8 +126,7 @@ static void end_early_or_stop(struct remote_exports *x)
 	cancel_release(&w.over);
 }
 
-/* --- the end ------------------------------------------------------------------------------------
- */
+/* --- the end --- */
 
 /* A failed export fails the build unless it was asked not to. */
 static int settle(struct remote_target *t, int r, struct error *why, struct error **err)
@@ -193,8 +191,7 @@ int remote_exports_finish(struct remote_exports *x, struct cache_uses *uses, str
 	return ret;
 }
 
-/* --- life ---------------------------------------------------------------------------------------
- */
+/* --- life --- */
 
 static int open_target(struct remote_exports *x, const struct remote_spec *spec, struct error **err)
 {

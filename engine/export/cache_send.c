@@ -27,8 +27,7 @@ static void sent_layer_free(void *layer)
 	free(l);
 }
 
-/* --- life ---------------------------------------------------------------------------------------
- */
+/* --- life --- */
 
 int remote_target_open(struct remote_target *t, struct engine *e, const struct remote_env *env,
 		       const struct remote_spec *spec, const struct progress *progress,
@@ -68,8 +67,7 @@ void remote_target_close(struct remote_target *t)
 	free(t->wanted);
 }
 
-/* --- one blob -----------------------------------------------------------------------------------
- */
+/* --- one blob --- */
 
 struct meter {
 	struct job *job;
@@ -114,8 +112,7 @@ static int put(struct remote_target *t, const struct layer_blob *blob, int fd, c
 	return r;
 }
 
-/* --- layers -------------------------------------------------------------------------------------
- */
+/* --- layers --- */
 
 static struct sent_layer *layer_of(struct remote_target *t, int64_t id, bool *ret_new)
 {
@@ -238,8 +235,7 @@ int remote_send_layer(struct remote_target *t, const int64_t *layers, size_t i, 
 	return r;
 }
 
-/* --- what the graph needs -----------------------------------------------------------------------
- */
+/* --- what the graph needs --- */
 
 struct missing {
 	const struct result *chain;
@@ -327,8 +323,7 @@ static bool diff_id_of(void *data, int64_t layer, struct digest *ret)
 	return true;
 }
 
-/* --- documents ----------------------------------------------------------------------------------
- */
+/* --- documents --- */
 
 struct documents {
 	struct remote_graph graph;

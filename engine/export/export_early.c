@@ -40,8 +40,7 @@ struct early_task {
 	int64_t layers[]; /* up to and with it */
 };
 
-/* --- which results ------------------------------------------------------------------------------
- */
+/* --- which results --- */
 
 /* What v's result stands on; *ret_output is the number of the parent's output. */
 static const struct vertex *parent_of(const struct vertex *v, int *ret_output)
@@ -84,8 +83,7 @@ static bool writes_layers(const struct export_options *o)
 	return o->type != EXPORT_LOCAL && o->type != EXPORT_TAR && o->type != EXPORT_NONE;
 }
 
-/* --- one layer ---------------------------------------------------------------------------------
- */
+/* --- one layer --- */
 
 static void upload(struct early_task *t, const struct export_options *o,
 		   const struct layer_blob_options *lo, const struct layer_body *body)
@@ -199,8 +197,7 @@ void export_early_made(void *data, const struct vertex *v, struct result *const 
 	}
 }
 
-/* --- the whole ----------------------------------------------------------------------------------
- */
+/* --- the whole --- */
 
 struct export_early *export_early_open(const struct early_plan *plan)
 {

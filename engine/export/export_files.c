@@ -387,8 +387,8 @@ static void files_release(struct files *f)
 	vec_release(&f->dirs);
 }
 
-/* Files are read from the layers' dirs: what is a blob only, here or elsewhere, is unpacked first.
- */
+/* Files are read from the layers' dirs: what is a blob only, here or elsewhere, is unpacked
+ * first. */
 static int require_dirs(struct export_job *j, const struct export_image *in, struct error **err)
 {
 	const struct blob_fetcher *fetcher = &j->o->layers.fetcher;

@@ -105,8 +105,7 @@ static int put_image(struct export_job *j, const struct made_image *m, struct er
 	return r;
 }
 
-/* --- several platforms --------------------------------------------------------------------------
- */
+/* --- several platforms --- */
 
 struct several {
 	struct made_image *made;

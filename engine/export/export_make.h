@@ -22,8 +22,8 @@ int export_make(struct store *s, const struct export_image *in, const struct exp
 		struct error **err);
 void made_image_release(struct made_image *m);
 
-/* The annotations ("k=v") for one place of one image; platform NULL: an index. Owned by the caller.
- */
+/* The annotations ("k=v") for one place of one image; platform NULL: an index. Owned by the
+ * caller. */
 void export_annotations(const struct export_options *o, enum export_annotated on,
 			const struct platform *platform, struct strv *ret);
 
@@ -53,8 +53,7 @@ struct export_top {
 	struct strv annotations;	 /* of its descriptor; the caller releases */
 };
 
-/* --- the exporters, called by export_run on an open step ----------------------------------------
- */
+/* --- the exporters, called by export_run on an open step --- */
 
 struct export_job {
 	struct store *s;

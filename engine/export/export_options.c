@@ -31,8 +31,7 @@ void export_options_release(struct export_options *o)
 	export_options_init(o);
 }
 
-/* --- values -------------------------------------------------------------------------------------
- */
+/* --- values --- */
 
 static int parse_type(const char *value, struct export_options *o, struct error **err)
 {

@@ -18,8 +18,7 @@ void squashed_release(struct squashed *q)
 	*q = (struct squashed){0};
 }
 
-/* --- the layer ---------------------------------------------------------------------------------
- */
+/* --- the layer --- */
 
 struct squash {
 	struct job *job;
@@ -144,8 +143,7 @@ static int make_layer(struct store *s, const int64_t *layers, size_t n, size_t k
 	return r;
 }
 
-/* --- the image ---------------------------------------------------------------------------------
- */
+/* --- the image --- */
 
 static struct digest squash_key(const int64_t *layers, size_t n, size_t keep)
 {

@@ -86,8 +86,8 @@ static bool apply_clause(const char **p, uint32_t *mode, bool is_dir)
 		else if (op == '-')
 			*mode &= ~bits;
 		else
-			/* On a directory "=" keeps set-id bits that were not named, as chmod does.
-			 */
+			/* On a directory "=" keeps set-id bits that were not named, as
+			 * chmod does. */
 			*mode = (*mode & ~(is_dir ? who & 0777 : who)) | bits;
 	}
 	return true;

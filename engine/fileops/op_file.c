@@ -31,7 +31,7 @@ static int64_t action_time(const struct file_run *run, int64_t timestamp)
 	return timestamp % NS_PER_SECOND < 0 ? s - 1 : s;
 }
 
-/* --- Owners --------------------------------------------------------------------------------- */
+/* --- Owners --- */
 
 static int lookup_user(struct file_run *run, const char *name, struct file_owner *ret,
 		       struct error **err)
@@ -95,7 +95,7 @@ static int resolve_owner(struct file_run *run, const struct op_owner *owner, str
 	return 0;
 }
 
-/* --- Actions but copy ------------------------------------------------------------------------ */
+/* --- Actions but copy --- */
 
 static int check_parent(struct file_run *run, const char *what, const char *path,
 			struct error **err)
@@ -233,7 +233,7 @@ static int run_rm(struct file_run *run, const struct op_file_rm *a, struct error
 	return layer_edit_remove(run->edit, dir, false, err);
 }
 
-/* --- The op ---------------------------------------------------------------------------------- */
+/* --- The op --- */
 
 static int run_copy(struct file_run *run, const struct op_file_action *action, struct error **err)
 {

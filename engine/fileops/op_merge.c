@@ -130,7 +130,7 @@ int merge_op_run(struct store *s, struct result *const *inputs, size_t n,
 	return r;
 }
 
-/* --- Diff ----------------------------------------------------------------------------------- */
+/* --- Diff --- */
 
 struct diff {
 	struct layer_edit *edit; /* on top of lower */

@@ -21,8 +21,8 @@ int gitcache_use(struct store *s, struct cancel *cancel, struct lock **ret, stru
  * they only ever come. */
 int gitcache_open(struct store *s, const char *url, struct cancel *cancel, struct lock **ret_lock,
 		  git_repository **ret, struct error **err);
-/* Is everything here that `oid`, a commit or tag, leads to? Its objects may have come one by one.
- */
+/* Is everything here that `oid`, a commit or tag, leads to? Its objects may have come one
+ * by one. */
 bool gitcache_has(git_repository *repo, const char *oid);
 int gitcache_set_complete(git_repository *repo, const char *oid, struct error **err);
 

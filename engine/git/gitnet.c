@@ -265,8 +265,8 @@ static bool has_object(git_repository *repo, const char *oid)
 	       git_odb_exists(odb, &id) == 1;
 }
 
-/* Servers need not hand out a commit by its hash; then all branches are fetched, and last the tags.
- */
+/* Servers need not hand out a commit by its hash; then all branches are fetched, and last
+ * the tags. */
 static int fetch_commit(struct gitnet_call *call, git_repository *repo, const char *oid)
 {
 	static const char *const wider[] = {"+refs/heads/*:refs/heads/*",

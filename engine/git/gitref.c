@@ -127,8 +127,8 @@ static const struct gitref_head *find_default(const struct gitref_list *list)
 
 	if (!head || branch)
 		return branch;
-	/* A server that does not tell what HEAD names: the branch at its commit, main ones first.
-	 */
+	/* A server that does not tell what HEAD names: the branch at its commit, main ones
+	 * first. */
 	static const char *const usual[] = {"refs/heads/master", "refs/heads/main"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(usual); i++) {

@@ -21,8 +21,8 @@
 #include "base/error.h"
 #include "base/strv.h"
 
-/* A transfer may take HTTP_GRACE_S, and a second more for each HTTP_RATE_MIN bytes that went over.
- */
+/* A transfer may take HTTP_GRACE_S, and a second more for each HTTP_RATE_MIN bytes that
+ * went over. */
 enum { HTTP_GRACE_S = 120, HTTP_RATE_MIN = 16 << 10 };
 /* ERR_TIMEOUT if one that moved so much in this time is slower; for other protocols, too. */
 int http_check_pace(int64_t ns, uint64_t bytes, struct error **err);

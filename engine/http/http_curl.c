@@ -17,8 +17,8 @@ enum {
 	CONNECT_TIMEOUT_S = 20,
 	WAITING_S = 3,	 /* people want to know for whom */
 	IDLE_MAX_S = 60, /* nothing comes or goes for so long */
-	/* A server that got something large takes its time before it answers: this rate at least.
-	 */
+	/* A server that got something large takes its time before it answers: this rate at
+	 * least. */
 	DIGEST_RATE_MIN = 8 << 20,
 	POLL_MS = 250, /* how soon `stop` is noticed */
 	IDLE_MAX = 8,
@@ -508,8 +508,8 @@ static int drive(struct slot *s, struct transfer *t, CURLcode *ret_code)
 	}
 }
 
-/* OpenSSL writes to sockets without MSG_NOSIGNAL: a peer that has gone must not kill the program.
- */
+/* OpenSSL writes to sockets without MSG_NOSIGNAL: a peer that has gone must not kill the
+ * program. */
 static bool block_sigpipe(sigset_t *old)
 {
 	sigset_t pipe, pending;

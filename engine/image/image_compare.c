@@ -70,8 +70,7 @@ static int parse_pair(struct pair *p, struct error **err)
 	return r < 0 ? r : oci_document_parse(NULL, p->bytes[1].p, p->bytes[1].n, &p->docs[1], err);
 }
 
-/* --- documents ---------------------------------------------------------------------------------
- */
+/* --- documents --- */
 
 static char *show_json(const json_t *value)
 {
@@ -147,8 +146,7 @@ static void compare_documents(struct comparison *c, const char *part, const stru
 		c->result->part = xstrdup(part);
 }
 
-/* --- layers ------------------------------------------------------------------------------------
- */
+/* --- layers --- */
 
 /* What the history says of layer number `layer`; NULL if nothing. */
 static char *step_of(const struct image_config *config, size_t layer)
@@ -201,8 +199,7 @@ static int compare_layer(struct comparison *c, const struct pair *manifests, siz
 	return 0;
 }
 
-/* --- images ------------------------------------------------------------------------------------
- */
+/* --- images --- */
 
 static int compare_parts(struct comparison *c, struct pair *manifests, const struct pair *configs,
 			 struct error **err)

@@ -148,8 +148,7 @@ static int add_source(struct work *w, const char *text, struct error **err)
 	return 0;
 }
 
-/* --- copying ------------------------------------------------------------------------------------
- */
+/* --- copying --- */
 
 static int file_sink(void *data, const void *p, size_t n, struct error **err)
 {
@@ -234,8 +233,7 @@ static int put(struct work *w, const char *tag, const char *type, const struct b
 	return r < 0 ? error_wrap(err, r, "create %s", tag) : 0;
 }
 
-/* --- the document -------------------------------------------------------------------------------
- */
+/* --- the document --- */
 
 static bool is_wanted(const struct imagetools_create *c, const struct oci_descriptor *d)
 {
@@ -342,8 +340,7 @@ int imagetools_create(struct registry *r, const struct imagetools_create *c, str
 	return res;
 }
 
-/* --- configs -----------------------------------------------------------------------------------
- */
+/* --- configs --- */
 
 static int read_manifest_config(struct registry *r, const struct imageref *ref,
 				const struct registry_manifest *m, struct cancel *cancel,

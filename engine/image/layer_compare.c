@@ -88,8 +88,7 @@ static char *path_of(const struct side *s)
 	return s->entry ? xstrndup(name ? name : "", n) : NULL;
 }
 
-/* --- fields ------------------------------------------------------------------------------------
- */
+/* --- fields --- */
 
 static const char *type_name(struct archive_entry *e)
 {
@@ -203,8 +202,7 @@ static bool differ(const struct field *f, size_t n, struct side *sides, struct d
 	return false;
 }
 
-/* --- content -----------------------------------------------------------------------------------
- */
+/* --- content --- */
 
 static int read_block(struct side *s, char *p, size_t *ret, struct error **err)
 {
@@ -260,8 +258,7 @@ static int compare_content(struct side *sides, bool *ret_found, struct differenc
 	return 0;
 }
 
-/* --- the tars ----------------------------------------------------------------------------------
- */
+/* --- the tars --- */
 
 static int compare_entries(struct side *sides, bool *ret_found, struct difference *ret,
 			   struct error **err)

@@ -63,8 +63,7 @@ void load_result_release(struct load_result *r)
 	vec_release(&r->images);
 }
 
-/* --- documents ----------------------------------------------------------------------------------
- */
+/* --- documents --- */
 
 static int read_document(struct load *l, const struct load_file *file, const char *name,
 			 struct buf *ret, struct error **err)
@@ -332,8 +331,8 @@ static int take_docker_image(struct load *l, const json_t *entry, struct found_i
 	return 0;
 }
 
-/* Has the OCI index said whose these names are? It can tell platforms apart, manifest.json cannot.
- */
+/* Has the OCI index said whose these names are? It can tell platforms apart, manifest.json
+ * cannot. */
 static bool are_named(const struct load *l, const struct strv *tags)
 {
 	for (size_t i = 0; i < tags->n; i++) {
@@ -557,7 +556,7 @@ int load_images(struct store *s, int fd, const char *what, const struct platform
 	return 0;
 }
 
-/* --- as a base -------------------------------------------------------------------------------- */
+/* --- as a base --- */
 
 static bool has_tag(const struct found_image *f, const char *tag)
 {

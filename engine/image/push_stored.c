@@ -64,8 +64,7 @@ static int load_documents(struct store *s, struct stored *m, struct error **err)
 	return blob_read(s, &m->config_digest, OCI_DOCUMENT_MAX, &m->config, err);
 }
 
-/* --- the layers, with gzip where they were made here --------------------------------------------
- */
+/* --- the layers, with gzip where they were made here --- */
 
 static int read_diff_ids(const struct stored *m, size_t n, struct digest *ret, struct error **err)
 {
@@ -176,8 +175,7 @@ static int add_single(struct stored_push *p, struct error **err)
 	return write_manifest(m, err);
 }
 
-/* --- an index, whose blobs lie in the store as they travel --------------------------------------
- */
+/* --- an index, whose blobs lie in the store as they travel --- */
 
 static int add_indexed(struct stored_push *p, const struct digest *manifest, struct error **err)
 {
@@ -212,8 +210,7 @@ static int add_index(struct stored_push *p, struct error **err)
 	return r;
 }
 
-/* --- the whole ----------------------------------------------------------------------------------
- */
+/* --- the whole --- */
 
 static int add_images(struct stored_push *p, const struct platform *platform, struct error **err)
 {

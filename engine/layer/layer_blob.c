@@ -26,7 +26,7 @@ bool layer_blob_is_received(const struct layer_info *info)
 	return info->source != NULL;
 }
 
-/* --- media types ----------------------------------------------------------------------------- */
+/* --- media types --- */
 
 static const struct {
 	const char *oci, *docker;
@@ -76,7 +76,7 @@ static char *type_of(enum compression c, bool docker)
 	return layer_blob_convert_type(oci, docker);
 }
 
-/* --- what was made before --------------------------------------------------------------------- */
+/* --- what was made before --- */
 
 /* Which tar of a layer this is about. */
 struct form {
@@ -171,8 +171,7 @@ static int remember(struct store *s, const struct form *f, const struct layer_bo
 	return r < 0 ? r : layer_set_blob(s, f->layer, &body->blob, err);
 }
 
-/* --- making ------------------------------------------------------------------------------------
- */
+/* --- making --- */
 
 /* Runs one layer's bytes through hash and codec. A received layer is stored whatever the form. */
 static int run_form(struct store *s, const int64_t *layers, size_t i, const struct form *f,
@@ -404,8 +403,7 @@ static int make_one(struct store *s, const int64_t *layers, size_t i, size_t n_k
 	return advise(find_or_make(s, layers, i, n_keep, o, cancel, ret, err), err);
 }
 
-/* --- a chain, several layers at a time ----------------------------------------------------------
- */
+/* --- a chain, several layers at a time --- */
 
 struct chain {
 	struct store *s;
@@ -486,8 +484,7 @@ int layer_blob_make(struct store *s, const int64_t *layers, size_t n, size_t n_k
 	return r;
 }
 
-/* --- sending -------------------------------------------------------------------------------------
- */
+/* --- sending --- */
 
 /* Passes bytes on, and hashes them. */
 struct tee {

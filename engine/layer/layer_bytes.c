@@ -18,8 +18,7 @@ bool layer_bytes_stored(struct store *s, const struct layer_info *info)
 	return !info->source && info->has_blob && blob_exists(s, &info->blob.digest, NULL);
 }
 
-/* --- From a blob --------------------------------------------------------------------------------
- */
+/* --- From a blob --- */
 
 struct blob_reader {
 	int fd;
@@ -146,8 +145,7 @@ static int write_clamped(struct store *s, const struct layer_info *info,
 			 info->id);
 }
 
-/* --- From a dir ---------------------------------------------------------------------------------
- */
+/* --- From a dir --- */
 
 /* The file systems below layer i, if the index of each is known. */
 static int open_below(struct store *s, const int64_t *layers, size_t i, struct rootfs **ret,

@@ -26,8 +26,8 @@ struct layer_edit *layer_edit_open(struct store *s, const struct rootfs *base, i
 				   const struct layer_need_dirs *need);
 void layer_edit_free(struct layer_edit *e);
 DEFINE_FREEP(struct layer_edit, layer_edit_free)
-/* What was changed so far; for making the layer, and for writing to a file that is being spooled.
- */
+/* What was changed so far; for making the layer, and for writing to a file that is being
+ * spooled. */
 struct layer_plan *layer_edit_plan(struct layer_edit *e);
 
 /* What `path` is now, hard links resolved to what carries the bytes; strings live until the next

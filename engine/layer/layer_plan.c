@@ -54,8 +54,7 @@ void layer_plan_remove(struct layer_plan *p, const char *path)
 		index_builder_remove_tree(p->entries, path);
 }
 
-/* --- Entries -----------------------------------------------------------------------------------
- */
+/* --- Entries --- */
 
 static void put_dir(struct layer_plan *p, const struct entry *e)
 {
@@ -197,8 +196,7 @@ void layer_plan_set_attributes(struct layer_plan *p, const char *path, const str
 	index_builder_set_attributes(p->entries, path, e);
 }
 
-/* --- The spool ---------------------------------------------------------------------------------
- */
+/* --- The spool --- */
 
 int layer_plan_spool(struct layer_plan *p, const struct entry *e, struct error **err)
 {
@@ -241,8 +239,7 @@ void layer_plan_spool_end(struct layer_plan *p)
 	index_builder_set_content(p->entries, p->file, &content, p->spooled - p->file_at);
 }
 
-/* --- Settling ----------------------------------------------------------------------------------
- */
+/* --- Settling --- */
 
 int layer_plan_settle(struct layer_plan *p, const struct rootfs *below, struct index_draft **ret,
 		      struct error **err)
@@ -265,8 +262,7 @@ int layer_plan_settle(struct layer_plan *p, const struct rootfs *below, struct i
 	return r < 0 ? r : index_draft_open(p->s, settled, ret, err);
 }
 
-/* --- Reading -----------------------------------------------------------------------------------
- */
+/* --- Reading --- */
 
 int plan_reader_open(const struct layer_plan *p, const struct plan_source *source,
 		     const struct entry *e, struct plan_reader *ret, struct error **err)

@@ -54,8 +54,8 @@ ssize_t plan_reader_read_once(struct plan_reader *r, void *p, size_t n);
 int plan_reader_size(const struct plan_reader *r, const struct entry *e, uint64_t *ret,
 		     struct error **err);
 
-/* Were the bytes read through `fd` those of one state of the file? `content` as in tree_ops.still.
- */
+/* Were the bytes read through `fd` those of one state of the file? `content` as in
+ * tree_ops.still. */
 bool plan_source_still(const struct plan_source *source, const struct entry *e, int fd,
 		       const struct digest *content);
 /* Are `size` bytes what e says? They may be others only where a file can change: a layer's are not

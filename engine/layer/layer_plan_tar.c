@@ -72,8 +72,7 @@ static int worker_put(void *data, const void *p, size_t n, struct error **err)
 	return ordered_put(&w->out, p, n) ? 0 : stopped(err);
 }
 
-/* --- Files -------------------------------------------------------------------------------------
- */
+/* --- Files --- */
 
 static const struct plan_source *source_of(const struct worker *w, size_t n)
 {
@@ -227,8 +226,7 @@ static int write_file(struct worker *w, size_t n, struct entry *e, struct error 
 	return tar_write_data(&w->tar, w->scratch, (size_t)e->size, err);
 }
 
-/* --- Workers -----------------------------------------------------------------------------------
- */
+/* --- Workers --- */
 
 static int write_piece(struct worker *w, struct error **err)
 {

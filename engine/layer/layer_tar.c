@@ -197,8 +197,7 @@ int layer_tar_write(struct store *s, int64_t id, const struct layer_tar_options 
 	return tar_write_end(&t.w, err);
 }
 
-/* --- Another clamp -----------------------------------------------------------------------------
- */
+/* --- Another clamp --- */
 
 /* Takes the header that an archive has and expects it in the other archive. */
 struct expected {

@@ -188,8 +188,7 @@ static void note_extension(struct group *g, uint8_t *h, size_t n)
 	}
 }
 
-/* --- One entry's headers -----------------------------------------------------------------------
- */
+/* --- One entry's headers --- */
 
 enum step {
 	STEP_READ, /* more bytes are needed */
@@ -295,8 +294,7 @@ static void rewrite(struct tar_rules *t, struct group *g)
 	}
 }
 
-/* --- The stream --------------------------------------------------------------------------------
- */
+/* --- The stream --- */
 
 struct tar_rules *tar_rules_open(inflate_read_fn read, void *data)
 {

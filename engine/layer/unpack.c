@@ -48,8 +48,7 @@ static int check_size(struct unpack *u, struct error **err)
 			 UNPACK_RATIO_MAX);
 }
 
-/* --- The tar's bytes for libarchive ------------------------------------------------------------
- */
+/* --- The tar's bytes for libarchive --- */
 
 /* Every byte of the tar comes through here. */
 static int read_tar(void *data, void *p, size_t size, size_t *ret, struct error **err)
@@ -90,8 +89,7 @@ static int archive_failed(struct unpack *u, struct archive *a, struct error **er
 			 why ? why : "unknown format");
 }
 
-/* --- Names -------------------------------------------------------------------------------------
- */
+/* --- Names --- */
 
 /* The clean form of a name in the tar: no leading slash, no empty or "." component. */
 static int clean_name(const char *name, char **ret, struct error **err)
@@ -196,8 +194,7 @@ static int resolve_name(struct unpack *u, const char *name, char **ret, struct e
 	return 0;
 }
 
-/* --- Entries -----------------------------------------------------------------------------------
- */
+/* --- Entries --- */
 
 /* The writer makes way for an entry of a name that the layer already has; where that was a file,
  * its other names keep it. */

@@ -171,7 +171,7 @@ struct unpack {
 	VEC(struct dir_time) dirs;
 };
 
-/* --- One entry ------------------------------------------------------------------------------- */
+/* --- One entry --- */
 
 static bool has_parent_part(const char *name)
 {
@@ -484,7 +484,7 @@ static int put_entry(struct unpack *u, struct archive_entry *from, const char *p
 	return layer_edit_put(u->edit, &e, false, err);
 }
 
-/* --- The archive ------------------------------------------------------------------------------ */
+/* --- The archive --- */
 
 static int unpack_entries(struct unpack *u, struct error **err)
 {

@@ -45,8 +45,7 @@ int image_index_load(struct store *s, const struct digest *manifest, bool *ret_f
 	return *ret_found ? read_document(s, &ret->digest, &ret->bytes, &ret->doc, err) : 0;
 }
 
-/* --- keeping -----------------------------------------------------------------------------------
- */
+/* --- keeping --- */
 
 static int keep_blob(struct store *s, const struct digest *manifest, const struct digest *blob,
 		     struct error **err)
@@ -93,8 +92,7 @@ int image_index_keep(struct store *s, const struct digest *manifest, const struc
 	return r < 0 ? r : pin_set(s, name, digest_format(index, text), err);
 }
 
-/* --- choosing ----------------------------------------------------------------------------------
- */
+/* --- choosing --- */
 
 static void set_platform(struct image *image, const struct platform *p)
 {

@@ -107,8 +107,7 @@ int layout_dir_make_blobs(int dirfd, struct error **err)
 	return 0;
 }
 
-/* --- sweeping -----------------------------------------------------------------------------------
- */
+/* --- sweeping --- */
 
 static int mark(int dirfd, const json_t *descriptor, unsigned depth, struct map *kept,
 		struct error **err);

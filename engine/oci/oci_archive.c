@@ -101,7 +101,7 @@ static int send_item(struct store *s, const struct oci_archive_item *item, struc
 			       cancel, sink, data, err);
 }
 
-/* --- tar ------------------------------------------------------------------------------------- */
+/* --- tar --- */
 
 static int tar_data(void *data, const void *p, size_t n, struct error **err)
 {
@@ -146,8 +146,7 @@ int oci_archive_write_tar(struct oci_archive *a, struct store *s, struct cancel 
 	return r < 0 ? r : tar_write_end(&w, err);
 }
 
-/* --- directory ----------------------------------------------------------------------------------
- */
+/* --- directory --- */
 
 static int fd_data(void *data, const void *p, size_t n, struct error **err)
 {

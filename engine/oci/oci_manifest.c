@@ -8,7 +8,7 @@
 
 #define EXTRA_LAYER_COMMENT "buildkit.exporter.image.v0"
 
-/* --- config ----------------------------------------------------------------------------------- */
+/* --- config --- */
 
 static size_t count_layer_rows(const struct image_config *c)
 {
@@ -19,8 +19,8 @@ static size_t count_layer_rows(const struct image_config *c)
 	return n;
 }
 
-/* Rows and layers must match one to one: what has no counterpart is declared empty, or gets a row.
- */
+/* Rows and layers must match one to one: what has no counterpart is declared empty, or gets
+ * a row. */
 static void match_rows(struct image_config *c, size_t n_layers)
 {
 	size_t seen = 0;
@@ -75,8 +75,8 @@ static const char *first_new_time(const struct image_config *c)
 	return time;
 }
 
-/* Rows that still have no time take the one before them; those before any take the first new one.
- */
+/* Rows that still have no time take the one before them; those before any take the first
+ * new one. */
 static void date_other_rows(struct image_config *c, const struct oci_times *times)
 {
 	const char *time = first_new_time(c);

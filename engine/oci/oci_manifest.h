@@ -22,8 +22,8 @@ struct oci_times {
 void oci_config_complete(const struct image_config *from, const struct layer_body *layers, size_t n,
 			 const struct oci_times *times, struct image_config *ret);
 
-/* A descriptor; annotations ("k=v") are sorted; platform may be NULL. The caller owns the object.
- */
+/* A descriptor; annotations ("k=v") are sorted; platform may be NULL. The caller owns the
+ * object. */
 json_t *oci_descriptor(const char *media_type, const struct digest *digest, uint64_t size,
 		       const struct strv *annotations, const struct platform *platform);
 /* The manifest of an image, indented. */

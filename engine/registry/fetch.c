@@ -33,8 +33,7 @@ static bool is_stopped(const struct fetch *f)
 	return cancel_is_set(fetch_cancel(f)) || (f->stop && atomic_load(f->stop));
 }
 
-/* --- One at a time -----------------------------------------------------------------------------
- */
+/* --- One at a time --- */
 
 /* Waits for the lock of this blob: one byte of a file that stands for all of them. An
  * open-file-description lock excludes threads as well as processes and goes with its holder; its
@@ -65,8 +64,7 @@ static int fetch_lock(const struct fetch *f, const struct digest *blob, int *ret
 	return 0;
 }
 
-/* --- Unpacking ---------------------------------------------------------------------------------
- */
+/* --- Unpacking --- */
 
 /* One layer on its way into the store. */
 struct unpacking {
@@ -207,8 +205,7 @@ static int unpack_local(const struct fetch *f, const struct layer_info *info, st
 	return r;
 }
 
-/* --- Downloading -------------------------------------------------------------------------------
- */
+/* --- Downloading --- */
 
 struct download {
 	const struct fetch *fetch;
@@ -327,8 +324,7 @@ static int download_and_unpack(const struct fetch *f, const struct layer_info *i
 	return r;
 }
 
-/* --- Layouts on this machine ---------------------------------------------------------------------
- */
+/* --- Layouts on this machine --- */
 
 /* Brings the blob into the store where it lies in a layout directory; others are left alone. */
 static int copy_from_layout(const struct fetch *f, const struct layer_info *info,
@@ -339,8 +335,7 @@ static int copy_from_layout(const struct fetch *f, const struct layer_info *info
 	return oci_layout_copy_blob(f->store, info->source, &info->blob, fetch_cancel(f), err);
 }
 
-/* --- Layers ------------------------------------------------------------------------------------
- */
+/* --- Layers --- */
 
 static bool can_come_again(const struct fetch *f, const struct layer_info *info)
 {

@@ -49,8 +49,7 @@ static void resolve_release(struct resolve *rs)
 	buf_release(&rs->config);
 }
 
-/* --- What is known here ------------------------------------------------------------------------
- */
+/* --- What is known here --- */
 
 static int read_pin(struct resolve *rs, struct error **err)
 {
@@ -160,8 +159,7 @@ static int use_local(struct resolve *rs, const struct digest *digest, struct ima
 	return 0;
 }
 
-/* --- Documents ---------------------------------------------------------------------------------
- */
+/* --- Documents --- */
 
 static int fetch_manifest(void *data, const struct digest *digest, struct buf *ret, char **ret_type,
 			  struct error **err)
@@ -206,8 +204,7 @@ static int use_documents(struct resolve *rs, const struct digest *digest, struct
 	return image_documents_read(rs->s, &from, digest, &rs->platform, ret, err);
 }
 
-/* --- Tags --------------------------------------------------------------------------------------
- */
+/* --- Tags --- */
 
 static void warn_unreachable(struct resolve *rs, const struct digest *digest,
 			     const struct error *why)

@@ -35,8 +35,7 @@ void push_job_release(struct push_job *p)
 	p->last = NULL;
 }
 
-/* --- the bytes ----------------------------------------------------------------------------------
- */
+/* --- the bytes --- */
 
 static int open_bytes(struct push_job *p, const struct upload *u, int *ret_fd, struct error **err)
 {
@@ -56,8 +55,7 @@ static int open_bytes(struct push_job *p, const struct upload *u, int *ret_fd, s
 	return 0;
 }
 
-/* --- one blob -----------------------------------------------------------------------------------
- */
+/* --- one blob --- */
 
 struct meter {
 	struct job *job;
@@ -141,8 +139,7 @@ static int push_blob(void *data, size_t i, struct error **err)
 	return send_bytes(all, u, err);
 }
 
-/* --- an image, or several under an index --------------------------------------------------------
- */
+/* --- an image, or several under an index --- */
 
 static void add_upload(struct uploads *all, const struct upload *u)
 {

@@ -78,7 +78,7 @@ int registry_blob_get(struct registry *r, const struct registry_blob *blob, http
 int registry_blob_read(struct registry *r, const struct registry_blob *blob, const char *what,
 		       struct cancel *cancel, struct buf *ret, struct error **err);
 
-/* --- Pushing; always to the registry itself, never to a mirror -------------------------------- */
+/* --- Pushing; always to the registry itself, never to a mirror --- */
 
 int registry_push_has_blob(struct registry *r, const struct imageref *ref,
 			   const struct digest *digest, struct cancel *cancel, bool *ret,

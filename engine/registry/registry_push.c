@@ -247,8 +247,8 @@ static bool is_there(struct registry *r, const struct registry_call *put,
 	return answer && digest_parse(answer, &there) == 0 && digest_equal(&there, digest);
 }
 
-/* There is no code of its own for it: registries answer 400, 403, 409 or 412, and say it in words.
- */
+/* There is no code of its own for it: registries answer 400, 403, 409 or 412, and say it in
+ * words. */
 static bool says_immutable(const struct http_response *resp)
 {
 	return resp->status >= 400 && resp->status < 500 && strcasestr(resp->body.p, "immutable");

@@ -83,8 +83,8 @@ struct remote_ops {
 	 * old one or the new one. */
 	int (*write_manifest)(struct remote_backend *b, const char *media_type, const void *p,
 			      size_t n, struct error **err);
-	/* Forgets what the name stands for, and the blobs that only it needs if that can be told.
-	 */
+	/* Forgets what the name stands for, and the blobs that only it needs if that can be
+	 * told. */
 	int (*remove_manifest)(struct remote_backend *b, struct error **err);
 
 	int (*has_blob)(struct remote_backend *b, const struct digest *digest, bool *ret,

@@ -35,8 +35,7 @@ uint32_t remote_graph_layer(struct remote_graph *g, const struct remote_layer *l
 	return (uint32_t)((uintptr_t)*slot - 1);
 }
 
-/* --- merging -----------------------------------------------------------------------------------
- */
+/* --- merging --- */
 
 struct remote_chain remote_graph_copy_chain(struct remote_graph *to,
 					    const struct remote_graph *from,
@@ -184,8 +183,7 @@ void remote_graph_merge(struct remote_graph *to, const struct remote_graph *from
 	map_release(&keys, NULL);
 }
 
-/* --- writing -----------------------------------------------------------------------------------
- */
+/* --- writing --- */
 
 /* Encodings of values of one array, to be sorted. */
 struct pieces {

@@ -56,8 +56,7 @@ static int check_order(struct mp_reader *r, struct order *o, const uint8_t *star
 	return 0;
 }
 
-/* --- parts -------------------------------------------------------------------------------------
- */
+/* --- parts --- */
 
 static int get_layer(struct mp_reader *r, struct remote_graph *g, struct error **err)
 {
@@ -270,8 +269,7 @@ static int get_tree(struct mp_reader *r, struct remote_graph *g, struct error **
 	return k;
 }
 
-/* --- the whole ---------------------------------------------------------------------------------
- */
+/* --- the whole --- */
 
 static int get_layers(struct mp_reader *r, struct mp_map *m, struct remote_graph *g,
 		      struct error **err)

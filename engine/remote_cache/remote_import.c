@@ -13,8 +13,7 @@
 
 enum { READERS_MAX = 4 };
 
-/* --- what was read -----------------------------------------------------------------------------
- */
+/* --- what was read --- */
 
 static struct imported_graph *graph_new(struct remote_backend *b)
 {
@@ -73,8 +72,7 @@ static int take_cache(void *data, const struct remote_manifest *m, struct remote
 	return 0;
 }
 
-/* --- in the background -------------------------------------------------------------------------
- */
+/* --- in the background --- */
 
 static void warn(struct job *job, const struct remote_backend *b, const struct error *why)
 {
@@ -147,8 +145,7 @@ void remote_imports_wait(struct remote_imports *im)
 	pthread_mutex_unlock(&im->wait_lock);
 }
 
-/* --- life --------------------------------------------------------------------------------------
- */
+/* --- life --- */
 
 struct remote_imports *remote_imports_new(const struct remote_env *env)
 {

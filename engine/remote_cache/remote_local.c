@@ -39,8 +39,7 @@ static struct remote_local *local_of(struct remote_backend *b)
 	return (struct remote_local *)(void *)b; /* the first member */
 }
 
-/* --- opening -----------------------------------------------------------------------------------
- */
+/* --- opening --- */
 
 static void local_close(struct remote_backend *b)
 {
@@ -182,8 +181,7 @@ static int sweep(struct remote_local *l, int dirfd, const json_t *manifests, str
 	return alone < 0 ? 0 : layout_dir_sweep(dirfd, manifests, err);
 }
 
-/* --- reading -----------------------------------------------------------------------------------
- */
+/* --- reading --- */
 
 /* The descriptors of index.json, an array; empty if there is no such file yet. */
 static int read_index(int dirfd, json_t **ret, struct error **err)
@@ -295,8 +293,7 @@ static int local_fetch_blob(struct remote_backend *b, const struct layer_blob *b
 	return r;
 }
 
-/* --- writing -----------------------------------------------------------------------------------
- */
+/* --- writing --- */
 
 static int copy_file(const struct remote_backend *b, const struct remote_upload *u, int to,
 		     struct error **err)

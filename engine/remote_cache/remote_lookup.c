@@ -11,8 +11,7 @@
 
 enum { FETCHES_MAX = 4 };
 
-/* --- entering ----------------------------------------------------------------------------------
- */
+/* --- entering --- */
 
 static struct digest chain_digest(const struct imported_graph *g, const struct remote_chain *c)
 {
@@ -61,8 +60,7 @@ void remote_imports_enter(struct remote_imports *im, struct imported_graph *g)
 	pthread_mutex_unlock(&im->lock);
 }
 
-/* --- layers ------------------------------------------------------------------------------------
- */
+/* --- layers --- */
 
 /* The diff id of a layer of the store; NULL if it has none (it was made here and never left). */
 static const struct digest *diff_id_of(struct remote_imports *im, int64_t id)
@@ -140,8 +138,7 @@ static int settle_chain(struct remote_imports *im, struct imported_graph *g,
 	return 0;
 }
 
-/* --- finding -----------------------------------------------------------------------------------
- */
+/* --- finding --- */
 
 static bool is_chain(struct remote_imports *im, struct imported_graph *g,
 		     const struct remote_chain *c, const struct result *r)
@@ -388,8 +385,7 @@ void remote_imports_refuse(struct remote_imports *im, const struct digest *keys,
 	pthread_mutex_unlock(&im->lock);
 }
 
-/* --- fetching ----------------------------------------------------------------------------------
- */
+/* --- fetching --- */
 
 struct fetch_one {
 	struct remote_backend *backend;

@@ -47,8 +47,7 @@ void remote_manifest_release(struct remote_manifest *m)
 	*m = (struct remote_manifest)REMOTE_MANIFEST_INIT;
 }
 
-/* --- reading -----------------------------------------------------------------------------------
- */
+/* --- reading --- */
 
 static int read_result(const json_t *object, const json_t *annotations, struct remote_manifest *m,
 		       struct error **err)
@@ -211,8 +210,7 @@ int remote_manifest_parse(const void *json, size_t n, struct remote_manifest *re
 	return r;
 }
 
-/* --- writing -----------------------------------------------------------------------------------
- */
+/* --- writing --- */
 
 static int compare_results(const void *a, const void *b)
 {
@@ -280,8 +278,7 @@ int remote_manifest_write(struct remote_manifest *m, struct buf *ret, struct err
 	return 0;
 }
 
-/* --- the config --------------------------------------------------------------------------------
- */
+/* --- the config --- */
 
 void remote_summary_write(const struct remote_summary *s, struct buf *ret)
 {

@@ -35,8 +35,7 @@ static int read_cache(const struct reading *rd, const struct remote_manifest *m,
 	return r < 0 ? r : take_graph(rd, m, packed.p, packed.n, err);
 }
 
-/* --- inline ------------------------------------------------------------------------------------
- */
+/* --- inline --- */
 
 static int decode_base64(const char *text, struct buf *ret, struct error **err)
 {
@@ -103,8 +102,7 @@ static int read_inline(const struct reading *rd, struct remote_manifest *m, stru
 	return r < 0 ? r : take_graph(rd, m, packed.p, packed.n, err);
 }
 
-/* --- documents ---------------------------------------------------------------------------------
- */
+/* --- documents --- */
 
 static int read_document(const struct reading *rd, const struct digest *digest, struct error **err);
 

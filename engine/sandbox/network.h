@@ -25,8 +25,8 @@ void network_pool_free(struct network_pool *p); /* does so, too, and waits until
 bool network_available(const char **ret_why);
 /* Has this machine a way out at all? pasta does nothing without a default route. */
 bool network_routed(void);
-/* Takes a network from the pool, or makes one; waits a little if others may soon put theirs back.
- */
+/* Takes a network from the pool, or makes one; waits a little if others may soon put theirs
+ * back. */
 int network_acquire(struct network_pool *p, struct network **ret, struct error **err);
 void network_put(struct network_pool *p, struct network *n);
 

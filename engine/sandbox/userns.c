@@ -143,8 +143,8 @@ static int map_from(const struct id_source *from, pid_t pid, struct error **err)
 	return r < 0 ? r : map_range("newgidmap", pid, from->gid, &from->gids, err);
 }
 
-/* A child that stays outside, where it or newuidmap has the privilege, and maps its parent's ids.
- */
+/* A child that stays outside, where it or newuidmap has the privilege, and maps its
+ * parent's ids. */
 static int mapper_start(const struct id_source *from, struct mapper *ret, struct error **err)
 {
 	pid_t parent = getpid();

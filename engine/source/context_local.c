@@ -311,8 +311,7 @@ static int context_content(struct tree *t, const struct entry *e, struct digest 
 	return known ? 0 : hash_node(c, i, ret, err);
 }
 
-/* --- The stat index ------------------------------------------------------------------------------
- */
+/* --- The stat index --- */
 
 static void node_record(const struct scan_node *n, struct statindex_record *ret)
 {
@@ -456,8 +455,8 @@ static const struct tree_ops context_ops = {
 /* --- Opening
  * -------------------------------------------------------------------------------------- */
 
-/* Looks every file up in the stat index, numbers hard links, and counts what a client would send.
- */
+/* Looks every file up in the stat index, numbers hard links, and counts what a client would
+ * send. */
 static uint64_t fill_states(struct context *c)
 {
 	struct map links = MAP_INIT;

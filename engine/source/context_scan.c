@@ -57,7 +57,7 @@ struct worker {
 	struct arena *arena;
 };
 
-/* --- What is wanted --------------------------------------------------------------------------- */
+/* --- What is wanted --- */
 
 enum want { WANT_NONE, WANT_LEADS /* to something that is wanted */, WANT_ALL };
 
@@ -83,16 +83,15 @@ static enum want wanted(const struct scanner *s, const char *path)
 	return WANT_NONE;
 }
 
-/* --- One directory -----------------------------------------------------------------------------
- */
+/* --- One directory --- */
 
 static int64_t statx_ns(const struct statx_timestamp *t)
 {
 	return t->tv_sec * 1000000000 + t->tv_nsec;
 }
 
-/* Only what is executable can use a capability; asking for all files would double the system calls.
- */
+/* Only what is executable can use a capability; asking for all files would double the
+ * system calls. */
 static void read_capability(int dirfd, const char *name, mode_t mode, struct scan_extra *ret)
 {
 	_cleanup_free_ char *path = NULL;
@@ -262,8 +261,7 @@ static int scan_one(struct worker *w, struct scan_dir *dir, struct error **err)
 	return r;
 }
 
-/* --- The walk ----------------------------------------------------------------------------------
- */
+/* --- The walk --- */
 
 static void *scan_work(void *data)
 {
@@ -319,8 +317,7 @@ static void scan_all(struct scanner *s, struct scan_dir *root, struct arena *are
 		(void)pthread_join(threads[i], NULL);
 }
 
-/* --- The sorted list ----------------------------------------------------------------------------
- */
+/* --- The sorted list --- */
 
 struct flat {
 	VEC(struct scan_node *) nodes;

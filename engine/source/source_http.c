@@ -411,8 +411,8 @@ static int check_same(const struct fetching *f, struct error **err)
 			 where);
 }
 
-/* Fetches the file into a layer; with `have`, only if it is another one. *ret_layer = 0: it is not.
- */
+/* Fetches the file into a layer; with `have`, only if it is another one. *ret_layer = 0: it
+ * is not. */
 static int fetch(struct http_files *files, const struct http_file *file, struct job *job,
 		 const struct version *have, struct version *ret, int64_t *ret_layer,
 		 struct error **err)

@@ -157,7 +157,7 @@ static void emit(struct compress *c, const void *p, size_t n)
 		fail(c, r);
 }
 
-/* --- gzip ----------------------------------------------------------------------------------- */
+/* --- gzip --- */
 
 static int gzip_level(const struct compress *c)
 {
@@ -347,7 +347,7 @@ static void gzip_close(struct compress *c)
 	pthread_cond_destroy(&c->ready);
 }
 
-/* --- zstd ----------------------------------------------------------------------------------- */
+/* --- zstd --- */
 
 static int zstd_open(struct compress *c, struct error **err)
 {
@@ -415,7 +415,7 @@ static void zstd_finish(struct compress *c)
 	zstd_push(c, c->in, c->passes ? 0 : c->n_in, ZSTD_e_end);
 }
 
-/* --- the stream ------------------------------------------------------------------------------ */
+/* --- the stream --- */
 
 int compress_open(const struct compress_options *o, compress_sink_fn sink, void *data,
 		  struct compress **ret, struct error **err)

@@ -85,8 +85,8 @@ static char *ascii_only(const char *s)
 	return buf_take(&b);
 }
 
-/* USTAR can hold a name of up to 256 bytes if it can be cut at a slash. Returns the slash's place.
- */
+/* USTAR can hold a name of up to 256 bytes if it can be cut at a slash. Returns the slash's
+ * place. */
 static bool split_name(const char *name, size_t *ret_slash)
 {
 	size_t n = strlen(name), length = n, i;

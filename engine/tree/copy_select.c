@@ -276,7 +276,7 @@ int copy_roots_resolve(struct tree *t, const struct op_file_copy *copy, struct c
 	return 0;
 }
 
-/* --- Walking below a root ------------------------------------------------------------------- */
+/* --- Walking below a root --- */
 
 struct pending {
 	char *rel;
@@ -418,7 +418,7 @@ int copy_select_walk(struct tree *t, const struct op_file_copy *copy, const stru
 	return r;
 }
 
-/* --- The digest of a selection -------------------------------------------------------------- */
+/* --- The digest of a selection --- */
 
 /* Paths whose bytes have to be hashed first. */
 struct unknown {

@@ -45,8 +45,8 @@ typedef int (*copy_visit_fn)(void *data, const struct copy_item *item, struct er
 int copy_select_walk(struct tree *t, const struct op_file_copy *copy, const struct copy_root *root,
 		     copy_visit_fn visit, void *data, struct error **err);
 
-/* Adds what counts of one selected path to `h`, less its name and type and what the copy overrides.
- */
+/* Adds what counts of one selected path to `h`, less its name and type and what the copy
+ * overrides. */
 int copy_item_digest(struct tree *t, const struct op_file_copy *copy, const struct copy_item *item,
 		     struct hasher *h, struct error **err);
 

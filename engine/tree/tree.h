@@ -22,8 +22,8 @@ struct tree_ops {
 	/* Does `path` exist? No symlinks are followed. ENTRY_HARDLINK is never returned, see
 	 * `group` above. Strings live as long as the tree. */
 	bool (*get)(struct tree *t, const char *path, struct entry *ret, uint64_t *ret_group);
-	/* Visits `path` and what is below in path_compare order; TREE_SKIP on a directory skips it.
-	 */
+	/* Visits `path` and what is below in path_compare order; TREE_SKIP on a directory
+	 * skips it. */
 	int (*walk)(struct tree *t, const char *path, tree_visit_fn visit, void *data,
 		    struct error **err);
 	/* Content digest of a file. */

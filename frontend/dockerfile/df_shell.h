@@ -24,8 +24,8 @@ enum {
 	DF_SHELL_RESULT_MAX = 4 * 1024 * 1024,
 };
 
-/* How to expand, and with what. Zero but for `escape` and `get` is right for instruction arguments.
- */
+/* How to expand, and with what. Zero but for `escape` and `get` is right for instruction
+ * arguments. */
 struct df_shell {
 	char escape;	   /* df_file.escape */
 	bool raw_quotes;   /* keep the quotes in the result */

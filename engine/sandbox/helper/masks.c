@@ -29,8 +29,8 @@ struct cover {
 };
 static struct cover null_device = {-1, false}, empty_dir = {-1, false};
 
-/* What covers files of /proc, by the ids of the mounts: it is in /proc, but not of its file system.
- */
+/* What covers files of /proc, by the ids of the mounts: it is in /proc, but not of its file
+ * system. */
 #define PROC_COVERS_MAX 64
 static uint64_t proc_covers[PROC_COVERS_MAX];
 static size_t n_proc_covers;

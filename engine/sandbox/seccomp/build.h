@@ -14,8 +14,8 @@ int owners_compile(struct buf *ret);
 /* Appends what the supervisor knows of each call that `owners` notifies of (struct wire_call[]). */
 void owners_list_calls(struct buf *ret);
 
-/* Makes a program say the same in fewer instructions. It has rules for these architectures alone.
- */
+/* Makes a program say the same in fewer instructions. It has rules for these architectures
+ * alone. */
 void seccomp_shrink(const uint32_t *archs, size_t n_archs, struct buf *program);
 
 /* --- what the filters have in common: native and 32-bit architecture, ENOSYS for others. Both

@@ -315,8 +315,8 @@ static void names_come_before_rows_and_rows_go_before_names(void **state)
 	durable_trace(note, &t);
 	assert_ok(store_prune(f->s, &all, NULL, &err), err);
 	durable_trace(NULL, NULL);
-	/* The record's row, then those of what it needed, then the files; a sync of all at the end.
-	 */
+	/* The record's row, then those of what it needed, then the files; a sync of all at
+	 * the end. */
 	trash = strchr(t.steps, 't');
 	assert_non_null(trash);
 	assert_true(trash - t.steps >= 2);

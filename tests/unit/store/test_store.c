@@ -41,8 +41,8 @@ static void must_run(sqlite3 *db, const char *sql)
 		fail_msg("%s: %s", sql, sqlite3_errmsg(db));
 }
 
-/* The database as a kiln of version `version` left it, with two records on layers that they share.
- */
+/* The database as a kiln of version `version` left it, with two records on layers that they
+ * share. */
 static void make_old_store(struct fixture *f, int version)
 {
 	_cleanup_free_ char *path = xasprintf("%s/kiln.db", f->dir);

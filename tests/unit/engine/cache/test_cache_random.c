@@ -80,8 +80,7 @@ static unsigned rnd(struct world *w, size_t n)
 	return (unsigned)(w->rng % n);
 }
 
-/* --- What steps do ----------------------------------------------------------------------------
- */
+/* --- What steps do --- */
 
 static char text_of(unsigned salt, char a, char b)
 {
@@ -269,8 +268,7 @@ static const struct solver_ops world_ops = {
 	.unref = result_unref,
 };
 
-/* --- Builds -----------------------------------------------------------------------------------
- */
+/* --- Builds --- */
 
 static void add_base(struct world *w, size_t i)
 {

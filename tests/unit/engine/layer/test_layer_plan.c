@@ -18,8 +18,7 @@
 
 enum { FILES = 5, NOW = 5000, ROUNDS = 40, EDITS = 60 };
 
-/* --- A tree of a few files ----------------------------------------------------------------------
- */
+/* --- A tree of a few files --- */
 
 struct fake {
 	struct tree base;
@@ -84,8 +83,7 @@ static struct fake *fake_new(void)
 	return f;
 }
 
-/* --- Random changes -----------------------------------------------------------------------------
- */
+/* --- Random changes --- */
 
 struct dice {
 	uint64_t state;
@@ -344,8 +342,7 @@ static void a_blob_is_the_tar_that_the_dir_would_give(void **state)
 	}
 }
 
-/* --- Reading ------------------------------------------------------------------------------------
- */
+/* --- Reading --- */
 
 static struct layer_edit *all_files(struct fixture *f, const struct rootfs *below,
 				    struct fake *fake, bool known)

@@ -80,8 +80,8 @@ static void release(struct conformance_case *c)
 	error_free(c->err);
 }
 
-/* Does the message, with its place as a failed build shows it, match all that the corpus asks for?
- */
+/* Does the message, with its place as a failed build shows it, match all that the corpus
+ * asks for? */
 static void check_message(const struct conformance_case *c)
 {
 	json_t *patterns = json_object_get(c->expect, "match"), *pattern;
