@@ -4,11 +4,11 @@
 
 #include "base/json.h"
 #include "base/map.h"
+#include "base/printable.h"
 #include "base/times.h"
 #include "cmd/cli/session.h"
 #include "cmd/cli/table.h"
 #include "cmd/commands.h"
-#include "cmd/progress/progress_model.h"
 #include "engine/config/config.h"
 #include "engine/oci/oci.h"
 #include "engine/registry/registry.h"
@@ -107,7 +107,7 @@ static json_t *text_json(const char *text)
 
 	if (value)
 		return value;
-	progress_sanitise(&b, text, strlen(text));
+	printable_add(&b, text, strlen(text));
 	return json_string(b.p);
 }
 
@@ -186,7 +186,7 @@ static void text_cell(struct table *t, const char *text)
 {
 	_cleanup_buf_ struct buf b = BUF_INIT;
 
-	progress_sanitise(&b, text, strlen(text));
+	printable_add(&b, text, strlen(text));
 	table_cell(t, b.p);
 }
 

@@ -1,12 +1,13 @@
 #include "cmd/build/debug_shell.h"
 
+#include "base/printable.h"
+
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cmd/cli/session.h"
-#include "cmd/progress/progress_model.h"
 #include "engine/exec/console.h"
 #include "engine/exec/shell.h"
 
@@ -21,7 +22,7 @@ static void say(const struct exec_stop *stop, const char *text)
 	_cleanup_buf_ struct buf name = BUF_INIT;
 
 	if (stop->name)
-		progress_sanitise(&name, stop->name, strlen(stop->name));
+		printable_add(&name, stop->name, strlen(stop->name));
 	fprintf(stderr, "\n%s\n%s", name.p, text);
 }
 

@@ -5,13 +5,13 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "cmd/progress/progress_model.h"
+#include "base/printable.h"
 
 void show_text(FILE *out, const char *p, size_t n)
 {
 	_cleanup_buf_ struct buf b = BUF_INIT;
 
-	progress_sanitise_lines(&b, p, n);
+	printable_add_lines(&b, p, n);
 	(void)fwrite(b.p, 1, b.n, out);
 }
 

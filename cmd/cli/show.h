@@ -1,5 +1,5 @@
 /* Text for people, of which parts were written by strangers: a server, an image, a Dockerfile. What
- * a terminal would obey is shown as \\xNN; newlines and tabs are as they are (progress_sanitise
+ * a terminal would obey is shown as \\xNN; newlines and tabs are as they are (printable_add
  * escapes newlines too). What is read by programs, --format and JSON, is printed without. */
 #ifndef KILN_CMD_CLI_SHOW_H
 #define KILN_CMD_CLI_SHOW_H

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "cmd/progress/progress_model.h"
+#include "base/printable.h"
 
 enum { MIN_WIDTH = 10, PADDING = 3 };
 
@@ -28,7 +28,7 @@ void table_take(struct table *t, char *text)
 	struct buf b = BUF_INIT;
 
 	/* Nothing of an image or a Dockerfile ends a row, or moves the cursor. */
-	progress_sanitise(&b, text, strlen(text));
+	printable_add(&b, text, strlen(text));
 	free(text);
 	buf_add(&b, "", 0);
 	strv_push_take(&t->cells, buf_take(&b));

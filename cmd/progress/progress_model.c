@@ -1,5 +1,7 @@
 #include "cmd/progress/progress_model.h"
 
+#include "base/printable.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,62 +31,14 @@ void progress_model_release(struct progress_model *m)
 	map_release(&m->by_id, NULL);
 }
 
-/* The length of the character at p, 1 to 4 bytes of UTF-8; 0 if it is none or a C1 control, which
- * terminals obey as they do an escape sequence. */
-static size_t utf8_length(const unsigned char *p, size_t n)
-{
-	size_t length = p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
-
-	if (length == 0 || length > n)
-		return 0;
-	for (size_t i = 1; i < length; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	return p[0] == 0xc2 && p[1] < 0xa0 ? 0 : length;
-}
-
 /* A longer line is shown in pieces, so that output without newlines takes no more memory. */
 enum { LINE_BYTES_MAX = 64 << 10 };
-
-void progress_sanitise(struct buf *b, const char *p, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		const unsigned char *c = (const unsigned char *)p + i;
-		size_t length = *c < 0x80 ? 0 : utf8_length(c, n - i);
-
-		if (length > 0) {
-			buf_add(b, c, length);
-			i += length - 1;
-		} else if (*c == '\t' || (*c >= 0x20 && *c < 0x7f)) {
-			buf_addc(b, (char)*c);
-		} else {
-			/* By hand: there are programs that print megabytes of NULs. */
-			const char escaped[] = {'\\', 'x', "0123456789abcdef"[*c >> 4],
-						"0123456789abcdef"[*c & 15]};
-
-			buf_add(b, escaped, sizeof(escaped));
-		}
-	}
-}
-
-void progress_sanitise_lines(struct buf *b, const char *p, size_t n)
-{
-	for (const char *end = p + n; p < end;) {
-		const char *nl = memchr(p, '\n', (size_t)(end - p));
-		size_t line = (size_t)((nl ? nl : end) - p);
-
-		progress_sanitise(b, p, line);
-		if (nl)
-			buf_addc(b, '\n');
-		p += line + (nl != NULL);
-	}
-}
 
 static char *sane(const char *text)
 {
 	struct buf b = BUF_INIT;
 
-	progress_sanitise(&b, text, strlen(text));
+	printable_add(&b, text, strlen(text));
 	return buf_take(&b);
 }
 
@@ -136,7 +90,7 @@ static void apply_vertex(struct progress_model *m, struct step *s, const struct 
 	if (v->error) {
 		struct buf lines = BUF_INIT;
 
-		progress_sanitise_lines(&lines, v->error, strlen(v->error));
+		printable_add_lines(&lines, v->error, strlen(v->error));
 		free(s->error);
 		s->error = buf_take(&lines);
 	}
@@ -192,7 +146,7 @@ static void end_line(struct progress_model *m, struct step *s, double t)
 		buf_add(&s->log, s->partial.p, s->partial.n);
 	}
 	/* A report's lines carry no prefix. */
-	progress_sanitise(&line, s->partial.p, s->partial.n);
+	printable_add(&line, s->partial.p, s->partial.n);
 	buf_clear(&s->partial);
 	if (m->keep_log && !m->raw_log)
 		buf_add(&s->log, line.p, line.n);

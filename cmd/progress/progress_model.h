@@ -62,10 +62,5 @@ bool step_is_over(const struct step *s);
 const struct buf *step_tail_line(const struct step *s, unsigned i);
 /* Appends " > NAME:" and the last log lines between dashes, for a failed step. */
 void step_report(const struct step *s, struct buf *b);
-/* Appends text without control bytes (a tab stays; others become \xNN) so that nothing a build
- * prints reaches the terminal's interpreter. */
-void progress_sanitise(struct buf *b, const char *p, size_t n);
-/* The same for text of several lines, which stay lines. */
-void progress_sanitise_lines(struct buf *b, const char *p, size_t n);
 
 #endif

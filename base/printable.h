@@ -1,0 +1,15 @@
+/* Text from outside as a terminal may be given it: a step, a file or a server wrote it, and nothing
+ * in it may reach the terminal's interpreter. */
+#ifndef KILN_BASE_PRINTABLE_H
+#define KILN_BASE_PRINTABLE_H
+
+#include <stddef.h>
+
+#include "base/buf.h"
+
+/* Appends n bytes without control bytes: a tab stays; others, and what is not UTF-8, become \xNN. */
+void printable_add(struct buf *b, const char *p, size_t n);
+/* The same for text of several lines, which stay lines. */
+void printable_add_lines(struct buf *b, const char *p, size_t n);
+
+#endif
