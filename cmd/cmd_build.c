@@ -182,16 +182,16 @@ static int add_allowed(struct build *b, struct error **err)
 
 static int add_agents(struct build *b, struct error **err)
 {
-	struct exec_session *session = &b->engine->session;
+	struct grants *grants = &b->engine->session.grants;
 	int r = 0;
 
 	for (size_t i = 0; i < b->options.ssh.n && r == 0; i++) {
 		const struct build_ssh *ssh = &b->options.ssh.v[i];
 
 		if (ssh->is_socket)
-			exec_session_add_ssh(session, ssh->id, ssh->paths.v[0]);
+			grants_add_ssh(grants, ssh->id, ssh->paths.v[0]);
 		else
-			r = exec_session_add_ssh_keys(session, b->store, ssh->id, &ssh->paths, err);
+			r = grants_add_ssh_keys(grants, b->store, ssh->id, &ssh->paths, err);
 	}
 	return r;
 }
@@ -212,11 +212,11 @@ static int open_engine(struct build *b, struct error **err)
 	for (size_t i = 0; i < o->contexts.n; i++)
 		engine_add_context(b->engine, o->contexts.v[i].name, o->contexts.v[i].value);
 	for (size_t i = 0; i < o->secrets.n; i++)
-		exec_session_add_secret(&b->engine->session, o->secrets.v[i].id,
-					o->secrets.v[i].file, o->secrets.v[i].env);
+		grants_add_secret(&b->engine->session.grants, o->secrets.v[i].id,
+				  o->secrets.v[i].file, o->secrets.v[i].env);
 	for (size_t i = 0; i < o->secrets.n; i++)
 		if (o->secrets.v[i].in_key)
-			exec_session_key_secret(&b->engine->session, o->secrets.v[i].id);
+			grants_key_secret(&b->engine->session.grants, o->secrets.v[i].id);
 	build_cache_policy(o, &b->engine->cache_policy);
 	if (o->debug_shell)
 		debug_shell_on_failure(&b->shell, &b->engine->session.debugger);

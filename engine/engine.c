@@ -33,7 +33,7 @@ int engine_open(struct store *s, struct cancel *cancel, struct engine **ret, str
 
 	e->store = s;
 	e->cancel = cancel;
-	e->session.cancel = cancel;
+	e->session.grants.cancel = cancel;
 	e->output.compression =
 		(struct compress_options){.type = COMPRESS_NONE, .level = COMPRESS_LEVEL_DEFAULT};
 	pthread_mutex_init(&e->lock, NULL);
@@ -44,8 +44,8 @@ int engine_open(struct store *s, struct cancel *cancel, struct engine **ret, str
 	}
 	e->registry = registry_new(&e->config);
 	registry_set_cancel(e->registry, cancel);
-	e->http = http_files_new(s, &e->config, &e->session);
-	e->git = git_sources_new(s, &e->config, &e->session);
+	e->http = http_files_new(s, &e->config, &e->session.grants);
+	e->git = git_sources_new(s, &e->config, &e->session.grants);
 	e->sandbox = sandbox_env_new();
 	*ret = e;
 	return 0;
@@ -63,7 +63,7 @@ void engine_close(struct engine *e)
 		return;
 	remote_imports_free(e->imports);
 	sandbox_env_free(e->sandbox);
-	exec_session_release(&e->session);
+	grants_release(&e->session.grants);
 	cache_policy_release(&e->cache_policy);
 	vec_release(&e->watches);
 	map_release(&e->contexts, context_free);

@@ -504,7 +504,7 @@ static bool ops_salt(void *data, const struct vertex *v, struct digest *ret)
 
 	/* A secret that cannot be read fails the step that reads it. */
 	return v->op.kind == OP_EXEC &&
-	       secret_salt(o->engine->store, &o->engine->session, &v->op.exec, &salted, ret,
+	       secret_salt(o->engine->store, &o->engine->session.grants, &v->op.exec, &salted, ret,
 			   NULL) == 0 &&
 	       salted;
 }

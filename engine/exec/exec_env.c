@@ -3,7 +3,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 
 #include "engine/exec/op_exec.h"
 #include "engine/exec/selections.h"
@@ -13,7 +12,6 @@
 #include "engine/sandbox/sandbox_server.h"
 #include "engine/sandbox/seccomp.h"
 #include "engine/sandbox/userns.h"
-#include "engine/secrets/ssh_agent.h"
 #include "store/layer.h"
 
 static const char no_route[] = "this machine has no default route";
@@ -70,61 +68,6 @@ struct selections *sandbox_env_selections(struct sandbox_env *e)
 const char *sandbox_env_shares_network(const struct sandbox_env *e)
 {
 	return e->have_pasta ? NULL : e->why_not;
-}
-
-/* --- session --- */
-
-void exec_session_release(struct exec_session *s)
-{
-	for (size_t i = 0; i < s->secrets.n; i++) {
-		free(s->secrets.v[i].id);
-		free(s->secrets.v[i].file);
-		free(s->secrets.v[i].env);
-	}
-	for (size_t i = 0; i < s->ssh.n; i++) {
-		free(s->ssh.v[i].id);
-		free(s->ssh.v[i].socket);
-		ssh_agent_stop(s->ssh.v[i].agent);
-	}
-	vec_release(&s->secrets);
-	vec_release(&s->ssh);
-}
-
-void exec_session_add_secret(struct exec_session *s, const char *id, const char *file,
-			     const char *env)
-{
-	struct exec_secret secret = {.id = xstrdup(id), .file = xstrdup(file), .env = xstrdup(env)};
-
-	vec_push(&s->secrets, secret);
-	/* Its value will be in our memory: a crash must not leave it in a core file. */
-	(void)prctl(PR_SET_DUMPABLE, 0);
-}
-
-void exec_session_key_secret(struct exec_session *s, const char *id)
-{
-	for (size_t i = 0; i < s->secrets.n; i++)
-		if (strcmp(s->secrets.v[i].id, id) == 0)
-			s->secrets.v[i].in_key = true;
-}
-
-void exec_session_add_ssh(struct exec_session *s, const char *id, const char *socket)
-{
-	struct exec_ssh ssh = {xstrdup(id), xstrdup(socket), NULL};
-
-	vec_push(&s->ssh, ssh);
-}
-
-int exec_session_add_ssh_keys(struct exec_session *s, struct store *store, const char *id,
-			      const struct strv *files, struct error **err)
-{
-	struct ssh_agent *agent;
-	int r = ssh_agent_start(store, files, s->cancel, &agent, err);
-
-	if (r < 0)
-		return error_wrap(err, r, "--ssh %s", id);
-	exec_session_add_ssh(s, id, ssh_agent_socket(agent));
-	vec_last(&s->ssh).agent = agent;
-	return 0;
 }
 
 /* --- networks --- */

@@ -8,6 +8,7 @@
 #include "base/vec.h"
 #include "engine/sandbox/cgroup.h"
 #include "engine/sandbox/sandbox_plan.h"
+#include "engine/secrets/grants.h"
 #include "engine/tree/result.h"
 #include "solver/op.h"
 #include "solver/progress.h"
@@ -23,18 +24,6 @@ struct selections *sandbox_env_selections(struct sandbox_env *e);
 /* Why processes share this machine's network instead of an isolated one; NULL if they do not. Steps
  * of a build warn about it themselves. */
 const char *sandbox_env_shares_network(const struct sandbox_env *e);
-
-/* --secret: the value is a file's content or an environment variable. */
-struct exec_secret {
-	char *id, *file, *env; /* owned; one of file and env is set */
-	bool in_key;	       /* a step that uses it is found only for this value of it */
-};
-/* --ssh: an agent's socket. */
-struct ssh_agent;
-struct exec_ssh {
-	char *id, *socket;	 /* owned */
-	struct ssh_agent *agent; /* one of our own with key files, owned; or NULL */
-};
 
 /* A step that stands still for somebody to look at it. */
 struct exec_stop {
@@ -56,29 +45,11 @@ struct exec_debugger {
 /* What one build hands to its steps beside the graph; no part of a key but for secrets that are
  * marked so. */
 struct exec_session {
-	VEC(struct exec_secret) secrets;
-	VEC(struct exec_ssh) ssh;
+	struct grants grants;			 /* secrets and agents */
 	bool allow_host_network, allow_insecure; /* --allow */
 	struct cgroup_limits limits;		 /* --resource; its texts are borrowed */
 	struct exec_debugger debugger;
-	struct cancel *cancel; /* of the build, for what is read from pipes; may be NULL */
 };
-void exec_session_release(struct exec_session *s);
-/* Copies; NULL for what is not set. */
-void exec_session_add_secret(struct exec_session *s, const char *id, const char *file,
-			     const char *env);
-/* Marks the secret. */
-void exec_session_key_secret(struct exec_session *s, const char *id);
-void exec_session_add_ssh(struct exec_session *s, const char *id, const char *socket);
-/* Starts an agent for these key files. */
-int exec_session_add_ssh_keys(struct exec_session *s, struct store *store, const char *id,
-			      const struct strv *files, struct error **err);
-
-/* Appends the value to `ret`, whose max bounds it. *ret_found = false if there is no such
- * secret. */
-int exec_session_read_secret(const struct exec_session *s, const char *id, bool *ret_found,
-			     struct buf *ret, struct error **err);
-
 struct remote_imports;
 
 struct exec_options {

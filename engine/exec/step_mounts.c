@@ -20,8 +20,7 @@
 #include "engine/tree/tree_rootfs.h"
 #include "store/mounts.h"
 
-#define SECRET_MAX (500u << 10) /* bytes, BuildKit's limit */
-#define CACHE_MODE 0755		/* of a new one; where the step names a mode it has an input */
+#define CACHE_MODE 0755 /* of a new one; where the step names a mode it has an input */
 
 struct mounting {
 	const struct exec_options *o;
@@ -143,33 +142,9 @@ static int add_bind(const struct mounting *m, const struct op_mount *mount, stru
 
 /* --- secrets and agents --- */
 
-int exec_session_read_secret(const struct exec_session *s, const char *id, bool *ret_found,
-			     struct buf *ret, struct error **err)
+static const struct grants *grants_of(const struct mounting *m)
 {
-	*ret_found = false;
-	for (size_t i = 0; s && i < s->secrets.n; i++) {
-		const struct exec_secret *secret = &s->secrets.v[i];
-		int r;
-
-		if (strcmp(secret->id, id) != 0)
-			continue;
-		*ret_found = true;
-		if (secret->env) {
-			const char *value = getenv(secret->env);
-
-			buf_adds(ret, value ? value : "");
-			return 0;
-		}
-		r = named_file_read(secret->file, s->cancel, ret);
-		if (r == -EFBIG)
-			return error_new(err, ERR_INVALID, 0, "secret %s: more than %u bytes", id,
-					 SECRET_MAX);
-		if (r < 0)
-			return error_new(err, named_file_error(r), -r, "secret %s: read '%s'", id,
-					 secret->file);
-		return 0;
-	}
-	return 0;
+	return m->o->session ? &m->o->session->grants : NULL;
 }
 
 /* Nobody but its owner may have reason to run it, and he says so with its mode. */
@@ -181,9 +156,9 @@ static unsigned secret_flags(const struct op_mount *mount)
 
 static int add_secret(const struct mounting *m, const struct op_mount *mount, struct error **err)
 {
-	struct buf value = BUF_INIT_MAX(SECRET_MAX);
+	struct buf value = BUF_INIT_MAX(GRANT_SECRET_MAX);
 	bool found;
-	int r = exec_session_read_secret(m->o->session, mount->id, &found, &value, err);
+	int r = grants_read_secret(grants_of(m), mount->id, &found, &value, err);
 
 	if (r == 0 && found)
 		sandbox_plan_file(m->p, mount->dest, value.p, value.n, mount->mode, mount->uid,
@@ -198,9 +173,9 @@ static int add_secret(const struct mounting *m, const struct op_mount *mount, st
 static int add_secret_env(const struct mounting *m, const struct op_secret_env *secret,
 			  struct error **err)
 {
-	struct buf value = BUF_INIT_MAX(SECRET_MAX);
+	struct buf value = BUF_INIT_MAX(GRANT_SECRET_MAX);
 	bool found;
-	int r = exec_session_read_secret(m->o->session, secret->id, &found, &value, err);
+	int r = grants_read_secret(grants_of(m), secret->id, &found, &value, err);
 
 	if (r == 0 && found && strlen(value.p) != value.n)
 		r = error_new(err, ERR_INVALID, 0,
@@ -216,7 +191,7 @@ static int add_secret_env(const struct mounting *m, const struct op_secret_env *
 
 /* In a directory of its own, which no step sees: only the socket is mounted. */
 static int forward_agent(const struct mounting *m, const struct op_mount *mount,
-			 const struct exec_ssh *ssh, struct error **err)
+			 const struct grant_ssh *ssh, struct error **err)
 {
 	_cleanup_free_ char *dir = xasprintf("%s/ssh%zu", m->p->scratch, m->held->agents.n);
 	_cleanup_free_ char *path = xasprintf("%s/agent", dir);
@@ -240,12 +215,12 @@ static int forward_agent(const struct mounting *m, const struct op_mount *mount,
 
 static int add_ssh(const struct mounting *m, const struct op_mount *mount, struct error **err)
 {
-	const struct exec_session *s = m->o->session;
+	const struct grants *g = grants_of(m);
 	const char *id = mount->id && mount->id[0] ? mount->id : "default";
 
-	for (size_t i = 0; s && i < s->ssh.n; i++)
-		if (strcmp(s->ssh.v[i].id, id) == 0)
-			return forward_agent(m, mount, &s->ssh.v[i], err);
+	for (size_t i = 0; g && i < g->ssh.n; i++)
+		if (strcmp(g->ssh.v[i].id, id) == 0)
+			return forward_agent(m, mount, &g->ssh.v[i], err);
 	if (mount->optional)
 		return 0;
 	(void)error_new(err, ERR_NOTFOUND, 0, "no SSH key \"%s\" forwarded from the client", id);

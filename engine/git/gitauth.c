@@ -22,12 +22,12 @@ static char *basic(const char *token)
 	return xasprintf("basic %s", coded);
 }
 
-static int read_one(const struct exec_session *session, const char *id, bool is_token, char **ret,
+static int read_one(const struct grants *grants, const char *id, bool is_token, char **ret,
 		    struct error **err)
 {
 	_cleanup_buf_ struct buf value = BUF_INIT_MAX(SECRET_MAX);
 	bool found;
-	int r = exec_session_read_secret(session, id, &found, &value, err);
+	int r = grants_read_secret(grants, id, &found, &value, err);
 
 	if (r < 0 || !found)
 		return r;
@@ -39,8 +39,8 @@ static int read_one(const struct exec_session *session, const char *id, bool is_
 	return 0;
 }
 
-int gitauth_header(const struct exec_session *session, const struct gitauth_names *names,
-		   const char *url, const char *main_url, char **ret, struct error **err)
+int gitauth_header(const struct grants *grants, const struct gitauth_names *names, const char *url,
+		   const char *main_url, char **ret, struct error **err)
 {
 	_cleanup_free_ char *host = gitnet_host(url), *main_host = gitnet_host(main_url);
 	bool general = strcasecmp(host, main_host) == 0;
@@ -59,17 +59,17 @@ int gitauth_header(const struct exec_session *session, const struct gitauth_name
 		if (!name || (!for_host && !general))
 			continue;
 		id = for_host ? xasprintf("%s.%s", name, host) : xstrdup(name);
-		r = read_one(session, id, is_token, ret, err);
+		r = read_one(grants, id, is_token, ret, err);
 	}
 	return r;
 }
 
-const char *gitauth_ssh_socket(const struct exec_session *session)
+const char *gitauth_ssh_socket(const struct grants *grants)
 {
 	const char *own = getenv("SSH_AUTH_SOCK");
 
-	for (size_t i = 0; i < session->ssh.n; i++)
-		if (strcmp(session->ssh.v[i].id, "default") == 0)
-			return session->ssh.v[i].socket;
+	for (size_t i = 0; i < grants->ssh.n; i++)
+		if (strcmp(grants->ssh.v[i].id, "default") == 0)
+			return grants->ssh.v[i].socket;
 	return own && *own ? own : NULL;
 }

@@ -34,7 +34,7 @@ struct remote {
 struct git_sources {
 	struct store *store;
 	const struct config *config;
-	const struct exec_session *session;
+	const struct grants *grants;
 	pthread_mutex_t lock; /* protects what follows */
 	struct http *http;    /* made when first needed */
 	struct map remotes;   /* URL -> struct remote *, added to only */
@@ -50,13 +50,13 @@ static void remote_free(void *data)
 }
 
 struct git_sources *git_sources_new(struct store *s, const struct config *config,
-				    const struct exec_session *session)
+				    const struct grants *grants)
 {
 	struct git_sources *g = NEW(struct git_sources);
 
 	g->store = s;
 	g->config = config;
-	g->session = session;
+	g->grants = grants;
 	pthread_mutex_init(&g->lock, NULL);
 	return g;
 }
@@ -175,7 +175,7 @@ static int open_net(struct git_sources *g, const struct request *q, const char *
 	int r = gitnet_check_url(url, err);
 
 	if (r == 0)
-		r = gitauth_header(g->session, &names, url, q->remote, ret_authorization, err);
+		r = gitauth_header(g->grants, &names, url, q->remote, ret_authorization, err);
 	if (r < 0)
 		return r;
 	(void)get_remote(g, url); /* makes g->http */
@@ -185,7 +185,7 @@ static int open_net(struct git_sources *g, const struct request *q, const char *
 		.http = g->http,
 		.config = g->config,
 		.authorization = *ret_authorization,
-		.ssh_socket = gitauth_ssh_socket(g->session),
+		.ssh_socket = gitauth_ssh_socket(g->grants),
 		.job = job,
 	};
 	return 0;

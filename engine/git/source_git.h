@@ -16,11 +16,11 @@
 #include "solver/progress.h"
 #include "store/store.h"
 
-struct exec_session;
+struct grants;
 struct git_sources;
 /* All borrowed. Does nothing but allocate. */
 struct git_sources *git_sources_new(struct store *s, const struct config *config,
-				    const struct exec_session *session);
+				    const struct grants *grants);
 void git_sources_free(struct git_sources *g); /* no call may be running */
 DEFINE_FREEP(struct git_sources, git_sources_free)
 

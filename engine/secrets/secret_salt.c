@@ -43,22 +43,22 @@ static int store_key(struct store *s, uint8_t key[DIGEST_SIZE], struct error **e
 	return read_key(s, key, &found, err);
 }
 
-static bool is_in_key(const struct exec_session *session, const char *id)
+static bool is_in_key(const struct grants *grants, const char *id)
 {
-	for (size_t i = 0; i < session->secrets.n; i++)
-		if (session->secrets.v[i].in_key && strcmp(session->secrets.v[i].id, id) == 0)
+	for (size_t i = 0; i < grants->secrets.n; i++)
+		if (grants->secrets.v[i].in_key && strcmp(grants->secrets.v[i].id, id) == 0)
 			return true;
 	return false;
 }
 
-static int add_secret(const struct exec_session *session, const char *id, const uint8_t *key,
+static int add_secret(const struct grants *grants, const char *id, const uint8_t *key,
 		      struct hasher *h, struct error **err)
 {
 	_cleanup_buf_ struct buf value = BUF_INIT;
 	uint8_t mac[DIGEST_SIZE];
 	unsigned n = 0;
 	bool found;
-	int r = exec_session_read_secret(session, id, &found, &value, err);
+	int r = grants_read_secret(grants, id, &found, &value, err);
 
 	if (r < 0)
 		return r;
@@ -72,17 +72,17 @@ static int add_secret(const struct exec_session *session, const char *id, const 
 }
 
 /* The ids that the op uses and that count, in the op's order. */
-static void used_ids(const struct exec_session *session, const struct op_exec *op, struct strv *ret)
+static void used_ids(const struct grants *grants, const struct op_exec *op, struct strv *ret)
 {
 	for (size_t i = 0; i < op->n_mounts; i++)
-		if (op->mounts[i].type == MOUNT_SECRET && is_in_key(session, op->mounts[i].id))
+		if (op->mounts[i].type == MOUNT_SECRET && is_in_key(grants, op->mounts[i].id))
 			strv_push(ret, op->mounts[i].id);
 	for (size_t i = 0; i < op->n_secret_envs; i++)
-		if (is_in_key(session, op->secret_envs[i].id))
+		if (is_in_key(grants, op->secret_envs[i].id))
 			strv_push(ret, op->secret_envs[i].id);
 }
 
-int secret_salt(struct store *s, const struct exec_session *session, const struct op_exec *op,
+int secret_salt(struct store *s, const struct grants *grants, const struct op_exec *op,
 		bool *ret_salted, struct digest *ret, struct error **err)
 {
 	_cleanup_strv_ struct strv ids = {0};
@@ -90,7 +90,7 @@ int secret_salt(struct store *s, const struct exec_session *session, const struc
 	uint8_t key[DIGEST_SIZE];
 	int r;
 
-	used_ids(session, op, &ids);
+	used_ids(grants, op, &ids);
 	*ret_salted = ids.n > 0;
 	if (ids.n == 0)
 		return 0;
@@ -98,7 +98,7 @@ int secret_salt(struct store *s, const struct exec_session *session, const struc
 	hasher_init(&h);
 	hasher_add_string(&h, "kiln secret salt 1");
 	for (size_t i = 0; i < ids.n && r == 0; i++)
-		r = add_secret(session, ids.v[i], key, &h, err);
+		r = add_secret(grants, ids.v[i], key, &h, err);
 	OPENSSL_cleanse(key, sizeof(key));
 	if (r == 0)
 		hasher_final(&h, ret);

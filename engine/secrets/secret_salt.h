@@ -3,10 +3,12 @@
 #ifndef KILN_ENGINE_SECRETS_SECRET_SALT_H
 #define KILN_ENGINE_SECRETS_SECRET_SALT_H
 
-#include "engine/exec/op_exec.h"
+#include "base/digest.h"
+#include "engine/secrets/grants.h"
+#include "solver/op.h"
 
 /* *ret_salted = false if the op uses no such secret. */
-int secret_salt(struct store *s, const struct exec_session *session, const struct op_exec *op,
+int secret_salt(struct store *s, const struct grants *grants, const struct op_exec *op,
 		bool *ret_salted, struct digest *ret, struct error **err);
 
 #endif

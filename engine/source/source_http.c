@@ -9,8 +9,8 @@
 
 #include "base/map.h"
 #include "base/times.h"
-#include "engine/exec/op_exec.h"
 #include "engine/http/http.h"
+#include "engine/secrets/grants.h"
 #include "store/layer.h"
 #include "store/record.h"
 
@@ -39,7 +39,7 @@ struct known {
 struct http_files {
 	struct store *store;
 	const struct config *config;
-	const struct exec_session *session;
+	const struct grants *grants;
 	pthread_mutex_t lock; /* protects what follows */
 	struct http *http;    /* made when first needed */
 	struct map known;     /* file_id -> struct known *, added to only */
@@ -61,13 +61,13 @@ static void known_free(void *data)
 }
 
 struct http_files *http_files_new(struct store *s, const struct config *config,
-				  const struct exec_session *session)
+				  const struct grants *grants)
 {
 	struct http_files *f = NEW(struct http_files);
 
 	f->store = s;
 	f->config = config;
-	f->session = session;
+	f->grants = grants;
 	pthread_mutex_init(&f->lock, NULL);
 	return f;
 }
@@ -331,11 +331,11 @@ static int find_authorization(const struct http_files *f, const char *host, char
 	_cleanup_free_ char *token = xasprintf(TOKEN_SECRET "%s", host);
 	_cleanup_buf_ struct buf value = BUF_INIT_MAX(SECRET_MAX);
 	bool found;
-	int r = exec_session_read_secret(f->session, header, &found, &value, err);
+	int r = grants_read_secret(f->grants, header, &found, &value, err);
 
 	if (r == 0 && !found) {
 		buf_adds(&value, "Bearer ");
-		r = exec_session_read_secret(f->session, token, &found, &value, err);
+		r = grants_read_secret(f->grants, token, &found, &value, err);
 	}
 	if (r < 0 || !found)
 		return r;

@@ -30,11 +30,11 @@ struct http_file {
  * http.uid and http.gid. */
 int http_file_of_op(const struct op_source *op, struct http_file *ret, struct error **err);
 
-struct exec_session;
+struct grants;
 struct http_files;
 /* All borrowed. */
 struct http_files *http_files_new(struct store *s, const struct config *config,
-				  const struct exec_session *session);
+				  const struct grants *grants);
 void http_files_free(struct http_files *f); /* no call may be running */
 DEFINE_FREEP(struct http_files, http_files_free)
 

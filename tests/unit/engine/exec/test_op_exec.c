@@ -305,7 +305,7 @@ static void secrets_are_files_and_variables_and_nothing_else(void **state)
 	error_free(err);
 	err = NULL;
 	assert_int_equal(setenv("KILN_TEST_TOKEN", "hunter2", 1), 0);
-	exec_session_add_secret(&session, "token", NULL, "KILN_TEST_TOKEN");
+	grants_add_secret(&session.grants, "token", NULL, "KILN_TEST_TOKEN");
 	if (run_script("cat /run/secrets/token; echo \" $TOKEN\"; ls -ln /run/secrets/token | cut "
 		       "-c1-10",
 		       &secret, 1, &root, 1, &result, &err) < 0)
@@ -314,7 +314,7 @@ static void secrets_are_files_and_variables_and_nothing_else(void **state)
 	paths = layer_paths(result);
 	assert_string_equal(paths, BARE);
 	result_unref(result);
-	exec_session_release(&session);
+	grants_release(&session.grants);
 }
 
 static void an_agent_is_a_socket_that_a_variable_names(void **state)
@@ -339,10 +339,10 @@ static void an_agent_is_a_socket_that_a_variable_names(void **state)
 	error_free(err);
 	(void)snprintf(at.sun_path, sizeof(at.sun_path), "%s/agent", base);
 	assert_int_equal(bind(fd, (const struct sockaddr *)&at, sizeof(at)), 0);
-	exec_session_add_ssh(&session, "default", at.sun_path);
+	grants_add_ssh(&session.grants, "default", at.sun_path);
 	expect_script("echo $SSH_AUTH_SOCK; test -S $SSH_AUTH_SOCK && echo socket", &ssh, 1, &root,
 		      1, "/run/buildkit/ssh_agent.0\nsocket\n");
-	exec_session_release(&session);
+	grants_release(&session.grants);
 	(void)close(fd);
 }
 

@@ -13,7 +13,7 @@
 
 static const struct gitauth_names names = {"GIT_AUTH_HEADER", "GIT_AUTH_TOKEN"};
 
-static void assert_header(const struct exec_session *s, const char *url, const char *main_url,
+static void assert_header(const struct grants *s, const char *url, const char *main_url,
 			  const char *want)
 {
 	char *got = NULL;
@@ -27,15 +27,15 @@ static void assert_header(const struct exec_session *s, const char *url, const c
 }
 
 /* Secrets whose values are environment variables of the same name. */
-static void give(struct exec_session *s, const char *id, const char *variable, const char *value)
+static void give(struct grants *s, const char *id, const char *variable, const char *value)
 {
 	setenv(variable, value, 1);
-	exec_session_add_secret(s, id, NULL, variable);
+	grants_add_secret(s, id, NULL, variable);
 }
 
 static void a_general_token_is_for_the_main_host_alone(void **state)
 {
-	struct exec_session s = {.allow_insecure = false};
+	struct grants s = {.cancel = NULL};
 
 	(void)state;
 	give(&s, "GIT_AUTH_TOKEN", "TEST_TOKEN", "sesame\n");
@@ -47,12 +47,12 @@ static void a_general_token_is_for_the_main_host_alone(void **state)
 	assert_header(&s, "https://h.x:8/a.git", "https://h.x/a.git", NULL);
 	assert_header(&s, "http://h.x/a.git", "https://h.x/a.git", NULL);
 	assert_header(&s, "git://h.x/a.git", "git://h.x/a.git", NULL);
-	exec_session_release(&s);
+	grants_release(&s);
 }
 
 static void secrets_of_a_host_come_first_and_headers_before_tokens(void **state)
 {
-	struct exec_session s = {.allow_insecure = false};
+	struct grants s = {.cancel = NULL};
 
 	(void)state;
 	give(&s, "GIT_AUTH_HEADER", "TEST_GENERAL", "Bearer general");
@@ -63,29 +63,29 @@ static void secrets_of_a_host_come_first_and_headers_before_tokens(void **state)
 	assert_header(&s, "https://h.x/a.git", "https://h.x/a.git", "Bearer mine");
 	assert_header(&s, "https://h.x/a.git", "https://other/b.git", "Bearer mine");
 	assert_header(&s, "https://other/b.git", "https://other/b.git", "Bearer general");
-	exec_session_release(&s);
+	grants_release(&s);
 }
 
 static void a_url_that_looks_like_another_host_does_not_get_its_secret(void **state)
 {
 	static const char *const looks[] = {"127.0.0.1", "127.0.0.1:80", "localhost", "[::1]",
 					    "[::1]:80",	 "2130706433",	 "u"};
-	struct exec_session s = {.allow_insecure = false};
+	struct grants s = {.cancel = NULL};
 
 	(void)state;
 	setenv("TEST_TOKEN", "sesame", 1);
 	for (size_t i = 0; i < ARRAY_SIZE(looks); i++) {
 		_cleanup_free_ char *id = xasprintf("GIT_AUTH_TOKEN.%s", looks[i]);
 
-		exec_session_add_secret(&s, id, NULL, "TEST_TOKEN");
+		grants_add_secret(&s, id, NULL, "TEST_TOKEN");
 	}
-	exec_session_add_secret(&s, "GIT_AUTH_TOKEN", NULL, "TEST_TOKEN");
+	grants_add_secret(&s, "GIT_AUTH_TOKEN", NULL, "TEST_TOKEN");
 	for (size_t i = 0; i < ARRAY_SIZE(hostile_users); i++) {
 		_cleanup_free_ char *url = hostile_url(hostile_users[i], "h.example");
 
 		assert_header(&s, url, "http://127.0.0.1/a.git", NULL);
 	}
-	exec_session_release(&s);
+	grants_release(&s);
 }
 
 /* As a .gitmodules may have it: nobody gets a host that is two. */
@@ -126,7 +126,7 @@ static void hostile_urls_are_asked_as_what_they_are(void **state)
 
 static void a_secret_of_two_lines_is_no_header(void **state)
 {
-	struct exec_session s = {.allow_insecure = false};
+	struct grants s = {.cancel = NULL};
 	char *got = NULL;
 
 	(void)state;
@@ -135,7 +135,7 @@ static void a_secret_of_two_lines_is_no_header(void **state)
 		gitauth_header(&s, &names, "https://h/a.git", "https://h/a.git", &got, NULL),
 		-ERR_INVALID);
 	assert_null(got);
-	exec_session_release(&s);
+	grants_release(&s);
 }
 
 int main(void)

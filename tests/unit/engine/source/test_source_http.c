@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "engine/exec/op_exec.h"
+#include "engine/secrets/grants.h"
 #include "engine/source/source_http.h"
 #include "engine/tree/tree_rootfs.h"
 #include "fake_server.h"
@@ -72,7 +72,7 @@ struct reading {
 	struct fake_server server;
 	struct served served;
 	struct config config;
-	struct exec_session session;
+	struct grants grants;
 	char *url;
 	struct http_file file;
 	struct http_files *files;
@@ -85,21 +85,21 @@ static void reading_start(struct reading *r, struct fixture *f, struct served se
 	fake_start(&r->server, serve, &r->served);
 	r->url = xasprintf("http://%s/dir/f.txt", r->server.host);
 	r->file = (struct http_file){.url = r->url, .filename = "f.txt", .mode = HTTP_FILE_MODE};
-	r->files = http_files_new(f->s, &r->config, &r->session);
+	r->files = http_files_new(f->s, &r->config, &r->grants);
 }
 
 /* What another command on the same store would see. */
 static void reading_again(struct reading *r)
 {
 	http_files_free(r->files);
-	r->files = http_files_new(r->fixture->s, &r->config, &r->session);
+	r->files = http_files_new(r->fixture->s, &r->config, &r->grants);
 }
 
 static void reading_stop(struct reading *r)
 {
 	fake_stop(&r->server);
 	http_files_free(r->files);
-	exec_session_release(&r->session);
+	grants_release(&r->grants);
 	error_free(r->err);
 	free(r->url);
 }
@@ -343,7 +343,7 @@ static void a_secret_for_the_host_is_sent_as_token_or_as_header(void **state)
 
 		reading_start(&r, *state, (struct served){.body = "hello"});
 		id = xasprintf("%s%s", prefixes[i], r.server.host);
-		exec_session_add_secret(&r.session, id, NULL, "KILN_TEST_SECRET");
+		grants_add_secret(&r.grants, id, NULL, "KILN_TEST_SECRET");
 		(void)must_pin(&r);
 		reading_stop(&r);
 		assert_string_equal(r.served.authorization, sent[i]);
@@ -355,12 +355,12 @@ static void a_secret_for_the_host_is_sent_as_token_or_as_header(void **state)
 static const char *const looks[] = {"127.0.0.1", "127.0.0.1:80", "localhost", "[::1]",
 				    "[::1]:80",	 "2130706433",	 "u"};
 
-static void give_secrets(struct exec_session *session)
+static void give_secrets(struct grants *grants)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(looks); i++) {
 		_cleanup_free_ char *id = xasprintf("HTTP_AUTH_TOKEN_%s", looks[i]);
 
-		exec_session_add_secret(session, id, NULL, "KILN_TEST_SECRET");
+		grants_add_secret(grants, id, NULL, "KILN_TEST_SECRET");
 	}
 }
 
@@ -372,7 +372,7 @@ static void a_url_that_looks_like_another_host_does_not_get_its_secret(void **st
 		struct digest key;
 
 		reading_start(&r, *state, (struct served){.body = "hello"});
-		give_secrets(&r.session);
+		give_secrets(&r.grants);
 		free(r.url);
 		r.url = hostile_url(hostile_users[i], r.server.host);
 		r.file.url = r.url;
