@@ -1,5 +1,6 @@
 #include "base/attrs.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -33,4 +34,26 @@ int attrs_number(const char *key, const char *value, int64_t max, int64_t *ret, 
 		return error_new(err, ERR_INVALID, 0, "invalid value '%s' for %s", value, key);
 	*ret = n;
 	return 0;
+}
+
+void attrs_add(attr_list *attrs, const char *key, const char *value)
+{
+	vec_push(attrs, (struct attr){.key = xstrdup(key), .value = xstrdup(value)});
+}
+
+const char *attrs_get(const attr_list *attrs, const char *key)
+{
+	for (size_t i = attrs->n; i-- > 0;)
+		if (strcmp(attrs->v[i].key, key) == 0)
+			return attrs->v[i].value;
+	return NULL;
+}
+
+void attrs_release(attr_list *attrs)
+{
+	for (size_t i = 0; i < attrs->n; i++) {
+		free(attrs->v[i].key);
+		free(attrs->v[i].value);
+	}
+	vec_release(attrs);
 }

@@ -1,5 +1,5 @@
-/* Values of the attributes that --output, --cache-from and --cache-to take (base/csv.h splits
- * those). All failures are ERR_INVALID. */
+/* The attributes (KEY=VALUE) that --output, --cache-from and --cache-to take, and the values that
+ * several of them have; base/csv.h splits them. All failures are ERR_INVALID. */
 #ifndef KILN_BASE_ATTRS_H
 #define KILN_BASE_ATTRS_H
 
@@ -7,6 +7,17 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/vec.h"
+
+struct attr {
+	char *key, *value; /* owned */
+};
+/* In the order in which they were given; a key may repeat. */
+typedef VEC(struct attr) attr_list;
+void attrs_add(attr_list *attrs, const char *key, const char *value);
+/* The last value of an attribute; NULL if it was not given. Borrowed. */
+const char *attrs_get(const attr_list *attrs, const char *key);
+void attrs_release(attr_list *attrs);
 
 /* As Go's strconv.ParseBool; no value is true. */
 int attrs_bool(const char *key, const char *value, bool *ret, struct error **err);

@@ -198,4 +198,9 @@ struct op {
 	};
 };
 
+/* What the op has at "/"; NULL: nothing. */
+const struct op_mount *op_exec_root(const struct op_exec *op);
+/* The input whose tree an output is, changed, whose layers therefore lie below its own; -1: none. */
+int op_base_input(const struct op *op, unsigned output);
+
 #endif

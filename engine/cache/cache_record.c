@@ -26,33 +26,6 @@ static uint32_t get_u32(const char *p)
 	return v;
 }
 
-int cache_base_input(const struct op *op, unsigned output)
-{
-	switch (op->kind) {
-	case OP_EXEC:
-		for (size_t i = 0; i < op->exec.n_mounts; i++)
-			if (op->exec.mounts[i].output == (int)output)
-				return op->exec.mounts[i].input;
-		return -1;
-	case OP_FILE:
-		return op->file.n && output == 0 ? op->file.actions[0].input : -1;
-	case OP_SOURCE:
-	case OP_MERGE:
-	case OP_DIFF:
-	case OP_BUILD:
-		break;
-	}
-	return -1;
-}
-
-const struct result *cache_base_of(const struct vertex *v, size_t output,
-				   struct result *const *inputs)
-{
-	int input = cache_base_input(&v->op, (unsigned)output);
-
-	return input >= 0 && (size_t)input < v->n_inputs ? inputs[input] : NULL;
-}
-
 /* Which layers an input is; 0: it is none (a context), or not known. Layer ids are never used
  * again. */
 static uint64_t chain_id(const struct result *r)
@@ -107,7 +80,7 @@ static struct result *output_result(const struct record *rec, const struct cache
 		return NULL;
 	if (!q->by_content || own == OWN_ALL)
 		return result_new_rootfs(rec->layers + first, n);
-	base = cache_base_of(q->v, output, q->inputs);
+	base = result_base_of(q->v, output, q->inputs);
 	r = result_new_rootfs(base ? base->layers : NULL, base ? base->n_layers : 0);
 	for (size_t i = first + n - own; i < first + n; i++) {
 		next = result_extend(r, rec->layers[i]);
@@ -210,7 +183,7 @@ void cache_record_describe(struct record *rec, const struct cache_entry *e,
 	put_u32(&rec->data, DATA_VERSION);
 	put_u32(&rec->data, (uint32_t)e->n_outputs);
 	for (size_t i = 0; i < e->n_outputs; i++) {
-		const struct result *base = cache_base_of(e->v, i, e->inputs);
+		const struct result *base = result_base_of(e->v, i, e->inputs);
 
 		describe_output(rec, e->outputs[i],
 				from ? from->outputs[i].own : own_layers(e->outputs[i], base));

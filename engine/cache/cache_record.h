@@ -25,12 +25,4 @@ uint32_t cache_record_own(const struct record *rec, size_t output);
 void cache_record_describe(struct record *rec, const struct cache_entry *e,
 			   const struct remote_record *from);
 
-/* The input whose tree an output is, changed, whose layers therefore lie below its own; -1:
- * none. */
-int cache_base_input(const struct op *op, unsigned output);
-/* The result whose tree the output is, changed, and whose layers therefore lie below its own; NULL
- * if there is none. Borrowed from `inputs`, one a vertex input. */
-const struct result *cache_base_of(const struct vertex *v, size_t output,
-				   struct result *const *inputs);
-
 #endif

@@ -22,14 +22,6 @@
 #define STATUS_NOT_FOUND 127 /* of a program that is not there, be it the step's or a shell's */
 #define HOSTNAME_DEFAULT "buildkitsandbox" /* builds can see it, so it is BuildKit's */
 
-const struct op_mount *exec_op_root(const struct op_exec *op)
-{
-	for (size_t i = 0; i < op->n_mounts; i++)
-		if (strcmp(op->mounts[i].dest, "/") == 0)
-			return &op->mounts[i];
-	return NULL;
-}
-
 static int check_op(const struct exec_options *o, const struct op_exec *op, struct error **err)
 {
 	const struct exec_session *s = o->session;
@@ -332,7 +324,7 @@ static int get_root(const struct exec_options *o, const struct op_exec *op,
 		    struct result *const *inputs, size_t n_inputs, struct job *job,
 		    struct result **ret, size_t *ret_hollow, struct error **err)
 {
-	const struct op_mount *mount = exec_op_root(op);
+	const struct op_mount *mount = op_exec_root(op);
 	struct result *root, *made = NULL;
 	int r = 0;
 
@@ -356,7 +348,7 @@ int exec_op_run(const struct exec_options *o, const struct op_exec *op,
 		struct error **err)
 {
 	_cleanup_(layer_writer_freep) struct layer_writer *w = NULL;
-	const struct op_mount *mount = exec_op_root(op);
+	const struct op_mount *mount = op_exec_root(op);
 	_cleanup_(result_unrefp) struct result *root = NULL;
 	struct layer_snapshot copy = {0};
 	struct sandbox_plan plan;

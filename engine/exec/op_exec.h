@@ -67,8 +67,6 @@ struct exec_options {
 	void *require_data;
 };
 
-/* What the op has at "/"; NULL: nothing. */
-const struct op_mount *exec_op_root(const struct op_exec *op);
 /* Runs the op. ret_outputs[0 .. n_outputs) get a reference each: output of the root mount the
  * extended root. A process that fails is ERR_PROCESS with its exit status. `ret_hollow` as in
  * solver/solver.h: the input whose layers cannot be had. */

@@ -22,7 +22,7 @@ static void want_inputs(bool *wanted, const struct vertex *v, unsigned output)
 		for (size_t i = 0; i < v->n_inputs; i++)
 			want(wanted, &v->inputs[i]);
 	else
-		input = cache_base_input(op, output);
+		input = op_base_input(op, output);
 	if (input >= 0 && (size_t)input < v->n_inputs)
 		want(wanted, &v->inputs[input]);
 }

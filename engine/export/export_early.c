@@ -6,7 +6,6 @@
 
 #include "base/map.h"
 #include "base/pool.h"
-#include "engine/exec/op_exec.h"
 #include "engine/export/export_make.h"
 #include "engine/registry/push.h"
 
@@ -49,7 +48,7 @@ static const struct vertex *parent_of(const struct vertex *v, int *ret_output)
 	int input = OP_INPUT_NONE;
 
 	if (op->kind == OP_EXEC) {
-		const struct op_mount *root = exec_op_root(&op->exec);
+		const struct op_mount *root = op_exec_root(&op->exec);
 
 		input = root ? root->input : OP_INPUT_NONE;
 	} else if (op->kind == OP_FILE && op->file.n > 0) {

@@ -4,7 +4,6 @@
 #include "base/imageref.h"
 #include "base/times.h"
 #include "engine/export/export_make.h"
-#include "engine/image/save.h"
 #include "engine/oci/oci.h"
 #include "engine/oci/oci_archive.h"
 #include "engine/oci/oci_manifest.h"
@@ -116,8 +115,9 @@ static void add_docker_manifest(struct export_job *j, struct layout *l)
 	_cleanup_json_ json_t *list = json_array();
 	_cleanup_buf_ struct buf b = BUF_INIT;
 
-	json_array_append_new(list, save_docker_entry(&m->config_digest, m->bodies, m->in->n_layers,
-						      j->names.v, j->names.n));
+	json_array_append_new(list,
+			      oci_archive_docker_entry(&m->config_digest, m->bodies,
+						       m->in->n_layers, j->names.v, j->names.n));
 	js_dump_go(list, 0, false, &b);
 	oci_archive_add(&l->archive, "manifest.json", b.p, b.n);
 }

@@ -278,34 +278,6 @@ static void add_index_entries(const struct saved_image *m, json_t *entries)
 	}
 }
 
-json_t *save_docker_entry(const struct digest *config, const struct layer_body *layers, size_t n,
-			  char *const *names, size_t n_names)
-{
-	_cleanup_free_ char *config_name = oci_archive_blob_name(config);
-	json_t *o = json_object(), *tags = n_names > 0 ? json_array() : json_null();
-	json_t *files = json_array();
-
-	for (size_t i = 0; i < n_names; i++) {
-		_cleanup_(imageref_release) struct imageref ref = IMAGEREF_INIT;
-		_cleanup_free_ char *name = NULL;
-
-		if (imageref_parse(names[i], &ref, NULL) < 0)
-			continue;
-		name = imageref_familiar_name(&ref);
-		json_array_append_new(tags,
-				      json_sprintf("%s:%s", name, ref.tag ? ref.tag : "latest"));
-	}
-	for (size_t i = 0; i < n; i++) {
-		_cleanup_free_ char *name = oci_archive_blob_name(&layers[i].blob.digest);
-
-		json_array_append_new(files, json_string(name));
-	}
-	json_object_set_new(o, "Config", json_string(config_name));
-	json_object_set_new(o, "RepoTags", tags);
-	json_object_set_new(o, "Layers", files);
-	return o;
-}
-
 /* Documents and layers of one image. */
 static int add_blobs(struct save *v, struct saved_image *m, struct error **err)
 {
@@ -356,9 +328,9 @@ static int fill_archive(struct save *v, struct error **err)
 		if (r < 0)
 			return r;
 		add_index_entries(m, entries);
-		json_array_append_new(docker,
-				      save_docker_entry(&m->image.config, m->bodies,
-							m->doc.layers.n, m->names.v, m->names.n));
+		json_array_append_new(docker, oci_archive_docker_entry(&m->image.config, m->bodies,
+								       m->doc.layers.n, m->names.v,
+								       m->names.n));
 	}
 	oci_index_write(false, entries, NULL, false, &index);
 	js_dump_go(docker, 0, false, &manifest);

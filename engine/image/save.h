@@ -16,9 +16,4 @@ int save_images(struct store *s, const struct strv *images, const struct platfor
 		const char *dest, int fd, const struct blob_fetcher *fetcher, struct cancel *cancel,
 		struct error **err);
 
-/* The entry of manifest.json for one image: {"Config", "RepoTags", "Layers"}. Names are
- * full ones. */
-json_t *save_docker_entry(const struct digest *config, const struct layer_body *layers, size_t n,
-			  char *const *names, size_t n_names);
-
 #endif

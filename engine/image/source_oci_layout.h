@@ -19,12 +19,4 @@
 int oci_layout_resolve(struct store *s, const char *ref, const struct platform *platform,
 		       struct job *job, struct image_source *ret, struct error **err);
 
-/* The `source` of layers that lie in the layout directory of this absolute path. Heap. */
-char *oci_layout_source(const char *dir);
-/* Is this the `source` of a layer (store/layer.h) that lies in a layout directory? */
-bool oci_layout_is_source(const char *source);
-/* Copies a blob from there into the store. ERR_NOTFOUND if the layout has lost it. */
-int oci_layout_copy_blob(struct store *s, const char *source, const struct layer_blob *blob,
-			 struct cancel *cancel, struct error **err);
-
 #endif

@@ -8,11 +8,10 @@
 #include "base/parallel.h"
 #include "engine/layer/layer_bytes.h"
 #include "engine/layer/layer_pack.h"
-#include "engine/oci/oci.h"
+#include "engine/layer/layer_types.h"
 #include "store/blob.h"
 #include "store/record.h"
 
-#define OCI_NONDIST_TYPE "application/vnd.oci.image.layer.nondistributable.v1.tar"
 #define CLAMP_PIN "layer-clamped:"
 
 void layer_body_release(struct layer_body *b)
@@ -24,56 +23,6 @@ void layer_body_release(struct layer_body *b)
 bool layer_blob_is_received(const struct layer_info *info)
 {
 	return info->source != NULL;
-}
-
-/* --- media types --- */
-
-static const struct {
-	const char *oci, *docker;
-} media_types[] = {
-	{OCI_LAYER_TYPE, DOCKER_LAYER_TYPE},
-	{OCI_LAYER_TYPE "+gzip", DOCKER_LAYER_TYPE ".gzip"},
-	{OCI_LAYER_TYPE "+zstd", DOCKER_LAYER_TYPE ".zstd"},
-	/* What may not be distributed is distributed all the same once it is in hand. */
-	{OCI_LAYER_TYPE, DOCKER_FOREIGN_LAYER_TYPE},
-	{OCI_LAYER_TYPE "+gzip", DOCKER_FOREIGN_LAYER_TYPE ".gzip"},
-	{OCI_LAYER_TYPE "+zstd", DOCKER_FOREIGN_LAYER_TYPE ".zstd"},
-	{OCI_NONDIST_TYPE, DOCKER_LAYER_TYPE},
-	{OCI_NONDIST_TYPE "+gzip", DOCKER_LAYER_TYPE ".gzip"},
-	{OCI_NONDIST_TYPE "+zstd", DOCKER_LAYER_TYPE ".zstd"},
-};
-
-char *layer_blob_convert_type(const char *media_type, bool docker)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(media_types); i++)
-		if (strcmp(media_type, media_types[i].oci) == 0 ||
-		    strcmp(media_type, media_types[i].docker) == 0) {
-			const char *plain = strstr(media_type, "gzip")	 ? "+gzip"
-					    : strstr(media_type, "zstd") ? "+zstd"
-									 : "";
-
-			if (docker)
-				return xasprintf("%s%s%s", DOCKER_LAYER_TYPE, *plain ? "." : "",
-						 *plain ? plain + 1 : "");
-			return xasprintf("%s%s", OCI_LAYER_TYPE, plain);
-		}
-	return xstrdup(media_type);
-}
-
-enum compression layer_blob_compression(const char *media_type)
-{
-	if (strstr(media_type, "zstd"))
-		return COMPRESS_ZSTD;
-	return strstr(media_type, "gzip") ? COMPRESS_GZIP : COMPRESS_NONE;
-}
-
-static char *type_of(enum compression c, bool docker)
-{
-	const char *oci = c == COMPRESS_GZIP   ? OCI_LAYER_TYPE "+gzip"
-			  : c == COMPRESS_ZSTD ? OCI_LAYER_TYPE "+zstd"
-					       : OCI_LAYER_TYPE;
-
-	return layer_blob_convert_type(oci, docker);
 }
 
 /* --- what was made before --- */
@@ -264,12 +213,11 @@ static int make_received(struct store *s, const struct layer_info *info,
 	if (!info->has_blob || !info->has_diff_id)
 		return layer_bytes_lost(info->id, ERR_CORRUPT, err);
 	ret->diff_id = info->diff_id;
-	if (!o->force || layer_blob_compression(info->blob.media_type) == f->type) {
+	if (!o->force || layer_type_compression(info->blob.media_type) == f->type) {
 		ret->blob.digest = info->blob.digest;
 		ret->blob.size = info->blob.size;
 		ret->stored = blob_exists(s, &info->blob.digest, NULL);
-		ret->blob.media_type =
-			layer_blob_convert_type(info->blob.media_type, o->docker_types);
+		ret->blob.media_type = layer_type_convert(info->blob.media_type, o->docker_types);
 		if (!ret->stored && !o->lazy)
 			return error_new(err, ERR_NOTFOUND, 0,
 					 "the bytes of layer %" PRId64 " are not in the store",
@@ -282,7 +230,7 @@ static int make_received(struct store *s, const struct layer_info *info,
 	if (!digest_equal(&diff_id, &ret->diff_id))
 		return error_new(err, ERR_CORRUPT, 0,
 				 "layer %" PRId64 " does not unpack to its diff id", info->id);
-	ret->blob.media_type = type_of(f->type, o->docker_types);
+	ret->blob.media_type = layer_type_of(f->type, o->docker_types);
 	return 0;
 }
 
@@ -320,7 +268,7 @@ static int remember_forms(struct store *s, const struct form *f, const struct la
 	tar.diff_id = tar.blob.digest = body->diff_id;
 	tar.blob.size = plain_size;
 	/* What the store keeps of a layer has OCI's media type, whoever asks first. */
-	tar.blob.media_type = type_of(COMPRESS_NONE, false);
+	tar.blob.media_type = layer_type_of(COMPRESS_NONE, false);
 	r = remember(s, &plain, &tar, describe, err);
 	layer_body_release(&tar);
 	return r;
@@ -347,7 +295,7 @@ int layer_blob_add(struct store *s, struct index_draft *index, const struct comp
 	struct form f = {.type = c->type, .level = c->level};
 	int r;
 
-	body->blob.media_type = type_of(f.type, false);
+	body->blob.media_type = layer_type_of(f.type, false);
 	r = layer_put_blob(s, index, &body->blob, &body->diff_id, &f.layer, err);
 	if (r == 0)
 		r = remember_forms(s, &f, body, plain_size, false, err);
@@ -392,7 +340,7 @@ static int find_or_make(struct store *s, const int64_t *layers, size_t i, size_t
 		if (r < 0)
 			return r;
 	}
-	ret->blob.media_type = type_of(f.type, o->docker_types);
+	ret->blob.media_type = layer_type_of(f.type, o->docker_types);
 	return 0;
 }
 

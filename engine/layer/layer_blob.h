@@ -89,8 +89,4 @@ int layer_blob_refused(struct store *s, const struct digest *blob, int64_t layer
 int layer_blob_clamp_of(struct store *s, const struct digest *tar, bool *ret_found,
 			int64_t *ret_time, struct error **err);
 
-/* Another name for the same kind of layer: OCI's or docker's. Heap; unknown types are unchanged. */
-char *layer_blob_convert_type(const char *media_type, bool docker);
-enum compression layer_blob_compression(const char *media_type);
-
 #endif

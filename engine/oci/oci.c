@@ -45,28 +45,6 @@ bool oci_is_manifest_type(const char *media_type)
 	return is_one_of(media_type, types, ARRAY_SIZE(types));
 }
 
-bool oci_is_layer_type(const char *media_type)
-{
-	static const char *const types[] = {
-		OCI_LAYER_TYPE,
-		OCI_LAYER_TYPE "+gzip",
-		OCI_LAYER_TYPE "+zstd",
-		"application/vnd.oci.image.layer.nondistributable.v1.tar",
-		"application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
-		"application/vnd.oci.image.layer.nondistributable.v1.tar+zstd",
-		/* What may not be distributed is, where the registry has its bytes all the same. */
-		DOCKER_FOREIGN_LAYER_TYPE,
-		DOCKER_FOREIGN_LAYER_TYPE ".gzip",
-		DOCKER_FOREIGN_LAYER_TYPE ".zstd",
-		DOCKER_LAYER_TYPE,
-		DOCKER_LAYER_TYPE ".gzip",
-		DOCKER_LAYER_TYPE ".zstd",
-		"application/vnd.docker.image.rootfs.diff.tar+gzip",
-	};
-
-	return is_one_of(media_type, types, ARRAY_SIZE(types));
-}
-
 static void copy_field(char *to, size_t size, const char *from)
 {
 	size_t n = from ? strlen(from) : 0;
@@ -201,7 +179,7 @@ static int check_layer(const struct oci_descriptor *d, struct error **err)
 {
 	char text[DIGEST_TEXT];
 
-	if (oci_is_layer_type(d->media_type))
+	if (layer_type_is_known(d->media_type))
 		return 0;
 	digest_format(&d->digest, text);
 	return error_new(err, ERR_UNSUPPORTED, 0,

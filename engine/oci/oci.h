@@ -16,17 +16,15 @@
 #include "base/json.h"
 #include "base/platform.h"
 #include "base/vec.h"
+#include "engine/layer/layer_types.h"
 #include "store/layer.h"
 
 #define OCI_INDEX_TYPE "application/vnd.oci.image.index.v1+json"
 #define OCI_MANIFEST_TYPE "application/vnd.oci.image.manifest.v1+json"
 #define OCI_CONFIG_TYPE "application/vnd.oci.image.config.v1+json"
-#define OCI_LAYER_TYPE "application/vnd.oci.image.layer.v1.tar"
 #define DOCKER_INDEX_TYPE "application/vnd.docker.distribution.manifest.list.v2+json"
 #define DOCKER_MANIFEST_TYPE "application/vnd.docker.distribution.manifest.v2+json"
 #define DOCKER_CONFIG_TYPE "application/vnd.docker.container.image.v1+json"
-#define DOCKER_LAYER_TYPE "application/vnd.docker.image.rootfs.diff.tar"
-#define DOCKER_FOREIGN_LAYER_TYPE "application/vnd.docker.image.rootfs.foreign.diff.tar"
 
 enum {
 	OCI_DOCUMENT_MAX =
@@ -81,8 +79,5 @@ int oci_index_select(const struct oci_document *index, const struct platform *wa
 
 bool oci_is_index_type(const char *media_type);
 bool oci_is_manifest_type(const char *media_type);
-/* Layers that kiln can unpack: tar, tar+gzip, tar+zstd of both families, also typed foreign or
- * nondistributable: whether the registry holds their bytes is seen when they are asked for. */
-bool oci_is_layer_type(const char *media_type);
 
 #endif

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "base/imageref.h"
 #include "engine/oci/layout_dir.h"
 
 #define BLOBS "blobs/sha256/"
@@ -199,4 +200,32 @@ int oci_archive_write_dir(struct oci_archive *a, struct store *s, struct cancel 
 			return r;
 	}
 	return index ? write_dir_item(s, index, cancel, dirfd, err) : 0;
+}
+
+json_t *oci_archive_docker_entry(const struct digest *config, const struct layer_body *layers,
+				 size_t n, char *const *names, size_t n_names)
+{
+	_cleanup_free_ char *config_name = oci_archive_blob_name(config);
+	json_t *o = json_object(), *tags = n_names > 0 ? json_array() : json_null();
+	json_t *files = json_array();
+
+	for (size_t i = 0; i < n_names; i++) {
+		_cleanup_(imageref_release) struct imageref ref = IMAGEREF_INIT;
+		_cleanup_free_ char *name = NULL;
+
+		if (imageref_parse(names[i], &ref, NULL) < 0)
+			continue;
+		name = imageref_familiar_name(&ref);
+		json_array_append_new(tags,
+				      json_sprintf("%s:%s", name, ref.tag ? ref.tag : "latest"));
+	}
+	for (size_t i = 0; i < n; i++) {
+		_cleanup_free_ char *name = oci_archive_blob_name(&layers[i].blob.digest);
+
+		json_array_append_new(files, json_string(name));
+	}
+	json_object_set_new(o, "Config", json_string(config_name));
+	json_object_set_new(o, "RepoTags", tags);
+	json_object_set_new(o, "Layers", files);
+	return o;
 }

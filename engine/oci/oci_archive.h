@@ -6,6 +6,7 @@
 #define KILN_ENGINE_OCI_OCI_ARCHIVE_H
 
 #include "base/buf.h"
+#include "base/json.h"
 #include "base/vec.h"
 #include "engine/layer/layer_blob.h"
 
@@ -34,6 +35,10 @@ void oci_archive_add_layer(struct oci_archive *a, const struct layer_body *body,
 			   const struct layer_blob_options *o);
 /* "blobs/sha256/<hex>". Heap. */
 char *oci_archive_blob_name(const struct digest *digest);
+/* The entry of docker's manifest.json for one image: {"Config", "RepoTags", "Layers"}. Names are
+ * full ones. */
+json_t *oci_archive_docker_entry(const struct digest *config, const struct layer_body *layers,
+				 size_t n, char *const *names, size_t n_names);
 
 int oci_archive_write_tar(struct oci_archive *a, struct store *s, struct cancel *cancel,
 			  tar_sink_fn sink, void *data, struct error **err);

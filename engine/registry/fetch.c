@@ -8,10 +8,10 @@
 #include <unistd.h>
 
 #include "base/times.h"
-#include "engine/image/source_oci_layout.h"
 #include "engine/layer/layer_blob.h"
 #include "engine/layer/layer_bytes.h"
 #include "engine/layer/unpack.h"
+#include "engine/oci/layout_source.h"
 #include "engine/stream/byte_queue.h"
 #include "store/blob.h"
 #include "store/rootfs.h"

@@ -10,8 +10,8 @@
 #include "base/attrs.h"
 #include "base/fs.h"
 #include "base/json.h"
-#include "engine/image/source_oci_layout.h"
 #include "engine/oci/layout_dir.h"
+#include "engine/oci/layout_source.h"
 #include "engine/oci/oci.h"
 #include "engine/oci/oci_archive.h"
 #include "engine/oci/oci_manifest.h"
@@ -63,8 +63,9 @@ static char *absolute(const char *path)
 
 static int read_attrs(struct remote_local *l, const struct remote_spec *spec, struct error **err)
 {
-	const char *tag = remote_spec_get(spec, "tag"), *digest = remote_spec_get(spec, "digest");
-	const char *reset = remote_spec_get(spec, "reset");
+	const char *tag = attrs_get(&spec->attrs, "tag"),
+		   *digest = attrs_get(&spec->attrs, "digest");
+	const char *reset = attrs_get(&spec->attrs, "reset");
 
 	l->tag = xstrdup(tag && *tag ? tag : "latest");
 	l->has_digest = digest != NULL;
@@ -83,7 +84,7 @@ static int local_open(const struct remote_env *env, const struct remote_spec *sp
 	(void)env;
 	l->use = -1;
 	pthread_mutex_init(&l->mutex, NULL);
-	l->dir = absolute(remote_spec_get(spec, import ? "src" : "dest"));
+	l->dir = absolute(attrs_get(&spec->attrs, import ? "src" : "dest"));
 	l->base.name = xasprintf("%s:%s", l->dir, l->tag);
 	l->base.source = oci_layout_source(l->dir);
 	l->base.tidies = l->reset;

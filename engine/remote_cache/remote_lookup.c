@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "base/parallel.h"
-#include "engine/cache/cache_record.h"
 #include "engine/cache/op_content.h"
 #include "engine/remote_cache/remote_imported.h"
 #include "engine/tree/result.h"
@@ -177,7 +176,7 @@ static int make_output(struct remote_imports *im, struct imported_graph *g,
 {
 	const struct remote_chain *c = &out->chain;
 	bool on_input = q->by_content && out->own != REMOTE_OWN_ALL, whole;
-	const struct result *base = on_input ? cache_base_of(q->v, i, q->inputs) : NULL;
+	const struct result *base = on_input ? result_base_of(q->v, i, q->inputs) : NULL;
 	size_t from = on_input ? c->n - out->own : 0, below = base ? base->n_layers : 0;
 	_cleanup_free_ int64_t *layers = xcalloc(below + c->n + 1, sizeof(*layers));
 	int r;

@@ -60,7 +60,7 @@ static int read_result(const json_t *object, const json_t *annotations, struct r
 		r = error_new(err, ERR_INVALID, 0, "a layer without a diff id");
 	if (r == 0)
 		r = oci_blob_parse(object, OCI_BLOB_MAX, &b.blob, err);
-	if (r == 0 && !oci_is_layer_type(b.blob.media_type))
+	if (r == 0 && !layer_type_is_known(b.blob.media_type))
 		r = error_new(err, ERR_INVALID, 0, "a layer of an unknown media type");
 	if (r == 0)
 		vec_push(&m->results, b);

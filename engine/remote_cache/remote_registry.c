@@ -46,10 +46,10 @@ static void open_insecure(struct remote_registry *r, const struct remote_env *en
 static int registry_backend_open(const struct remote_env *env, const struct remote_spec *spec,
 				 struct remote_backend **ret, struct error **err)
 {
-	const char *text = remote_spec_get(spec, "registry.insecure");
+	const char *text = attrs_get(&spec->attrs, "registry.insecure");
 	struct remote_registry *r = NEW(struct remote_registry);
 	bool insecure = false;
-	int res = imageref_parse(remote_spec_get(spec, "ref"), &r->ref, err);
+	int res = imageref_parse(attrs_get(&spec->attrs, "ref"), &r->ref, err);
 
 	if (res == 0 && text)
 		res = attrs_bool("registry.insecure", text, &insecure, err);

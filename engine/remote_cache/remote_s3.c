@@ -48,7 +48,7 @@ static void s3_backend_close(struct remote_backend *b)
 
 static const char *attr(const struct remote_spec *spec, const char *key, const char *otherwise)
 {
-	const char *value = remote_spec_get(spec, key);
+	const char *value = attrs_get(&spec->attrs, key);
 
 	return value ? value : otherwise;
 }
@@ -70,7 +70,7 @@ static bool has_dots(const char *key)
 static int read_layout(struct remote_s3 *r, const struct remote_spec *spec, struct error **err)
 {
 	const char *prefix = attr(spec, "prefix", ""),
-		   *age = remote_spec_get(spec, "touch_refresh");
+		   *age = attrs_get(&spec->attrs, "touch_refresh");
 	_cleanup_free_ char *names = xstrdup(attr(spec, "name", "buildkit"));
 	char *next = names;
 
@@ -104,7 +104,7 @@ static int s3_backend_open(const struct remote_env *env, const struct remote_spe
 	int res = read_layout(r, spec, err);
 
 	if (res == 0)
-		res = s3_options_read(spec, &o, err);
+		res = s3_options_read(&spec->attrs, spec->use == REMOTE_IMPORT, &o, err);
 	if (res < 0) {
 		s3_backend_close(&r->base);
 		return res;

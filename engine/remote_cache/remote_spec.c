@@ -10,11 +10,7 @@
 static void spec_release(struct remote_spec *s)
 {
 	free(s->type);
-	for (size_t i = 0; i < s->attrs.n; i++) {
-		free(s->attrs.v[i].key);
-		free(s->attrs.v[i].value);
-	}
-	vec_release(&s->attrs);
+	attrs_release(&s->attrs);
 	strv_release(&s->mounts);
 }
 
@@ -28,14 +24,6 @@ void remote_specs_release(remote_specs *s)
 bool remote_spec_is_inline(const struct remote_spec *s)
 {
 	return strcmp(s->type, "inline") == 0;
-}
-
-const char *remote_spec_get(const struct remote_spec *s, const char *key)
-{
-	for (size_t i = s->attrs.n; i-- > 0;)
-		if (strcmp(s->attrs.v[i].key, key) == 0)
-			return s->attrs.v[i].value;
-	return NULL;
 }
 
 static struct remote_spec new_spec(enum remote_use use, const char *type)
@@ -54,7 +42,7 @@ void remote_spec_add_inline(remote_specs *ret)
 
 static void add_attr(struct remote_spec *s, const char *key, const char *value)
 {
-	vec_push(&s->attrs, (struct remote_attr){.key = xstrdup(key), .value = xstrdup(value)});
+	attrs_add(&s->attrs, key, value);
 }
 
 static int set_mode(struct remote_spec *s, const char *value, struct error **err)
@@ -129,7 +117,7 @@ static int set(struct remote_spec *s, const struct remote_ops *ops, const char *
 static int check(const struct remote_spec *s, const struct remote_ops *ops, struct error **err)
 {
 	for (const char *const *key = keys_of(ops, s->use); key && *key; key++) {
-		const char *value = **key == '!' ? remote_spec_get(s, *key + 1) : "given";
+		const char *value = **key == '!' ? attrs_get(&s->attrs, *key + 1) : "given";
 
 		if (!value || !*value)
 			return error_new(err, ERR_INVALID, 0, "%s is required for type=%s",

@@ -7,6 +7,7 @@
 #ifndef KILN_ENGINE_REMOTE_CACHE_REMOTE_SPEC_H
 #define KILN_ENGINE_REMOTE_CACHE_REMOTE_SPEC_H
 
+#include "base/attrs.h"
 #include "base/error.h"
 #include "base/strv.h"
 #include "base/vec.h"
@@ -14,15 +15,11 @@
 
 enum remote_use { REMOTE_IMPORT = 1, REMOTE_EXPORT };
 
-struct remote_attr {
-	char *key, *value;
-};
-
 struct remote_spec {
 	enum remote_use use;
-	char *type;		       /* "registry"; "inline" is an export without a backend */
-	VEC(struct remote_attr) attrs; /* the backend's own, in order; a key may repeat */
-	struct strv mounts;	       /* ids of cache mounts that travel along */
+	char *type;	    /* "registry"; "inline" is an export without a backend */
+	attr_list attrs;    /* the backend's own */
+	struct strv mounts; /* ids of cache mounts that travel along */
 
 	/* export */
 	bool max;	   /* results of all steps, not only those that the image is made of */
@@ -39,8 +36,6 @@ int remote_spec_parse(const char *text, enum remote_use use, remote_specs *ret, 
 void remote_spec_add_inline(remote_specs *ret);
 void remote_specs_release(remote_specs *s);
 
-/* The last value of an attribute; NULL if it was not given. Borrowed. */
-const char *remote_spec_get(const struct remote_spec *s, const char *key);
 bool remote_spec_is_inline(const struct remote_spec *s);
 
 #endif

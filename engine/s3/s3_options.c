@@ -10,7 +10,6 @@
 #include "base/buf.h"
 #include "base/fs.h"
 #include "engine/config/config.h"
-#include "engine/remote_cache/remote_spec.h"
 
 enum {
 	PROFILE_FILE_MAX = 1 << 20,
@@ -116,10 +115,10 @@ static char *env_value(const char *variable)
 }
 
 /* The first that has a value: the attribute, two variables, the profile. */
-static char *setting(const struct remote_spec *spec, struct profile *p, const char *attr,
+static char *setting(const attr_list *attrs, struct profile *p, const char *attr,
 		     const char *variable, const char *other, const char *key)
 {
-	const char *given = remote_spec_get(spec, attr);
+	const char *given = attrs_get(attrs, attr);
 	char *value = given && *given ? xstrdup(given) : env_value(variable);
 
 	if (!value)
@@ -133,12 +132,12 @@ static char *setting(const struct remote_spec *spec, struct profile *p, const ch
 
 /* Both halves of the credentials come from one place, or the session token of one would go with
  * the keys of another. */
-static int read_credentials(const struct remote_spec *spec, struct profile *p,
+static int read_credentials(const attr_list *attrs, bool anonymous, struct profile *p,
 			    struct s3_credentials *c, struct error **err)
 {
-	const char *id = remote_spec_get(spec, "access_key_id");
-	const char *secret = remote_spec_get(spec, "secret_access_key");
-	const char *token = remote_spec_get(spec, "session_token");
+	const char *id = attrs_get(attrs, "access_key_id");
+	const char *secret = attrs_get(attrs, "secret_access_key");
+	const char *token = attrs_get(attrs, "session_token");
 
 	if (id || secret) {
 		c->access_key = id && *id ? xstrdup(id) : NULL;
@@ -159,7 +158,7 @@ static int read_credentials(const struct remote_spec *spec, struct profile *p,
 				 "secret_access_key)",
 				 c->access_key ? "an access key" : "a secret key",
 				 c->access_key ? "its secret" : "an access key");
-	if (c->access_key || spec->use == REMOTE_IMPORT)
+	if (c->access_key || anonymous)
 		return 0;
 	(void)error_new(err, ERR_DENIED, 0, "no credentials for S3");
 	return error_hint(err, -ERR_DENIED,
@@ -227,11 +226,11 @@ static bool needs_path_style(const struct s3_options *o)
 	       strchr(o->bucket, '.');
 }
 
-static int read_numbers(const struct remote_spec *spec, struct s3_options *o, struct error **err)
+static int read_numbers(const attr_list *attrs, struct s3_options *o, struct error **err)
 {
-	const char *parallelism = remote_spec_get(spec, "upload_parallelism");
-	const char *tries = remote_spec_get(spec, "retry_max_attempts");
-	const char *mode = remote_spec_get(spec, "retry_mode");
+	const char *parallelism = attrs_get(attrs, "upload_parallelism");
+	const char *tries = attrs_get(attrs, "retry_max_attempts");
+	const char *mode = attrs_get(attrs, "retry_mode");
 	int64_t value = PARALLELISM_DEFAULT;
 	int r = parallelism ? attrs_number("upload_parallelism", parallelism, PARALLELISM_MAX,
 					   &value, err)
@@ -250,16 +249,16 @@ static int read_numbers(const struct remote_spec *spec, struct s3_options *o, st
 	return r;
 }
 
-static int read_all(const struct remote_spec *spec, struct profile *p, struct s3_options *o,
+static int read_all(const attr_list *attrs, bool anonymous, struct profile *p, struct s3_options *o,
 		    struct error **err)
 {
-	const char *style = remote_spec_get(spec, "use_path_style");
-	char *endpoint = setting(spec, p, "endpoint_url", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL",
-				 "endpoint_url");
+	const char *style = attrs_get(attrs, "use_path_style");
+	char *endpoint = setting(attrs, p, "endpoint_url", "AWS_ENDPOINT_URL_S3",
+				 "AWS_ENDPOINT_URL", "endpoint_url");
 	int r;
 
-	o->bucket = setting(spec, p, "bucket", "AWS_BUCKET", NULL, NULL);
-	o->region = setting(spec, p, "region", "AWS_REGION", "AWS_DEFAULT_REGION", "region");
+	o->bucket = setting(attrs, p, "bucket", "AWS_BUCKET", NULL, NULL);
+	o->region = setting(attrs, p, "region", "AWS_REGION", "AWS_DEFAULT_REGION", "region");
 	/* What other servers call their region matters to few of them. */
 	if (!o->region && endpoint)
 		o->region = xstrdup("us-east-1");
@@ -275,15 +274,16 @@ static int read_all(const struct remote_spec *spec, struct profile *p, struct s3
 	if (style)
 		r = attrs_bool("use_path_style", style, &o->path_style, err);
 	if (r == 0)
-		r = read_numbers(spec, o, err);
-	return r < 0 ? r : read_credentials(spec, p, &o->credentials, err);
+		r = read_numbers(attrs, o, err);
+	return r < 0 ? r : read_credentials(attrs, anonymous, p, &o->credentials, err);
 }
 
-int s3_options_read(const struct remote_spec *spec, struct s3_options *ret, struct error **err)
+int s3_options_read(const attr_list *attrs, bool anonymous, struct s3_options *ret,
+		    struct error **err)
 {
 	_cleanup_(profile_release) struct profile p = {.credentials = BUF_INIT, .config = BUF_INIT};
 	struct s3_options o = {0};
-	int r = read_all(spec, &p, &o, err);
+	int r = read_all(attrs, anonymous, &p, &o, err);
 
 	if (r < 0)
 		s3_options_release(&o);

@@ -7,10 +7,9 @@
 
 #include <stdbool.h>
 
+#include "base/attrs.h"
 #include "base/error.h"
 #include "engine/s3/s3_sign.h"
-
-struct remote_spec;
 
 struct s3_options {
 	char *bucket, *region;
@@ -22,9 +21,10 @@ struct s3_options {
 	struct s3_credentials credentials; /* no access key: requests are not signed */
 };
 
-/* ERR_INVALID for what is missing or malformed. An import without credentials asks anonymously, an
- * export is ERR_DENIED. */
-int s3_options_read(const struct remote_spec *spec, struct s3_options *ret, struct error **err);
+/* ERR_INVALID for what is missing or malformed. Without credentials requests are `anonymous`, where
+ * that is enough (an import); else it is ERR_DENIED. */
+int s3_options_read(const attr_list *attrs, bool anonymous, struct s3_options *ret,
+		    struct error **err);
 void s3_options_release(struct s3_options *o);
 
 #endif

@@ -58,3 +58,11 @@ void result_unref(struct result *r)
 	tree_unref(r->tree);
 	free(r);
 }
+
+const struct result *result_base_of(const struct vertex *v, size_t output,
+				    struct result *const *inputs)
+{
+	int input = op_base_input(&v->op, (unsigned)output);
+
+	return input >= 0 && (size_t)input < v->n_inputs ? inputs[input] : NULL;
+}

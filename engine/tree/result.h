@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/alloc.h"
+#include "solver/graph.h"
 
 struct tree;
 
@@ -24,5 +25,10 @@ struct result *result_extend(const struct result *parent, int64_t layer);
 struct result *result_ref(struct result *r);
 void result_unref(struct result *r);
 DEFINE_FREEP(struct result, result_unref)
+
+/* The result whose tree the output is, changed, and whose layers therefore lie below its own; NULL
+ * if there is none. Borrowed from `inputs`, one a vertex input. */
+const struct result *result_base_of(const struct vertex *v, size_t output,
+				    struct result *const *inputs);
 
 #endif

@@ -95,7 +95,7 @@ static void compressed_forms_are_stored_and_remembered(void **state)
 
 		make(f, layer, &o, &first[i]);
 		assert_true(first[i].stored);
-		assert_int_equal(layer_blob_compression(first[i].blob.media_type), types[i]);
+		assert_int_equal(layer_type_compression(first[i].blob.media_type), types[i]);
 	}
 	assert_true(digest_equal(&first[0].diff_id, &first[1].diff_id));
 	/* Were the tar written again, the missing file would be found out. */
@@ -230,8 +230,8 @@ static void media_types_convert_between_the_families(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		_cleanup_free_ char *oci = layer_blob_convert_type(cases[i].from, false);
-		_cleanup_free_ char *docker = layer_blob_convert_type(cases[i].from, true);
+		_cleanup_free_ char *oci = layer_type_convert(cases[i].from, false);
+		_cleanup_free_ char *docker = layer_type_convert(cases[i].from, true);
 
 		assert_string_equal(oci, cases[i].oci);
 		assert_string_equal(docker, cases[i].docker);

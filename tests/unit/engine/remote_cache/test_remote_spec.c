@@ -25,8 +25,8 @@ static void a_bare_reference_is_a_registrys(void **state)
 	parse(&s, REMOTE_IMPORT, "a/b,c/d");
 	assert_int_equal(s.n, 3);
 	assert_string_equal(s.v[0].type, "registry");
-	assert_string_equal(remote_spec_get(&s.v[0], "ref"), "team/app:cache");
-	assert_string_equal(remote_spec_get(&s.v[2], "ref"), "c/d");
+	assert_string_equal(attrs_get(&s.v[0].attrs, "ref"), "team/app:cache");
+	assert_string_equal(attrs_get(&s.v[2].attrs, "ref"), "c/d");
 	assert_false(s.v[0].max);
 	remote_specs_release(&s);
 }
@@ -43,9 +43,9 @@ static void values_reach_their_places(void **state)
 	assert_true(s.v[0].max && s.v[0].ignore_error && s.v[0].force_compression);
 	assert_int_equal(s.v[0].compression.type, COMPRESS_ZSTD);
 	assert_int_equal(s.v[0].compression.level, 5);
-	assert_string_equal(remote_spec_get(&s.v[0], "ref"), "c/d");
-	assert_string_equal(remote_spec_get(&s.v[0], "registry.insecure"), "true");
-	assert_null(remote_spec_get(&s.v[0], "mode"));
+	assert_string_equal(attrs_get(&s.v[0].attrs, "ref"), "c/d");
+	assert_string_equal(attrs_get(&s.v[0].attrs, "registry.insecure"), "true");
+	assert_null(attrs_get(&s.v[0].attrs, "mode"));
 	assert_int_equal(s.v[0].mounts.n, 2);
 	assert_string_equal(s.v[0].mounts.v[1], "apt");
 	parse(&s, REMOTE_EXPORT, "type=local,dest=out,\"mounts=a,b\",reset=true");

@@ -52,7 +52,7 @@ static int read_options(const char *text, enum remote_use use, struct s3_options
 	int r = remote_spec_parse(text, use, &specs, err);
 
 	if (r == 0)
-		r = s3_options_read(&specs.v[0], ret, err);
+		r = s3_options_read(&specs.v[0].attrs, use == REMOTE_IMPORT, ret, err);
 	remote_specs_release(&specs);
 	return r;
 }
