@@ -85,7 +85,7 @@ static int tell_time(void *data, const struct op_source *source, bool *ret_has, 
 {
 	struct build *b = data;
 
-	return source ? source_time(b->engine, source, NULL, ret_has, ret, err)
+	return source ? source_time(&b->engine->sources, source, NULL, ret_has, ret, err)
 		      : build_input_time(&b->input, b->engine, ret_has, ret, err);
 }
 

@@ -46,6 +46,8 @@ int engine_open(struct store *s, struct cancel *cancel, struct engine **ret, str
 	registry_set_cancel(e->registry, cancel);
 	e->http = http_files_new(s, &e->config, &e->session.grants);
 	e->git = git_sources_new(s, &e->config, &e->session.grants);
+	e->sources = (struct source_env){
+		.store = s, .config = &e->config, .http = e->http, .git = e->git};
 	e->sandbox = sandbox_env_new();
 	*ret = e;
 	return 0;
@@ -264,6 +266,30 @@ static int fetch_blobs(void *data, const int64_t *layers, size_t n, struct error
 struct blob_fetcher engine_blob_fetcher(struct engine *e)
 {
 	return (struct blob_fetcher){.require = fetch_blobs, .data = e};
+}
+
+static bool is_base_layer(void *data, int64_t layer)
+{
+	return engine_is_base_layer(data, layer);
+}
+
+static int make_dirs(void *data, struct job *job, const int64_t *layers, size_t n,
+		     struct error **err)
+{
+	return require_dirs(data, job, layers, n, err);
+}
+
+struct export_env engine_export_env(struct engine *e)
+{
+	return (struct export_env){.store = e->store,
+				   .registry = e->registry,
+				   .config = &e->config,
+				   .cancel = e->cancel,
+				   .imports = e->imports,
+				   .fetcher = engine_blob_fetcher(e),
+				   .is_base_layer = is_base_layer,
+				   .require_dirs = make_dirs,
+				   .data = e};
 }
 
 static void tell_watches(void *data, const struct vertex *v, struct result *const *outputs,

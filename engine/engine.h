@@ -20,9 +20,11 @@
 #include "engine/cache/cache_policy.h"
 #include "engine/config/config.h"
 #include "engine/exec/op_exec.h"
+#include "engine/export/export_env.h"
 #include "engine/git/source_git.h"
 #include "engine/layer/layer_blob.h"
 #include "engine/registry/pull.h"
+#include "engine/source/source_env.h"
 #include "engine/source/source_http.h"
 #include "engine/tree/result.h"
 #include "solver/graph.h"
@@ -59,6 +61,7 @@ struct engine {
 	struct registry *registry;
 	struct http_files *http;     /* files of http sources */
 	struct git_sources *git;     /* repositories of git sources */
+	struct source_env sources;   /* these, for what reads sources */
 	struct sandbox_env *sandbox; /* networks and other things that steps share */
 	struct map contexts;	     /* name -> struct engine_context * */
 	struct exec_session session; /* secrets, sockets and permissions of this build: the caller's
@@ -118,6 +121,8 @@ int engine_keep_images(struct engine *e, const struct progress *progress, struct
 
 /* For exporters: fetches the blobs of received layers. */
 struct blob_fetcher engine_blob_fetcher(struct engine *e);
+/* For exporters of caches; `imports` stand as they do now. */
+struct export_env engine_export_env(struct engine *e);
 
 int engine_solve(struct engine *e, const struct graph *g, const struct edge *targets, size_t n,
 		 const struct progress *progress, struct result **ret, struct error **err);

@@ -333,6 +333,15 @@ static int require_layers(void *data, struct job *job, const int64_t *layers, si
 	return require_dirs(data, job, layers, n, err);
 }
 
+/* An imported cache may have it. */
+static int restore_mount(void *data, const struct mount_wish *wish, struct job *job,
+			 struct error **err)
+{
+	struct engine *e = data;
+
+	return remote_imports_restore(e->imports, wish, job, err);
+}
+
 static int run_exec(struct vertex_ops *o, struct job *job, const struct vertex *v,
 		    struct result *const *inputs, struct result **ret, size_t n_outputs,
 		    size_t *ret_hollow, struct error **err)
@@ -343,11 +352,11 @@ static int run_exec(struct vertex_ops *o, struct job *job, const struct vertex *
 		.store = o->engine->store,
 		.env = o->engine->sandbox,
 		.session = &o->engine->session,
-		.imports = o->engine->imports,
 		.step = v->meta.name,
 		.stop_before = debugger->has_before && digest_equal(&debugger->before, &v->digest),
 		.require = require_layers,
-		.require_data = o->engine,
+		.restore = restore_mount,
+		.data = o->engine,
 	};
 	struct platform platform;
 	int r;

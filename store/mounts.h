@@ -17,6 +17,13 @@ enum mount_sharing {
 	MOUNT_LOCKED,	  /* one at a time; others wait */
 };
 
+/* A cache directory that a step is about to take. */
+struct mount_wish {
+	const char *id;
+	uint32_t mode, uid, gid; /* of the directory if it has to be made */
+	const char *step;	 /* who wants it, for people; NULL: not known */
+};
+
 /* A cache directory in use; release when the step has ended. */
 struct mount_use;
 

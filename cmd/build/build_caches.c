@@ -40,7 +40,7 @@ static void prepare_inline(struct build_caches *c)
 	for (size_t i = 0; i < b->options->cache_exports.n; i++)
 		c->has_inline |= remote_spec_is_inline(&b->options->cache_exports.v[i]);
 	c->in_images = remote_wanted(b->graph, c->targets, b->n_images, false);
-	c->inlined = (struct remote_inline){.engine = b->engine,
+	c->inlined = (struct remote_inline){.env = engine_export_env(b->engine),
 					    .uses = &c->uses,
 					    .wanted = c->in_images,
 					    .has_epoch = b->images[0].has_epoch,
@@ -62,7 +62,7 @@ int build_caches_open(const struct build_outputs *b, struct build_caches **ret, 
 		c->targets[i] = b->images[i].target;
 	find_pushed(c);
 	prepare_inline(c);
-	r = remote_exports_open(&(struct remote_export_plan){.engine = b->engine,
+	r = remote_exports_open(&(struct remote_export_plan){.env = engine_export_env(b->engine),
 							     .graph = b->graph,
 							     .targets = c->targets,
 							     .n_targets = b->n_images,

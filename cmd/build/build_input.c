@@ -105,10 +105,11 @@ static int read_stream(struct build_input *in, const struct build_options *o, st
 
 	if (is_stdin(o->context)) {
 		job = job_open_quiet(progress, e->cancel, &id, &about);
-		r = context_archive_read(e, STDIN_FILENO, "standard input", job, &archive, err);
+		r = context_archive_read(&e->sources, STDIN_FILENO, "standard input", job, &archive,
+					 err);
 	} else {
 		job = job_open(progress, e->cancel, title);
-		r = context_archive_fetch(e, o->context, job, &archive, err);
+		r = context_archive_fetch(&e->sources, o->context, job, &archive, err);
 	}
 	job_close(job, r, err);
 	return r < 0 ? r : take_archive(in, o, &archive, err);
@@ -159,11 +160,11 @@ int build_input_time(const struct build_input *in, struct engine *e, bool *ret_h
 	const struct op_source url = {.identifier = in->dockerfile_url};
 
 	if (in->git || in->dockerfile_url)
-		return source_time(e, in->git ? in->git : &url, NULL, ret_has, ret, err);
+		return source_time(&e->sources, in->git ? in->git : &url, NULL, ret_has, ret, err);
 	if (in->context_layer == 0)
 		return 0;
 	*ret_has = true;
-	return context_archive_time(e, in->context_layer, ret, err);
+	return context_archive_time(&e->sources, in->context_layer, ret, err);
 }
 
 /* --- The Dockerfile --- */
@@ -262,7 +263,7 @@ static int fetch_dockerfile(struct build_input *in, const char *url, struct engi
 			    struct job *job, struct error **err)
 {
 	in->name = xstrdup("Dockerfile");
-	return context_dockerfile_fetch(e, url, job, &in->text, err);
+	return context_dockerfile_fetch(&e->sources, url, job, &in->text, err);
 }
 
 /* Opens the Dockerfile; *ret_path (heap) is where it was found, for its own ignore file. */

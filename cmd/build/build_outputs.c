@@ -84,13 +84,14 @@ static int find_keep(const struct build_outputs *b, size_t i, size_t *ret, struc
 
 static int squash_one(struct build_outputs *b, size_t i, struct job *job, struct error **err)
 {
+	const struct export_env env = engine_export_env(b->engine);
 	const struct result *image = b->results[i];
 	size_t keep = 0;
 	int r = find_keep(b, i, &keep, err);
 
 	if (r < 0)
 		return r;
-	return squash_image(b->engine, &b->images[i].config, image ? image->layers : NULL,
+	return squash_image(&env, &b->images[i].config, image ? image->layers : NULL,
 			    n_layers(image), keep, job, &b->squashed[i], err);
 }
 

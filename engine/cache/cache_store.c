@@ -128,7 +128,7 @@ static int own_key(struct cache_store *c, const struct vertex *v, struct result 
 	bool own;
 	int r = op_content_is_own(c->store, c->imports, v, inputs, &own, err);
 
-	*ret = r == 0 && !own ? op_content_hearsay(content) : *content;
+	*ret = r == 0 && !own ? remote_hearsay(content) : *content;
 	return r;
 }
 

@@ -17,12 +17,17 @@ int op_content(struct store *s, struct remote_imports *imports, const struct ver
  * imported cache says? Where the layers are here by now, what was said is compared with them. */
 int op_content_is_own(struct store *s, struct remote_imports *imports, const struct vertex *v,
 		      struct result *const *inputs, bool *ret, struct error **err);
-/* A content key that rests on what an imported cache says is nothing to go by for who does not
- * import it. What was found or made under one is kept under this name, which no build asks for,
- * until it is linked to a definition. */
-struct digest op_content_hearsay(const struct digest *content);
 /* The content digest of a merged stack of layers without looking into them. */
 int op_content_known_tree(struct store *s, struct remote_imports *imports, const int64_t *layers,
 			  size_t n, bool *ret_found, struct digest *ret, struct error **err);
+
+/* Content digest of vertex input number `input` as the op uses it (solver/op_key.h): what it
+ * changes by the whole rootfs, a copy source by what is selected from it (copy_select.h). `result`
+ * is that input; NULL is scratch. `whole` is the content digest of all of it where that is known,
+ * else NULL; layers that have to be looked into must have their indexes. A literal source that does
+ * not exist is ERR_NOTFOUND with BuildKit's text. */
+int file_op_content(struct store *s, const struct op_file *op, size_t n_inputs, size_t input,
+		    const struct result *result, const struct digest *whole, struct digest *ret,
+		    struct error **err);
 
 #endif

@@ -335,7 +335,7 @@ static int get_root(const struct exec_options *o, const struct op_exec *op,
 	if (root && root->tree)
 		r = file_op_materialise(o->store, root->tree, NULL, job, &made, err);
 	else if (root && o->require)
-		r = o->require(o->require_data, job, root->layers, root->n_layers, err);
+		r = o->require(o->data, job, root->layers, root->n_layers, err);
 	if (r < 0 && ret_hollow)
 		*ret_hollow = (size_t)mount->input;
 	*ret = made ? made : result_ref(root);

@@ -12,6 +12,7 @@
 #include "engine/tree/result.h"
 #include "solver/op.h"
 #include "solver/progress.h"
+#include "store/mounts.h"
 #include "store/store.h"
 
 /* What steps of one command share: networks, copies of contexts that are mounted. Thread safe. */
@@ -50,21 +51,20 @@ struct exec_session {
 	struct cgroup_limits limits;		 /* --resource; its texts are borrowed */
 	struct exec_debugger debugger;
 };
-struct remote_imports;
-
 struct exec_options {
 	struct store *store;
 	struct sandbox_env *env;
 	const struct exec_session *session;
-	struct remote_imports *imports; /* may have cache mounts that are new here; NULL: none */
 	const char
 		*binfmt; /* an emulator for its programs (engine/sandbox/emulation.h); NULL: none */
 	const char *step; /* what people call it, for what outlives it; may be NULL */
 	bool stop_before; /* the session's debugger wants it not run but shown */
-	/* Makes sure that layers have their dirs (layers_require of engine/registry/pull.h). */
+	/* What the step needs and may lie elsewhere; each may be NULL. */
 	int (*require)(void *data, struct job *job, const int64_t *layers, size_t n,
-		       struct error **err);
-	void *require_data;
+		       struct error **err); /* layers have their dirs */
+	int (*restore)(void *data, const struct mount_wish *wish, struct job *job,
+		       struct error **err); /* a cache mount that is new here may be elsewhere */
+	void *data;
 };
 
 /* Runs the op. ret_outputs[0 .. n_outputs) get a reference each: output of the root mount the

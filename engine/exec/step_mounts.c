@@ -12,8 +12,6 @@
 #include "base/owner_set.h"
 #include "base/path.h"
 #include "engine/exec/selections.h"
-#include "engine/remote_cache/remote_import.h"
-#include "engine/remote_cache/remote_mounts.h"
 #include "engine/secrets/ssh_forward.h"
 #include "engine/tree/tree.h"
 #include "engine/tree/tree_copy.h"
@@ -50,8 +48,7 @@ static int get_input(const struct mounting *m, int input, struct result **ret, s
 	if (input != OP_INPUT_NONE)
 		result = m->inputs[input];
 	if (result && !result->tree && m->o->require)
-		r = m->o->require(m->o->require_data, m->job, result->layers, result->n_layers,
-				  err);
+		r = m->o->require(m->o->data, m->job, result->layers, result->n_layers, err);
 	if (r < 0 && m->ret_hollow)
 		*m->ret_hollow = (size_t)input;
 	*ret = result;
@@ -284,11 +281,11 @@ static int acquire_cache(const struct mounting *m, const struct op_mount *mount,
 		[SHARING_PRIVATE] = MOUNT_PRIVATE,
 		[SHARING_LOCKED] = MOUNT_LOCKED,
 	};
-	const struct remote_mount_wish wish = {cache_id(mount), cache_mode(mount), mount->uid,
-					       mount->gid, m->o->step};
+	const struct mount_wish wish = {cache_id(mount), cache_mode(mount), mount->uid, mount->gid,
+					m->o->step};
 	struct store *store = m->o->store;
 	struct mount_use *use = NULL;
-	int r = remote_imports_restore(m->o->imports, &wish, m->job, err);
+	int r = m->o->restore ? m->o->restore(m->o->data, &wish, m->job, err) : 0;
 
 	if (r == 0)
 		r = mounts_acquire(store, cache_id(mount), sharing[mount->sharing],

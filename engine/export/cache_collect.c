@@ -77,8 +77,8 @@ static uint32_t enter_layer(struct collecting *k, int64_t id)
 	struct remote_layer layer = {0};
 
 	(void)k->c->diff_id(k->c->data, id, &layer.diff_id);
-	if (!engine_is_base_layer(k->c->engine, id) &&
-	    layer_get(k->c->engine->store, id, &info, NULL) == 0) {
+	if (!k->c->env.is_base_layer(k->c->env.data, id) &&
+	    layer_get(k->c->env.store, id, &info, NULL) == 0) {
 		layer.has_tree = info.has_digest && (info.is_exact || info.source);
 		layer.tree = info.tree_digest;
 		layer.created = k->c->has_epoch ? k->c->epoch : info.created;
@@ -140,7 +140,7 @@ static struct remote_chain make_input(struct collecting *k, const struct cache_u
 			numbers[l] = (uint32_t)((uintptr_t)known - 1);
 			continue;
 		}
-		if (layer_get(k->c->engine->store, r->layers[l], &info, NULL) < 0)
+		if (layer_get(k->c->env.store, r->layers[l], &info, NULL) < 0)
 			return (struct remote_chain){0};
 		if (!k->c->diff_id(k->c->data, r->layers[l], &layer.diff_id))
 			layer.diff_id = info.has_diff_id ? info.diff_id : stand_in(&info);
@@ -154,7 +154,7 @@ static struct remote_chain make_input(struct collecting *k, const struct cache_u
 /* What the whole looks like, where that is known. */
 static int add_tree(struct collecting *k, const int64_t *layers, size_t n, struct error **err)
 {
-	struct engine *e = k->c->engine;
+	const struct export_env *e = &k->c->env;
 	struct digest tree;
 	bool known = false;
 	int r = 0;
@@ -210,8 +210,8 @@ static void add_record(struct collecting *k, const struct cache_use *use, const 
 	for (size_t i = 0; i < use->v->n_inputs; i++) {
 		inputs[i] = make_input(k, use, i);
 		/* What was imported is passed on. */
-		if (!inputs[i].known && !use->inputs[i] && k->c->engine->imports)
-			remote_imports_input(k->c->engine->imports, keys, n_keys, i, k->graph,
+		if (!inputs[i].known && !use->inputs[i] && k->c->env.imports)
+			remote_imports_input(k->c->env.imports, keys, n_keys, i, k->graph,
 					     &inputs[i]);
 	}
 	memcpy(copy, keys, n_keys * sizeof(*copy));
@@ -246,16 +246,15 @@ static int add_use(struct collecting *k, const struct cache_use *use, struct err
 
 	if (!is_exported(k, use))
 		return 0;
-	r = record_get(k->c->engine->store, use->record, &found, &rec, &keys, &n_keys, err);
+	r = record_get(k->c->env.store, use->record, &found, &rec, &keys, &n_keys, err);
 	if (r < 0 || !found || n_keys == 0)
 		return r;
 	if (n_keys > REMOTE_KEYS_MAX)
 		n_keys = REMOTE_KEYS_MAX;
 	memcpy(all, keys, n_keys * sizeof(*all));
 	/* What was imported is passed on. */
-	if (k->c->engine->imports)
-		remote_imports_keys(k->c->engine->imports, use->outputs, use->n_outputs, all,
-				    &n_keys);
+	if (k->c->env.imports)
+		remote_imports_keys(k->c->env.imports, use->outputs, use->n_outputs, all, &n_keys);
 	add_record(k, use, &rec, all, n_keys);
 	for (size_t i = 0; i < use->n_outputs && r == 0; i++)
 		if (use->outputs[i])

@@ -3,7 +3,7 @@
 #define KILN_ENGINE_EXPORT_CACHE_COLLECT_H
 
 #include "engine/cache/cache_uses.h"
-#include "engine/engine.h"
+#include "engine/export/export_env.h"
 #include "engine/remote_cache/remote_graph.h"
 
 /* By vertex id: whose results are exported. With `max` all; else those of which the targets' layers
@@ -11,7 +11,7 @@
 bool *remote_wanted(const struct graph *g, const struct edge *targets, size_t n, bool max);
 
 struct remote_collect {
-	struct engine *engine;
+	struct export_env env;
 	const struct cache_uses *uses;
 	const bool *wanted;
 	/* The diff id of a layer as it travels; false: it does not, and neither do records that

@@ -77,7 +77,8 @@ void remote_exports_made(void *data, const struct vertex *v, struct result *cons
 			continue;
 		for (size_t i = 0; i < n_outputs; i++)
 			for (size_t l = 0; outputs[i] && l < outputs[i]->n_layers; l++)
-				if (!engine_is_base_layer(x->plan.engine, outputs[i]->layers[l]))
+				if (!x->plan.env.is_base_layer(x->plan.env.data,
+							       outputs[i]->layers[l]))
 					begin(x, t, outputs[i], l);
 	}
 }
@@ -100,7 +101,7 @@ struct watch {
 static void *watch_main(void *data)
 {
 	struct watch *w = data;
-	const struct cancel *cancel = w->x->plan.engine->cancel;
+	const struct cancel *cancel = w->x->plan.env.cancel;
 	struct pollfd fds[] = {{.fd = w->over.fd, .events = POLLIN},
 			       {.fd = cancel->fd, .events = POLLIN}};
 
@@ -117,7 +118,7 @@ static void end_early_or_stop(struct remote_exports *x)
 	bool watched;
 
 	cancel_init(&w.over);
-	watched = x->pool && x->plan.engine->cancel &&
+	watched = x->pool && x->plan.env.cancel &&
 		  pthread_create(&w.thread, NULL, watch_main, &w) == 0;
 	end_early(x);
 	cancel_set(&w.over);
@@ -178,7 +179,7 @@ int remote_exports_finish(struct remote_exports *x, struct cache_uses *uses, str
 	if (!x || x->n == 0)
 		return 0;
 	end_early_or_stop(x);
-	ret = hold(x->plan.engine->store, uses, err);
+	ret = hold(x->plan.env.store, uses, err);
 	if (ret < 0)
 		return ret;
 	for (size_t i = 0; i < x->n; i++) {
@@ -196,12 +197,12 @@ int remote_exports_finish(struct remote_exports *x, struct cache_uses *uses, str
 static int open_target(struct remote_exports *x, const struct remote_spec *spec, struct error **err)
 {
 	const struct remote_export_plan *p = &x->plan;
-	struct remote_env env = {.store = p->engine->store,
-				 .registry = p->engine->registry,
-				 .config = &p->engine->config,
-				 .cancel = p->engine->cancel};
+	struct remote_env env = {.store = p->env.store,
+				 .registry = p->env.registry,
+				 .config = p->env.config,
+				 .cancel = p->env.cancel};
 	struct remote_target *t = &x->targets[x->n];
-	int r = remote_target_open(t, p->engine, &env, spec, p->progress, err);
+	int r = remote_target_open(t, &p->env, &env, spec, p->progress, err);
 
 	if (r < 0)
 		return r;

@@ -12,12 +12,12 @@
 #define KILN_ENGINE_EXPORT_CACHE_EXPORT_H
 
 #include "engine/cache/cache_uses.h"
-#include "engine/engine.h"
+#include "engine/export/export_env.h"
 #include "engine/remote_cache/remote_backend.h"
 
 /* Everything is borrowed and outlives the remote_exports. */
 struct remote_export_plan {
-	struct engine *engine;
+	struct export_env env;
 	const struct graph *graph;
 	const struct edge *targets; /* one an image */
 	size_t n_targets;

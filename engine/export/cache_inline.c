@@ -32,7 +32,7 @@ int remote_inline_make(void *data, const int64_t *layers, const struct layer_bod
 {
 	const struct remote_inline *in = data;
 	struct image_layers image = {.layers = layers, .bodies = bodies, .n = n};
-	struct remote_collect collect = {.engine = in->engine,
+	struct remote_collect collect = {.env = in->env,
 					 .uses = in->uses,
 					 .wanted = in->wanted,
 					 .diff_id = diff_id_of,

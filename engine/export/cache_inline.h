@@ -7,7 +7,7 @@
 
 /* Everything is borrowed. */
 struct remote_inline {
-	struct engine *engine;
+	struct export_env env;
 	const struct cache_uses *uses;
 	const bool *wanted; /* remote_wanted, without max */
 	bool has_epoch;

@@ -29,9 +29,9 @@ static void sent_layer_free(void *layer)
 
 /* --- life --- */
 
-int remote_target_open(struct remote_target *t, struct engine *e, const struct remote_env *env,
-		       const struct remote_spec *spec, const struct progress *progress,
-		       struct error **err)
+int remote_target_open(struct remote_target *t, const struct export_env *e,
+		       const struct remote_env *env, const struct remote_spec *spec,
+		       const struct progress *progress, struct error **err)
 {
 	_cleanup_free_ char *title = xasprintf("exporting cache to %s", spec->type), *unique = NULL;
 	struct event_vertex about = {.name = title};
@@ -39,7 +39,7 @@ int remote_target_open(struct remote_target *t, struct engine *e, const struct r
 	struct digest id;
 	int r;
 
-	*t = (struct remote_target){.engine = e, .spec = spec};
+	*t = (struct remote_target){.env = *e, .spec = spec};
 	cancel_init(&t->stop);
 	early.cancel = &t->stop;
 	r = remote_backend_open(&early, spec, &t->backend, err);
@@ -153,7 +153,7 @@ static struct layer_blob_options layer_options(const struct remote_target *t)
 	return (struct layer_blob_options){.compression = t->spec->compression,
 					   .force = t->spec->force_compression,
 					   .lazy = !t->spec->force_compression,
-					   .fetcher = engine_blob_fetcher(t->engine)};
+					   .fetcher = t->env.fetcher};
 }
 
 /* What the name stands for now: asked once, by whoever sends first. */
@@ -163,8 +163,8 @@ static void look_before(struct remote_target *t)
 	int r;
 
 	pthread_mutex_lock(&t->asking);
-	if (!t->before.known && t->engine->imports)
-		t->before.known = remote_imports_manifest(t->engine->imports, t->backend->name,
+	if (!t->before.known && t->env.imports)
+		t->before.known = remote_imports_manifest(t->env.imports, t->backend->name,
 							  &t->before.exists, &t->before.manifest);
 	if (!t->before.known) {
 		r = t->backend->ops->read_manifest(t->backend, NULL, OCI_DOCUMENT_MAX, &bytes,
@@ -196,18 +196,18 @@ static int put_layer(struct remote_target *t, const int64_t *layers, size_t i,
 {
 	struct layer_blob_options lo = layer_options(t);
 	_cleanup_(layer_info_release) struct layer_info info = {0};
-	int r = layer_get(t->engine->store, layers[i], &info, err), fd;
+	int r = layer_get(t->env.store, layers[i], &info, err), fd;
 
 	if (r < 0 || take_over(t, &body->blob.digest, info.source) ||
 	    (t->finishing && take_over(t, &body->blob.digest, remote_target_elsewhere(t))))
 		return r;
-	fd = spool_layer(t->engine->store, layers, i, 0, &lo, &lo.fetcher, body,
-			 t->backend->env.cancel, err);
+	fd = spool_layer(t->env.store, layers, i, 0, &lo, &lo.fetcher, body, t->backend->env.cancel,
+			 err);
 	if (fd < 0)
 		return fd;
 	r = put(t, &body->blob, fd, "layer", err);
 	return r == -ERR_INVALID || r == -ERR_CORRUPT
-		       ? layer_blob_refused(t->engine->store, &body->blob.digest, layers[i], r, err)
+		       ? layer_blob_refused(t->env.store, &body->blob.digest, layers[i], r, err)
 		       : r;
 }
 
@@ -222,7 +222,7 @@ int remote_send_layer(struct remote_target *t, const int64_t *layers, size_t i, 
 	if (l->there)
 		return 0;
 	look_before(t);
-	r = layer_blob_make_one(t->engine->store, layers, i, 0, &lo, t->backend->env.cancel, &body,
+	r = layer_blob_make_one(t->env.store, layers, i, 0, &lo, t->backend->env.cancel, &body,
 				err);
 	if (r < 0)
 		return r;
@@ -261,7 +261,7 @@ static int send_nth(void *data, size_t i, struct error **err)
 	if (r == -ERR_NOTFOUND || r == -ERR_CORRUPT) {
 		struct sent_layer *l = layer_of(m->t, id, &is_new);
 
-		if (layer_get(m->t->engine->store, id, &info, NULL) == 0 && !info.has_dir &&
+		if (layer_get(m->t->env.store, id, &info, NULL) == 0 && !info.has_dir &&
 		    !info.has_index) {
 			l->absent = true;
 			return 0;
@@ -277,7 +277,7 @@ static void add_missing(struct missing_layers *m, struct map *seen, const struct
 	for (size_t i = 0; chain && i < chain->n_layers; i++) {
 		void **slot = map_put(seen, &chain->layers[i], sizeof(chain->layers[i]));
 
-		if (*slot || engine_is_base_layer(m->t->engine, chain->layers[i]))
+		if (*slot || m->t->env.is_base_layer(m->t->env.data, chain->layers[i]))
 			continue;
 		*slot = seen;
 		vec_push(&m->list, (struct missing){.chain = chain, .i = i});
@@ -316,8 +316,8 @@ static bool diff_id_of(void *data, int64_t layer, struct digest *ret)
 		*ret = l->body.diff_id;
 		return l->there && !l->absent;
 	}
-	if (!engine_is_base_layer(t->engine, layer) ||
-	    layer_get(t->engine->store, layer, &info, NULL) < 0 || !info.has_diff_id)
+	if (!t->env.is_base_layer(t->env.data, layer) ||
+	    layer_get(t->env.store, layer, &info, NULL) < 0 || !info.has_diff_id)
 		return false;
 	*ret = info.diff_id;
 	return true;
@@ -432,11 +432,8 @@ static int read_now(struct remote_target *t, struct buf *bytes, struct remote_ma
 static int make_documents(struct remote_target *t, const struct cache_uses *uses,
 			  struct documents *d, struct error **err)
 {
-	struct remote_collect collect = {.engine = t->engine,
-					 .uses = uses,
-					 .wanted = t->wanted,
-					 .diff_id = diff_id_of,
-					 .data = t};
+	struct remote_collect collect = {
+		.env = t->env, .uses = uses, .wanted = t->wanted, .diff_id = diff_id_of, .data = t};
 	_cleanup_(remote_manifest_release) struct remote_manifest there = REMOTE_MANIFEST_INIT;
 	_cleanup_buf_ struct buf now = BUF_INIT;
 	struct digest digest;
@@ -454,7 +451,7 @@ static int make_documents(struct remote_target *t, const struct cache_uses *uses
 				!t->before.exists || !digest_equal(&t->before.manifest, &digest),
 				err);
 	if (r == 0)
-		r = remote_mounts_save(t->engine->store, t->backend, &t->spec->mounts,
+		r = remote_mounts_save(t->env.store, t->backend, &t->spec->mounts,
 				       is_cache ? &there : NULL, t->job, &d->manifest, err);
 	if (r == 0)
 		r = write_documents(d, err);
@@ -470,7 +467,7 @@ static int put_document(struct remote_target *t, const struct layer_blob *blob,
 
 	if (r < 0 || there)
 		return r;
-	fd = spool_bytes(t->engine->store, bytes->p, bytes->n, err);
+	fd = spool_bytes(t->env.store, bytes->p, bytes->n, err);
 	return fd < 0 ? fd : put(t, blob, fd, what, err);
 }
 
@@ -503,7 +500,7 @@ int remote_target_finish(struct remote_target *t, const struct cache_uses *uses,
 	_cleanup_(documents_release) struct documents d = DOCUMENTS_INIT;
 	int r;
 
-	t->backend->env.cancel = t->engine->cancel;
+	t->backend->env.cancel = t->env.cancel;
 	t->finishing = true;
 	job_status(t->job, preparing, 0, 0, false);
 	look_before(t);

@@ -6,8 +6,8 @@
 #include <pthread.h>
 
 #include "engine/cache/cache_uses.h"
-#include "engine/engine.h"
 #include "engine/export/cache_collect.h"
+#include "engine/export/export_env.h"
 #include "engine/remote_cache/remote_backend.h"
 
 /* What a name stood for when the build began; not known: nobody asked yet. */
@@ -17,7 +17,7 @@ struct remote_before {
 };
 
 struct remote_target {
-	struct engine *engine;
+	struct export_env env;
 	const struct remote_spec *spec;
 	struct remote_backend *backend;
 	struct job *job;	   /* shown once it says something */
@@ -34,9 +34,9 @@ struct remote_target {
 	struct remote_before before;
 };
 
-int remote_target_open(struct remote_target *t, struct engine *e, const struct remote_env *env,
-		       const struct remote_spec *spec, const struct progress *progress,
-		       struct error **err);
+int remote_target_open(struct remote_target *t, const struct export_env *e,
+		       const struct remote_env *env, const struct remote_spec *spec,
+		       const struct progress *progress, struct error **err);
 void remote_target_close(struct remote_target *t);
 
 /* Was the layer asked for before? From now on it was. */

@@ -5,7 +5,6 @@
 
 #include "base/map.h"
 #include "base/times.h"
-#include "engine/require.h"
 #include "store/record.h"
 #include "store/rootfs.h"
 
@@ -162,7 +161,7 @@ static struct digest squash_key(const int64_t *layers, size_t n, size_t keep)
 
 /* Layer ids are never used twice, so that they name what is squashed. The result is a record like a
  * step's: found again by the next build, and removed with the rest of the cache. */
-static int find_or_make(struct engine *e, const int64_t *layers, size_t n, size_t keep,
+static int find_or_make(const struct export_env *e, const int64_t *layers, size_t n, size_t keep,
 			struct job *job, struct squashed *q, struct error **err)
 {
 	struct store *s = e->store;
@@ -183,7 +182,7 @@ static int find_or_make(struct engine *e, const int64_t *layers, size_t n, size_
 	q->layers = xcalloc(keep + 1, sizeof(*q->layers));
 	for (; q->n_layers < keep; q->n_layers++)
 		q->layers[q->n_layers] = layers[q->n_layers];
-	r = require_dirs(e, job, layers, n, err);
+	r = e->require_dirs(e->data, job, layers, n, err);
 	if (r == 0)
 		r = make_layer(s, layers, n, keep, job, &q->layers[q->n_layers], err);
 	if (r < 0)
@@ -212,8 +211,9 @@ static void squash_history(struct image_config *c, size_t keep, size_t n_squashe
 		c->diff_ids.n = keep;
 }
 
-int squash_image(struct engine *e, const struct image_config *config, const int64_t *layers,
-		 size_t n, size_t keep, struct job *job, struct squashed *ret, struct error **err)
+int squash_image(const struct export_env *e, const struct image_config *config,
+		 const int64_t *layers, size_t n, size_t keep, struct job *job,
+		 struct squashed *ret, struct error **err)
 {
 	struct squashed q = {0};
 	int r;

@@ -5,11 +5,9 @@
 #define KILN_ENGINE_EXPORT_SQUASH_H
 
 #include "base/image_config.h"
-#include "engine/registry/registry.h"
+#include "engine/export/export_env.h"
 #include "solver/progress.h"
 #include "store/store.h"
-
-struct engine;
 
 /* An image with its upper layers made into one. */
 struct squashed {
@@ -22,7 +20,8 @@ void squashed_release(struct squashed *q);
 /* Of the image with these layers and this config (as in struct export_image) the lowest `keep`
  * layers stay. The rest is read from the layers' dirs, which are made present. The merged tree, its
  * times and its hard links stay the same. */
-int squash_image(struct engine *e, const struct image_config *config, const int64_t *layers,
-		 size_t n, size_t keep, struct job *job, struct squashed *ret, struct error **err);
+int squash_image(const struct export_env *e, const struct image_config *config,
+		 const int64_t *layers, size_t n, size_t keep, struct job *job,
+		 struct squashed *ret, struct error **err);
 
 #endif

@@ -17,15 +17,6 @@
 
 struct tree;
 
-/* Content digest of vertex input number `input` as the op uses it (solver/op_key.h): what it
- * changes by the whole rootfs, a copy source by what is selected from it (copy_select.h). `result`
- * is that input; NULL is scratch. `whole` is the content digest of all of it where that is known,
- * else NULL; layers that have to be looked into must have their indexes. A literal source that does
- * not exist is ERR_NOTFOUND with BuildKit's text. */
-int file_op_content(struct store *s, const struct op_file *op, size_t n_inputs, size_t input,
-		    const struct result *result, const struct digest *whole, struct digest *ret,
-		    struct error **err);
-
 /* What becomes of a file op's layer. */
 struct file_op_form {
 	bool as_blob; /* nobody needs its files: it becomes a blob, compressed so */

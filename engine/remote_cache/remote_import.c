@@ -178,7 +178,7 @@ int remote_imports_add(struct remote_imports *im, const struct remote_spec *spec
 	return 0;
 }
 
-int remote_imports_restore(struct remote_imports *im, const struct remote_mount_wish *wish,
+int remote_imports_restore(struct remote_imports *im, const struct mount_wish *wish,
 			   struct job *job, struct error **err)
 {
 	if (!im)

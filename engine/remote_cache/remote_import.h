@@ -57,12 +57,17 @@ int remote_imports_fetch(struct remote_imports *im, const int64_t *layers, size_
 			 struct job *job, struct error **err);
 /* Fills a cache mount that is new or empty here with what a cache has for it
  * (remote_mounts_restore of engine/remote_cache/remote_mounts.h). `im` may be NULL. */
-struct remote_mount_wish;
-int remote_imports_restore(struct remote_imports *im, const struct remote_mount_wish *wish,
+struct mount_wish;
+int remote_imports_restore(struct remote_imports *im, const struct mount_wish *wish,
 			   struct job *job, struct error **err);
 /* Was the cache of this name (remote_backend.name) read, and what did it stand for? *ret_exists =
  * false: for nothing. */
 bool remote_imports_manifest(struct remote_imports *im, const char *name, bool *ret_exists,
 			     struct digest *ret);
+
+/* A content key that rests on what an imported cache says is nothing to go by for who does not
+ * import it. What was found or made under one is kept under this name, which no build asks for,
+ * until it is linked to a definition. */
+struct digest remote_hearsay(const struct digest *content);
 
 #endif

@@ -52,7 +52,7 @@ struct remote_imports {
 	pthread_mutex_t lock; /* protects all below once the thread has ended */
 	VEC(struct imported_graph *) graphs;
 	struct map keys;     /* -> struct record_ref, allocated in the graph's arena */
-	struct map hearsay;  /* op_content_hearsay of a key -> the key, of a graph */
+	struct map hearsay;  /* remote_hearsay of a key -> the key, of a graph */
 	struct map trees;    /* sha256 of diff ids -> const struct digest, of a graph */
 	struct map refused;  /* keys */
 	struct map diff_ids; /* id of a layer of the store -> struct digest, heap */

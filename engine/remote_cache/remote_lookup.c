@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "base/parallel.h"
-#include "engine/cache/op_content.h"
 #include "engine/remote_cache/remote_imported.h"
 #include "engine/tree/result.h"
 #include "solver/op_key.h"
@@ -38,7 +37,7 @@ static void enter_record(struct remote_imports *im, struct imported_graph *g,
 			 const struct remote_record *r)
 {
 	for (size_t i = 0; i < r->n_keys; i++) {
-		struct digest hearsay = op_content_hearsay(&r->keys[i]);
+		struct digest hearsay = remote_hearsay(&r->keys[i]);
 
 		enter_key(&im->keys, &r->keys[i], g, r);
 		*map_put(&im->hearsay, hearsay.b, DIGEST_SIZE) = (void *)(uintptr_t)&r->keys[i];
@@ -440,4 +439,16 @@ int remote_imports_fetch(struct remote_imports *im, const int64_t *layers, size_
 		layer_info_release(&f.list.v[i].info);
 	vec_release(&f.list);
 	return r;
+}
+
+struct digest remote_hearsay(const struct digest *content)
+{
+	_cleanup_hasher_ struct hasher h = {0};
+	struct digest ret;
+
+	hasher_init(&h);
+	hasher_add_string(&h, "kiln content by hearsay");
+	hasher_add(&h, content->b, sizeof(content->b));
+	hasher_final(&h, &ret);
+	return ret;
 }

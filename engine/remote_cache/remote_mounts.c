@@ -173,7 +173,7 @@ static void warn(struct job *job, const struct offer *o, const struct error *why
 
 /* *ret_done: nobody else needs to try. */
 static int restore_from(struct remote_mounts *m, const struct offer *o,
-			const struct remote_mount_wish *wish, struct job *job, bool *ret_done,
+			const struct mount_wish *wish, struct job *job, bool *ret_done,
 			struct error **err)
 {
 	_cleanup_(error_freep) struct error *why = NULL;
@@ -202,7 +202,7 @@ static int restore_from(struct remote_mounts *m, const struct offer *o,
 	return 0;
 }
 
-static int restore(struct remote_mounts *m, const struct remote_mount_wish *wish, struct job *job,
+static int restore(struct remote_mounts *m, const struct mount_wish *wish, struct job *job,
 		   struct error **err)
 {
 	bool done = false;
@@ -239,8 +239,8 @@ static void finish(struct remote_mounts *m, const char *id)
 	pthread_mutex_unlock(&m->lock);
 }
 
-int remote_mounts_restore(struct remote_mounts *m, const struct remote_mount_wish *wish,
-			  struct job *job, struct error **err)
+int remote_mounts_restore(struct remote_mounts *m, const struct mount_wish *wish, struct job *job,
+			  struct error **err)
 {
 	int r;
 

@@ -12,6 +12,7 @@
 
 #include "engine/remote_cache/remote_backend.h"
 #include "engine/remote_cache/remote_manifest.h"
+#include "store/mounts.h"
 
 /* What the imported caches of one build have. Thread safe. */
 struct remote_mounts;
@@ -25,16 +26,11 @@ DEFINE_FREEP(struct remote_mounts, remote_mounts_free)
 void remote_mounts_offer(struct remote_mounts *m, struct remote_backend *from,
 			 const struct remote_manifest *manifest, const struct strv *only);
 
-struct remote_mount_wish {
-	const char *id;
-	uint32_t mode, uid, gid; /* of the directory if it has to be made */
-	const char *step;	 /* who wants it, for people; NULL: not known */
-};
 /* Before a step takes a mount: restores it if it can be and has to be. Each is tried once a build;
  * who comes while another step restores the same one waits. What fails is a warning of `job` (may
  * be NULL); only ERR_CANCELED and a broken store are errors. `m` may be NULL. */
-int remote_mounts_restore(struct remote_mounts *m, const struct remote_mount_wish *wish,
-			  struct job *job, struct error **err);
+int remote_mounts_restore(struct remote_mounts *m, const struct mount_wish *wish, struct job *job,
+			  struct error **err);
 
 /* Sends the mounts of these ids and appends them to the manifest that is about to be written. One
  * that is not here or empty (no step of a build that found everything cached took it) stays as

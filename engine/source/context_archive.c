@@ -64,15 +64,15 @@ static int read_dockerfile(int fd, const char *what, struct buf *ret, struct err
 	return r < 0 ? error_new(err, ERR_IO, -r, "read %s", what) : 0;
 }
 
-static int unpack(struct engine *e, int fd, const char *what, struct job *job, int64_t *ret_layer,
-		  struct error **err)
+static int unpack(const struct source_env *e, int fd, const char *what, struct job *job,
+		  int64_t *ret_layer, struct error **err)
 {
 	const struct unpack_options options = {
 		.what = what,
 		.dest = "",
 		.strict = true,
-		.size_max = e->config.archive_size,
-		.entries_max = e->config.archive_entries,
+		.size_max = e->config->archive_size,
+		.entries_max = e->config->archive_entries,
 		.cancel = job ? job_cancel(job) : NULL,
 	};
 	_cleanup_(layer_edit_freep) struct layer_edit *edit = NULL;
@@ -93,7 +93,7 @@ static int unpack(struct engine *e, int fd, const char *what, struct job *job, i
 					   err);
 }
 
-static int take_file(struct engine *e, int fd, const char *what, struct job *job,
+static int take_file(const struct source_env *e, int fd, const char *what, struct job *job,
 		     struct context_archive *ret, struct error **err)
 {
 	const struct cancel *cancel = job ? job_cancel(job) : NULL;
@@ -114,7 +114,8 @@ static int take_newest(void *data, const struct rootfs_node *node, struct error 
 	return 0;
 }
 
-int context_archive_time(struct engine *e, int64_t layer, int64_t *ret, struct error **err)
+int context_archive_time(const struct source_env *e, int64_t layer, int64_t *ret,
+			 struct error **err)
 {
 	_cleanup_(rootfs_freep) struct rootfs *rootfs = NULL;
 	int64_t newest = 0;
@@ -171,7 +172,7 @@ static int spool(int from, int to, const char *what, struct job *job, struct err
 	}
 }
 
-int context_archive_read(struct engine *e, int fd, const char *what, struct job *job,
+int context_archive_read(const struct source_env *e, int fd, const char *what, struct job *job,
 			 struct context_archive *ret, struct error **err)
 {
 	_cleanup_close_ int file = store_tmp_file(e->store, err);
@@ -182,7 +183,7 @@ int context_archive_read(struct engine *e, int fd, const char *what, struct job 
 
 /* --- From a URL --- */
 
-static int open_fetched(struct engine *e, int64_t layer, struct error **err)
+static int open_fetched(const struct source_env *e, int64_t layer, struct error **err)
 {
 	_cleanup_close_ int dirfd = layer_dir_open(e->store, layer, err);
 	int fd;
@@ -194,7 +195,7 @@ static int open_fetched(struct engine *e, int64_t layer, struct error **err)
 }
 
 /* What an earlier build made of the same bytes. */
-static int find_record(struct engine *e, const struct digest *key, bool *ret_found,
+static int find_record(const struct source_env *e, const struct digest *key, bool *ret_found,
 		       struct context_archive *ret, struct error **err)
 {
 	struct record record = {.data = BUF_INIT};
@@ -212,7 +213,7 @@ static int find_record(struct engine *e, const struct digest *key, bool *ret_fou
 	return r;
 }
 
-static int add_record(struct engine *e, const struct digest *key, const char *where,
+static int add_record(const struct source_env *e, const struct digest *key, const char *where,
 		      const struct context_archive *c, struct error **err)
 {
 	struct record record = {.data = BUF_INIT, .created = times_now_ns()};
@@ -229,7 +230,7 @@ static int add_record(struct engine *e, const struct digest *key, const char *wh
 	return r;
 }
 
-static int take_fetched(struct engine *e, const struct http_file *file, const char *where,
+static int take_fetched(const struct source_env *e, const struct http_file *file, const char *where,
 			const struct digest *key, struct job *job, struct context_archive *ret,
 			struct error **err)
 {
@@ -262,7 +263,7 @@ static struct digest record_key(const struct digest *pin)
 	return key;
 }
 
-int context_archive_fetch(struct engine *e, const char *url, struct job *job,
+int context_archive_fetch(const struct source_env *e, const char *url, struct job *job,
 			  struct context_archive *ret, struct error **err)
 {
 	const struct http_file file = {
@@ -287,8 +288,8 @@ int context_archive_fetch(struct engine *e, const char *url, struct job *job,
 	return fd < 0 ? fd : read_dockerfile(fd, where, &ret->dockerfile, err);
 }
 
-int context_dockerfile_fetch(struct engine *e, const char *url, struct job *job, struct buf *ret,
-			     struct error **err)
+int context_dockerfile_fetch(const struct source_env *e, const char *url, struct job *job,
+			     struct buf *ret, struct error **err)
 {
 	const struct http_file file = {
 		.url = url, .filename = FETCHED_NAME, .mode = HTTP_FILE_MODE};

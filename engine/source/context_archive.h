@@ -10,7 +10,8 @@
 #ifndef KILN_ENGINE_SOURCE_CONTEXT_ARCHIVE_H
 #define KILN_ENGINE_SOURCE_CONTEXT_ARCHIVE_H
 
-#include "engine/engine.h"
+#include "base/buf.h"
+#include "engine/source/source_env.h"
 
 #define CONTEXT_DOCKERFILE_MAX (16 << 20) /* bytes */
 
@@ -28,15 +29,16 @@ void context_archive_release(struct context_archive *c);
 
 /* Reads `fd` (a pipe or a file) from its position to its end; `what` names it in errors. Of a quiet
  * job (job_open_quiet) nothing is shown if it is a small Dockerfile. `job` may be NULL. */
-int context_archive_read(struct engine *e, int fd, const char *what, struct job *job,
+int context_archive_read(const struct source_env *e, int fd, const char *what, struct job *job,
 			 struct context_archive *ret, struct error **err);
 /* Fetches an http or https URL. */
-int context_archive_fetch(struct engine *e, const char *url, struct job *job,
+int context_archive_fetch(const struct source_env *e, const char *url, struct job *job,
 			  struct context_archive *ret, struct error **err);
 /* The time of an unpacked archive, which is that of its newest member (seconds). */
-int context_archive_time(struct engine *e, int64_t layer, int64_t *ret, struct error **err);
+int context_archive_time(const struct source_env *e, int64_t layer, int64_t *ret,
+			 struct error **err);
 /* A Dockerfile by URL, whatever its content looks like. */
-int context_dockerfile_fetch(struct engine *e, const char *url, struct job *job, struct buf *ret,
-			     struct error **err);
+int context_dockerfile_fetch(const struct source_env *e, const char *url, struct job *job,
+			     struct buf *ret, struct error **err);
 
 #endif

@@ -6,7 +6,7 @@
 #include "store/rootfs.h"
 
 /* Of the only file that an http source's layer has. */
-static int file_time(struct engine *e, int64_t layer, const char *name, struct job *job,
+static int file_time(const struct source_env *e, int64_t layer, const char *name, struct job *job,
 		     bool *ret_has, int64_t *ret, struct error **err)
 {
 	_cleanup_(rootfs_freep) struct rootfs *rootfs = NULL;
@@ -32,7 +32,7 @@ static int file_time(struct engine *e, int64_t layer, const char *name, struct j
 	return error_wrap(err, r, "read '%s'", name);
 }
 
-static int http_time(struct engine *e, const struct op_source *source, struct job *job,
+static int http_time(const struct source_env *e, const struct op_source *source, struct job *job,
 		     bool *ret_has, int64_t *ret, struct error **err)
 {
 	struct http_file file;
@@ -47,8 +47,8 @@ static int http_time(struct engine *e, const struct op_source *source, struct jo
 	return r < 0 ? r : file_time(e, layer, file.filename, job, ret_has, ret, err);
 }
 
-int source_time(struct engine *e, const struct op_source *source, struct job *job, bool *ret_has,
-		int64_t *ret, struct error **err)
+int source_time(const struct source_env *e, const struct op_source *source, struct job *job,
+		bool *ret_has, int64_t *ret, struct error **err)
 {
 	*ret_has = false;
 	if (strncmp(source->identifier, "git://", strlen("git://")) != 0)

@@ -1,3 +1,4 @@
+#include "engine/cache/op_content.h"
 #include "file_fixture.h"
 
 #include "engine/fileops/op_merge.h"

@@ -110,7 +110,7 @@ static int save(struct machines *m, struct store *s, const struct remote_manifes
 static void restore(struct machines *m, const struct strv *only)
 {
 	struct remote_mounts *mounts = remote_mounts_new(m->there);
-	struct remote_mount_wish wish = {.id = "tools", .mode = 0755, .step = "RUN make"};
+	struct mount_wish wish = {.id = "tools", .mode = 0755, .step = "RUN make"};
 
 	remote_mounts_offer(mounts, m->from, &m->manifest, only);
 	assert_int_equal(remote_mounts_restore(mounts, &wish, m->job, NULL), 0);
@@ -368,7 +368,7 @@ static void of_two_caches_the_other_one_is_asked(void **state)
 {
 	struct machines *m = *state;
 	struct remote_mounts *mounts = remote_mounts_new(m->there);
-	struct remote_mount_wish wish = {.id = "tools", .mode = 0755};
+	struct mount_wish wish = {.id = "tools", .mode = 0755};
 	_cleanup_free_ char *dir = mount_dir(m->here->s), *got = NULL;
 
 	plant(m, "these bytes are gone", 20);

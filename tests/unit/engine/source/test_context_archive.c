@@ -6,6 +6,7 @@
 
 #include "base/digest.h"
 #include "base/times.h"
+#include "engine/engine.h"
 #include "engine/layer/unpack_archive.h"
 #include "engine/source/context_archive.h"
 #include "fake_server.h"
@@ -30,7 +31,7 @@ static int read_bytes(struct engine *e, const void *p, size_t n, struct context_
 	assert_true(fd >= 0);
 	assert_int_equal(fs_write_full(fd, p, n), 0);
 	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
-	r = context_archive_read(e, fd, "the stream", NULL, ret, err);
+	r = context_archive_read(&e->sources, fd, "the stream", NULL, ret, err);
 	(void)close(fd);
 	return r;
 }
@@ -294,7 +295,7 @@ static void a_url_that_did_not_change_is_not_fetched_or_unpacked_again(void **st
 		_cleanup_(context_archive_release) struct context_archive c = CONTEXT_ARCHIVE_INIT;
 		struct engine *e = open_engine(f);
 
-		assert_int_equal(context_archive_fetch(e, url, NULL, &c, NULL), 0);
+		assert_int_equal(context_archive_fetch(&e->sources, url, NULL, &c, NULL), 0);
 		assert_false(c.is_dockerfile);
 		assert_layer(f, c.layer, "f 0644 0:0 f 'x'\n");
 		assert_true(i == 0 || c.layer == first);
@@ -321,7 +322,7 @@ static void a_url_of_a_plain_file_is_a_dockerfile(void **state)
 		_cleanup_(context_archive_release) struct context_archive c = CONTEXT_ARCHIVE_INIT;
 		struct engine *e = open_engine(f);
 
-		assert_int_equal(context_archive_fetch(e, url, NULL, &c, NULL), 0);
+		assert_int_equal(context_archive_fetch(&e->sources, url, NULL, &c, NULL), 0);
 		assert_true(c.is_dockerfile);
 		assert_string_equal(c.dockerfile.p, "FROM scratch\n");
 		engine_close(e);
