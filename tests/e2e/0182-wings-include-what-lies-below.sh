@@ -1,0 +1,40 @@
+. "$(dirname "$0")/lib.sh"
+# The include rules are a table (docs/architecture.md); what is not in it is refused.
+top=$(cd "$(dirname "$0")/../.." && pwd)
+mkdir -p checkout/scripts
+cp "$top/scripts/check-includes" checkout/scripts/
+for folder in base store solver frontend engine cmd; do
+	cp -r "$top/$folder" checkout/
+done
+check "what is here keeps the rules" checkout/scripts/check-includes
+
+# planted FILE HEADER: FILE, which is new, includes HEADER.
+planted() {
+	printf '#include "%s"\n' "$2" > "checkout/$1"
+	quietly checkout/scripts/check-includes
+	status=$?
+	rm "checkout/$1"
+	return $status
+}
+refused() {
+	planted "$1" "$2"
+	test $? -eq 1 && grep -qxF "$1: ${1%/*} may not include $2" out; ok "${1%/*} may not include $2" $?
+}
+refused base/new.c store/store.h
+refused solver/new.c store/store.h
+refused frontend/new.c engine/engine.h
+refused frontend/dockerfile/new.c frontend/frontend.h
+refused engine/stream/new.c store/store.h
+refused engine/http/new.h engine/engine.h
+refused engine/git/new.c engine/exec/op_exec.h
+refused engine/sandbox/helper/new.c base/fs.h
+refused engine/layer/new.c engine/oci/oci.h
+refused cmd/cli/new.c cmd/progress/display.h
+planted engine/exec/new.c engine/sandbox/sandbox.h; ok "a wing includes one below it" $?
+planted engine/sandbox/helper/new.c engine/sandbox/wire.h; ok "and a header that is named" $?
+
+missing=$(cd "$top" && grep -rhoE '\b(base|store|solver|frontend|engine|cmd)/[a-z0-9_/]+\.[ch]\b' README.md CONTRIBUTING.md docs |
+	sort -u | while read -r file; do test -e "$file" || echo "$file"; done)
+test -z "$missing" || echo "# $missing"
+test -z "$missing"; ok "every file that the docs name is there" $?
+finish
