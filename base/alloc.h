@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Memory and clean-up helpers that every file uses.
  *
  * Small allocations abort when memory runs out (xmalloc family): nothing sensible can be done then.

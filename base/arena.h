@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Memory that is freed at once: AST and graph nodes of one parse or one build. Not thread safe. */
 #ifndef KILN_BASE_ARENA_H
 #define KILN_BASE_ARENA_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The attributes (KEY=VALUE) that --output, --cache-from and --cache-to take, and the values that
  * several of them have; base/csv.h splits them. All failures are ERR_INVALID. */
 #ifndef KILN_BASE_ATTRS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A growing byte string.
  *
  * Invariant: `p` is never NULL and p[n] is always NUL, so a buf of text is a C string at any time.

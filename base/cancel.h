@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A one-way switch that asks running work to stop: Ctrl-C, or the first failure of a build.
  * Thread safe; cancel_set is async-signal-safe. */
 #ifndef KILN_BASE_CANCEL_H

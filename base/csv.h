@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Lists in the values of options and flags. */
 #ifndef KILN_BASE_CSV_H
 #define KILN_BASE_CSV_H

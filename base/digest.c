@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The plain functions, deprecated as they are: the first use of the EVP interface reads openssl.cnf
  * and sets up tables of every algorithm, a third of what a build takes that finds everything
  * cached; each use of it allocates. Both run the same code over the bytes. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* sha256 digests: keys and names of everything that is shared between parties.
  * Text form: "sha256:" and 64 lower-case hex digits. */
 #ifndef KILN_BASE_DIGEST_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The one error value.
  *
  * A function that can fail returns 0 (or a count) on success and a negative enum err_code on

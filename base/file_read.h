@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Reading a file from its position to its end, a piece at a time, for whoever hashes or copies it.
  *
  *	file_read_init(&in, fd, cancel);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Leaf wrappers over file system calls. Unless stated otherwise they return 0 or -errno and carry
  * no error object: the caller knows what it was doing. Every descriptor is O_CLOEXEC. Names that
  * come from a Dockerfile, a tar or an image go through fs_open_no_symlinks. */

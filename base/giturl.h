@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Git URLs as build contexts and ADD take them: a URL or scp-like address, with "#ref:subdir" and
  * "?key=value" parts. */
 #ifndef KILN_BASE_GITURL_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The image config document (OCI image-spec config.md, with docker's additions), typed.
  *
  * Parsed once at the edge, kept typed inside, written with the keys and the order BuildKit uses

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Image references: [host[:port]/]path[:tag][@digest], by the grammar of distribution/reference,
  * with docker's familiar forms: "app" is docker.io/library/app:latest. */
 #ifndef KILN_BASE_IMAGEREF_H

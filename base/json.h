@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Strict JSON over jansson, with errors that name the path in the document. Objects are jansson's
  * json_t; this only adds parse limits and typed, checked access. Keep the raw bytes of a document
  * whose digest matters: re-serialising changes it. */

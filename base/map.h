@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* An open-addressing hash table from byte strings to pointers.
  *
  * Keys are copied. The hash (xxh3) is seeded per process, since keys come from Dockerfiles and

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Canonical msgpack: one value has one encoding. msgpack-c writes and parses it; what is checked on
  * top is that no other form is read.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The first value of some msgpack as msgpack-c's parser sees it, in any of its forms; of lists and
  * maps the head alone. For base/mp.c, which accepts one form only. Allocates nothing.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Files that people name, which may be pipes: whoever is at the other end may never come, read or
  * write, and a wait for them ends when it is asked to.
  *

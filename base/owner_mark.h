@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Who owns a file in an image, where the file itself cannot say it: in a user namespace with one id
  * every file is that one's.
  *

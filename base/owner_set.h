@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Giving files to others, also where a user namespace has one id and owners are only recorded. */
 #ifndef KILN_BASE_OWNER_SET_H
 #define KILN_BASE_OWNER_SET_H

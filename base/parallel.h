@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A loop whose rounds run on a few threads: hashing many files. */
 #ifndef KILN_BASE_PARALLEL_H
 #define KILN_BASE_PARALLEL_H

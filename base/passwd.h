@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* /etc/passwd and /etc/group as text: look-ups by name and by number.
  *
  * Both files come from the rootfs that is being built, so they are read as untrusted bytes: lines

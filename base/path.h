@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Slash-separated path text. No function touches the file system. */
 #ifndef KILN_BASE_PATH_H
 #define KILN_BASE_PATH_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Path patterns.
  *
  * glob_match is Go's filepath.Match: `*` and `?` do not cross '/', `[]` classes, `\` escapes.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Platforms, "linux/arm64", "linux/arm/v7", normalised as containerd does: x86_64 is amd64, aarch64
  * is arm64, arm without variant is v7, arm64/v8 is arm64. */
 #ifndef KILN_BASE_PLATFORM_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A bounded pool of worker threads for work that blocks.
  *
  * One thread owns the pool: it submits items and collects them when they are done; `process` runs

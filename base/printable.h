@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Text from outside as a terminal may be given it: a step, a file or a server wrote it, and nothing
  * in it may reach the terminal's interpreter. */
 #ifndef KILN_BASE_PRINTABLE_H

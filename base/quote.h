@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Text in double quotes as Go's %q writes it, which is how BuildKit shows commands and arguments in
  * its messages: one line, whatever the text holds. */
 #ifndef KILN_BASE_QUOTE_H

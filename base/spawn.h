@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Starting programs: posix_spawn with a descriptor for its death. */
 #ifndef KILN_BASE_SPAWN_H
 #define KILN_BASE_SPAWN_H

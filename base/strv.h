@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A growing list of owned strings; `v` is NULL-terminated once anything was pushed, as exec wants.
  * Valid from {0}. strv_argv never returns NULL. */
 #ifndef KILN_BASE_STRV_H

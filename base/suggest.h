@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Near misses: "did you mean build?" */
 #ifndef KILN_BASE_SUGGEST_H
 #define KILN_BASE_SUGGEST_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Clocks and the text forms of times, durations and sizes that kiln prints and parses. */
 #ifndef KILN_BASE_TIMES_H
 #define KILN_BASE_TIMES_H

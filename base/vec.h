@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A growing array of any type.
  *
  *	VEC(struct digest) digests = {0};

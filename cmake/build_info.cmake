@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Run by every build: writes OUT, which says what was built. It changes only when the commit does, so that nothing is
 # compiled again without a reason; the date is the commit's, so that a build of one commit is the same on every day.
 set(commit "")

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The warning set is the same for gcc and clang; both must be clean.
 add_compile_options(
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla

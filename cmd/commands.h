@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The commands of the program, one file each (cmd_NAME.c). A command prints its results to stdout,
  * its errors through session_fail, and returns the exit status: 0, 1 failed, 2 usage, 130
  * interrupted; `run` returns the process's own (docs/cli.md). */

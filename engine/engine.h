@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The engine of one command: what running a graph needs, wired together.
  *
  *	engine_open(store, cancel, &e, err);

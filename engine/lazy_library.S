@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The entry points of lazily loaded libraries (lazy_library.h). A function that is missing here is
  * an "undefined reference" when kiln is linked: add its name to its library's list. */
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/lazy_library.h"
 
 #include <dlfcn.h>

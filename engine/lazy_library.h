@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Libraries that are loaded when one of their functions is first called.
  *
  * libcurl, libgit2 and libarchive bring forty more libraries, which would take the loader longer

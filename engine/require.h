@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Making the bytes of layers present for who is about to read them, wherever they are: in a
  * registry, a layout, a cache that only its backend can read.
  *

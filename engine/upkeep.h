@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Keeping the store in order around a build: its size, and what turned out damaged. */
 #ifndef KILN_ENGINE_UPKEEP_H
 #define KILN_ENGINE_UPKEEP_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the solver asks of the engine (solver/solver.h, struct solver_ops): each kind of op handed
  * to the module that does it. */
 #ifndef KILN_ENGINE_VERTEX_OPS_H

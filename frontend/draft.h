@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Vertices in the making.
  *
  * What a context source must send (its followpaths) is known only when all stages are lowered, but

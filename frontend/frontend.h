@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The compiler of Dockerfiles: text and options in, a graph of ops and an image config out.
  *
  * frontend_compile parses, lints, resolves base images (through the image_resolver, many at once)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The compiler's state, shared by the files that lower: stages.c (who is who), resolve.c (base
  * images), lower.c (walks the stages), lower_copy.c, lower_run.c, lower_mount.c, lower_remote.c and
  * lower_config.c (one instruction each). Everything lives for one frontend_compile.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Variables: the global ARGs and platform arguments that FROM sees, and the environment that a
  * stage builds up with ARG and ENV. Setting a variable again moves it to the end, which is the
  * order that RUN's environment has. */

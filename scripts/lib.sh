@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Shared by the scripts in this folder: source it, don't run it.
 # What each package is for stands in docs/dependencies.md.
 

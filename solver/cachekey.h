@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Cache keys of vertices (docs/formats-op.md, "Keys"). A key of a vertex is made of its op's key
  * form and of one part for every input. */
 #ifndef KILN_SOLVER_CACHEKEY_H

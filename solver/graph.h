@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The graph that the frontend emits and the solver runs.
  *
  * A vertex is an op, its inputs and metadata that never enters a digest. Vertices are added in an

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Ops: what a vertex does, as plain values.
  *
  * They mirror BuildKit's LLB (solver/pb/ops.proto) one to one, with the same fields and meaning, so

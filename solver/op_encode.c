@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "solver/op_encode.h"
 
 #include <stdlib.h>

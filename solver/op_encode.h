@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The canonical msgpack form of an op (docs/formats-op.md): map keys sorted, every field present,
  * NULL strings written as "". */
 #ifndef KILN_SOLVER_OP_ENCODE_H

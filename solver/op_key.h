@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The key form of an op: what of it enters cache keys, as opposed to the vertex digest.
  *
  * Left out: predefined proxy arguments, the addresses of extra hosts, id and sharing of cache

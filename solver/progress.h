@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The one stream of events that every step of a build emits, and the sink that renders it.
  *
  * Emitting is thread safe and never blocks for long: a sink copies what it keeps (events and the

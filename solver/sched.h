@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Inside of the solver: the state of one solve, and what its event loop does with it.
  *
  * Everything here belongs to the thread of solver_solve; workers see only their struct task

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Brings the targets of a graph about: reuses what the cache has, runs the rest in parallel.
  *
  * The solver knows no file system and no cache store: `struct solver_ops` runs ops and digests what

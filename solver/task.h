@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Inside of the solver: one call into the engine on a worker, with everything it reads and makes,
  * so that workers share nothing with the event loop. */
 #ifndef KILN_SOLVER_TASK_H

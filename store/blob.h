@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Content-addressed blobs: bytes whose name is their sha256. A name in blobs/ is always complete
  * and verified: the digest was computed from the bytes as they were written. */
 #ifndef KILN_STORE_BLOB_H

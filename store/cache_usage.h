@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Who uses which bytes: all cache records and the layers of their chains, loaded once for du and
  * for eviction. Only files of store/ include this. */
 #ifndef KILN_STORE_CACHE_USAGE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The store's SQLite database: kiln.db. Only files of store/ include this.
  *
  * One connection serves all threads of a store handle; its mutex protects the connection and the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What takes space: cache records with what each would free, and what keeps one from being
  * freed. */
 #ifndef KILN_STORE_DU_H

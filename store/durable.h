@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What is synced, and when: the only file of store/ that calls fsync or syncfs, and the only one
  * that renames.
  *

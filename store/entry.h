@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One path of a layer, an index or a tree: what a tar header says, and nothing a layer cannot
  * carry. Times are whole seconds. Of xattrs only `security.capability` (v2 form) is kept. */
 #ifndef KILN_STORE_ENTRY_H

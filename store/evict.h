@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Which part of the cache goes first when there is too much of it (docs/cache.md, "Freeing space").
  * Only files of store/ include this. */
 #ifndef KILN_STORE_EVICT_H

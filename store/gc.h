@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Freeing space: what no tag, lease or record needs goes. Safe beside any number of builds. */
 #ifndef KILN_STORE_GC_H
 #define KILN_STORE_GC_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The row half of gc, for gc.c and image.c. */
 #ifndef KILN_STORE_GC_SWEEP_H
 #define KILN_STORE_GC_SWEEP_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Images and tags of the local store.
  *
  * An image is a manifest (or an index) with its config, both blobs, and its layers. Its id, as

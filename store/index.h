@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The index of a layer: its sorted path table, as a file that is mapped, not parsed.
  *
  * Entries are in path_compare order (a directory's subtree follows it contiguously), each path

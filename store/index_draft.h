@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The index of a layer whose files are still to be read: in its final order, its file complete but
  * for the contents of files and the sums over everything.
  *

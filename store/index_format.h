@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Byte layout of an index file; docs/formats-store.md has the table. Private to index*.c and to
  * tests that damage indexes on purpose. All integers are little endian. */
 #ifndef KILN_STORE_INDEX_FORMAT_H

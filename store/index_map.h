@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A mapped index file, as index.c reads it and index_draft.c completes it. Private to index*.c. */
 #ifndef KILN_STORE_INDEX_MAP_H
 #define KILN_STORE_INDEX_MAP_H

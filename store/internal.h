@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the files of store/ share about a store handle. Nobody else includes this. */
 #ifndef KILN_STORE_INTERNAL_H
 #define KILN_STORE_INTERNAL_H

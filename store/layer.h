@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Layers: what an op adds to its parent, immutable once committed.
  *
  * A layer has an index and one or both of two bodies: a *dir* (layers/<id>/fs, usable as an

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Compares a layer's dir with its index: what `kiln verify` does, and what happens to a layer that
  * was not yet synced when the machine went down. */
 #ifndef KILN_STORE_LAYER_CHECK_H

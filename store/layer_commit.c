@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Life of a layer_writer: opening, committing, throwing away. */
 #include <errno.h>
 #include <fcntl.h>

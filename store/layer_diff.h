@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What of a layer's index is a change to the layers below it: what a tar of the layer has to hold.
  *
  * A directory or file that is as it was below is left out (a directory stays if something below it

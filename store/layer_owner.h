@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Whom the files of a step belong to where they cannot say it themselves: in a user namespace with
  * one id. The step's supervisor has left what chown asked for (base/owner_mark.h); the rest is what
  * the kernel would have done: a new file is its maker's, and its directory's group's where that is

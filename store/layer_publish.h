@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How a layer, or a body of one, gets its name and its row. Private to store/. */
 #ifndef KILN_STORE_LAYER_PUBLISH_H
 #define KILN_STORE_LAYER_PUBLISH_H

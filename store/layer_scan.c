@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Reading back the upper directory of an overlay mount: what the kernel wrote there becomes the dir
  * body of a layer and its index. */
 #include <dirent.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Taking out of what a step left whatever its tar leaves out, so that index, dir and blob of the
  * layer describe one thing. */
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "store/layer_snapshot.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A step on a copy of its root: where layers cannot be stacked by overlayfs, all files of the root
  * are copied into what is to become the layer, and what the step left is compared with the layers
  * below.

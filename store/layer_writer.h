@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What layer_writer.c and layer_scan.c share. */
 #ifndef KILN_STORE_LAYER_WRITER_H
 #define KILN_STORE_LAYER_WRITER_H

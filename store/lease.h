@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Leases: what a running kiln uses, so that no gc takes it away.
  *
  * A lease is a file lock/lease.<name> under an open-file-description lock for the life of the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Locks between processes that share a store. All of them fall on death.
  *
  * Lock order: step key, then cache mounts by id in strcmp order. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Directories of RUN --mount=type=cache, by id. They live outside layers and never enter a key. */
 #ifndef KILN_STORE_MOUNTS_H
 #define KILN_STORE_MOUNTS_H

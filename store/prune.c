@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Which cache records go on demand: by name, by age, by size. */
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Cache records: which result a cache key stands for. Several keys may point to one record.
  *
  * A record is a list of layer ids (the whole chain, lowest first) and opaque bytes of the engine's.

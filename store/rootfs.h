@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A stack of layers seen as one tree through their indexes, without touching files.
  * Layer ids are lowest first. Thread safe once opened. */
 #ifndef KILN_STORE_ROOTFS_H

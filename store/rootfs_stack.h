@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What rootfs.c and rootfs_walk.c share. */
 #ifndef KILN_STORE_ROOTFS_STACK_H
 #define KILN_STORE_ROOTFS_STACK_H

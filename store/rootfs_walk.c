@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Merging the indexes of a stack of layers: one cursor a layer, a heap of cursors ordered
  * by path. */
 #include <assert.h>

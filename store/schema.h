@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Tables of kiln.db, as one script a version. docs/formats-store.md explains them. */
 #ifndef KILN_STORE_SCHEMA_H
 #define KILN_STORE_SCHEMA_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How much the cache may take, and making room for what is written (docs/cache.md, "Freeing
  * space").
  *

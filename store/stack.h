@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Chains of layers, lowest first, as a tree: a row of `stack` is one layer on top of the row of the
  * layers below it, so that chains share what they begin with and n chains of up to n layers take n
  * rows. A record names the row of its top; rows and foreign keys keep the layers of every chain

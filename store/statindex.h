@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The stat index: what a context directory looked like when it was last scanned, and what its
  * files' bytes hashed to. It makes a warm context cheap: a file whose stat data is unchanged is not
  * read.

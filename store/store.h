@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The store: everything kiln keeps, under one directory.
  *
  *	blobs/sha256/xx/<hex>  layers/<id>/{fs,index}  mounts/<n>  stat/  tmp/  lock/  kiln.db

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Traces: what the key of a cache record was made of, kept beside the record to tell later why
  * another step was not found (docs/cache.md). Opaque bytes here; a trace goes with its record. */
 #ifndef KILN_STORE_TRACE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Rehashing everything the store keeps. */
 #ifndef KILN_STORE_VERIFY_H
 #define KILN_STORE_VERIFY_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What `kiln build` can say about the cache beyond docker's flags: --no-cache-step, --cache-ttl,
  * --context-modes, --reset-mounts and --explain; and caches outside the store. */
 #ifndef KILN_CMD_BUILD_BUILD_CACHE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What --cache-to asks for, from before the solve until after the images were exported. All accept
  * NULL, which is nothing. */
 #ifndef KILN_CMD_BUILD_BUILD_CACHES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* `kiln build --call=check|outline|targets` and --check: answers about a Dockerfile on stdout
  * instead of a build. */
 #ifndef KILN_CMD_BUILD_BUILD_CALL_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What `kiln build` reads before it compiles: the context, if it is not a directory here, the
  * Dockerfile and the context's ignore file. Each is a step of its own in the progress stream. */
 #ifndef KILN_CMD_BUILD_BUILD_INPUT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* --resource and docker's single options for the same: limits of steps. */
 #ifndef KILN_CMD_BUILD_BUILD_LIMITS_H
 #define KILN_CMD_BUILD_BUILD_LIMITS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The options of `kiln build`: `docker buildx build`'s, with kiln's own. */
 #ifndef KILN_CMD_BUILD_BUILD_OPTIONS_H
 #define KILN_CMD_BUILD_BUILD_OPTIONS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* From compiled images to what `kiln build` leaves: solving, squashing, exporting. */
 #ifndef KILN_CMD_BUILD_BUILD_OUTPUTS_H
 #define KILN_CMD_BUILD_BUILD_OUTPUTS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What `kiln build` says at its end: warnings, the place of an error, the results in files. */
 #ifndef KILN_CMD_BUILD_BUILD_REPORT_H
 #define KILN_CMD_BUILD_BUILD_REPORT_H

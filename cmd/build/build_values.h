@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The values of single build options that have a syntax of their own. Each fills the list of
  * build_options that it is named for. */
 #ifndef KILN_CMD_BUILD_BUILD_VALUES_H

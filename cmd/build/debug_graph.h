@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* `kiln debug graph`: what a Dockerfile compiles to. */
 #ifndef KILN_CMD_BUILD_DEBUG_GRAPH_H
 #define KILN_CMD_BUILD_DEBUG_GRAPH_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "cmd/build/debug_shell.h"
 
 #include "base/printable.h"

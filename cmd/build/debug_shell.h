@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Shells in steps of a build: --debug-shell, and `kiln debug shell`. */
 #ifndef KILN_CMD_BUILD_DEBUG_SHELL_H
 #define KILN_CMD_BUILD_DEBUG_SHELL_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "cmd/cli/cache_rows.h"
 
 #include <inttypes.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What `kiln du` lists and `kiln prune` chooses from: cache records and cache mounts, with what
  * each takes, and the --filter values that both understand. */
 #ifndef KILN_CMD_CLI_CACHE_ROWS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The --filter values that commands about images share: dangling, label, before, since, until. */
 #ifndef KILN_CMD_CLI_IMAGE_FILTER_H
 #define KILN_CMD_CLI_IMAGE_FILTER_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* An image as `docker image inspect` shows it, and what else commands ask of its documents. */
 #ifndef KILN_CMD_CLI_IMAGE_JSON_H
 #define KILN_CMD_CLI_IMAGE_JSON_H

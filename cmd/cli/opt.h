@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Command line options from one static table per command: parsing, --help and completion share it.
  *
  * Forms: --name value, --name=value, --flag, --flag=false, -n value, -nvalue, -abc, `--` ends

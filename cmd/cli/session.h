@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What most commands need: the store, the configuration, a way to be interrupted, a way to fail. */
 #ifndef KILN_CMD_CLI_SESSION_H
 #define KILN_CMD_CLI_SESSION_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Text for people, of which parts were written by strangers: a server, an image, a Dockerfile. What
  * a terminal would obey is shown as \\xNN; newlines and tabs are as they are (printable_add
  * escapes newlines too). What is read by programs, --format and JSON, is printed without. */

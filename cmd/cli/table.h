@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Columns as docker prints them: at least 10 wide, 3 blanks between, none after the last. */
 #ifndef KILN_CMD_CLI_TABLE_H
 #define KILN_CMD_CLI_TABLE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Go templates as docker's --format takes them, over a JSON value: the part of text/template that
  * people use.
  *

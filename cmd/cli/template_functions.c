@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "cmd/cli/template_functions.h"
 
 #include <ctype.h>

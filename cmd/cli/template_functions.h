@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The values and functions of templates. Private to template*.c. */
 #ifndef KILN_CMD_CLI_TEMPLATE_FUNCTIONS_H
 #define KILN_CMD_CLI_TEMPLATE_FUNCTIONS_H

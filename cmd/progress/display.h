@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The display of a build: a sink for progress events and a thread that renders them to stderr.
  *
  * Emitting only updates the model under a mutex; the thread renders at once when something happened

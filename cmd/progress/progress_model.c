@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "cmd/progress/progress_model.h"
 
 #include "base/printable.h"

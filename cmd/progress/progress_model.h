@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the progress renderers know: the steps of a build, made from its events. Not thread safe;
  * the display (display.h) guards it. */
 #ifndef KILN_CMD_PROGRESS_PROGRESS_MODEL_H

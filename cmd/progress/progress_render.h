@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The renderers: pure functions from the model to text, called by the display. */
 #ifndef KILN_CMD_PROGRESS_PROGRESS_RENDER_H
 #define KILN_CMD_PROGRESS_PROGRESS_RENDER_H

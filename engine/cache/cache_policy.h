@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What one build wants of the cache, beyond its graph. The caller fills it before engine_solve. */
 #ifndef KILN_ENGINE_CACHE_CACHE_POLICY_H
 #define KILN_ENGINE_CACHE_CACHE_POLICY_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the store's record of a step says: docs/formats.md, "Cache record data". */
 #ifndef KILN_ENGINE_CACHE_CACHE_RECORD_H
 #define KILN_ENGINE_CACHE_CACHE_RECORD_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/cache/cache_store.h"
 
 #include <stdlib.h>

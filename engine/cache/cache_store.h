@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The store's records as the solver's cache (solver/solver.h, struct cache_backend).
  *
  * A record holds the layers of every output and how many of them the step itself added on top of

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Which records a solve found or made, for exporting them. Thread safe. */
 #ifndef KILN_ENGINE_CACHE_CACHE_USES_H
 #define KILN_ENGINE_CACHE_CACHE_USES_H

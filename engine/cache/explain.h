@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Why a step was not found, in words: what differs between its trace and the nearest earlier one
  * (engine/cache/step_trace.h). */
 #ifndef KILN_ENGINE_CACHE_EXPLAIN_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One layer for equal ones: where a step leaves on an equal parent what it, or another step, left
  * there before, the earlier layer stands in for the new one. Bytes and times of a layer then come
  * from one build, its digest is stable, and pushing it moves nothing. Equal means equal content

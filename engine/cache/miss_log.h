@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Why steps were not found in the cache: gathered while a build runs, for --explain. Thread
  * safe. */
 #ifndef KILN_ENGINE_CACHE_MISS_LOG_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What an op selects of an input, as one digest: the engine's part of content keys
  * (solver_ops.content). */
 #ifndef KILN_ENGINE_CACHE_OP_CONTENT_H

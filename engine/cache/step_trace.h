@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the cache keys of a step were made of, in a form that two steps can be compared by: the op,
  * and of every input the content digest and, where files were selected, a digest of each
  * (docs/formats-trace.md). */

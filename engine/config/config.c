@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/config/config.h"
 
 #include <arpa/inet.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* kiln's configuration: which servers stand for which registry, and how far they are trusted.
  *
  *	{"registries": {"docker.io": {"mirrors": ["http://127.0.0.1:5000"],

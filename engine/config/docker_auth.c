@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/config/docker_auth.h"
 
 #include <ctype.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Docker's configuration: $DOCKER_CONFIG/config.json, else ~/.docker/config.json. Credentials for
  * registries are looked for in the document in $DOCKER_AUTH_CONFIG first. Read anew on each
  * look-up; helper programs (credHelpers, credsStore) are run as docker runs them:

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What kiln depends on where it runs, looked at and tried: `kiln doctor`.
  *
  * It changes nothing but for a directory in the store, or where the store would be, that is made

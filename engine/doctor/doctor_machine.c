@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The kernel, control groups, networks and emulators. */
 #include <dirent.h>
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What only a trial tells: whether namespaces, overlayfs, a step and its network work here. */
 #ifndef KILN_ENGINE_DOCTOR_DOCTOR_TRIAL_H
 #define KILN_ENGINE_DOCTOR_DOCTOR_TRIAL_H

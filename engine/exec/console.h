@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Between our terminal and a container's: raw mode, bytes both ways, window size; and the signals
  * that we get, which are meant for the process. One at a time in a process. */
 #ifndef KILN_ENGINE_EXEC_CONSOLE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* `kiln run`: an image's process in the sandbox that steps use, on an overlay that is
  * thrown away. */
 #ifndef KILN_ENGINE_EXEC_CONTAINER_H

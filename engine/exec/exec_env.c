@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What steps share and what every sandbox gets: networks, seccomp, capabilities, limits. */
 #include <pthread.h>
 #include <stdatomic.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Bounds what one step may log, where somebody asks for it: BUILDKIT_STEP_LOG_MAX_SIZE bytes in all
  * for each of its two streams, and BUILDKIT_STEP_LOG_MAX_SPEED for every second that has begun.
  * Unset or -1 is no limit, which differs from BuildKit on purpose: clipped logs hide what people

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Exec ops: RUN. An op and its inputs become a sandbox plan; what the process leaves in its root
  * becomes a layer on top of the root input. */
 #ifndef KILN_ENGINE_EXEC_OP_EXEC_H

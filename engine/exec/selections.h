@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Parts of build contexts that bind mounts show, as directories of their own: a mount must not show
  * what the ignore file hides, and has to stay what it was when the step's key was made, whatever
  * happens to the files meanwhile. A part is copied once however many steps of a command mount it.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A shell in the place of a step's process. */
 #ifndef KILN_ENGINE_EXEC_SHELL_H
 #define KILN_ENGINE_EXEC_SHELL_H

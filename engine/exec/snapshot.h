@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Layers put together without overlayfs: by copying their files. See store/layer_snapshot.h. */
 #ifndef KILN_ENGINE_EXEC_SNAPSHOT_H
 #define KILN_ENGINE_EXEC_SNAPSHOT_H

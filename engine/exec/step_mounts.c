@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/exec/step_mounts.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The mounts of an exec op beside its root: RUN --mount. */
 #ifndef KILN_ENGINE_EXEC_STEP_MOUNTS_H
 #define KILN_ENGINE_EXEC_STEP_MOUNTS_H

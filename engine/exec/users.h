@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Who a process runs as: a USER string looked up in a rootfs, as Docker does it.
  *
  * "user", "uid", "user:group", "uid:gid" and mixtures; "" is root. A number needs no line in

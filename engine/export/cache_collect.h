@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* From what a build found and made to the graph of a cache outside the store. */
 #ifndef KILN_ENGINE_EXPORT_CACHE_COLLECT_H
 #define KILN_ENGINE_EXPORT_CACHE_COLLECT_H

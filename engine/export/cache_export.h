@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The caches of --cache-to: layers leave as soon as their steps are done, and when the build is
  * done the rest, the graph and the manifest.
  *

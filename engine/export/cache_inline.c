@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/export/cache_inline.h"
 
 #include <openssl/evp.h>

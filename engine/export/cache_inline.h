@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A cache in the config of the image that it is about: --cache-to type=inline. */
 #ifndef KILN_ENGINE_EXPORT_CACHE_INLINE_H
 #define KILN_ENGINE_EXPORT_CACHE_INLINE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/export/cache_send.h"
 
 #include <stdlib.h>

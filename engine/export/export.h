@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Exporters: what a build leaves for its user.
  *
  *	struct export_options o;

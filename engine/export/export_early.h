@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Layers on their way out while later steps still run: the layer of a finished step that will be
  * part of an exported image is compressed at once, and uploaded where the image is pushed.
  *

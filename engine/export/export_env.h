@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What exporters of caches and squashed images use of the engine of one command. */
 #ifndef KILN_ENGINE_EXPORT_EXPORT_ENV_H
 #define KILN_ENGINE_EXPORT_EXPORT_ENV_H

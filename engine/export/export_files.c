@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The flattened root file system: type=local writes it below a directory, owned by who runs the
  * build; type=tar writes it as a tar with the owners that the image has. */
 #include <dirent.h>

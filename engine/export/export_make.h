@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* An image of the build turned into documents and layer blobs, before it goes anywhere. Shared by
  * the exporters that write images. */
 #ifndef KILN_ENGINE_EXPORT_EXPORT_MAKE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Squashing (`build --squash`): what a build put on top of its base image, or of one of its stages,
  * becomes one layer at export. The steps keep their layers in the cache, where the one made of them
  * is remembered too. */

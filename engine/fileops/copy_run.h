@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Carries out one copy action (COPY, ADD of local files) on a layer that is being made. */
 #ifndef KILN_ENGINE_FILEOPS_COPY_RUN_H
 #define KILN_ENGINE_FILEOPS_COPY_RUN_H

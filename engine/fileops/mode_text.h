@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Symbolic modes, as chmod(1) takes them: "u=rwX,go=rX", "+x", "g=u". */
 #ifndef KILN_ENGINE_FILEOPS_MODE_TEXT_H
 #define KILN_ENGINE_FILEOPS_MODE_TEXT_H

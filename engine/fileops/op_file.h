@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* File ops: copy, mkdir, mkfile, rm and symlink, without a process or a mount.
  *
  * Paths are resolved in memory on the indexes of the layers below; only what changes is written,

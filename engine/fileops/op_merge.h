@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Merge and diff ops, on layer lists. */
 #ifndef KILN_ENGINE_FILEOPS_OP_MERGE_H
 #define KILN_ENGINE_FILEOPS_OP_MERGE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Credentials for git servers, from the secrets and agents that the build was given. */
 #ifndef KILN_ENGINE_GIT_GITAUTH_H
 #define KILN_ENGINE_GIT_GITAUTH_H

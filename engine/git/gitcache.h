@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Fetched git objects: a bare repository per remote URL, git/<hash of the URL> of the store.
  *
  * Nothing else in the store needs them; they save fetching again what a ref had before it moved. A

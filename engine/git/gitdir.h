@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A .git directory for an image: what `git log`, `git status` and `git describe` need, with one
  * commit of history (a shallow clone, as of depth 1), HEAD detached at it. */
 #ifndef KILN_ENGINE_GIT_GITDIR_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* libgit2, started when the first git source needs it, and its errors as ours. Private to git*.c
  * and source_git.c, which alone know of libgit2.
  *

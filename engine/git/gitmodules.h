@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* .gitmodules: which repository belongs to which path of a tree. Read as git reads its
  * configuration files, but with no include and from bytes that are not trusted. */
 #ifndef KILN_ENGINE_GIT_GITMODULES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Talking to git servers: which refs there are, and fetching one of them into a repository.
  *
  * libgit2 speaks git's protocol; the bytes travel over our own http, over TCP (git://) or through

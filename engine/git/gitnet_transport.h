@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How bytes travel between libgit2 and a server. Private to gitnet*.c. */
 #ifndef KILN_ENGINE_GIT_GITNET_TRANSPORT_H
 #define KILN_ENGINE_GIT_GITNET_TRANSPORT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Which commit a git ref stands for, by what a server advertises.
  *
  * A ref is a full name ("refs/pull/7/head"), one without "refs/", a branch, a tag (in this order,

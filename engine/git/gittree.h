@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The files of a git commit, written into a layer straight from the repository's objects.
  *
  * Files have mode 0644 or 0755, directories 0755; everything belongs to root and has one time.

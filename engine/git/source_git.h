@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Git sources: what ADD of a git URL and contexts by git URL read.
  *
  *	git_sources_pin(g, &op, job, &key, err);	asks the server what the ref is now

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* HTTP requests over libcurl, which nothing outside http*.c knows of.
  *
  * A struct http keeps idle connections and TLS sessions; it is thread safe, and each request uses

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/http/http_curl.h"
 
 #include <ctype.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One HTTP exchange over libcurl: no redirects, no retries. Private to http*.c. */
 #ifndef KILN_ENGINE_HTTP_HTTP_CURL_H
 #define KILN_ENGINE_HTTP_HTTP_CURL_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Looking up a host's addresses without having to wait for it: the resolver of the C library heeds
  * neither Ctrl-C nor a time limit, and a server that is silent keeps it for minutes. */
 #ifndef KILN_ENGINE_HTTP_RESOLVE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Two OCI layout directories that one build made twice, compared part by part: layers first, then
  * configs, manifests and the index. */
 #ifndef KILN_ENGINE_IMAGE_IMAGE_COMPARE_H

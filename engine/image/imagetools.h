@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* `kiln imagetools`: images of registries looked at and combined where they are. */
 #ifndef KILN_ENGINE_IMAGE_IMAGETOOLS_H
 #define KILN_ENGINE_IMAGE_IMAGETOOLS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* `kiln import ROOTFS.tar NAME[:TAG]`: a root file system in a tar, perhaps compressed, becomes an
  * image of one layer. */
 #ifndef KILN_ENGINE_IMAGE_IMPORT_H

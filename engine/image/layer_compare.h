@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Two tars of one layer, compared entry by entry, to tell where they differ first. */
 #ifndef KILN_ENGINE_IMAGE_LAYER_COMPARE_H
 #define KILN_ENGINE_IMAGE_LAYER_COMPARE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* `kiln load`: images from an archive that docker, podman, skopeo or kiln wrote, into the local
  * store.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The files of an image archive, brought into the store: docker's and OCI's, as a tar (perhaps
  * compressed, perhaps a pipe) or as a layout directory. Archives come from strangers: names that
  * lead out, devices, too many files and blobs that are not what their name says are refused. */

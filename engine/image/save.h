@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* `kiln save`: images of the local store as one archive that docker, podman, skopeo and kiln load:
  * docker's manifest.json and an OCI layout in one tar. */
 #ifndef KILN_ENGINE_IMAGE_SAVE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/image/source_oci_layout.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Images in an OCI image layout on this machine, as bases and named contexts
  * (--build-context NAME=oci-layout://PATH[:TAG][@DIGEST]).
  *

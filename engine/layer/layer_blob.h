@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A layer as a blob: the tar that leaves this machine, compressed or not.
  *
  * For a layer made here the tar is written once for each form asked for, from its index and dir or

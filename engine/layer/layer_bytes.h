@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The uncompressed tar of a layer, from its blob in the store or from its dir. */
 #ifndef KILN_ENGINE_LAYER_LAYER_BYTES_H
 #define KILN_ENGINE_LAYER_LAYER_BYTES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A layer being planned on top of a rootfs, seen as the merged tree that it will give.
  *
  * Every change goes through here: it is put into the plan, the directories above it are listed

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Takes the tar of a layer as it is produced, and makes it what is kept of it: a digest, or a blob
  * in the store, compressed or not.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a layer will hold, before any of it is written: its entries, and where the bytes of each
  * file come from. Once it is complete it becomes a layer, as a dir or as a blob.
  *

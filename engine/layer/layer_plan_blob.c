@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A plan made a layer that is a blob. */
 #include "engine/layer/layer_pack.h"
 #include "engine/layer/layer_plan_inside.h"

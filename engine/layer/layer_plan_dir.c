@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A plan made a layer that has a dir: first what has no bytes, then the files, on several threads,
  * then the hard links to them. */
 #include <errno.h>

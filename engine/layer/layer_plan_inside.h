@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What layer_plan*.c share. */
 #ifndef KILN_ENGINE_LAYER_LAYER_PLAN_INSIDE_H
 #define KILN_ENGINE_LAYER_LAYER_PLAN_INSIDE_H

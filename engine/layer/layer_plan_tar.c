@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The tar of a plan: several threads read the files and write headers, two hand the bytes on. */
 #include <errno.h>
 #include <pthread.h>

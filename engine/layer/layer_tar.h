@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The tar of a layer that was made here: its index and dir as the byte stream that BuildKit would
  * write for the same change, so that equal content has the diff id BuildKit would give.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The media types of layers, of OCI's family and of docker's. */
 #ifndef KILN_ENGINE_LAYER_LAYER_TYPES_H
 #define KILN_ENGINE_LAYER_LAYER_TYPES_H

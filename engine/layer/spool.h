@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Bytes that are about to leave, as a file: uploads may be repeated from any place in it. All
  * return a descriptor. Files made for it have no name, so that nothing can be left behind. */
 #ifndef KILN_ENGINE_LAYER_SPOOL_H

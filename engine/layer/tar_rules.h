@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A tar on its way to libarchive, which understands some headers otherwise than Go's archive/tar,
  * and so BuildKit, does. These are rewritten; all other bytes pass as they are:
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A layer's tar, as others or this store made it, into a layer of the store.
  *
  * The bytes are pulled from a reader, inflated, hashed and written in one pass. What is accepted:

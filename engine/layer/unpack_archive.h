@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ADD of a local archive: a tar, plain or compressed, is unpacked into the layer that is being
  * made.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The index beside an image of the store.
  *
  * The store knows images of one platform. What a build for several platforms, or an archive of

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The files of an OCI image layout directory (image-layout.md). Symlinks are not followed,
  * and nothing but regular files is opened. `dirfd` is the layout's. */
 #ifndef KILN_ENGINE_OCI_LAYOUT_DIR_H

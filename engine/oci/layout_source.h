@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Layers whose bytes lie in an OCI image layout on this machine until something reads them. Everything
  * is verified against its digest on its way into the store. */
 #ifndef KILN_ENGINE_OCI_LAYOUT_SOURCE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* OCI and Docker image documents: index (manifest list) and manifest, parsed once and typed.
  *
  * The bytes come from strangers: every size, count and digest is checked here, so that what follows

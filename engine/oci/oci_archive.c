@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/oci/oci_archive.h"
 
 #include <errno.h>

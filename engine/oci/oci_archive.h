@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The files of an OCI image layout (image-layout.md), as a tar or as a directory: oci-layout,
  * index.json, blobs/sha256/..., and for docker manifest.json. In the tar they stand in the order of
  * their names, as containerd writes them; no time or owner is in it.

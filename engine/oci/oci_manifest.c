@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/oci/oci_manifest.h"
 
 #include <stdlib.h>

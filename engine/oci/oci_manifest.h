@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Writes what describes an image: its completed config, its manifest, an index over several
  * manifests and the descriptors between them, in the keys, order and indentation that BuildKit
  * uses. Reading is engine/oci/oci.h. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Fetching one layer: its blob from a registry or from the store, its dir from the blob, both in
  * one pass where both are missing. Whoever comes second for the same blob, in this process or
  * another, waits for the first and finds the work done. */

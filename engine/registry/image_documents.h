@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* From the digest of a manifest or index to an image: the documents between, wherever they come
  * from (a registry, a layout directory), and its layers by descriptor. */
 #ifndef KILN_ENGINE_REGISTRY_IMAGE_DOCUMENTS_H

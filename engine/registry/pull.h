@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Images from registries: names to manifests, manifests to layers, layers to dirs.
  *
  *	image_resolve(s, reg, "python:3.8", &platform, PULL_DEFAULT, job, &img, err);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Pushing: layers and configs first, several at once, then the manifests, and last what the tag
  * shall name.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A client of OCI registries (distribution-spec 1.1): manifests and blobs, down and up.
  *
  * A registry is named as in an image reference; its servers are the configured mirrors, in order,

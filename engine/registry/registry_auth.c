@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/registry/registry_auth.h"
 
 #include <ctype.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How registries are convinced: the WWW-Authenticate challenge of a 401, Basic credentials, and
  * Bearer tokens fetched from the challenge's realm and cached per server and scope until they
  * expire.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One call to a registry's API: servers, TLS or not, authentication, error answers. Private to
  * registry*.c. */
 #ifndef KILN_ENGINE_REGISTRY_REGISTRY_CALL_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A plain directory as a tar, for cache mounts that travel: the same content gives the same bytes.
  *
  * Entries come sorted by name, the directory itself first ("./"), with mode, owner and times to the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Where a build cache is kept outside the store: a registry, a directory, an object store.
  *
  * All keep the same things under one name: a manifest, which is an OCI image manifest, and the

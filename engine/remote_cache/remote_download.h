@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A blob that a server sends, on its way into the store: what fetch_blob of several backends is.
  *
  *	remote_download_begin(&d, store, blob, job, err);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The graph of a cache outside the store: which keys stand for which layers
  * (docs/formats-cache.md).
  *

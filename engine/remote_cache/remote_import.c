@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/remote_cache/remote_import.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The caches of --cache-from: read once, in the background, then asked beside the local records.
  *
  *	im = remote_imports_new(&env);

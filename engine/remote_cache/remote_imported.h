@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Inside of remote_import.c (reading) and remote_lookup.c (finding): what was read. */
 #ifndef KILN_ENGINE_REMOTE_CACHE_REMOTE_IMPORTED_H
 #define KILN_ENGINE_REMOTE_CACHE_REMOTE_IMPORTED_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A cache in a directory of this machine: an OCI image layout, one cache a tag. */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The manifest of a cache outside the store, and its small config (docs/formats-cache.md). */
 #ifndef KILN_ENGINE_REMOTE_CACHE_REMOTE_MANIFEST_H
 #define KILN_ENGINE_REMOTE_CACHE_REMOTE_MANIFEST_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Cache mounts (RUN --mount=type=cache) that travel with a cache outside the store
  * (docs/formats-cache.md): each is a tar of its directory, compressed with zstd, in one
  * blob of the cache's manifest or, if it is large, several. What did not change gives the same

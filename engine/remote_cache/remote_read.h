@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Reading what the name of a cache outside the store stands for: a cache, an image with a cache
  * inline, or an index of such images. */
 #ifndef KILN_ENGINE_REMOTE_CACHE_REMOTE_READ_H

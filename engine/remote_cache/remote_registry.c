@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A cache in a repository of a registry, under one tag. */
 #include <stdlib.h>
 #include <string.h>

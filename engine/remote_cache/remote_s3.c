@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A cache in a bucket of S3 or of a server that speaks like it.
  *
  *	<prefix><manifests_prefix><name>	the manifest; one object for each name

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One value of --cache-from or --cache-to: "type=registry,ref=app:cache,mode=max", or a bare
  * reference, which is a registry's.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A client of S3 and of servers that speak like it: objects of one bucket.
  *
  * Requests are signed (engine/s3/s3_sign.h) together with the digest of what they send, so neither

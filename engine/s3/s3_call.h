@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One signed request to an S3 bucket, and what its answer means. Private to s3*.c. */
 #ifndef KILN_ENGINE_S3_S3_CALL_H
 #define KILN_ENGINE_S3_S3_CALL_H

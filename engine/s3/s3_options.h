@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How to reach an S3 bucket: attributes of --cache-from and --cache-to, what they leave out from
  * the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION,
  * AWS_DEFAULT_REGION, AWS_BUCKET, AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL), and what that leaves out

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* AWS Signature Version 4 for S3: who asks is proven by an HMAC over the request, and the secret
  * itself is never sent. Source: AWS, "Signature Calculations for the Authorization Header".
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/s3/s3_xml.h"
 
 #include <errno.h>

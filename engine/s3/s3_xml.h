@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Reads the small XML documents that S3 answers with. No attributes, namespaces or document types:
  * S3 needs none of them, and a DOCTYPE is refused. */
 #ifndef KILN_ENGINE_S3_S3_XML_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Limits on what a step takes: a control group for it, in the older hierarchies or in cgroup2.
  *
  * The group is made below kiln's own, or below a given parent, and removed when the step has ended.

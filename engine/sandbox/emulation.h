@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Programs for other machines. RUN for a foreign platform works where the kernel has an emulator
  * registered in binfmt_misc (with the flag F, as Debian's qemu-user-static does: then nothing of it
  * has to be in the image). Where only the emulator is there, as in a container, it is registered

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What was found out about where kiln runs: a list of things that work, that work less well, and
  * that do not, each with what mends it. */
 #ifndef KILN_ENGINE_SANDBOX_FINDINGS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What of this machine decides whether kiln may do what it does: settings of the kernel, ids that
  * are granted to users, programs. It is only read, below a root directory: "" for this machine's
  * own, other directories for tests.

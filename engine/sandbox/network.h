@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Networks of steps.
  *
  * The default is a network namespace of its own with user-mode networking by pasta: it reaches what

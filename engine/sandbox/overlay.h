@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Can this machine stack directories by overlayfs? Found out by trying: file systems, kernels and
  * container managers refuse it for many reasons. */
 #ifndef KILN_ENGINE_SANDBOX_OVERLAY_H

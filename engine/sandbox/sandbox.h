@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Running a sandbox plan: starts the helper program, hands it the plan over a socket pair, reads
  *the logs, kills the whole tree when cancelled and collects the exit status.
  *

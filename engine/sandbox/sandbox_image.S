@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The bytes of the helper program, so that kiln is one file. */
 	.section .rodata
 	.balign 16

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What one sandboxed process gets: root file system, mounts, identity, limits.
  *
  * A plan is plain data. It is built without privilege by the threaded process, can be printed and

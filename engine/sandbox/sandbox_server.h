@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The helper program (engine/sandbox/) and its processes.
  *
  * kiln carries it in itself and starts it once, when one is first needed, as a server that copies

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The seccomp filters of steps: BPF programs that engine/seccomp/ makes when kiln is built, since
  * compiling them takes as long as a few steps do.
  *

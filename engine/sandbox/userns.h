@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Running without root: kiln itself enters a user namespace in which it is id 0.
  *
  * From then on everything is the same code in both modes. The ids of files come from the ranges

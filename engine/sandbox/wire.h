@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What kiln and its helper program say to each other over their socket pair.
  *
  * Both come from one build on one machine, so numbers are native; the helper still checks every

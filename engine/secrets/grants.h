@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a build is given beside its graph and must not leak: the values of secrets and the agents
  * that sign for it. Sources and steps take them from here; no part of them enters a key but secrets
  * that are marked so (secret_salt.h). */

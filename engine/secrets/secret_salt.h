@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Secrets that count in cache keys (--secret cachekey=hash): their values enter as an HMAC under a
  * key that never leaves the store, so nothing can be learnt of them from a key. */
 #ifndef KILN_ENGINE_SECRETS_SECRET_SALT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/secrets/ssh_agent.h"
 
 #include <errno.h>

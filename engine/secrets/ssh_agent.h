@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Key files as an ssh agent: an ssh-agent of our own (package openssh-client) that holds them for
  * as long as the build lasts. */
 #ifndef KILN_ENGINE_SECRETS_SSH_AGENT_H

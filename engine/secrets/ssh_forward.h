@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* An ssh agent as a step sees it: a socket of its own that passes requests on to the real agent.
  *
  * A step may list keys and have things signed, nothing else: it cannot add, remove or lock keys. As

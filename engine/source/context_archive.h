@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Build contexts that are no directory here: an archive, or a Dockerfile alone, from standard input
  * or by URL.
  *

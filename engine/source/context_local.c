@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/source/context_local.h"
 
 #include <dirent.h>

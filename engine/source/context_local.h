@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A host directory as a build context.
  *
  * context_open walks the directory once, in parallel, and keeps what .dockerignore leaves. Contents

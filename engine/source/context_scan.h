@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One walk over a host directory: what it holds, less what the ignore patterns drop and what is not
  * followed. Directories are read by a few threads; the result is sorted. */
 #ifndef KILN_ENGINE_SOURCE_CONTEXT_SCAN_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the sources of one build share: the store, limits, servers that were asked. */
 #ifndef KILN_ENGINE_SOURCE_SOURCE_ENV_H
 #define KILN_ENGINE_SOURCE_SOURCE_ENV_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Files from HTTP servers: what ADD URL and contexts by URL read.
  *
  *	http_files_pin(f, &file, job, &key, err);	asks the server

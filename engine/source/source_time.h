@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* When a source was made, for SOURCE_DATE_EPOCH. */
 #ifndef KILN_ENGINE_SOURCE_SOURCE_TIME_H
 #define KILN_ENGINE_SOURCE_SOURCE_TIME_H

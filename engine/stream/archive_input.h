@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What libarchive reads of an archive that a person named: a file, or a pipe, whose writer may
  * stand still. It ends when it is asked to: libarchive may read gigabytes for one entry. */
 #ifndef KILN_ENGINE_STREAM_ARCHIVE_INPUT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A bounded stream of bytes from one thread to another: a pipe within the process. */
 #ifndef KILN_ENGINE_STREAM_BYTE_QUEUE_H
 #define KILN_ENGINE_STREAM_BYTE_QUEUE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Compressed streams for layers: bytes in, bytes out, the same bytes on every machine.
  *
  * gzip: the input is cut into blocks of a fixed size that are deflated independently on several

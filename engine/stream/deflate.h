@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One block of a deflate stream at a time: what a thread of the gzip writer does (compress.c).
  *
  * Blocks are independent of each other but for the window, the bytes before them that matches may

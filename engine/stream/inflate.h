@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The plain bytes of a stream that may be compressed, pulled from a reader: gzip (all its members,
  * through ISA-L), zstd (all its frames) or neither, by its first bytes. */
 #ifndef KILN_ENGINE_STREAM_INFLATE_H

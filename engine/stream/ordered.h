@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Pieces of one byte stream, made by several threads and read in order, by one thread or by two
  *that each read all of it.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Every file that somebody names for kiln to write: it appears whole under its name (a temporary
  * beside it and a rename) if that is free or a regular file's; a device, a pipe and what a symlink
  * leads to are written through and stay what they are; directories and sockets are refused. Or a

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Writes tar archives exactly as Go's archive/tar does, since the bytes of a layer are its
  *identity: USTAR where every field fits, else PAX with the records sorted by key.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Which paths of a tree a copy action takes.
  *
  * A source resolves to a list of roots: wildcards are matched as Go's filepath.Match does (a

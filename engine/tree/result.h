@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a vertex leaves: a rootfs (a list of layers) or a plain tree (a context, a git checkout).
  * Reference counted; immutable. */
 #ifndef KILN_ENGINE_TREE_RESULT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Something that can be copied from: a build context, a rootfs, an unpacked archive.
  *
  * Paths are clean, without leading slash, "" is the root. Implementations are thread safe for

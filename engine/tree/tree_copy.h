@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Copies a part of a tree into a plain directory, for mounts. Owners become ours where the tree is
  * a context, times are kept to the second. */
 #ifndef KILN_ENGINE_TREE_TREE_COPY_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/tree/tree_rootfs.h"
 
 #include <pthread.h>

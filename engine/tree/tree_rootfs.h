@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A stack of layers as a tree to copy from. Nothing but opened files touches the disk. */
 #ifndef KILN_ENGINE_TREE_TREE_ROOTFS_H
 #define KILN_ENGINE_TREE_TREE_ROOTFS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The syntax tree of a Dockerfile.
  *
  * df_parse (df_parse.h) makes it; nothing changes it afterwards. All of it, strings included, lives

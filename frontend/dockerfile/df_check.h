@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The answers of `build --check`, `--call=outline` and `--call=targets`, as text and as JSON
  * (BuildKit's subrequest results lint, outline, targets, version 1.0.0). These functions only
  * format.

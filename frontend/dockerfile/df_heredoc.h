@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Heredocs: [fd]<<[-]WORD in RUN, COPY and ADD. */
 #ifndef KILN_FRONTEND_DOCKERFILE_DF_HEREDOC_H
 #define KILN_FRONTEND_DOCKERFILE_DF_HEREDOC_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* From the split text of one instruction to its typed form, one function per instruction. */
 #ifndef KILN_FRONTEND_DOCKERFILE_DF_INSTRUCTION_H
 #define KILN_FRONTEND_DOCKERFILE_DF_INSTRUCTION_H

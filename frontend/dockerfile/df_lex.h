@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The lines of a Dockerfile: limits, byte order mark, line ends, parser directives, comments and
  * continuations. It hands out one joined instruction at a time; the parser says which heredocs
  * follow.

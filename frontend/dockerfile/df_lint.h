@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Lint: rules, their configuration (`# check=`), and the warnings found.
  *
  * df_lint_file runs the rules that hold for the whole file; the compiler calls df_lint_command for

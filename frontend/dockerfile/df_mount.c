@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "frontend/dockerfile/df_mount.h"
 
 #include <errno.h>

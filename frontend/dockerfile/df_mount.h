@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The comma-separated key=value pairs of RUN --mount (df_mount_parse is declared in df_parse.h). */
 #ifndef KILN_FRONTEND_DOCKERFILE_DF_MOUNT_H
 #define KILN_FRONTEND_DOCKERFILE_DF_MOUNT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Dockerfile text to syntax tree.
  *
  * Errors are ERR_INVALID with the text BuildKit users know, "dockerfile parse error on line 3:

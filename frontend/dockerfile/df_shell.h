@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Word expansion: variables, quotes and escapes as Dockerfile instructions use them.
  *
  *	$name ${name}		the value, or nothing

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The glob patterns of ${x#p}, ${x%p} and ${x/p/r}: `*` and `?`, with `\` before `*`, `?`, `\`, `}`
  * and
  * `/`. There are no character classes. A character is a UTF-8 sequence.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Splitting the text of an instruction: keyword, flags, words, JSON arrays. Everything is in the
  * arena; quotes and escapes of words stay, since expansion removes them. */
 #ifndef KILN_FRONTEND_DOCKERFILE_DF_SPLIT_H

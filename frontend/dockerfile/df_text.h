@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Small text tools of the Dockerfile parser: blanks as Dockerfiles know them, Go's %q, lists. */
 #ifndef KILN_FRONTEND_DOCKERFILE_DF_TEXT_H
 #define KILN_FRONTEND_DOCKERFILE_DF_TEXT_H

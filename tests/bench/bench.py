@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Measures kiln against the limit of the machine and against peers, in one run, interleaved.
 
 Every workload is a list of contenders: what the machine can do (a find over the same tree, a tar piped

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The builders that are compared, behind one interface: kiln, and the peers that this machine has."""
 import json, os, shutil, subprocess
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A TCP forwarder that counts what a server sends: how many bytes a build moved."""
 import socket, threading
 

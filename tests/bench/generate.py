@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is built: the same files and Dockerfiles every time."""
 import os, random
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """growth.py [--kiln PROGRAM] [SHAPE...]: what does a build cost as its Dockerfile grows?
 
 Each shape is built with n, 2n and 4n of a thing, in a new store (cold) and once more (warm). Printed are the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs commands and takes their measure: time, peak memory, bytes written."""
 import ctypes, mmap, os, re, socket, struct, subprocess, tempfile, time
 from dataclasses import dataclass, field

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Turns samples into rows, rows into a table, and compares them with what is aimed at."""
 import statistics
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is measured: one function a workload, each a list of contenders that take turns."""
 import atexit, json, os, shutil, subprocess
 from dataclasses import dataclass, field

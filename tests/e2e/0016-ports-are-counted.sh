@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/lib.sh"
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # What --call and --check answer, compared once with BuildKit's subrequests on the same files.
 . "$(dirname "$0")/lib.sh"
 

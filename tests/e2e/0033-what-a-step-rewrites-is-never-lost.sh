@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Times between steps are whole seconds; what tells files apart is more than their times.
 . "$(dirname "$0")/lib.sh"
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 . "$(dirname "$0")/lib.sh"
 
 # The message is BuildKit's, which puzzles people; the line below it says what is the matter.

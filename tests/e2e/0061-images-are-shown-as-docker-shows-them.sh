@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 . "$(dirname "$0")/lib.sh"
 
 printf 'FROM busybox\nENV A=1\nRUN echo hello > /hello\nLABEL color=blue\nCMD ["cat", "/hello"]\n' > Dockerfile

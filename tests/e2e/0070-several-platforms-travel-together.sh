@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 . "$(dirname "$0")/lib.sh"
 
 host=$(uname -m | sed "s/x86_64/amd64/; s/aarch64/arm64/")

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 . "$(dirname "$0")/lib.sh"
 
 # The cap is for the cache: what is pulled, loaded or imported may be larger, and costs no cached step; but

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 . "$(dirname "$0")/lib.sh"
 
 ids() { # ids FILTER...: the descriptions of what fits, in one line

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 . "$(dirname "$0")/lib.sh"
 
 # ran: the numbers of the steps that ran in the last build, or nothing. Names are "[2/5] RUN ...".

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 . "$(dirname "$0")/lib.sh"
 
 # Whatever is done to the files of a context between two builds, or during one, the image has what is there.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 . "$(dirname "$0")/lib.sh"
 
 OPEN=127.0.0.1:$((11000 + $$ % 10000))

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 . "$(dirname "$0")/lib.sh"
 
 # What apt, useradd and pip leave behind is what caches are for. The example goes through a registry into an empty store.

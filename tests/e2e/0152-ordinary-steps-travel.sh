@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 . "$(dirname "$0")/lib.sh"
 
 # Steps whose layers hold more than added files travel as those do. The full matrix is tests/matrix/run.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 . "$(dirname "$0")/lib.sh"
 
 # A cache says which keys its results have, how a stack of layers looks, and which blob a layer is. All of it may

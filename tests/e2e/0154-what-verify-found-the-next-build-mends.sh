@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 . "$(dirname "$0")/lib.sh"
 
 # A layer that came from a cache is damaged, as a blob or as files; verify finds it, and the next build has it again

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # What goes wrong around a store (two commands at once, too few descriptors, threads that do not start) is
 # said, and loses nothing of it.
 . "$(dirname "$0")/lib.sh"

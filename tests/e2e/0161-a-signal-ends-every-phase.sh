@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # SIGINT and SIGTERM end kiln whatever it is at. What it still does after the signal is counted as processor
 # time and bytes read and written, which a loaded machine does not change; the work that it leaves undone is
 # more than that.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Where overlayfs cannot be used in the store, steps run on copies, with the same results.
 . "$(dirname "$0")/lib.sh"
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 . "$(dirname "$0")/lib.sh"
 # The include rules are a table (docs/architecture.md); what is not in it is refused.
 top=$(cd "$(dirname "$0")/../.." && pwd)

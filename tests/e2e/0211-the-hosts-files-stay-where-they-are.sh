@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 . "$(dirname "$0")/lib.sh"
 
 # A file of the host that no build is given. Whatever a step prints, it must not be this.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 . "$(dirname "$0")/lib.sh"
 
 terminal="$(dirname "$0")/../fixtures/terminal.py"

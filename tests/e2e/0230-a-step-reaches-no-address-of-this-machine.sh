@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 . "$(dirname "$0")/lib.sh"
 
 # On a machine of its own in network namespaces, with a second address and one that comes while a step runs.

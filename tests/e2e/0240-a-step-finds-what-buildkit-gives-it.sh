@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The surroundings of a RUN against those recorded from BuildKit: tests/fixtures/surroundings.
 . "$(dirname "$0")/lib.sh"
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 . "$(dirname "$0")/lib.sh"
 
 # Fields of KEY=VALUE options are those of a CSV record: quotes hold commas, "" is a quote.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 . "$(dirname "$0")/lib.sh"
 
 # A chroot into a directory that is no mount point, into one that is, whose parent spreads what is

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Where a container manager refuses calls, covers /proc or keeps rights back, images are the same.
 . "$(dirname "$0")/lib.sh"
 fixtures=$(cd "$(dirname "$0")/../fixtures" && pwd)

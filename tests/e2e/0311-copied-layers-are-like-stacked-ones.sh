@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # What a step on a copy of its root leaves, and what is seen of it, is what it would be on an overlay.
 . "$(dirname "$0")/lib.sh"
 export KILN_LAYERS=copy

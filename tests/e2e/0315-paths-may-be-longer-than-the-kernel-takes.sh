@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 . "$(dirname "$0")/lib.sh"
 
 # A path of more than 4095 bytes is made directory by directory, and everything that kiln does with a tree must do it

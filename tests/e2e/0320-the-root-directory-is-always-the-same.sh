@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 . "$(dirname "$0")/lib.sh"
 
 # What BuildKit's steps find: / is 0755 and root's, whatever an archive, a base image's layers or a step said about it.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 . "$(dirname "$0")/lib.sh"
 
 # As distributions have it: /bin is a link, and with it go the shell and all programs.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 . "$(dirname "$0")/lib.sh"
 
 # Instructions and mounts without their options, against what BuildKit made of the same Dockerfile.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 . "$(dirname "$0")/lib.sh"
 
 # Who looks at pasta's connections is a seccomp listener. Where there is one already, or nobody may look

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Servers that accept and say nothing, or a byte now and then: one signal ends every command that talks to
 # them. What they saw after it is counted.
 . "$(dirname "$0")/lib.sh"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # What others say is shown harmless, and what they say of a layer is looked at before it is passed on.
 . "$(dirname "$0")/lib.sh"
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 . "$(dirname "$0")/lib.sh"
 
 # Random Dockerfiles against a model, with every way in which a cache or an image travels. This is a short part, the same

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 . "$(dirname "$0")/lib.sh"
 
 # What is stored is damaged, and then used. This is a short part; STATES, DAMAGES and DAMAGE_USES choose more.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Sourced by every end-to-end test. A test is a shell script that calls `ok` or `check` for each
 # behaviour and `finish` at its end; it has a store and a folder of its own.
 #

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Any text; what is a git URL has an identifier. */
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What parses can be copied and written, and what is written parses again to the same bytes. */
 #include <stdint.h>
 #include <stdlib.h>

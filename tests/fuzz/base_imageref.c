@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What parses must come back as itself when its text form is parsed again. */
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The msgpack reader: what it accepts it must accept in one form only, so writing it again gives
  * the same bytes. */
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A mark as a step may have written it; what is understood is written back byte by byte. */
 #include <assert.h>
 #include <stdint.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* An ignore file, and after a NUL byte a path to match against it. */
 #include <stdint.h>
 #include <string.h>

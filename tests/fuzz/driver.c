@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Runs a fuzz target over the files of the folders (or files) named on the command line, so that a
  * corpus is a regression test where libFuzzer is not linked. Options (-runs=0) are ignored. */
 #include <dirent.h>

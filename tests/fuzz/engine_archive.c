@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Hostile archives, unpacked into a layer that is thrown away, as ADD does and as contexts are:
  * nothing may crash, and nothing may be written beside the layer. */
 #include <fcntl.h>

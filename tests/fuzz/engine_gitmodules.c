@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Any bytes as .gitmodules; every URL that has a path is resolved. */
 #include <stdint.h>
 #include <stdlib.h>

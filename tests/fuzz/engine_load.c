@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Image archives: whatever the bytes are, loading ends with images or with an error. One store
  * serves all inputs of a run. */
 #include <fcntl.h>

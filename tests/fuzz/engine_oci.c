@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Indexes and manifests from strangers: parsing, and choosing a platform. */
 #include "engine/oci/oci.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A cache from outside with hostile bytes: as its manifest, its packed graph and the content of
  * that. What is read can be written, and reads back the same. */
 #include <stdint.h>

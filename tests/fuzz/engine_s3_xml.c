@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* XML answers of S3 servers. */
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Two step traces with hostile bytes, one after the other, split in the middle; compared with each
  * other as --explain does. */
 #include <stdint.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Layers: a tar, perhaps compressed, into a layer that is thrown away. What was written must have
  * stayed inside it: a file that a name could lead out to is looked for. */
 #include <fcntl.h>

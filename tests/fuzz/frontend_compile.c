@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A Dockerfile through the whole compiler, with a base image that has triggers. Bad input ends in
  * an error with text; a graph's vertices come after their inputs. */
 #include <stdint.h>

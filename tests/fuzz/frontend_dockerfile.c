@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Any bytes as a Dockerfile: it parses or it does not; then its rules, mounts, triggers and the
  * answers of
  * --check and --call=targets are made. */

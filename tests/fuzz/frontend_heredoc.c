@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Any text as an instruction with heredocs: the first line holds the markers, the others the
  * bodies. */
 #include <stddef.h>

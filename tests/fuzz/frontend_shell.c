@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Any text as a word: the first byte chooses the options, the rest is expanded to a word, to words
  * and as a heredoc's body. */
 #include <stddef.h>

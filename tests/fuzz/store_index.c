@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A layer index with hostile bytes. The checksums are made right first: they guard against damage,
  * not against malice, and would keep the fuzzer from everything behind them. */
 #include <stdint.h>

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Sourced by tests/e2e/0336 after tests/e2e/lib.sh: what is stored is damaged, and then everything is done with it that
 # can be done. A damaged result is a miss for every build, whatever comes out of it: never an error, and said once.
 # STATES, DAMAGES and USES choose (all of them by default).

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 . "$(dirname "$0")/../e2e/lib.sh"
 
 # DOCKERFILE (busybox, debian) by every way, with every use.

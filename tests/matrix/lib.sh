@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Sourced by run and by the short part in the e2e suite (0152), after tests/e2e/lib.sh. S3_URL is there.
 #
 #	make_context NAME		a build context of NAME.Dockerfile in $WORK/app

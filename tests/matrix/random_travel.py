@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """random_travel.py KILN REGISTRY FOLDER [--seed N] [--rounds N | --minutes N]: random Dockerfiles of steps whose
 layers hold more than added files, edited at random between builds, against a model that keeps a tree of paths. What
 a round built leaves for an empty store in a way chosen at random (a cache of mode min or max in a directory, a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Sourced after tests/e2e/lib.sh. in_PLACE COMMAND... runs a command there, with KILN_ROOT in that place; it fails with
 # status 77 where there is no such place.
 repo=$(cd "$(dirname "$0")/../.." && pwd)

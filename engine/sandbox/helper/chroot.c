@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Where kiln runs in a chroot: makes its directory the root of a mount namespace.
  *
  * In a chroot the root of this process is not that of its mount namespace. The kernel then makes no

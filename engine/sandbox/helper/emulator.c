@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* An emulator for the programs of one step, where the host has none registered.
  *
  * Since Linux 6.7 a user namespace may have a binfmt_misc of its own. The step gets a namespace of

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What pasta may connect to: the network, not this machine.
  *
  * All that leaves a step's network goes through sockets of pasta, which lie in this machine's

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* kiln-sandbox: the small program that turns a plan into a running process.
  *
  *	kiln-sandbox serve  copies itself for whatever kiln asks for (server.c):

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A first process of the namespace that does what programs count on it for: it reaps orphans and
  * passes signals on. Only where it was asked for (kiln run --init): a step's program is the first
  * process itself, as under runc. */

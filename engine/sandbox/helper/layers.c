@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the layers of the root file system hold, looked up in their directories one by one: only a
  * few names are asked for, and mounting all layers for that would cost a step more. */
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What of /proc and /sys a step may not read, or not change.
  *
  * Names are looked up below the file system that the helper has just mounted, by its descriptor:

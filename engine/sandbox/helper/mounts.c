@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What is mounted into the root file system.
  *
  * Everything is opened as a detached mount while the host's tree can still be seen, and put in its

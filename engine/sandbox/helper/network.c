@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A network namespace with user-mode networking.
  *
  *	network [1 if kiln is in a user namespace, else 0] RULES pasta ARG...

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Calls that a seccomp filter holds back until this process has said what becomes of them. */
 #include <errno.h>
 #include <linux/seccomp.h>

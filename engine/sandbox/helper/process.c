@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The process that the step is about. It is the first of its pid namespace, as under runc: when it
  * ends, the kernel kills whatever else it has left there. */
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The root file system: overlayfs over the layers.
  *
  * Mount points that the image lacks (/proc, /etc/resolv.conf, the targets of RUN --mount) must not

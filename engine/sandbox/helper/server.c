@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Copies itself for every step and network that kiln asks for.
  *
  *	kiln-sandbox serve

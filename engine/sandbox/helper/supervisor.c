@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The supervisor of a step whose user namespace has one id (docs/security.md).
  *
  * The kernel would refuse chown to any other id there, and the set*id calls. A seccomp filter of

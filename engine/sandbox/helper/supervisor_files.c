@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A step's files as its supervisor sees them: found by name as the step's process would find them,
  * and given an owner that is only written down. */
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The ids that a process would have, by the rules of credentials(7), where the kernel knows only
  * one. Plain arithmetic, which the helper and its tests share. */
 #ifndef KILN_ENGINE_SANDBOX_HELPER_SUPERVISOR_IDS_H

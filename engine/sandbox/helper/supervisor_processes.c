@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Which processes of a step have other ids than the one there is. Programs want to become somebody
  * and look whether it worked: apt, su, sudo. So the supervisor keeps the ids that they would have.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A user namespace of the step's own, of the same ids as ours.
  *
  * Nothing changes for its files. But its rights end at what was made in it: it may have an emulator

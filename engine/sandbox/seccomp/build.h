@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Compiles the filters of engine/sandbox/seccomp.h through libseccomp. */
 #ifndef KILN_ENGINE_SANDBOX_SECCOMP_BUILD_H
 #define KILN_ENGINE_SANDBOX_SECCOMP_BUILD_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* seccomp-compiler FILE: writes the filters of engine/sandbox/seccomp.h as C. Runs when kiln is built. */
 #include <linux/filter.h>
 #include <stdio.h>

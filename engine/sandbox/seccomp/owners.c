@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The filter that notifies of the calls that a supervisor answers. */
 #include <errno.h>
 #include <sys/prctl.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Docker's default profile. */
 #include <errno.h>
 #include <linux/filter.h>

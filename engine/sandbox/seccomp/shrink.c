@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Makes a program of libseccomp smaller without changing what it says.
  *
  * libseccomp asks for every call by its number. Neighbours mostly fare alike, so a third of the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A cache in the directory "cache" below another one, for tests of what keeps and finds things
  * there. Included after cmocka.h. */
 #ifndef KILN_TESTS_CACHE_DIR_FIXTURE_H

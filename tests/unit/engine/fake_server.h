@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A tiny HTTP server in a thread, for tests that want a server to misbehave. One request a
  * connection, one connection at a time; a handler writes the answer as it likes. */
 #ifndef KILN_TESTS_FAKE_SERVER_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A store, a directory to use as context, and short spellings for what the tests of contexts and
  * file ops do again and again. Included by one test program each. */
 #ifndef KILN_TESTS_ENGINE_FILE_FIXTURE_H

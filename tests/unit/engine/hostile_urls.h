@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* URLs of which two readers could understand different hosts, or which lead out in the clear: what
  * a server may name (a token realm, a redirect, where an upload goes), and what a Dockerfile, a
  * .gitmodules or a configuration may hold. Every caller is tested with all of them. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A store in a temporary directory, and layers written down in a few words, for tests of what reads
  * layers. Included after cmocka.h. */
 #ifndef KILN_TESTS_LAYER_FIXTURE_H

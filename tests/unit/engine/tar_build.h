@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Tars for tests, byte by byte, so that they can be wrong. */
 #ifndef KILN_TESTS_TAR_BUILD_H
 #define KILN_TESTS_TAR_BUILD_H

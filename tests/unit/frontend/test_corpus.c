@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Compiles the Dockerfiles of the conformance corpus (tests/conformance/cases) with made-up base
  * images and compares image config, history, warnings and errors with what was recorded. Nothing is
  * run, so files and cache behaviour are the end-to-end run's business. */

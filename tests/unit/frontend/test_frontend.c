@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,8 +20,7 @@ struct build {
 	struct frontend_result result;
 	struct error *err;
 	int r;
-	/* what the resolver was asked for, space separated, and how often */
-	char asked[1024];
+	char asked[1024]; /* what the resolver was asked for, space separated, and how often */
 	unsigned rounds;
 	const char *base_config; /* members of "config", NULL: PATH and Cmd */
 	const char *ignore;	 /* .dockerignore of named contexts */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A cache backend in memory, for solves without a store. A hit by content gives the result as it
  * was made; nothing is put on top of other inputs. Thread safe. */
 #ifndef KILN_TESTS_CACHE_MEMORY_H

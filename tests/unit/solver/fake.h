@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A fake engine for solver tests: results are texts, ops are functions of texts.
  *
  * A vertex is a source ("local://x" is known only by content, anything else is pinned) or an exec

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How many steps run at once. */
 #include <unistd.h>
 

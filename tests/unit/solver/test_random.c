@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Random graphs, edited at random between builds that share a cache, against a model that computes
  * every step afresh. Two properties: no build sees a stale result, and no step runs on inputs that
  * it has run on before. */

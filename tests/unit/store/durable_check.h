@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Checks the order of names and rows while a test runs: whenever a transaction has been committed,
  * every blob and every layer that a row of the store names must be there under its name. What a
  * power cut leaves of the database is always a state after some commit, so none of them may name

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A store in a fresh directory below /tmp, and short ways to fill it. */
 #ifndef KILN_TESTS_STORE_FIXTURE_H
 #define KILN_TESTS_STORE_FIXTURE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a power cut or a hand can do to the store, and that none of it is ever used. A power cut is
  * simulated: the boot marks of what was not synced become another boot's, and files are torn. */
 #include "tests/unit/store/fixture.h"

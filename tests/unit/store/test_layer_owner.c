@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Whom files belong to after a step in which all files were one user's. Files are made by hand as
  * overlayfs and the supervisor would leave them. */
 #include "tests/unit/store/fixture.h"

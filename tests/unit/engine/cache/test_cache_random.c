@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Random Dockerfiles of real layers, edited at random between builds that share a store, against a
  * model that computes every step afresh: what a build gives is what the model gives, a step runs
  * once on equal inputs, what a step leaves lies on what this build has below it, and of a step that

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The store as the solver's cache: what is found, on top of what, and which layer stays. */
 #include <setjmp.h>
 #include <stdarg.h>

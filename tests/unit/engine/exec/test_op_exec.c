@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Exec ops on a real store: what becomes of the layer, and every type of mount. */
 #include <setjmp.h>
 #include <stdarg.h>

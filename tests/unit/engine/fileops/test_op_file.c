@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/cache/op_content.h"
 #include "file_fixture.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A layer made as a blob is the layer made as a dir: the same tar, and the same files once it is
  * unpacked. And each source is read once, whatever happens to it meanwhile. */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Control groups, in a directory that looks like a mount of them: the machine that runs the tests
  * has one kind only. */
 #include <setjmp.h>

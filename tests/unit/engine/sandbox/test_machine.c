@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Machines as they are found, by the files that tell: settings that this kernel has not, too. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Networks of steps: what they reach and, above all, what they do not. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The sandbox from inside: what a step sees, and what it must not be able to do. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The parts of the helper that answer a step's calls, here without a step: processes of this test
  * stand for one. They are no library, so that their sources are part of this program. */
 #include "engine/sandbox/helper/supervisor_files.c"

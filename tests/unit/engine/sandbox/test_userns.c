@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Running without root, in a child that has become an ordinary user. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Ways in which files change that fool a look at size and mtime alone: none may fool the stat
  * index. */
 #include "file_fixture.h"

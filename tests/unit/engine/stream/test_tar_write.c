@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* headers.tar.gz was written by Go's archive/tar from the same list of headers. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Parses every Dockerfile of the conformance corpus: what builds must parse, what fails in the
  * parser must fail with a message that the corpus accepts, and lint cases that need no compiler
  * must warn alike. */
