@@ -12,6 +12,8 @@ static const struct command commands[] = {
 	{"build", cmd_build, "[OPTIONS] PATH | URL | -", "Build an image from a Dockerfile"},
 	{"cache", cmd_cache, "ls | inspect | rm [OPTIONS] REF",
 	 "Look into caches outside the store (REF as for --cache-from), and remove them"},
+	{"completion", cmd_completion, "bash | zsh | fish",
+	 "Print the completion script for a shell"},
 	{"debug", cmd_debug, "graph [--format json|dot] [BUILD OPTIONS] CONTEXT | key STEP",
 	 "Print the compiled graph, or what the key of a step is made of"},
 	{"doctor", cmd_doctor, "[OPTIONS]",
@@ -49,6 +51,12 @@ static const struct command commands[] = {
 	 "Show the version, and what the program was built from and with"},
 };
 
+/* Called by the completion scripts, and by the build. */
+static const struct command hidden[] = {
+	{"__complete", cmd_complete, "[WORD...]", "Print how the last word may go on"},
+	{"__man", cmd_man, "[COMMAND]", "Print the manual page"},
+};
+
 /* docker's grouped spellings. `prune` alone is about the build cache. */
 static const struct command image_prune = {"image prune", cmd_image_prune, "[OPTIONS]",
 					   "Remove images without a name"};
@@ -75,7 +83,15 @@ static const struct command *find(const char *name)
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
 		if (strcmp(commands[i].name, name) == 0)
 			return &commands[i];
+	for (size_t i = 0; i < ARRAY_SIZE(hidden); i++)
+		if (strcmp(hidden[i].name, name) == 0)
+			return &hidden[i];
 	return NULL;
+}
+
+const struct command *commands_at(size_t i)
+{
+	return i < ARRAY_SIZE(commands) ? &commands[i] : NULL;
 }
 
 static int unknown_command(const char *name)
@@ -99,17 +115,18 @@ static bool is_group(const char *name)
 	return false;
 }
 
+/* Those that are called otherwise without the group. */
+static const struct {
+	const char *name, *command; /* NULL: image_prune */
+} image_names[] = {
+	{"list", "images"}, {"ls", "images"}, {"prune", NULL}, {"remove", "rmi"}, {"rm", "rmi"}};
+
 /* `buildx build`, `image ls`; NULL if the group has no such command. */
 static const struct command *find_grouped(const char *group, const char *name)
 {
-	if (strcmp(group, "image") == 0) {
-		if (strcmp(name, "ls") == 0 || strcmp(name, "list") == 0)
-			return find("images");
-		if (strcmp(name, "rm") == 0 || strcmp(name, "remove") == 0)
-			return find("rmi");
-		if (strcmp(name, "prune") == 0)
-			return &image_prune;
-	}
+	for (size_t i = 0; strcmp(group, "image") == 0 && i < ARRAY_SIZE(image_names); i++)
+		if (strcmp(name, image_names[i].name) == 0)
+			return image_names[i].command ? find(image_names[i].command) : &image_prune;
 	for (size_t i = 0; i < ARRAY_SIZE(groups); i++) {
 		if (strcmp(groups[i].group, group) != 0)
 			continue;
@@ -120,17 +137,53 @@ static const struct command *find_grouped(const char *group, const char *name)
 	return NULL;
 }
 
+void commands_groups(struct strv *ret)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(groups); i++)
+		strv_push(ret, groups[i].group);
+}
+
+void commands_of_group(const char *group, struct strv *ret)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(groups); i++)
+		for (const char *const *n = groups[i].names; *n; n++)
+			if (strcmp(groups[i].group, group) == 0)
+				strv_push(ret, *n);
+	for (size_t i = 0; strcmp(group, "image") == 0 && i < ARRAY_SIZE(image_names); i++)
+		strv_push(ret, image_names[i].name);
+}
+
+const struct command *commands_find(int argc, char *const *argv, int *ret_used)
+{
+	bool grouped = argc > 1 && is_group(argv[0]);
+
+	*ret_used = 1 + grouped;
+	return grouped ? find_grouped(argv[0], argv[1]) : find(argv[0]);
+}
+
+int commands_ask(const struct command *command, const char *verb, opt_help_fn *fn, void *arg)
+{
+	_cleanup_strv_ struct strv words = {0};
+
+	strv_push(&words, command->name);
+	if (verb)
+		strv_push(&words, verb);
+	strv_push(&words, "--help");
+	opt_help_by(fn, arg);
+	return command->run(command, (int)words.n, words.v);
+}
+
 /* argv begins with the command's name, or with its group. */
 static int run_command(int argc, char **argv)
 {
-	bool grouped = argc > 1 && is_group(argv[0]);
-	const struct command *command = grouped ? find_grouped(argv[0], argv[1]) : find(argv[0]);
+	int used;
+	const struct command *command = commands_find(argc, argv, &used);
 	_cleanup_free_ char *name =
-		grouped ? xasprintf("%s %s", argv[0], argv[1]) : xstrdup(argv[0]);
+		used == 2 ? xasprintf("%s %s", argv[0], argv[1]) : xstrdup(argv[0]);
 
 	if (!command)
 		return unknown_command(name);
-	return command->run(command, argc - grouped, argv + grouped);
+	return command->run(command, argc - used + 1, argv + used - 1);
 }
 
 /* `help build` is `build --help`. */

@@ -9,6 +9,8 @@
 
 int cmd_build(const struct command *self, int argc, char **argv);
 int cmd_cache(const struct command *self, int argc, char **argv);
+int cmd_complete(const struct command *self, int argc, char **argv);
+int cmd_completion(const struct command *self, int argc, char **argv);
 int cmd_debug(const struct command *self, int argc, char **argv);
 int cmd_doctor(const struct command *self, int argc, char **argv);
 int cmd_du(const struct command *self, int argc, char **argv);
@@ -21,6 +23,7 @@ int cmd_inspect(const struct command *self, int argc, char **argv);
 int cmd_load(const struct command *self, int argc, char **argv);
 int cmd_login(const struct command *self, int argc, char **argv);
 int cmd_logout(const struct command *self, int argc, char **argv);
+int cmd_man(const struct command *self, int argc, char **argv);
 int cmd_mounts(const struct command *self, int argc, char **argv);
 int cmd_prune(const struct command *self, int argc, char **argv);
 int cmd_pull(const struct command *self, int argc, char **argv);
@@ -38,6 +41,17 @@ void version_line(void);
 /* The version alone, and what kiln was built with: "libcurl 7.88.1, ..." (heap). */
 const char *version_number(void);
 char *version_libraries(void);
+
+/* The commands that `kiln --help` lists, in its order; NULL after the last. */
+const struct command *commands_at(size_t i);
+/* The command that argv begins with. *ret_used is how many words name it: 2 in a group. NULL if there
+ * is none. */
+const struct command *commands_find(int argc, char *const *argv, int *ret_used);
+/* docker's groups: "image" with its commands "ls", ... Appends the names. */
+void commands_groups(struct strv *ret);
+void commands_of_group(const char *group, struct strv *ret);
+/* Shows a command's options to `fn`, or those of its subcommand. Returns its exit status. */
+int commands_ask(const struct command *command, const char *verb, opt_help_fn *fn, void *arg);
 
 /* The whole program. */
 int kiln_main(int argc, char **argv);

@@ -11,6 +11,17 @@
 #include "base/suggest.h"
 #include "base/times.h"
 
+static struct {
+	opt_help_fn *fn;
+	void *arg;
+} help_reader;
+
+void opt_help_by(opt_help_fn *fn, void *arg)
+{
+	help_reader.fn = fn;
+	help_reader.arg = arg;
+}
+
 static const struct opt *find_name(const struct opt *table, const char *name, size_t n)
 {
 	for (const struct opt *o = table; o->name; o++)
@@ -27,7 +38,7 @@ static const struct opt *find_letter(const struct opt *table, char letter)
 	return NULL;
 }
 
-static bool wants_value(const struct opt *o)
+bool opt_takes_value(const struct opt *o)
 {
 	return o->type != OPT_BOOL && o->type != OPT_OPTIONAL && o->type != OPT_IGNORED_BOOL;
 }
@@ -126,7 +137,7 @@ static int parse_long(const struct opt *table, int argc, char **argv, int *i, bo
 		return unknown_name(table, arg, n, err);
 	if (equals)
 		return set(o, equals + 1, err);
-	if (!wants_value(o))
+	if (!opt_takes_value(o))
 		return set(o, o->type == OPT_BOOL ? "true" : "", err);
 	if (*i + 1 >= argc)
 		return error_new(err, ERR_INVALID, 0, "flag needs an argument: --%s", o->name);
@@ -147,7 +158,7 @@ static int parse_letters(const struct opt *table, int argc, char **argv, int *i,
 		if (!o)
 			return error_new(err, ERR_INVALID, 0, "unknown shorthand flag: '%c' in %s",
 					 *p, argv[*i]);
-		if (!wants_value(o)) {
+		if (!opt_takes_value(o)) {
 			bool equals = p[1] == '=';
 
 			r = set(o, equals ? p + 2 : o->type == OPT_BOOL ? "true" : "", err);
@@ -193,6 +204,10 @@ int opt_parse(const struct opt *table, int argc, char **argv, unsigned flags, st
 
 void opt_help(const struct command *command, const struct opt *table)
 {
+	if (help_reader.fn) {
+		help_reader.fn(command, table, help_reader.arg);
+		return;
+	}
 	printf("Usage: kiln %s %s\n\n%s\n", command->name, command->synopsis, command->summary);
 	if (!table[0].name)
 		return;

@@ -60,7 +60,13 @@ int opt_parse(const struct opt *table, int argc, char **argv, unsigned flags, st
 /* For a command whose first argument says what it does: is that argument --help or -h? Then its
  * help is printed. */
 bool opt_first_is_help(const struct command *command, int argc, char **argv);
+/* Does the option take a value, also as the next argument? */
+bool opt_takes_value(const struct opt *o);
 /* Prints usage, summary and options to stdout. */
 void opt_help(const struct command *command, const struct opt *table);
+/* From now on opt_help calls this instead: whoever runs a command with --help is shown its options,
+ * as for manual pages and completion. */
+typedef void opt_help_fn(const struct command *command, const struct opt *table, void *arg);
+void opt_help_by(opt_help_fn *fn, void *arg);
 
 #endif
