@@ -6,6 +6,11 @@ install(DIRECTORY ${man_dir}/ DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 FILES_MAT
 install(FILES cmd/completion/kiln.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME kiln)
 install(FILES cmd/completion/kiln.zsh DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/vendor-completions RENAME _kiln)
 install(FILES cmd/completion/kiln.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
+# What is in the program itself and not ours: the C library's and the compiler's parts in the static helper, and headers.
+set(licenses ${PROJECT_BINARY_DIR}/THIRD-PARTY-LICENSES)
+execute_process(COMMAND ${PROJECT_SOURCE_DIR}/scripts/third-party-licenses ${licenses}
+  libc6-dev gcc-12-base libmsgpack-dev libxxhash-dev COMMAND_ERROR_IS_FATAL ANY)
+install(FILES ${licenses} DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(FILES README.md LICENSE CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(DIRECTORY examples DESTINATION ${CMAKE_INSTALL_DOCDIR} USE_SOURCE_PERMISSIONS)

@@ -13,7 +13,7 @@ DEMO_PACKAGES="mmdebstrap debian-archive-keyring curl"
 TEST_PACKAGES="libcmocka-dev clang clang-format libclang-rt-14-dev docker-registry busybox-static
 	skopeo umoci podman buildah qemu-user-static python3 python3-venv zstd xz-utils bzip2 git openssl
 	iproute2 procps util-linux libcap2-bin openssh-client openssh-server dpkg-dev
-	man-db groff mandoc zsh fish"
+	man-db groff mandoc zsh fish patchelf"
 BENCH_PACKAGES="docker-registry python3 busybox-static time util-linux pigz zstd openssl e2fsprogs buildah
 	crun"
 
