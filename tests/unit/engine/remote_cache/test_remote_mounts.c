@@ -339,18 +339,19 @@ static void plant(struct machines *m, const void *p, size_t n)
 static void hostile_and_damaged_blobs_leave_nothing(void **state)
 {
 	struct machines *m = *state;
-	static const char *const names[] = {"../out", "a/../../out", "ok/../../../out"};
+	static const struct tar_item hostile[] = {
+		{.name = "../out", .type = '0', .data = "text"},
+		{.name = "a/../../out", .type = '0', .data = "text"},
+		{.name = "ok/../../../out", .type = '0', .data = "text"},
+		{.name = "memory", .type = '3', .major = 1, .minor = 1},
+		{.name = "disk", .type = '4', .major = 8, .minor = 0},
+	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(hostile); i++) {
 		_cleanup_buf_ struct buf tar = BUF_INIT;
 
-		const struct tar_item items[] = {
-			{.name = "first", .type = '0', .data = "text"},
-			{.name = names[i], .type = '0', .data = "text"},
-		};
-
-		tar_item_add(&tar, &items[0]);
-		tar_item_add(&tar, &items[1]);
+		TAR_ADD(&tar, .name = "first", .type = '0', .data = "text");
+		tar_item_add(&tar, &hostile[i]);
 		tar_end(&tar);
 		plant(m, tar.p, tar.n);
 		restore(m, &any);
