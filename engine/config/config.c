@@ -274,7 +274,8 @@ static int load_file(struct config *c, const char *file, bool required, struct e
 	_cleanup_buf_ struct buf b = BUF_INIT_MAX(CONFIG_MAX);
 	int r = fs_read_file(AT_FDCWD, file, &b);
 
-	if (r == -ENOENT && !required)
+	/* ENOTDIR: HOME is not a directory, say. */
+	if ((r == -ENOENT || r == -ENOTDIR) && !required)
 		return 0;
 	if (r < 0)
 		return error_new(err, ERR_IO, -r, "read configuration file '%s'", file);

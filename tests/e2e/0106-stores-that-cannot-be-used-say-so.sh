@@ -65,6 +65,16 @@ if [ "$(id -u)" = 0 ] && unshare --mount true 2> /dev/null; then
 else
 	skip "a read-only store" "needs root"
 fi
+if [ "$(id -u)" = 0 ]; then
+	for command in images "run --rm busybox true" "pull busybox" du; do
+		fails "HOME may be a file for '$command'" "$(case $command in run*) echo 125 ;; *) echo 1 ;; esac)" \
+			env -u KILN_ROOT -u KILN_CONFIG -u XDG_DATA_HOME HOME=/etc/passwd \
+			setpriv --reuid=65534 --regid=65534 --clear-groups "$KILN" $command
+		prints "and kiln says what helps" '^set KILN_ROOT to a folder that this user may write'
+	done
+else
+	skip "HOME may be a file" "needs root, to be somebody without a store"
+fi
 KILN_ROOT=$good
 check "the good store is as it was" kiln store verify
 rm -rf bad
