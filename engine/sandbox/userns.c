@@ -73,7 +73,7 @@ static int write_map(const char *path, const char *text, struct error **err)
 	int r = fd < 0 ? -errno : fs_write_full(fd, text, strlen(text));
 
 	if (r < 0)
-		return error_new(err, ERR_IO, -r, "write '%s'", path);
+		return error_new(err, r == -EPERM ? ERR_DENIED : ERR_IO, -r, "write '%s'", path);
 	return 0;
 }
 
@@ -204,12 +204,20 @@ static int enter(struct error **err)
 }
 
 /* Where AppArmor restricts them, namespaces can be made and then used for nothing. */
-static int explain(int r, struct error **err)
+static int explain(int r, uid_t uid, struct error **err)
 {
 	_cleanup_free_ char *hint = r == -ERR_DENIED ? machine_namespaces_hint("", false) : NULL;
 
 	if (r != -ERR_DENIED || !err || error_hint_text(*err))
 		return r;
+	/* Root of a container, most often. */
+	if (uid == 0)
+		return error_hint(err, r,
+				  "this root has too few rights: it needs CAP_SYS_ADMIN, or else "
+				  "CAP_SETUID, CAP_SETGID and CAP_SETFCAP and a seccomp profile "
+				  "that lets it make user namespaces%s%s; " FINDINGS_MORE,
+				  hint ? "; or change what is in the way:\n" : "",
+				  hint ? hint : "");
 	if (hint)
 		return error_hint(err, r, "run kiln as root, or change what is in the way:\n%s",
 				  hint);
@@ -294,5 +302,5 @@ int userns_enter(struct error **err)
 	}
 	if (r == 0)
 		r = become_root(err);
-	return explain(r, err);
+	return explain(r, from.uid, err);
 }

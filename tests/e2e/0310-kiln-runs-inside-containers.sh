@@ -41,6 +41,8 @@ if cc -o docker_seccomp "$fixtures/docker_seccomp.c" -lseccomp 2> err; then
 fi
 
 same "root that may not mount makes a namespace of its own" no-mounts capsh --drop=cap_sys_admin -- -c 'exec "$@"' sh
+fails "root that may not map ids either ends" 1 capsh --drop=cap_sys_admin,cap_setfcap -- -c 'exec "$@"' sh "$KILN" images
+prints "and reads which rights it lacks" '^this root has too few rights: it needs CAP_SYS_ADMIN, or else .*CAP_SETFCAP'
 ! grep -q WARN err; ok "and has all its ids in it" $?
 same "root of somebody's user namespace builds" userns unshare -Urm
 same "and where /proc is not that of its pid namespace" other-proc unshare -Urmpf
