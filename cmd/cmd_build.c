@@ -300,7 +300,7 @@ static int finish(struct build *b, int r, struct error **err)
 		return b->shell.status;
 	}
 	if (b->options.display != DISPLAY_QUIET)
-		build_report_damage(b->store);
+		session_warn(b->store);
 	if (b->call.method == CALL_GRAPH && r == 0)
 		return debug_graph_print(&b->graph, b->compiled, b->n_platforms, b->call.json, err);
 	if (b->call.method != CALL_BUILD && b->n_platforms) {

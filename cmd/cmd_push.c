@@ -8,6 +8,7 @@
 #include "cmd/progress/display.h"
 #include "engine/engine.h"
 #include "engine/registry/push.h"
+#include "engine/upkeep.h"
 
 struct push_options {
 	bool all, quiet;
@@ -82,10 +83,16 @@ static int push(const char *text, struct push_options *o, struct error **err)
 		return r;
 	fetcher = engine_blob_fetcher(engine);
 	pushed = xcalloc(o->names.n, sizeof(*pushed));
-	for (size_t i = 0; i < o->names.n && r == 0; i++)
-		r = push_stored(s, engine->registry, o->names.v[i], o->platform, &fetcher,
-				display_progress(display), engine->cancel, &pushed[i], err);
+	for (size_t i = 0; i < o->names.n && r == 0; i++) {
+		struct upkeep_tries tries = upkeep_tries(s);
+
+		do
+			r = push_stored(s, engine->registry, o->names.v[i], o->platform, &fetcher,
+					display_progress(display), engine->cancel, &pushed[i], err);
+		while (upkeep_again(&tries, &r, err));
+	}
 	display_close(display, r < 0);
+	session_warn(s);
 	for (size_t i = 0; i < o->names.n && r == 0; i++)
 		report(o, o->names.v[i], &pushed[i]);
 	free(pushed);

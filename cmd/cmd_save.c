@@ -5,6 +5,7 @@
 #include "cmd/commands.h"
 #include "engine/engine.h"
 #include "engine/image/save.h"
+#include "engine/upkeep.h"
 
 static int save(const struct strv *images, const struct platform *platform, const char *dest,
 		struct error **err)
@@ -12,6 +13,7 @@ static int save(const struct strv *images, const struct platform *platform, cons
 	_cleanup_(store_closep) struct store *s = NULL;
 	_cleanup_(engine_closep) struct engine *engine = NULL;
 	struct blob_fetcher fetcher;
+	struct upkeep_tries tries;
 	int r = session_open_store_for_image(&s, err);
 
 	if (r == 0)
@@ -19,7 +21,13 @@ static int save(const struct strv *images, const struct platform *platform, cons
 	if (r < 0)
 		return r;
 	fetcher = engine_blob_fetcher(engine);
-	return save_images(s, images, platform, dest, STDOUT_FILENO, &fetcher, engine->cancel, err);
+	tries = upkeep_tries(s);
+	do
+		r = save_images(s, images, platform, dest, STDOUT_FILENO, &fetcher, engine->cancel,
+				err);
+	while (dest && upkeep_again(&tries, &r, err)); /* standard output has had the first try */
+	session_warn(s);
+	return r;
 }
 
 int cmd_save(const struct command *self, int argc, char **argv)

@@ -45,3 +45,32 @@ int upkeep_forget_damaged(struct store *s, struct result *const *results, size_t
 	*ret = *ret || dropped > 0;
 	return r;
 }
+
+struct upkeep_tries upkeep_tries(struct store *s)
+{
+	return (struct upkeep_tries){.store = s, .n_notices = store_count_notices(s)};
+}
+
+bool upkeep_again(struct upkeep_tries *t, int *r, struct error **err)
+{
+	size_t n = store_count_notices(t->store);
+
+	if (*r == -ERR_CORRUPT && n > t->n_notices) {
+		t->n_notices = n;
+		if (t->first)
+			error_free(*err);
+		else
+			t->first = *err;
+		*err = NULL;
+		return true;
+	}
+	/* What is left, or not, says less than what was damaged first, and what helps. */
+	if ((*r == -ERR_NOTFOUND || *r == -ERR_CORRUPT) && t->first) {
+		error_free(*err);
+		*err = TAKE_PTR(t->first);
+		*r = -ERR_CORRUPT;
+	}
+	error_free(t->first);
+	t->first = NULL;
+	return false;
+}

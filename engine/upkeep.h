@@ -17,4 +17,16 @@ void upkeep_set_policy(struct store *s, const struct gc_config *gc, bool makes_i
 int upkeep_forget_damaged(struct store *s, struct result *const *results, size_t n, bool *ret,
 			  struct error **err);
 
+/* The tries of a command about whole images. What one finds damaged is forgotten with a warning, and
+ * the next may fetch it again, or make it of what is left. */
+struct upkeep_tries {
+	struct store *store;
+	size_t n_notices;    /* before the try */
+	struct error *first; /* what the first try ended with */
+};
+struct upkeep_tries upkeep_tries(struct store *s);
+/* After a try that ended with *r: is there to be another? *err is NULL then. Where nothing is left to
+ * try with, *r and *err become what says most. */
+bool upkeep_again(struct upkeep_tries *t, int *r, struct error **err);
+
 #endif

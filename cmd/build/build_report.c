@@ -42,15 +42,6 @@ void build_report_warnings(const struct df_lint *lint)
 		     lint->warnings[i].text, lint->warnings[i].span.line);
 }
 
-void build_report_damage(struct store *s)
-{
-	_cleanup_strv_ struct strv notices = {0};
-
-	store_take_notices(s, &notices);
-	for (size_t i = 0; i < notices.n; i++)
-		show(stderr, "WARNING: %s\n", notices.v[i]);
-}
-
 int build_report_error(const struct df_file *file, int r, struct error **err)
 {
 	const char *hint = session_hint(*err);

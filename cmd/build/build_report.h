@@ -10,8 +10,6 @@ void build_report_stream(const struct progress *progress, const struct build_inp
 			 const struct df_lint *lint);
 /* The summary on stderr: " 2 warnings found (use --check to expand):" and a line each. */
 void build_report_warnings(const struct df_lint *lint);
-/* A warning on stderr for everything of the store that turned out damaged. */
-void build_report_damage(struct store *s);
 /* The excerpt and "ERROR: failed to build: failed to solve: ..." on stderr; frees *err. Returns the
  * exit status for r. */
 int build_report_error(const struct df_file *file, int r, struct error **err);

@@ -114,6 +114,15 @@ const char *session_hint(const struct error *err)
 	return hint;
 }
 
+void session_warn(struct store *s)
+{
+	_cleanup_strv_ struct strv notices = {0};
+
+	store_take_notices(s, &notices);
+	for (size_t i = 0; i < notices.n; i++)
+		show(stderr, "WARNING: %s\n", notices.v[i]);
+}
+
 int session_fail(int r, struct error **err)
 {
 	const char *hint = session_hint(*err);

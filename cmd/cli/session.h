@@ -27,6 +27,9 @@ struct cancel *session_cancel(void);
 
 /* What to do about the error: its own hint, or one that holds for all of its kind. NULL if none. */
 const char *session_hint(const struct error *err);
+/* Prints what the command found damaged in the store and forgot (store_notice) to stderr, as
+ * warnings. */
+void session_warn(struct store *s);
 /* Prints "ERROR: text" and the hint to stderr and returns the exit status for r. Frees *err. */
 int session_fail(int r, struct error **err);
 /* The same for wrong usage: "kiln NAME: text", status 2, of an error or of a text. */

@@ -65,6 +65,16 @@ check "and whole" kiln store verify
 check "a truncated blob" find "$KILN_ROOT/blobs/sha256" -type f -size +100k -exec truncate -s 1000 {} +
 check "is pulled again for" kiln save -o image.tar app
 tar -xOf image.tar manifest.json > "$WORK/out"; ok "a whole archive" $?
+for blob in $(find "$KILN_ROOT/blobs/sha256" -type f -size +100k); do
+	flip "$blob" 1000
+done
+check "one with other bytes is pulled again, too" kiln save -o image.tar app
+prints "with a warning" '^WARNING: blob sha256:[0-9a-f]{64} in the store is damaged'
+kiln tag app "$REGISTRY/damaged-app"
+for blob in $(find "$KILN_ROOT/blobs/sha256" -type f -size +100k); do
+	flip "$blob" 1000
+done
+check "and for a push" kiln push "$REGISTRY/damaged-app"
 
 python3 - "$KILN_ROOT/kiln.db" <<'EOF'
 import sqlite3, sys
