@@ -51,7 +51,11 @@ fails "another shell is refused" 2 kiln completion csh
 type_in() {
 	python3 "$HERE/../fixtures/type_in_shell.py" "$@"
 }
-kiln completion bash > bashrc
+# The machine's own bashrc sets another prompt.
+{
+	kiln completion bash
+	echo "PS1='ready> '"
+} > bashrc
 check "bash completes a command" type_in 'completion ' 'kiln comple\t' bash --rcfile bashrc -i
 check "an option" type_in 'build --progress ' 'kiln build --prog\t' bash --rcfile bashrc -i
 check "a value" type_in '=rawjson ' 'kiln build --progress=r\t' bash --rcfile bashrc -i
