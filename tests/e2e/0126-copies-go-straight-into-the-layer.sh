@@ -149,9 +149,9 @@ check "which makes the layer anew" kiln build -t lost .
 check "as it was" kiln build -f Dockerfile.on .
 check "the store is whole after that" kiln store verify
 flip "$(head -n 1 "$WORK/new")"
-fails "an image with a damaged layer is not saved" 1 kiln save lost -o ../lost.tar
-prints "and it says what helps" "^'kiln store verify' forgets what is damaged"
-fails "it does" 1 kiln store verify
+check "an image with a damaged layer is saved" kiln save lost -o ../lost.tar
+prints "since the layer has its files, of which it is made again" '^WARNING: blob sha256:[0-9a-f]+ in the store is damaged'
+check "after which the store is whole" kiln store verify
 
 # --- killed in the middle
 printf 'FROM scratch\nCOPY . /all\n' > Dockerfile

@@ -20,12 +20,12 @@ prints "the configuration has no more than was written" '"ExposedPorts":\{"80/tc
 
 # The parser's own tables: an option that comes to them needs a row.
 known() {
-	sed -nE 's/.*FLAG_STRING, &f->platform.*/FROM platform/p' "$ROOT/frontend/df_instruction.c"
-	sed -n '/copy_flags\[\] = {/,/};/p' "$ROOT/frontend/df_instruction_copy.c" | grep -o '{"[a-z-]*' | sed 's/{"/COPY /'
-	sed -n '/add_flags\[\] = {/,/};/p' "$ROOT/frontend/df_instruction_copy.c" | grep -o '{"[a-z-]*' | sed 's/{"/ADD /'
-	sed -n '/flags\[\] = {/,/};/p' "$ROOT/frontend/df_instruction_run.c" | grep -o '{"[a-z-]*' | sed 's/{"/RUN /'
-	sed -n '/names\[5\] = {/,/};/p' "$ROOT/frontend/df_instruction_health.c" | grep -o '"[a-z-]*"' | sed 's/"//g; s/^/HEALTHCHECK /'
-	sed -n '/^} keys\[\] = {/,/^};/p' "$ROOT/frontend/df_mount.c" | grep -o '{"[a-z]*' | sed 's/{"/mount /'
+	sed -nE 's/.*FLAG_STRING, &f->platform.*/FROM platform/p' "$ROOT/frontend/dockerfile/df_instruction.c"
+	sed -n '/copy_flags\[\] = {/,/};/p' "$ROOT/frontend/dockerfile/df_instruction_copy.c" | grep -o '{"[a-z-]*' | sed 's/{"/COPY /'
+	sed -n '/add_flags\[\] = {/,/};/p' "$ROOT/frontend/dockerfile/df_instruction_copy.c" | grep -o '{"[a-z-]*' | sed 's/{"/ADD /'
+	sed -n '/flags\[\] = {/,/};/p' "$ROOT/frontend/dockerfile/df_instruction_run.c" | grep -o '{"[a-z-]*' | sed 's/{"/RUN /'
+	sed -n '/names\[5\] = {/,/};/p' "$ROOT/frontend/dockerfile/df_instruction_health.c" | grep -o '"[a-z-]*"' | sed 's/"//g; s/^/HEALTHCHECK /'
+	sed -n '/^} keys\[\] = {/,/^};/p' "$ROOT/frontend/dockerfile/df_mount.c" | grep -o '{"[a-z]*' | sed 's/{"/mount /'
 }
 rows() {
 	grep -v '^#' "$FILES/options" | awk -F ' [|] ' '{ split($1, w, " "); sub(/^[^ ]* /, "", $1); n = split($1, o, ", "); for (i = 1; i <= n; i++) print w[1], o[i] }'

@@ -14,7 +14,8 @@ class Rude(http.server.BaseHTTPRequestHandler):
         else:
             text = "".join(f"\\u{ord(c):04x}" for c in ESC)
             body = '{"errors": [{"code": "DENIED", "message": "of a registry %s"}]}' % text
-        self.send_response(int(self.path.rstrip("/")[-3:]) if self.path[-3:].isdigit() else 400, "no")
+        last = self.path.rsplit("/", 1)[-1]
+        self.send_response(int(last) if last.isdigit() else 400, "no")
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body.encode())))
         self.end_headers()
