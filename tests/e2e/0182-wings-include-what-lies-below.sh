@@ -34,6 +34,15 @@ refused cmd/cli/new.c cmd/progress/display.h
 planted engine/exec/new.c engine/sandbox/sandbox.h; ok "a wing includes one below it" $?
 planted engine/sandbox/helper/new.c engine/sandbox/wire.h; ok "and a header that is named" $?
 
+cp "$top"/scripts/*-signatures checkout/scripts/
+check "no function takes too many parameters, but for those of a list" checkout/scripts/check-signatures
+printf 'static int f(int a, int b, int c, int d,\n\t     int e, int f, int (*g)(int, int), int h)\n{\n' > checkout/base/new.c
+fails "eight are refused" 1 checkout/scripts/check-signatures
+prints "by name" '^base/new.c: f takes more than seven parameters$'
+rm checkout/base/new.c
+echo 'base/alloc.c xmalloc' >> checkout/scripts/long-signatures
+fails "and so is an exception that none needs" 1 checkout/scripts/check-signatures
+
 missing=$(cd "$top" && grep -rhoE '\b(base|store|solver|frontend|engine|cmd)/[a-z0-9_/]+\.[ch]\b' README.md CONTRIBUTING.md docs |
 	sort -u | while read -r file; do test -e "$file" || echo "$file"; done)
 test -z "$missing" || echo "# $missing"
