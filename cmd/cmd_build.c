@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* `kiln build`: from the command line to the graph, its results and what is printed. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* `kiln cache`: ls, inspect and rm of caches outside the store. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* `kiln debug`: the compiled graph, and what the key of a step is made of. */
 #include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>

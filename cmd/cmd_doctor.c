@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* `kiln doctor` and `kiln info`: what this machine offers, as a table or as JSON. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/utsname.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* `kiln du`: what the build cache takes, and what keeps it. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

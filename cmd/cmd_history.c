@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* `kiln history`: the rows of an image's history. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

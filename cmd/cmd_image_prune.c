@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* `kiln image prune`: removes images without a name. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

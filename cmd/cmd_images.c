@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* `kiln images`: the list of images, with filters and formats. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

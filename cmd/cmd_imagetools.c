@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* `kiln imagetools`: inspect and create, on images in a registry. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* `kiln import`: an image of one layer from a tar. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* `kiln inspect`: what is known of images, as JSON or by a template. */
 #include <stdio.h>
 
 #include "cmd/cli/image_json.h"

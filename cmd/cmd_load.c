@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* `kiln load`: images from an archive into the store. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

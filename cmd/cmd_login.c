@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* `kiln login` and `kiln logout`: credentials for registries. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* `kiln mounts`: the directories of RUN --mount=type=cache. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* `kiln prune`: frees what the build cache takes. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* `kiln pull`: images from a registry into the store. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* `kiln push`: images of the store to their registries. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* `kiln rmi`: removes names of images, and images with their last name. */
 #include <stdio.h>
 #include <stdlib.h>
 

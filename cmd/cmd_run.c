@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* `kiln run`: a command in a container that is thrown away. */
 #include <stdio.h>
 #include <string.h>
 

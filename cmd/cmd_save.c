@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* `kiln save`: images of the store as an archive. */
 #include <unistd.h>
 
 #include "cmd/cli/session.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* `kiln store`: verify and remove. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>

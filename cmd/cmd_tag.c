@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* `kiln tag`: another name for an image. */
 #include "cmd/cli/session.h"
 #include "cmd/commands.h"
 

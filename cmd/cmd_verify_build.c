@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* `kiln verify-build`: builds twice from cold and compares the images. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* `kiln version`: what the program is, and what it was built from and with. */
 #include <stdio.h>
 #include <string.h>
 

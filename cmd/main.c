@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Where the program begins: what has to be right before any command runs. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Named contexts: what FROM and --from mean by a name. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* SOURCE_DATE_EPOCH: a number, or the time of a source or of a stage. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Instructions that change the config of an image: ENV, USER, WORKDIR and their kin. */
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>

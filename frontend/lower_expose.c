@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* EXPOSE: ports and ranges of them. */
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The mounts of RUN to mounts of an exec op. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* ADD from elsewhere: URLs and git repositories. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* RUN to an exec op. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* What the target and the stages it needs take from outside: build arguments, secrets and ssh
+ * agents, each once, by line. Stages are visited from the target on. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "frontend/dockerfile/df_text.h"
 #include "frontend/lower.h"
-
-/* What the target and the stages it needs take from outside: build arguments, secrets and ssh
- * agents, each once, by line. Stages are visited from the target on. */
 
 struct collecting {
 	struct compiler *c;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Asking for the base images of the stages that a build needs, in rounds. */
 #include <stdlib.h>
 #include <string.h>
 

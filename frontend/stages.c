@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Stages: their names, what they are based on and copy from, which of them are needed. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* How steps are called in the progress stream. */
 #include <string.h>
 
 #include "frontend/dockerfile/df_parse.h"

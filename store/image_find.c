@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* One look-up of images for all commands: by name, digest or the beginning of an id. */
 #include <string.h>
 
 #include "base/imageref.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* An index in memory while it is made: entries come in any order, and replace each other. */
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>

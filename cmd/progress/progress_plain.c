@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* --progress=plain: a line for everything that happens, each with its step's number. */
 #include <inttypes.h>
 #include <string.h>
 

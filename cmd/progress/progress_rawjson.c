@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The field names and shapes of BuildKit's client.SolveStatus as `--progress=rawjson` prints it. */
 #include <openssl/evp.h>
 
 #include "base/json.h"
 #include "base/times.h"
 #include "cmd/progress/progress_render.h"
-
-/* The field names and shapes of BuildKit's client.SolveStatus as `--progress=rawjson` prints it. */
 
 static json_t *time_value(int64_t ns)
 {

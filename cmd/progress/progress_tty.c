@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* --progress=tty: the live view of a terminal, drawn again with every change. */
 #include <stdio.h>
 #include <string.h>
 

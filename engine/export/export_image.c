@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Images into the store: documents as blobs, and their names. */
 #include <stdlib.h>
 
 #include "base/times.h"

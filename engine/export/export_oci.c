@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Images as OCI layouts and docker archives, in a tar or a directory. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The attributes of --output, read and checked. */
 #include "engine/export/export.h"
 
 #include <stdlib.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Images to a registry as the last step of a build. */
 #include <stdlib.h>
 
 #include "engine/export/export_make.h"

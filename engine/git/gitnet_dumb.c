@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* A repository's files from a web server that knows nothing of git (gitprotocol-http of git, "Dumb
+ * Clients"). What one commit needs is fetched, not its history: loose objects one by one, and all
+ * packs as soon as an object is not among the loose ones. */
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
 
 #include "base/map.h"
 #include "engine/git/gitnet_transport.h"
-
-/* A repository's files from a web server that knows nothing of git (gitprotocol-http of git, "Dumb
- * Clients"). What one commit needs is fetched, not its history: loose objects one by one, and all
- * packs as soon as an object is not among the loose ones. */
 
 #define LIST_MAX ((size_t)64 << 20)
 #define OBJECT_MAX ((size_t)1 << 30)

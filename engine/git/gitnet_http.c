@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Git's smart HTTP protocol (Documentation/gitprotocol-http of git): GET info/refs, then POSTs to
+ * git-upload-pack. An answer is spooled in the store before libgit2 sees it, so that its size costs
+ * no memory and credentials and redirects are the http module's. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -7,10 +10,6 @@
 
 #include "base/fs.h"
 #include "engine/git/gitnet_transport.h"
-
-/* Git's smart HTTP protocol (Documentation/gitprotocol-http of git): GET info/refs, then POSTs to
- * git-upload-pack. An answer is spooled in the store before libgit2 sees it, so that its size costs
- * no memory and credentials and redirects are the http module's. */
 
 #define LIST_SUFFIX "/info/refs?service=git-upload-pack"
 #define REQUEST_MAX ((size_t)64 << 20)

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Git's protocol over a stream of bytes: TCP (git://, gitprotocol-pack of git, "Git Transport") or
+ * ssh(1), which runs git-upload-pack on the other side. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -15,9 +17,6 @@
 #include "base/times.h"
 #include "engine/git/gitnet_transport.h"
 #include "engine/http/resolve.h"
-
-/* Git's protocol over a stream of bytes: TCP (git://, gitprotocol-pack of git, "Git Transport") or
- * ssh(1), which runs git-upload-pack on the other side. */
 
 extern char **environ;
 

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* URLs are read by libcurl alone, which also asks them: what two readers understand differently
+ * ("http://127.0.0.1:80@host/") would be checked as one host and asked as another. */
 #include <curl/curl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,9 +8,6 @@
 
 #include "engine/config/config.h"
 #include "engine/http/http.h"
-
-/* URLs are read by libcurl alone, which also asks them: what two readers understand differently
- * ("http://127.0.0.1:80@host/") would be checked as one host and asked as another. */
 
 static char *url_get(CURLU *u, CURLUPart part, unsigned flags)
 {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Pushing an image that is in the store, alone or under its index. */
 #include <stdlib.h>
 #include <string.h>
 

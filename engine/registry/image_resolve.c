@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* From a reference and a platform to a manifest and a config, by the pull policy. */
 #include <stdlib.h>
 #include <string.h>
 

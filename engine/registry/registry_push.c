@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The writing half of the registry client: blobs, mounts of blobs, manifests, deletion. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reading the graph of a cache outside the store; who wrote it may be hostile. */
 #include <string.h>
 #include <zstd.h>
 

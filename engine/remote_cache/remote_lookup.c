@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Finding results in imported caches, and entering them into the store when they are found. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Cache mounts on their way to a cache outside the store. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>

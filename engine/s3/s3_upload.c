@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Uploads to S3, large ones in parts. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Which files of a context a build can need: what its copies name, links followed. */
 #include "engine/source/context_scan.h"
 
 #include <dirent.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* --call in JSON: the results of a check, outlines and lists of targets. */
 #include <jansson.h>
 #include <stdint.h>
 #include <string.h>

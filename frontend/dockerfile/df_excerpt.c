@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The lines of a Dockerfile that an error or a warning is about. */
 #include <string.h>
 
 #include "frontend/dockerfile/df_check.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* COPY and ADD, their flags and sources. */
 #include <string.h>
 
 #include "frontend/dockerfile/df_heredoc.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Flags of instructions (--name=value) by a table for each instruction. */
 #include <string.h>
 
 #include "base/suggest.h"

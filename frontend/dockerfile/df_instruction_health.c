@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* HEALTHCHECK and its intervals. */
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* RUN, its flags, and its forms: shell, exec, heredoc. */
 #include <string.h>
 
 #include "base/suggest.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* BuildKit's lint rules, one function a rule or a few that look at the same thing. */
 #include <string.h>
 #include <strings.h>
 

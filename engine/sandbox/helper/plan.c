@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reading a sandbox plan from kiln (wire.h). */
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
