@@ -78,7 +78,7 @@ static int add_global_args(struct compiler *c, struct scope *to, const struct st
 	struct df_shell shell = {.escape = c->file->escape,
 				 .get = scope_lookup,
 				 .data = to,
-				 .budget = &c->values_left};
+				 .budget = &c->words_left};
 
 	for (size_t i = 0; i < c->file->n_meta_args; i++) {
 		const struct df_instruction *in = c->file->meta_args[i];
@@ -334,7 +334,7 @@ int frontend_compile(const struct frontend_opts *opts, struct graph *g, struct f
 	struct compiler c = {.opts = opts,
 			     .result = ret,
 			     .arena = &g->arena,
-			     .values_left = LOWER_VALUES_MAX,
+			     .words_left = {.bytes = LOWER_VALUES_MAX, .steps = LOWER_STEPS_MAX},
 			     .history_left = LOWER_HISTORY_MAX,
 			     .ports_left = LOWER_PORTS_MAX,
 			     .environment_left = LOWER_ENVIRONMENT_MAX};

@@ -30,7 +30,7 @@ struct df_shell lower_shell(struct compiler *c, struct stage *s)
 	return (struct df_shell){.escape = c->file->escape,
 				 .get = scope_lookup,
 				 .data = &s->env,
-				 .budget = &c->values_left};
+				 .budget = &c->words_left};
 }
 
 void lower_report_undefined(struct compiler *c, struct stage *s, const struct df_instruction *at,

@@ -38,6 +38,7 @@ struct name_index {
 /* What one compilation may make out of a small file. */
 enum {
 	LOWER_VALUES_MAX = 64 * 1024 * 1024,	    /* bytes of expanded words */
+	LOWER_STEPS_MAX = 256 * 1024 * 1024,	    /* of the patterns in them: a second or so */
 	LOWER_HISTORY_MAX = 64 * 1024 * 1024,	    /* bytes of history rows */
 	LOWER_ENVIRONMENT_MAX = 1024 * 1024 * 1024, /* bytes that all RUN steps see */
 	LOWER_PORTS_MAX = 1 << 18, /* exposed, every time one is named; all there are fit */
@@ -137,7 +138,8 @@ struct compiler {
 	struct op_pairs extra_hosts;
 	const struct op_ulimit *ulimits;
 	struct pattern_list *ignore; /* NULL without patterns */
-	size_t values_left, history_left, environment_left, ports_left;
+	struct df_budget words_left;
+	size_t history_left, environment_left, ports_left;
 
 	VEC(struct stage *) stages; /* of the file first, then the images copied from */
 	size_t n_file_stages;

@@ -53,7 +53,7 @@ static struct df_shell global_shell(struct compiler *c)
 		.escape = c->file->escape,
 		.get = scope_lookup,
 		.data = &c->globals,
-		.budget = &c->values_left,
+		.budget = &c->words_left,
 	};
 }
 

@@ -96,10 +96,8 @@ const char *step_text(struct compiler *c, struct stage *s, const struct df_instr
 		      const char *text)
 {
 	struct masked m = {.stage = s};
-	struct df_shell shell = {.escape = c->file->escape,
-				 .get = masked_get,
-				 .data = &m,
-				 .budget = &c->values_left};
+	struct df_shell shell = {
+		.escape = c->file->escape, .get = masked_get, .data = &m, .budget = &c->words_left};
 	const char *expanded;
 
 	if (in->kind == DF_RUN) {

@@ -179,6 +179,11 @@ static int bad_modifier(struct error **err, const char *modifier)
 			 modifier);
 }
 
+static size_t *steps_left(const struct expander *x)
+{
+	return x->shell->budget ? &x->shell->budget->steps : NULL;
+}
+
 /* What is left of `value` after the operators # ## % %%. */
 static int strip(struct expander *x, const char *word, const char *value, bool suffix,
 		 struct buf *out, struct error **err)
@@ -187,7 +192,8 @@ static int strip(struct expander *x, const char *word, const char *value, bool s
 	struct error *why = NULL;
 	int r;
 
-	r = df_pattern_strip(word + (longest ? 1 : 0), value, suffix, longest, out, &why);
+	r = df_pattern_strip(word + (longest ? 1 : 0), value, suffix, longest, steps_left(x), out,
+			     &why);
 	if (r < 0)
 		error_new(err, ERR_INVALID, 0, "invalid pattern (%s) in substitution: %s",
 			  arena_strdup(x->arena, word), error_text(why));
@@ -248,7 +254,8 @@ static int expand_replace(struct expander *x, const char *name, size_t offset, s
 		buf_addf(out, "${%s/%s%s/%s}", name, all ? "/" : "", pattern.p, with.p);
 		return 0;
 	}
-	r = df_pattern_replace(pattern.p, with.p, value ? value : "", all, out, &why);
+	r = df_pattern_replace(pattern.p, with.p, value ? value : "", all, steps_left(x), out,
+			       &why);
 	if (r < 0)
 		error_new(err, ERR_INVALID, 0, "invalid pattern (%s) in substitution: %s",
 			  pattern.p, error_text(why));
@@ -565,11 +572,11 @@ static int expand(const struct df_shell *s, struct arena *a, const char *word, s
 	r = expand_until(&x, STOP_NONE, out, w, err);
 	if (r >= 0 && w)
 		words_end(&x, w);
-	if (r >= 0 && s->budget && *s->budget < out->n)
+	if (r >= 0 && s->budget && s->budget->bytes < out->n)
 		r = error_new(err, ERR_INVALID, 0,
 			      "the values of all instructions are too large altogether");
 	else if (r >= 0 && s->budget)
-		*s->budget -= out->n;
+		s->budget->bytes -= out->n;
 	if (r < 0) {
 		shown = x.n > SHOWN_MAX ? arena_printf(a, "%.*s...", SHOWN_MAX, word) : word;
 		return error_wrap(err, r, "failed to process %s", df_quote(a, shown));

@@ -25,6 +25,12 @@ enum {
 	DF_SHELL_RESULT_MAX = 4 * 1024 * 1024,
 };
 
+/* What expanding may still take altogether. */
+struct df_budget {
+	size_t bytes; /* of results */
+	size_t steps; /* of patterns (df_shell_pattern.h) */
+};
+
 /* How to expand, and with what. Zero but for `escape` and `get` is right for instruction
  * arguments. */
 struct df_shell {
@@ -36,8 +42,7 @@ struct df_shell {
 	/* The value of a variable, NULL if it is not set. NULL: nothing is set. */
 	const char *(*get)(void *data, const char *name);
 	void *data;
-	/* Bytes that results may still have altogether; NULL: no such limit. */
-	size_t *budget;
+	struct df_budget *budget; /* NULL: no such limit */
 };
 
 /* Variables met, each once, in order of first use. In the arena. */

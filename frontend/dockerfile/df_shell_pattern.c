@@ -19,7 +19,7 @@ struct matcher {
 	const uint32_t *value;
 	size_t n_value;
 	bool longest;
-	size_t steps;
+	size_t steps, max;
 };
 
 static uint32_t pack(const char *p, size_t n)
@@ -100,7 +100,7 @@ static bool find_part(struct matcher *m, size_t from, size_t to, size_t at, bool
 		*ret = rightmost ? m->n_value - len - i : at + i;
 		if (part_matches(m, from, to, *ret))
 			return true;
-		if (++m->steps > DF_PATTERN_STEPS_MAX)
+		if (++m->steps > m->max)
 			return false;
 	}
 	return false;
@@ -133,12 +133,33 @@ static bool match_at(struct matcher *m, size_t start, size_t *ret_end)
 	return true;
 }
 
-static int check_steps(const struct matcher *m, struct error **err)
+static struct matcher matcher(const tokens *p, const runes *v, bool longest,
+			      const size_t *steps_left)
 {
-	if (m->steps <= DF_PATTERN_STEPS_MAX)
+	return (struct matcher){
+		.pattern = p->v,
+		.n_pattern = p->n,
+		.value = v->v,
+		.n_value = v->n,
+		.longest = longest,
+		.steps = p->n + v->n,
+		.max = steps_left && *steps_left < DF_PATTERN_STEPS_MAX ? *steps_left
+									: DF_PATTERN_STEPS_MAX,
+	};
+}
+
+static int count_steps(const struct matcher *m, size_t *steps_left, struct error **err)
+{
+	if (m->steps <= m->max) {
+		if (steps_left)
+			*steps_left -= m->steps;
 		return 0;
-	return error_new(err, ERR_INVALID, 0, "it takes more than %d steps to match",
-			 DF_PATTERN_STEPS_MAX);
+	}
+	if (m->max == DF_PATTERN_STEPS_MAX)
+		return error_new(err, ERR_INVALID, 0, "it takes more than %d steps to match",
+				 DF_PATTERN_STEPS_MAX);
+	return error_new(err, ERR_INVALID, 0,
+			 "the patterns of all instructions take too many steps to match");
 }
 
 #define REVERSE(vec)                                                \
@@ -151,7 +172,7 @@ static int check_steps(const struct matcher *m, struct error **err)
 	} while (0)
 
 int df_pattern_strip(const char *pattern, const char *value, bool suffix, bool longest,
-		     struct buf *out, struct error **err)
+		     size_t *steps_left, struct buf *out, struct error **err)
 {
 	tokens p = {0};
 	runes v = {0};
@@ -169,10 +190,10 @@ int df_pattern_strip(const char *pattern, const char *value, bool suffix, bool l
 		REVERSE(&p);
 		REVERSE(&v);
 	}
-	m = (struct matcher){p.v, p.n, v.v, v.n, longest, 0};
+	m = matcher(&p, &v, longest, steps_left);
 	if (!match_at(&m, 0, &end))
 		end = 0;
-	r = check_steps(&m, err);
+	r = count_steps(&m, steps_left, err);
 	for (size_t i = end; r == 0 && i < v.n; i++)
 		unpack(v.v[suffix ? v.n - 1 - (i - end) : i], out);
 	vec_release(&p);
@@ -185,7 +206,7 @@ static void replace(struct matcher *m, const char *replacement, bool all, struct
 	size_t at = 0, end, last_end = SIZE_MAX;
 	bool done = false, star = m->n_pattern > 0 && m->pattern[0] == TOKEN_STAR;
 
-	while (at <= m->n_value && !out->full && m->steps <= DF_PATTERN_STEPS_MAX) {
+	while (at <= m->n_value && !out->full && m->steps <= m->max) {
 		bool hit = !done && match_at(m, at, &end);
 
 		/* A leading star would have reached any later match too. */
@@ -208,7 +229,7 @@ static void replace(struct matcher *m, const char *replacement, bool all, struct
 }
 
 int df_pattern_replace(const char *pattern, const char *replacement, const char *value, bool all,
-		       struct buf *out, struct error **err)
+		       size_t *steps_left, struct buf *out, struct error **err)
 {
 	tokens p = {0};
 	runes v = {0};
@@ -218,9 +239,9 @@ int df_pattern_replace(const char *pattern, const char *replacement, const char 
 	r = compile(pattern, &p, err);
 	if (r == 0) {
 		split(value, &v);
-		m = (struct matcher){p.v, p.n, v.v, v.n, true, 0};
+		m = matcher(&p, &v, true, steps_left);
 		replace(&m, replacement, all, out);
-		r = check_steps(&m, err);
+		r = count_steps(&m, steps_left, err);
 	}
 	vec_release(&p);
 	vec_release(&v);

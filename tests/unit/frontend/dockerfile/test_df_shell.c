@@ -333,6 +333,38 @@ static void results_and_matching_work_have_a_limit(void **state)
 	check_rows(&s, rows, ARRAY_SIZE(rows));
 }
 
+/* How many words are expanded before the budget is used up? */
+static size_t count_expansions(const char *word, struct df_budget budget)
+{
+	const struct df_shell limited = {.escape = '\\', .get = get, .budget = &budget};
+	_cleanup_(error_freep) struct error *err = NULL;
+	struct arena a = ARENA_INIT;
+	const char *out;
+	size_t n = 0;
+
+	while (n < 1000 && df_expand(&limited, &a, word, NULL, &out, &err) == 0)
+		n++;
+	arena_release(&a);
+	if (n < 1000)
+		assert_non_null(strstr(error_text(err), "all instructions"));
+	return n;
+}
+
+static void all_words_together_have_a_limit(void **state)
+{
+	const struct df_budget bytes = {.bytes = 100, .steps = 1000000};
+	const struct df_budget steps = {.bytes = 1000000, .steps = 100};
+
+	(void)state;
+	assert_int_equal(count_expansions("1234567890", bytes), 10);
+	assert_int_equal(count_expansions("1234567890", steps), 1000);
+	/* Looking at "/a/b/c" and the pattern counts, whatever comes of it. */
+	assert_in_range(count_expansions("${PATH_//*/}", steps), 1, 100 / 7);
+	assert_in_range(count_expansions("${PATH_//z?z?z/}", steps), 1, 100 / 11);
+	assert_in_range(count_expansions("${PATH_#*nothing}", steps), 1, 100 / 14);
+	assert_in_range(count_expansions("${PATH_%%*nothing}", steps), 1, 100 / 14);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -348,6 +380,7 @@ int main(void)
 		cmocka_unit_test(errors_name_the_word),
 		cmocka_unit_test(nesting_has_a_limit),
 		cmocka_unit_test(results_and_matching_work_have_a_limit),
+		cmocka_unit_test(all_words_together_have_a_limit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
