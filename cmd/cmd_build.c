@@ -122,6 +122,7 @@ static void frontend_opts_fill(struct build *b, struct frontend_opts *f)
 		.shm_size = o->shm_size,
 		.cgroup_parent = o->cgroup_parent,
 		.resolver = {.resolve = resolve_images, .data = b},
+		.cancel = b->cancel,
 		.parse_only = b->call.method == CALL_TARGETS,
 		.all_stages = b->call.method == CALL_CHECK && !o->target,
 		.clock = {.time = tell_time, .data = b},

@@ -20,6 +20,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/cancel.h"
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/image_config.h"
@@ -124,6 +125,7 @@ struct frontend_opts {
 	struct image_resolver resolver;
 	struct context_reader reader;
 	struct source_clock clock;
+	const struct cancel *cancel; /* asked at every instruction; may be NULL */
 };
 
 struct frontend_result {

@@ -251,6 +251,8 @@ static int lower_stage(struct compiler *c, struct stage *s, struct error **err)
 		const struct command *cmd = &s->commands.v[i];
 		int r;
 
+		if (cancel_is_set(c->opts->cancel))
+			return error_new(err, ERR_CANCELED, 0, "canceled");
 		df_lint_command(c->lint, &s->lint, cmd->instruction);
 		r = lower_command(c, s, cmd, err);
 		if (r == 0 && c->history_left == 0)
