@@ -69,9 +69,9 @@ static int resolve_images(void *data, const struct image_request *requests, size
 		};
 	}
 	r = engine_resolve(b->engine, b->progress, images, n, err);
-	for (size_t i = 0; i < n && r == 0; i++) {
+	for (size_t i = 0; i < n; i++) {
 		answers[i].error = TAKE_PTR(images[i].error);
-		if (answers[i].error)
+		if (r < 0 || answers[i].error)
 			continue;
 		answers[i].digest = images[i].source->digest;
 		answers[i].config_size = images[i].source->config.n;
