@@ -70,15 +70,16 @@ kiln inspect -f '{{.Created}}' dated > "$WORK/out"
 prints "and dates the image" '^1970-01-02T00:00:00Z$'
 
 # As another user: the same but for the kernel's own differences.
-if [ "$(id -u)" = 0 ] && setpriv --reuid 64324 --regid 64324 --clear-groups unshare -Ur true 2> /dev/null; then
+if [ "$(id -u)" = 0 ] && setpriv --reuid $PLAIN_USER --regid $PLAIN_USER --clear-groups unshare -Ur true 2> /dev/null; then
+	lock_accounts
 	cp /etc/subuid "$WORK/subuid" && cp /etc/subgid "$WORK/subgid"
-	echo "64324:3000000000:65536" >> /etc/subuid && echo "64324:3000000000:65536" >> /etc/subgid
-	echo 'kilnrepro:x:64324:64324::/:/bin/sh' >> /etc/passwd
-	chmod 755 "$WORK" && chmod -R a+rX app && mkdir rootless && chown 64324:64324 rootless
+	echo "$PLAIN_USER:3000000000:65536" >> /etc/subuid && echo "$PLAIN_USER:3000000000:65536" >> /etc/subgid
+	echo "kilnrepro:x:$PLAIN_USER:$PLAIN_USER::/:/bin/sh" >> /etc/passwd
+	chmod 755 "$WORK" && chmod -R a+rX app && mkdir rootless && chown $PLAIN_USER:$PLAIN_USER rootless
 	cp -r app rootless/app
 	KILN_ROOT=$WORK/root.store quietly kiln build --reproducible -o type=oci,dest=root.tar rootless/app
 	ok "as root" $?
-	KILN_ROOT=$WORK/rootless/store quietly setpriv --reuid 64324 --regid 64324 --clear-groups \
+	KILN_ROOT=$WORK/rootless/store quietly setpriv --reuid $PLAIN_USER --regid $PLAIN_USER --clear-groups \
 		"$KILN" build --reproducible -o type=oci,dest=rootless/rootless.tar rootless/app
 	ok "and as another user" $?
 	sed -i '/^kilnrepro:/d' /etc/passwd

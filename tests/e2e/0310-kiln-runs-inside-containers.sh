@@ -47,9 +47,10 @@ prints "and reads which rights it lacks" '^this root has too few rights: it need
 same "root of somebody's user namespace builds" userns unshare -Urm
 same "and where /proc is not that of its pid namespace" other-proc unshare -Urmpf
 
-# What a container manager covers of /proc, nobody in it can mount anew.
+# What a container manager covers of /proc, nobody in it can mount anew, unless another is seen whole.
 covered() { # COMMAND...
-	unshare --mount --pid --fork --mount-proc sh -c 'mount -t tmpfs tmpfs /proc/acpi 2> /dev/null; mount -t tmpfs tmpfs /proc/scsi 2> /dev/null; mount -t tmpfs tmpfs /proc/fs && exec "$@"' sh "$@"
+	unshare --mount --pid --fork --mount-proc sh -c 'awk "\$3 == \"proc\" && \$2 != \"/proc\" { print \$2 }" /proc/mounts | xargs -r umount -l
+		mount -t tmpfs tmpfs /proc/acpi 2> /dev/null; mount -t tmpfs tmpfs /proc/scsi 2> /dev/null; mount -t tmpfs tmpfs /proc/fs && exec "$@"' sh "$@"
 }
 export -f covered
 same "a build sees a covered /proc as it is" covered bash -c 'covered "$@"' sh capsh --drop=cap_sys_admin -- -c 'exec "$@"' sh

@@ -113,8 +113,8 @@ registry_layers() {
 	find "$1" -path "*/repositories/$2/_layers/sha256/*" -name link 2> /dev/null | wc -l
 }
 
-# An ordinary user: an id without a name, to whom no subordinate ids are granted.
-PLAIN_USER=64322
+# An ordinary user: an id without a name, to whom no subordinate ids are granted (from the runner).
+PLAIN_USER=${PLAIN_USER:-64322}
 as_plain_user() {
 	setpriv --reuid $PLAIN_USER --regid $PLAIN_USER --clear-groups "$@"
 }
@@ -138,9 +138,16 @@ need_plain_user() {
 	exit 0
 }
 
+# Keeps other tests from the machine's list of accounts until this one ends.
+lock_accounts() {
+	exec 8> "$FIXTURES/accounts.lock"
+	flock 8
+}
+
 # Gives PLAIN_USER a name and subordinate ids until the test's end. Fails where nothing could map them.
 grant_subordinate_ids() {
 	command -v newuidmap > /dev/null || return 1
+	lock_accounts
 	ACCOUNT=kiln-e2e-$$
 	# By force: a process of that id may be anybody's.
 	at_end 'userdel -f $ACCOUNT 2> /dev/null; groupdel $ACCOUNT 2> /dev/null; sed -i "/^$ACCOUNT:/d" /etc/subuid /etc/subgid'
