@@ -49,6 +49,22 @@ int fs_write_full(int fd, const void *p, size_t n)
 	return 0;
 }
 
+int fs_pwrite_full(int fd, const void *p, size_t n, off_t at)
+{
+	size_t done = 0;
+
+	while (done < n) {
+		ssize_t r = pwrite(fd, (const char *)p + done, n - done, at + (off_t)done);
+
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r < 0)
+			return -errno;
+		done += (size_t)r;
+	}
+	return 0;
+}
+
 int fs_read_fd(int fd, struct buf *b)
 {
 	struct stat st;
@@ -228,6 +244,17 @@ static bool move_to_top(struct removal *rm, int dirfd, const char *name)
 	return true;
 }
 
+int fs_next_entry(DIR *dir, struct dirent **ret)
+{
+	do {
+		errno = 0;
+		*ret = readdir(dir);
+		if (!*ret)
+			return -errno;
+	} while (strcmp((*ret)->d_name, ".") == 0 || strcmp((*ret)->d_name, "..") == 0);
+	return 1;
+}
+
 static int remove_entries(struct removal *rm, int dirfd)
 {
 	DIR *dir = fdopendir(dirfd);
@@ -240,9 +267,8 @@ static int remove_entries(struct removal *rm, int dirfd)
 		return r;
 	}
 	rm->depth++;
-	while (r == 0 && (errno = 0, de = readdir(dir))) {
-		if (strcmp(de->d_name, ".") == 0 || strcmp(de->d_name, "..") == 0)
-			continue;
+	while (r == 0 && (r = fs_next_entry(dir, &de)) > 0) {
+		r = 0;
 		if (cancel_is_set(rm->cancel))
 			r = -ECANCELED;
 		else if (de->d_type == DT_DIR || unlinkat(dirfd, de->d_name, 0) < 0)

@@ -5,6 +5,7 @@
 #ifndef KILN_BASE_FS_H
 #define KILN_BASE_FS_H
 
+#include <dirent.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -16,6 +17,7 @@
 /* Reads until n bytes or the end; returns the count or -errno. EINTR is retried, as everywhere. */
 ssize_t fs_read_full(int fd, void *p, size_t n);
 int fs_write_full(int fd, const void *p, size_t n);
+int fs_pwrite_full(int fd, const void *p, size_t n, off_t at);
 
 /* Appends the whole file to b, at most b->max bytes (-EFBIG beyond it). */
 int fs_read_fd(int fd, struct buf *b);
@@ -46,6 +48,9 @@ int fs_remove_tree(int dirfd, const char *path);
 /* -ECANCELED once `cancel`, which may be NULL, is set: the rest stays. */
 struct cancel;
 int fs_remove_tree_until(int dirfd, const char *path, const struct cancel *cancel);
+/* The next entry but "." and "..": 1, 0 at the end, -errno where the directory cannot be read on. It is
+ * never to be mistaken for the end: what stood behind it would be missing from an image. */
+int fs_next_entry(DIR *dir, struct dirent **ret);
 /* An fd that is a directory's; -errno. */
 int fs_open_dir(int dirfd, const char *path);
 

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fs.h"
 #include "store/cache_usage.h"
 #include "store/db.h"
 #include "store/internal.h"
@@ -23,12 +24,11 @@ static uint64_t usage_of_dir(const struct store *s, int fd)
 		(void)close(fd);
 		return 0;
 	}
-	while (!cancel_is_set(s->cancel) && (de = readdir(dir))) {
+	while (!cancel_is_set(s->cancel) && fs_next_entry(dir, &de) > 0) {
 		struct stat st;
 		int sub = -1;
 
-		if (strcmp(de->d_name, ".") == 0 || strcmp(de->d_name, "..") == 0 ||
-		    fstatat(fd, de->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		if (fstatat(fd, de->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;
 		/* The names of one file share its bytes. */
 		bytes += (uint64_t)st.st_blocks * 512 / (S_ISDIR(st.st_mode) ? 1 : st.st_nlink);

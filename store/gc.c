@@ -30,7 +30,7 @@ void gc_result_release(struct gc_result *r)
 
 static int list_dir(struct store *s, const char *path, struct strv *ret, struct error **err)
 {
-	int fd = fs_open_dir(s->dirfd, path);
+	int fd = fs_open_dir(s->dirfd, path), r;
 	struct dirent *de;
 	DIR *dir;
 
@@ -44,11 +44,11 @@ static int list_dir(struct store *s, const char *path, struct strv *ret, struct 
 			(void)close(fd);
 		return error_new(err, ERR_IO, errnum, "list '%s/%s'", s->root, path);
 	}
-	while ((de = readdir(dir)))
+	while ((r = fs_next_entry(dir, &de)) > 0)
 		if (de->d_name[0] != '.')
 			strv_push(ret, de->d_name);
 	(void)closedir(dir);
-	return 0;
+	return r < 0 ? error_new(err, ERR_IO, -r, "list '%s/%s'", s->root, path) : 0;
 }
 
 /* Rows of leases whose lock is free. The lock is asked for inside the transaction: a handle that

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An index in memory while it is made: entries come in any order, and replace each other. */
 #include <assert.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -553,8 +552,8 @@ int index_builder_layout(struct index_builder *b, int fd, uint32_t **ret_tags, s
 	index_put64(header + INDEX_H_COUNT, b->live);
 	index_put64(header + INDEX_H_HEAP_SIZE, heap);
 	r = w.failed;
-	if (r == 0 && pwrite(fd, header, sizeof(header), 0) != (ssize_t)sizeof(header))
-		r = errno ? -errno : -EIO;
+	if (r == 0)
+		r = fs_pwrite_full(fd, header, sizeof(header), 0);
 	if (r < 0)
 		return error_new(err, ERR_IO, -r, "write a layer index");
 	if (ret_tags)

@@ -400,11 +400,10 @@ static int scan_dir(struct scan *scan, int dirfd, struct error **err)
 			(void)close(copy);
 		return r;
 	}
-	while ((errno = 0, de = readdir(dir)))
-		if (strcmp(de->d_name, ".") != 0 && strcmp(de->d_name, "..") != 0)
-			strv_push(&names, de->d_name);
-	if (errno)
-		r = error_new(err, ERR_IO, errno, "read directory '%s'", scan->path.p);
+	while ((r = fs_next_entry(dir, &de)) > 0)
+		strv_push(&names, de->d_name);
+	if (r < 0)
+		r = error_new(err, ERR_IO, -r, "read directory '%s'", scan->path.p);
 	(void)closedir(dir);
 	strv_sort(&names);
 	for (size_t i = 0; i < names.n && r == 0; i++) {

@@ -169,7 +169,8 @@ static int find(struct store *s, const char *id, struct mount_use *m, struct err
 static int look_for_content(const struct mount_use *m, bool *ret_empty, struct error **err)
 {
 	DIR *dir = opendir(m->path);
-	const struct dirent *de;
+	struct dirent *de;
+	int r;
 
 	/* Not there: it was being removed when its remover was killed. */
 	if (!dir && errno != ENOENT)
@@ -177,10 +178,10 @@ static int look_for_content(const struct mount_use *m, bool *ret_empty, struct e
 	*ret_empty = true;
 	if (!dir)
 		return 0;
-	while (*ret_empty && (de = readdir(dir)))
-		*ret_empty = strcmp(de->d_name, ".") == 0 || strcmp(de->d_name, "..") == 0;
+	r = fs_next_entry(dir, &de);
+	*ret_empty = r == 0;
 	closedir(dir);
-	return 0;
+	return r < 0 ? error_new(err, ERR_IO, -r, "read directory '%s'", m->path) : 0;
 }
 
 int mounts_acquire_empty(struct store *s, const char *id, uint32_t mode, uint32_t uid, uint32_t gid,

@@ -142,7 +142,7 @@ void statindex_prune(struct store *s, int64_t before)
 			(void)close(fd);
 		return;
 	}
-	while ((de = readdir(dir)))
+	while (fs_next_entry(dir, &de) > 0)
 		if (fstatat(fd, de->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
 		    st.st_mtim.tv_sec * (int64_t)NS_PER_SECOND + st.st_mtim.tv_nsec < before)
 			(void)unlinkat(fd, de->d_name, 0);
@@ -283,8 +283,8 @@ static int write_index(struct out *o, size_t n, statindex_get_fn get, void *data
 	put_u64(header + 16, count);
 	put_u64(header + 24, strings);
 	put_u64(header + 32, XXH3_64bits_digest(o->hash));
-	if (o->r == 0 && pwrite(o->fd, header, sizeof(header), 0) != (ssize_t)sizeof(header))
-		o->r = -EIO;
+	if (o->r == 0)
+		o->r = fs_pwrite_full(o->fd, header, sizeof(header), 0);
 	return o->r;
 }
 

@@ -438,14 +438,15 @@ static int check_unused(int rootfd, const char *root, struct error **err)
 {
 	_cleanup_close_ int fd = fs_open_dir(rootfd, "lock");
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	const struct dirent *de;
+	struct dirent *de;
 	bool used = false;
+	int r = 0;
 
 	if (!dir)
 		return error_hint(err, error_new(err, ERR_NOTFOUND, 0, "'%s' is no store", root),
 				  "KILN_ROOT names the store");
 	(void)TAKE_FD(fd);
-	while (!used && (de = readdir(dir))) {
+	while (!used && (r = fs_next_entry(dir, &de)) > 0) {
 		struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 		_cleanup_close_ int file =
 			openat(dirfd(dir), de->d_name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
@@ -454,6 +455,8 @@ static int check_unused(int rootfd, const char *root, struct error **err)
 			used = errno == EAGAIN || errno == EACCES;
 	}
 	(void)closedir(dir);
+	if (r < 0)
+		return error_new(err, ERR_IO, -r, "list '%s/lock'", root);
 	return used ? error_new(err, ERR_BUSY, 0, "the store '%s' is in use", root) : 0;
 }
 

@@ -27,11 +27,11 @@ static int clear_scratch(const char *path, struct error **err)
 	_cleanup_strv_ struct strv names = {0};
 	DIR *dir = opendir(path);
 	struct dirent *e;
-	int r = 0;
+	int r;
 
 	if (!dir)
 		return error_new(err, ERR_IO, errno, "open '%s'", path);
-	while ((e = readdir(dir)))
+	while ((r = fs_next_entry(dir, &e)) > 0)
 		for (size_t i = 0; i < ARRAY_SIZE(made); i++)
 			if (strncmp(e->d_name, made[i], strlen(made[i])) == 0)
 				strv_pushf(&names, "%s/%s", path, e->d_name);

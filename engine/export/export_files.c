@@ -322,16 +322,14 @@ static int remove_extra(struct files *f, int dirfd, const char *path, struct err
 	int copy = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = copy < 0 ? NULL : fdopendir(copy);
 	struct dirent *entry;
-	int r = 0;
+	int r = 0, more = 0;
 
 	if (!d)
 		return error_new(err, ERR_IO, errno, "read directory '%s'", path);
-	while (r == 0 && (entry = readdir(d))) {
+	while (r == 0 && (more = fs_next_entry(d, &entry)) > 0) {
 		_cleanup_free_ char *below = path_join(path, entry->d_name);
 		struct rootfs_node node;
 
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-			continue;
 		if (!rootfs_get(f->rootfs, below, &node)) {
 			r = make_way(dirfd, entry->d_name, below, err);
 		} else if (node.entry.type == ENTRY_DIR) {
@@ -344,7 +342,7 @@ static int remove_extra(struct files *f, int dirfd, const char *path, struct err
 		}
 	}
 	closedir(d);
-	return r;
+	return more < 0 ? error_new(err, ERR_IO, -more, "read directory '%s'", path) : r;
 }
 
 /* What failed below the destination is named by its path in the image: here is where that is. */

@@ -94,19 +94,18 @@ int gitcache_set_complete(git_repository *repo, const char *oid, struct error **
 static uint64_t folder_size(int fd, const struct cancel *cancel)
 {
 	DIR *dir = fdopendir(fd);
-	const struct dirent *e;
+	struct dirent *e;
 	uint64_t total = 0;
 
 	if (!dir) {
 		close(fd);
 		return 0;
 	}
-	while (!cancel_is_set(cancel) && (e = readdir(dir))) {
+	while (!cancel_is_set(cancel) && fs_next_entry(dir, &e) > 0) {
 		struct stat st;
 		int below;
 
-		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
-		    fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		if (fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;
 		total += (uint64_t)st.st_blocks * 512;
 		below = S_ISDIR(st.st_mode) ? fs_open_dir(dirfd(dir), e->d_name) : -1;
@@ -134,11 +133,11 @@ static int prune_one(int dirfd, const char *name, bool dry_run, const struct can
 static int prune_folder(DIR *dir, int64_t before, bool dry_run, const struct cancel *cancel,
 			uint64_t *ret_bytes, struct error **err)
 {
-	const struct dirent *e;
+	struct dirent *e;
 	struct stat st;
 	int r = 0;
 
-	while (r == 0 && (e = readdir(dir))) {
+	while (r == 0 && fs_next_entry(dir, &e) > 0) {
 		if (*e->d_name == '.' ||
 		    fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;

@@ -72,23 +72,23 @@ static int copy_file(struct gittree *t, int dirfd, const char *name, const char 
 /* Everything that git_packbuilder_write left in the folder. */
 static int copy_pack(struct gittree *t, int dirfd, struct error **err)
 {
-	int copy = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
+	int copy = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0, more = 0;
 	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
-	const struct dirent *e;
+	struct dirent *e;
 
 	if (!dir) {
 		r = error_new(err, ERR_IO, errno, "list a pack");
 		cleanup_closep(&copy);
 		return r;
 	}
-	while (r == 0 && (e = readdir(dir))) {
+	while (r == 0 && (more = fs_next_entry(dir, &e)) > 0) {
 		_cleanup_free_ char *path = xasprintf(".git/objects/pack/%s", e->d_name);
 
 		if (strncmp(e->d_name, "pack-", 5) == 0)
 			r = copy_file(t, dirfd, e->d_name, path, 0444, err);
 	}
 	closedir(dir);
-	return r;
+	return more < 0 ? error_new(err, ERR_IO, -more, "list a pack") : r;
 }
 
 static int write_pack(git_repository *repo, const struct gitref *ref, const char *folder,

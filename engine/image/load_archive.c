@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fs.h"
 #include "base/path.h"
 #include "engine/oci/oci.h"
 #include "engine/stream/archive_input.h"
@@ -270,20 +271,20 @@ static int read_blobs(struct store *s, int dirfd, struct cancel *cancel, struct 
 		      struct error **err)
 {
 	int fd = openat(dirfd, "blobs/sha256", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC),
-	    r = 0;
+	    r = 0, more = 0;
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *entry;
 
 	if (!d)
 		return error_new(err, ERR_IO, errno, "read 'blobs/sha256'");
-	while (r == 0 && (entry = readdir(d))) {
+	while (r == 0 && (more = fs_next_entry(d, &entry)) > 0) {
 		_cleanup_free_ char *name = xasprintf(BLOBS "%s", entry->d_name);
 
 		if (entry->d_name[0] != '.')
 			r = add_dir_file(s, dirfd, name, cancel, a, err);
 	}
 	closedir(d);
-	return r;
+	return more < 0 ? error_new(err, ERR_IO, -more, "read 'blobs/sha256'") : r;
 }
 
 static int read_layout(struct store *s, int dirfd, struct cancel *cancel, struct load_archive *a,

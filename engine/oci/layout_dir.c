@@ -159,13 +159,14 @@ static int remove_unmarked(int dirfd, const struct map *kept, struct error **err
 {
 	int fd = open_folder(dirfd, "blobs/sha256", err);
 	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-	const struct dirent *e;
+	struct dirent *e;
+	int r;
 
 	if (fd < 0)
 		return fd;
 	if (!dir)
 		return error_new(err, ERR_IO, errno, "list 'blobs/sha256'");
-	while ((e = readdir(dir))) {
+	while ((r = fs_next_entry(dir, &e)) > 0) {
 		struct digest digest;
 
 		if (digest_parse_hex(e->d_name, strlen(e->d_name), &digest) == 0 &&
@@ -173,7 +174,7 @@ static int remove_unmarked(int dirfd, const struct map *kept, struct error **err
 			(void)unlinkat(fd, e->d_name, 0);
 	}
 	(void)closedir(dir);
-	return 0;
+	return r < 0 ? error_new(err, ERR_IO, -r, "list 'blobs/sha256'") : 0;
 }
 
 int layout_dir_sweep(int dirfd, const json_t *manifests, struct error **err)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/fs.h"
 #include "base/map.h"
 #include "base/strv.h"
 
@@ -130,7 +131,7 @@ static int read_names(int fd, struct strv *ret)
 	/* Reads through a descriptor of its own, which closedir takes along. */
 	int own = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = own < 0 ? NULL : fdopendir(own);
-	const struct dirent *de;
+	struct dirent *de;
 	int r;
 
 	if (!dir) {
@@ -138,11 +139,9 @@ static int read_names(int fd, struct strv *ret)
 		cleanup_closep(&own);
 		return r;
 	}
-	for (errno = 0; (de = readdir(dir));)
-		if (strcmp(de->d_name, ".") != 0 && strcmp(de->d_name, "..") != 0 &&
-		    strncmp(de->d_name, ".wh.", 4) != 0)
+	while ((r = fs_next_entry(dir, &de)) > 0)
+		if (strncmp(de->d_name, ".wh.", 4) != 0)
 			strv_push(ret, de->d_name);
-	r = -errno;
 	closedir(dir);
 	strv_sort(ret);
 	return r;

@@ -246,9 +246,9 @@ static void remove_orphan(int parent, const char *name)
 static void remove_orphans(const char *parent)
 {
 	DIR *dir = opendir(parent);
-	const struct dirent *e;
+	struct dirent *e;
 
-	while (dir && (e = readdir(dir)) != NULL)
+	while (dir && fs_next_entry(dir, &e) > 0)
 		if (is_orphan(e->d_name))
 			remove_orphan(dirfd(dir), e->d_name);
 	if (dir)

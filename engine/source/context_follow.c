@@ -94,18 +94,18 @@ static int follow_wildcard(struct follow *f, const struct step *step, const char
 	int fd = fs_open_no_symlinks(f->rootfd, step->at, O_RDONLY | O_DIRECTORY, 0);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *de;
-	int r = 0;
+	int r = 0, more = 0;
 
 	if (!dir)
 		return 0;
-	while (r >= 0 && (de = readdir(dir))) {
-		if (strcmp(de->d_name, ".") == 0 || strcmp(de->d_name, "..") == 0)
-			continue;
+	while (r >= 0 && (more = fs_next_entry(dir, &de)) > 0) {
 		r = glob_match(pattern, de->d_name, err);
 		if (r > 0)
 			r = follow_literal(f, step, de->d_name, rest, err);
 	}
 	(void)closedir(dir);
+	if (r >= 0 && more < 0)
+		return error_new(err, ERR_IO, -more, "read directory '%s'", step->at);
 	return r < 0 ? r : 0;
 }
 

@@ -424,11 +424,11 @@ static void context_names(struct tree *t, const char *dir, struct strv *ret)
 {
 	int fd = fs_open_no_symlinks(context_of(t)->rootfd, dir, O_RDONLY | O_DIRECTORY, 0);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	const struct dirent *de;
+	struct dirent *de;
 
-	while (d && (de = readdir(d)))
-		if (strcmp(de->d_name, ".") != 0 && strcmp(de->d_name, "..") != 0)
-			strv_push(ret, de->d_name);
+	/* For a hint alone. */
+	while (d && fs_next_entry(d, &de) > 0)
+		strv_push(ret, de->d_name);
 	if (d)
 		(void)closedir(d);
 	else if (fd >= 0)

@@ -230,7 +230,7 @@ static int scan_one(struct worker *w, struct scan_dir *dir, struct error **err)
 	struct scanner *s = w->scanner;
 	int fd = fs_open_no_symlinks(s->rootfd, dir->path, O_RDONLY | O_DIRECTORY, 0);
 	struct dirent *de;
-	int dfd, r = 0;
+	int dfd, r = 0, more = 0;
 	DIR *d;
 
 	if (fd == -ENOENT && *dir->path)
@@ -243,11 +243,9 @@ static int scan_one(struct worker *w, struct scan_dir *dir, struct error **err)
 		return error_new(err, ERR_IO, -r, "read '%s/%s'", s->name, dir->path);
 	}
 	dfd = dirfd(d);
-	while (r == 0 && (de = readdir(d))) {
+	while (r == 0 && (more = fs_next_entry(d, &de)) > 0) {
 		struct scan_dir *sub;
 
-		if (strcmp(de->d_name, ".") == 0 || strcmp(de->d_name, "..") == 0)
-			continue;
 		if (cancel_is_set(s->o->cancel)) {
 			r = error_new(err, ERR_CANCELED, 0, "canceled");
 			break;
@@ -257,6 +255,8 @@ static int scan_one(struct worker *w, struct scan_dir *dir, struct error **err)
 			enqueue(s, sub);
 	}
 	(void)closedir(d);
+	if (more < 0)
+		r = error_new(err, ERR_IO, -more, "read '%s/%s'", s->name, dir->path);
 	if (dir->items.n > 1)
 		qsort(dir->items.v, dir->items.n, sizeof(*dir->items.v), compare_items);
 	return r;
