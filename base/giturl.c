@@ -304,10 +304,23 @@ void giturl_release(struct giturl *u)
 	*u = (struct giturl){0};
 }
 
+/* Where the user and password of what follows "://" end: at its last "@". A password with a "/" in it
+ * ends the host for a URL's reader; what stands for a port then is none. */
+static const char *end_of_user(const char *at)
+{
+	size_t n = strcspn(at, "/?#");
+	const char *end = memrchr(at, '@', n), *port = memrchr(at, ':', n);
+
+	if (end || !port || *at == '[' ||
+	    strspn(port + 1, "0123456789") == (size_t)(at + n - port - 1))
+		return end;
+	return strrchr(at, '@');
+}
+
 char *giturl_display(const char *url)
 {
 	const char *scheme = strstr(url, "://"), *at = scheme ? scheme + 3 : url;
-	const char *user = memrchr(at, '@', strcspn(at, "/?#"));
+	const char *user = end_of_user(at);
 
 	if (!scheme || !user)
 		return xstrdup(url);

@@ -13,6 +13,31 @@ static bool looks_like_id(const char *what)
 	return n >= 4 && n <= DIGEST_HEX && strspn(hex, "0123456789abcdef") == n;
 }
 
+/* A digest names an image in the repositories that it has a name in: other@sha256:... is none of it. */
+static bool is_in_repository(const struct image *image, const struct imageref *ref)
+{
+	for (size_t i = 0; i < image->n_tags; i++) {
+		_cleanup_(imageref_release) struct imageref tag = IMAGEREF_INIT;
+
+		if (imageref_parse(image->tags[i], &tag, NULL) == 0 &&
+		    strcmp(tag.host, ref->host) == 0 && strcmp(tag.path, ref->path) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int find_by_digest(struct store *s, const struct imageref *ref, bool *ret_found,
+			  struct image *ret, struct error **err)
+{
+	int r = image_by_manifest(s, &ref->digest, ret_found, ret, err);
+
+	if (r == 0 && *ret_found && !is_in_repository(ret, ref)) {
+		image_release(ret);
+		*ret_found = false;
+	}
+	return r;
+}
+
 static int find_named(struct store *s, const struct imageref *ref, bool *ret_found,
 		      struct image *ret, char **ret_name, struct error **err)
 {
@@ -20,7 +45,7 @@ static int find_named(struct store *s, const struct imageref *ref, bool *ret_fou
 	int r;
 
 	if (ref->has_digest)
-		return image_by_manifest(s, &ref->digest, ret_found, ret, err);
+		return find_by_digest(s, ref, ret_found, ret, err);
 	name = imageref_format(ref);
 	r = image_by_name(s, name, ret_found, ret, NULL, err);
 	if (r == 0 && *ret_found && ret_name)

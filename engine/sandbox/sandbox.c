@@ -102,9 +102,10 @@ static void explain_setup(int errnum, struct error **err)
 		(void)error_hint(err, 0, "%s", hint);
 	else if (errnum == EPERM)
 		(void)error_hint(
-			err, 0,
-			"steps need namespaces and mounts: run as root with CAP_SYS_ADMIN, or "
-			"as a user where user namespaces are allowed; " FINDINGS_MORE);
+			err, 0, "steps need namespaces and mounts: %s; " FINDINGS_MORE,
+			geteuid() == 0
+				? "this root needs CAP_SYS_ADMIN, or leave to make user namespaces"
+				: "run as root, or where users may make user namespaces");
 }
 
 static void setup_failed(struct sandbox *s, const struct wire_message *m, const char *text)

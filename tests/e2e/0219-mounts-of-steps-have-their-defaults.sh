@@ -47,6 +47,12 @@ RUN --mount=type=tmpfs,target=/m mkdir -p /m/d && ln -s /m/gone /m/l
 RUN --mount=type=cache,id=lk,target=/k ln -sf sub/gone /k/l && ln -sf gone2 /k/d
 RUN --mount=type=cache,id=lk,target=/k --mount=type=secret,id=s,target=/k/l grep -q executed /k/sub/gone /k/l
 RUN --mount=type=cache,id=lk,target=/k --mount=type=tmpfs,target=/k/d touch /k/gone2/f
+FROM base AS dots
+RUN mkdir /real && ln -s /gone/../real/new /way && ln -s nowhere/x/../../real/other /way2
+RUN --mount=type=cache,id=dots,target=/made/a..b --mount=type=tmpfs,target=/way --mount=type=tmpfs,target=/way2 touch /made/a..b/f /real/new/f /real/other/f
+RUN ! ls -d /made /gone /nowhere /real/* 2> /dev/null
+RUN --mount=type=cache,id=dots2,target=/k mkdir -p /k/real && ln -sf gone/../real/new /k/way
+RUN --mount=type=cache,id=dots2,target=/k --mount=type=tmpfs,target=/k/way touch /k/real/new/f && [ ! -e /k/gone ]
 FROM base AS readonly
 RUN --mount=type=bind,source=.,target=/etc [ -f /etc/secret ]
 
@@ -76,6 +82,7 @@ defaults() { # defaults WHO COMMAND...
 	check "$who: no signal is ignored in a step, whatever kiln's caller ignored" python3 ignore.py "$@" build --no-cache -q --target signals ctx
 	check "$who: an image without /etc will do" "$@" build --no-cache -q --target no-etc ctx
 	check "$who: links that lead nowhere are no hindrance to mounts" "$@" build --no-cache -q --secret id=s,src=ctx/secret --target dangling ctx
+	check "$who: nor are dots, and nothing stays of what they pass through" "$@" build --no-cache -q --target dots ctx
 	check "$who: nor is a link in place of /etc" "$@" build --no-cache -q --target etc-link ctx
 	check "$who: nor is an /etc that is mounted read-only" "$@" build --no-cache -q --target readonly ctx
 }

@@ -349,26 +349,47 @@ static char *link_from_root(int dir, const char *name, const char *path)
 	return format("%.*s/%s", (int)(strlen(path) - strlen(name)), path, target);
 }
 
-/* Makes one directory, or what a link that leads nowhere means. Somebody else may be faster. */
-static void make_one(int root, int at, const char *name, const char *path, struct owner_ids owner,
-		     unsigned links)
+/* Makes one directory, or what a link that leads nowhere means, and opens it. Somebody else may be
+ * faster. */
+static int make_one(int root, int at, const char *name, const char *path, struct owner_ids owner,
+		    unsigned links)
 {
-	char *target;
+	char *target = NULL;
+	bool made;
 	int fd;
 
 	masks_refuse_target(at, path);
-	if (mkdirat(at, name, 0755) == 0) {
-		fd = openat(at, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (fd < 0 || fchownat(fd, "", owner.uid, owner.gid, AT_EMPTY_PATH) < 0)
-			fail(errno, "make the directory '%s'", path);
-		(void)close(fd);
-		return;
+	made = mkdirat(at, name, 0755) == 0;
+	/* "..", behind a link that the kernel cannot follow, would be asked of `at` and not of the root. */
+	if ((!made && errno != EEXIST) || strcmp(name, "..") == 0)
+		fail(errno, "make the directory '%s'", path);
+	target = made ? NULL : link_from_root(at, name, path);
+	if (target && links == 0)
+		fail(ELOOP, "make the directory '%s'", path);
+	if (target)
+		return make_path(root, target, owner, links - 1);
+	fd = openat(at, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || (made && fchownat(fd, "", owner.uid, owner.gid, AT_EMPTY_PATH) < 0))
+		fail(errno, "make the directory '%s'", path);
+	return fd;
+}
+
+/* What follows the ".." of `rest` that leaves the directory before it; NULL: none does. */
+static const char *leaves(const char *rest)
+{
+	size_t depth = 1, n;
+
+	for (; *rest; rest += n) {
+		rest += strspn(rest, "/");
+		n = strcspn(rest, "/");
+		if (n == 2 && strncmp(rest, "..", 2) == 0) {
+			if (--depth == 0)
+				return rest + n;
+		} else if (n > 1 || (n == 1 && *rest != '.')) {
+			depth++;
+		}
 	}
-	target = errno == EEXIST ? link_from_root(at, name, path) : NULL;
-	if (target && links > 0)
-		(void)close(make_path(root, target, owner, links - 1));
-	else if (target || errno != EINVAL)
-		fail(target ? ELOOP : errno, "make the directory '%s'", path);
+	return NULL;
 }
 
 static int make_path(int root, const char *path, struct owner_ids owner, unsigned links)
@@ -383,8 +404,16 @@ static int make_path(int root, const char *path, struct owner_ids owner, unsigne
 		int next = open_in_root(root, so_far, O_PATH | O_DIRECTORY);
 
 		if (next < 0 && errno == ENOENT) {
-			make_one(root, at, name, so_far, owner, links);
-			next = open_in_root(root, so_far, O_PATH | O_DIRECTORY);
+			const char *after = leaves(path + (end - copy));
+
+			/* What is only passed through is not made, and would stay in the layer. */
+			if (after) {
+				(void)close(at);
+				return make_path(root,
+						 format("%.*s%s", (int)(name - copy), path, after),
+						 owner, links);
+			}
+			next = make_one(root, at, name, so_far, owner, links);
 		}
 		if (next < 0)
 			fail(errno, "make the directory '%s'", so_far);

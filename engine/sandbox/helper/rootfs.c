@@ -295,11 +295,13 @@ static char *read_link(const struct stubs *s, const char *path)
 	return target;
 }
 
-/* Walks `path` through the image as a process in it would, and makes what is missing. Was it? */
+/* Walks `path` through the image as a process in it would, and makes what is missing. Was it? A ".."
+ * behind what is missing leaves that, which then need not be made: see leaves in mounts.c. */
 static bool stub_for(struct stubs *s, const char *path, bool is_dir)
 {
 	char *at = strdup(""), *rest = strdup(path);
 	unsigned links = 0;
+	bool missing = false;
 
 	while (*rest) {
 		size_t n = strcspn(rest, "/");
@@ -313,16 +315,12 @@ static bool stub_for(struct stubs *s, const char *path, bool is_dir)
 			char *slash = strrchr(at, '/');
 
 			*(slash ? slash : at) = '\0';
+			missing = *at && !image_stat(s->layers, at, &st);
 			continue;
 		}
 		next = *at ? format("%s/%s", at, name) : name;
-		if (!image_stat(s->layers, next, &st)) {
-			/* Whatever follows cannot exist either; dots in it are resolved as text. */
-			if (!strstr(rest, ".."))
-				stub_make(s, *rest ? format("%s/%s", next, rest) : next, is_dir);
-			return true;
-		}
-		if (S_ISLNK(st.st_mode)) {
+		missing = missing || !image_stat(s->layers, next, &st);
+		if (!missing && S_ISLNK(st.st_mode)) {
 			char *target = read_link(s, next);
 
 			if (++links > LINKS_MAX)
@@ -334,7 +332,9 @@ static bool stub_for(struct stubs *s, const char *path, bool is_dir)
 		}
 		at = next;
 	}
-	return false;
+	if (missing)
+		stub_make(s, at, is_dir);
+	return missing;
 }
 
 /* Is the mount point inside what an earlier mount of the plan shows? Then it is made there. */

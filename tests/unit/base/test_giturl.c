@@ -120,6 +120,30 @@ static void contradictions_are_refused(void **state)
 	}
 }
 
+static void what_is_shown_has_no_password(void **state)
+{
+	static const char *const secret[] = {
+		"https://user:word@h.x/a.git",
+		"https://user:wo/rd@h.x/a.git",
+		"https://user:wo?r#d@h.x/a.git",
+		"ssh://user:wo:rd@h.x/a.git",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(secret); i++) {
+		_cleanup_free_ char *shown = giturl_display(secret[i]);
+
+		if (strstr(shown, "user") || strstr(shown, "rd@") || !strstr(shown, "h.x/a.git"))
+			fail_msg("'%s' is shown as '%s'", secret[i], shown);
+	}
+	for (int i = 0; i < 2; i++) {
+		const char *url = i ? "https://h.x:443/a@b.git" : "https://[::1]:80/a@b.git";
+		_cleanup_free_ char *shown = giturl_display(url);
+
+		assert_string_equal(shown, url);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -128,6 +152,7 @@ int main(void)
 		cmocka_unit_test(paths_and_other_urls_are_no_git_urls),
 		cmocka_unit_test(a_context_may_name_github_without_a_scheme),
 		cmocka_unit_test(contradictions_are_refused),
+		cmocka_unit_test(what_is_shown_has_no_password),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

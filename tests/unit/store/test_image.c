@@ -89,6 +89,28 @@ static void a_tag_moves_and_the_old_image_stays(void **state)
 	assert_int_equal(image_untag(f->s, "x", NULL), -ERR_NOTFOUND);
 }
 
+static void a_digest_names_an_image_in_its_repositories(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_(error_freep) struct error *err = NULL;
+	char text[DIGEST_TEXT];
+	int64_t layer;
+	struct image i = make(f, "one", &layer, 1), got;
+
+	assert_ok(image_put(f->s, &i, "docker.io/library/a:1", IMAGE_MADE, NULL, &err), err);
+	digest_format(&i.manifest, text);
+	for (int k = 0; k < 4; k++) {
+		static const char *const repositories[] = {"a", "docker.io/library/a:other", "b",
+							   "h.x/a"};
+		_cleanup_free_ char *name = xasprintf("%s@%s", repositories[k], text);
+		int r = image_find(f->s, name, &got, NULL, NULL);
+
+		assert_int_equal(r, k < 2 ? 0 : -ERR_NOTFOUND);
+		if (r == 0)
+			image_release(&got);
+	}
+}
+
 static void an_image_of_unknown_layers_is_refused_as_a_whole(void **state)
 {
 	struct fixture *f = *state;
@@ -108,6 +130,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 		TEST(an_image_is_found_by_name_manifest_and_id),
+		TEST(a_digest_names_an_image_in_its_repositories),
 		TEST(a_tag_moves_and_the_old_image_stays),
 		TEST(an_image_of_unknown_layers_is_refused_as_a_whole),
 	};
