@@ -2,10 +2,10 @@
 /* `kiln du`: what the build cache takes, and what keeps it. */
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
+#include "base/number.h"
 #include "base/times.h"
 #include "base/vec.h"
 #include "cmd/cli/cache_rows.h"
@@ -172,13 +172,13 @@ static int show_usage(struct store *s, const struct du_options *o, struct error 
 static int show_why(struct store *s, const char *text, struct error **err)
 {
 	_cleanup_strv_ struct strv lines = {0};
-	char *end;
-	int64_t id = strtoll(text, &end, 10);
-	int r;
+	const char *end = text;
+	int64_t id = 0;
+	int r = number_take_signed(&end, 0, INT64_MAX, &id);
 
 	if (*end == '*' && end[1] == '\0')
 		end++; /* as the table shows it */
-	if (end == text || *end)
+	if (r < 0 || *end)
 		return error_new(err, ERR_NOTFOUND, 0, "there is no cache record '%s'", text);
 	r = store_why(s, id, &lines, err);
 	if (r < 0)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* SOURCE_DATE_EPOCH: a number, or the time of a source or of a stage. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "frontend/dockerfile/df_parse.h"
 #include "frontend/dockerfile/df_text.h"
 #include "frontend/lower.h"
@@ -144,12 +144,9 @@ static int take_value(struct compiler *c, const char *value, struct error **err)
 {
 	const struct named_context *named;
 	const struct df_stage *stage;
-	char *end;
-	long long seconds;
+	int64_t seconds;
 
-	errno = 0;
-	seconds = strtoll(value, &end, 10);
-	if (*end == '\0' && errno == 0 && *value > ' ') {
+	if (number_parse_signed(value, INT64_MIN, INT64_MAX, &seconds) == 0) {
 		/* Times are kept in nanoseconds. */
 		if (seconds > INT64_MAX / 1000000000 || seconds < INT64_MIN / 1000000000)
 			return error_new(err, ERR_INVALID, 0, "invalid " EPOCH_KEY ": %s", value);

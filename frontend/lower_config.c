@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/number.h"
 #include "base/path.h"
 #include "base/times.h"
 #include "frontend/dockerfile/df_text.h"
@@ -290,11 +291,11 @@ static bool signal_ok(const char *text)
 		"SEGV", "STKFLT", "STOP", "SYS",    "TERM",  "TRAP", "TSTP", "TTIN",  "TTOU",
 		"URG",	"USR1",	  "USR2", "VTALRM", "WINCH", "XCPU", "XFSZ", "RTMIN", "RTMAX",
 	};
-	char *end;
-	long number = strtol(text, &end, 10);
+	int64_t signed_number;
+	uint64_t number;
 
-	if (*text && *end == '\0')
-		return number != 0 && !isspace((unsigned char)*text);
+	if (number_parse_signed(text, INT64_MIN, INT64_MAX, &signed_number) == 0)
+		return signed_number != 0;
 	if (strncasecmp(text, "SIG", 3) == 0)
 		text += 3;
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
@@ -302,9 +303,9 @@ static bool signal_ok(const char *text)
 			return true;
 	if (strncasecmp(text, "RTMIN+", 6) != 0 && strncasecmp(text, "RTMAX-", 6) != 0)
 		return false;
-	number = strtol(text + 6, &end, 10);
-	return isdigit((unsigned char)text[6]) && *end == '\0' && number >= 1 &&
-	       number <= (text[4] == 'I' || text[4] == 'i' ? 15 : 14);
+	return number_parse(text + 6, 10, text[4] == 'I' || text[4] == 'i' ? 15 : 14, &number) ==
+		       0 &&
+	       number >= 1;
 }
 
 static int lower_stopsignal(struct compiler *c, struct stage *s, const struct df_instruction *in,

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* COPY and ADD to file ops. */
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/giturl.h"
+#include "base/number.h"
 #include "base/path.h"
 #include "frontend/dockerfile/df_text.h"
 #include "frontend/lower.h"
@@ -77,17 +76,14 @@ static bool symbolic_mode_ok(const char *s)
 static int set_mode(struct copying *p, struct error **err)
 {
 	const char *text = p->chmod;
-	char *end;
-	unsigned long mode;
+	uint64_t mode;
 
 	p->base.mode = -1;
 	p->base.mode_text = "";
 	if (!text || !*text)
 		return 0;
-	errno = 0;
-	mode = strtoul(text, &end, 8);
 	if (text[strspn(text, "0123456789")] == '\0') {
-		if (*end || errno != 0 || mode > 07777)
+		if (number_parse(text, 8, 07777, &mode) < 0)
 			return error_new(err, ERR_INVALID, 0,
 					 "invalid chmod parameter: '%s'. it should be octal string "
 					 "and between 0 and 07777",

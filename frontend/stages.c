@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Stages: their names, what they are based on and copy from, which of them are needed. */
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "base/suggest.h"
 #include "frontend/dockerfile/df_parse.h"
 #include "frontend/dockerfile/df_text.h"
@@ -193,13 +192,9 @@ struct df_strings stages_names(struct compiler *c)
 }
 
 /* A whole number in decimal, as --from takes it. */
-static bool parse_index(const char *text, long *ret)
+static bool parse_index(const char *text, int64_t *ret)
 {
-	char *end;
-
-	errno = 0;
-	*ret = strtol(text, &end, 10);
-	return *text && !strchr(" \t\n\v\f\r", *text) && *end == '\0' && errno == 0;
+	return number_parse_signed(text, INT64_MIN, INT64_MAX, ret) == 0;
 }
 
 static struct stage *find_by_name(const struct compiler *c, const char *name)
@@ -263,7 +258,7 @@ static int link_copy(struct compiler *c, struct command *cmd, struct error **err
 {
 	const char *from = cmd->instruction->copy.from, *plain;
 	struct df_shell shell = {.escape = c->file->escape};
-	long index;
+	int64_t index;
 	int r;
 
 	if (!from || !*from)
@@ -279,7 +274,8 @@ static int link_copy(struct compiler *c, struct command *cmd, struct error **err
 	cmd->n_sources = 1;
 	if (parse_index(from, &index)) {
 		if (index < 0 || (size_t)index >= c->n_file_stages)
-			return error_new(err, ERR_INVALID, 0, "invalid stage index %ld", index);
+			return error_new(err, ERR_INVALID, 0, "invalid stage index %lld",
+					 (long long)index);
 		cmd->sources[0] = c->stages.v[index];
 		return 0;
 	}

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "solver/op_encode.h"
 
 void graph_init(struct graph *g)
@@ -101,10 +102,9 @@ const char *vertex_instruction(const struct vertex *v)
 
 bool vertex_matches(const struct vertex *v, const char *pattern)
 {
-	char *end;
-	unsigned long line = strtoul(pattern, &end, 10);
+	uint64_t line;
 
-	if (*pattern && !*end)
+	if (number_parse(pattern, 10, UINT64_MAX, &line) == 0)
 		return v->meta.file && line >= v->meta.span.line &&
 		       (line == v->meta.span.line || line <= v->meta.span.end_line);
 	return fnmatch(pattern, vertex_instruction(v), 0) == 0;

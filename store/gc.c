@@ -11,6 +11,7 @@
 
 #include "base/fs.h"
 #include "base/map.h"
+#include "base/number.h"
 #include "base/times.h"
 #include "base/vec.h"
 #include "store/durable.h"
@@ -121,10 +122,10 @@ static int trash_name(struct store *s, const char *folder, const char *name, str
 
 static bool is_listed(const char *name, const int64_t *ids, size_t n)
 {
-	char *end = NULL;
-	int64_t id = strtoll(name, &end, 10);
+	int64_t id;
 
-	return *end == '\0' && n > 0 && bsearch(&id, ids, n, sizeof(id), store_compare_ids);
+	return number_parse_signed(name, 0, INT64_MAX, &id) == 0 && n > 0 &&
+	       bsearch(&id, ids, n, sizeof(id), store_compare_ids);
 }
 
 /* Names without a row: a transaction that was lost after its rename. Nothing can come to need them,

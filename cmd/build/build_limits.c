@@ -2,20 +2,18 @@
 #include "cmd/build/build_limits.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+
+#include "base/number.h"
 
 /* "512m" in bytes; -1 is no limit. */
 static int parse_number(const char *text, bool is_size, int64_t *ret)
 {
 	static const char units[] = "bkmgt";
-	const char *unit;
-	char *end;
+	const char *unit, *end = text;
 
-	errno = 0;
-	*ret = strtoll(text, &end, 10);
-	if (errno || end == text || *ret < -1)
+	if (number_take_signed(&end, -1, INT64_MAX, ret) < 0)
 		return -EINVAL;
 	if (!*end)
 		return 0;

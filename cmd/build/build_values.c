@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/csv.h"
+#include "base/number.h"
 #include "engine/config/docker_auth.h"
 #include "engine/sandbox/network.h"
 
@@ -78,14 +79,7 @@ int build_values_hosts(struct build_options *o, struct error **err)
 
 static int parse_limit(const char **p, int64_t *ret)
 {
-	char *end;
-
-	errno = 0;
-	*ret = strtoll(*p, &end, 10);
-	if (errno || end == *p || *ret < -1)
-		return -EINVAL;
-	*p = end;
-	return 0;
+	return number_take_signed(p, -1, INT64_MAX, ret);
 }
 
 int build_values_ulimits(struct build_options *o, struct error **err)

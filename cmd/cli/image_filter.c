@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cmd/cli/image_filter.h"
 
-#include <stdlib.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "base/times.h"
 #include "cmd/cli/image_json.h"
 #include "cmd/cli/session.h"
@@ -30,8 +30,8 @@ static int parse_bool(const char *value, bool *ret, struct error **err)
 static int parse_until(const char *value, int64_t *ret, struct error **err)
 {
 	_cleanup_free_ char *midnight = xasprintf("%sT00:00:00Z", value);
+	uint64_t seconds;
 	int64_t ns;
-	char *end;
 
 	if (times_parse_duration(value, &ns) == 0) {
 		*ret = times_now_ns() - ns;
@@ -39,12 +39,11 @@ static int parse_until(const char *value, int64_t *ret, struct error **err)
 	}
 	if (times_parse_rfc3339(value, ret) == 0 || times_parse_rfc3339(midnight, ret) == 0)
 		return 0;
-	ns = strtoll(value, &end, 10);
-	if (end == value || *end || ns < 0 || ns > INT64_MAX / 1000000000)
+	if (number_parse(value, 10, INT64_MAX / 1000000000, &seconds) < 0)
 		return error_hint(
 			err, error_new(err, ERR_INVALID, 0, "invalid filter 'until=%s'", value),
 			"use a duration (24h) or a date (2006-01-02T15:04:05Z)");
-	*ret = ns * 1000000000;
+	*ret = (int64_t)seconds * 1000000000;
 	return 0;
 }
 

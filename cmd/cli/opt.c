@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cmd/cli/opt.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/csv.h"
+#include "base/number.h"
 #include "base/suggest.h"
 #include "base/times.h"
 
@@ -63,7 +62,6 @@ static int set_bool(const struct opt *o, const char *value, struct error **err)
 
 static int set(const struct opt *o, const char *value, struct error **err)
 {
-	char *end;
 
 	switch (o->type) {
 	case OPT_BOOL:
@@ -79,9 +77,7 @@ static int set(const struct opt *o, const char *value, struct error **err)
 		csv_names(value, o->target);
 		return 0;
 	case OPT_INT:
-		errno = 0;
-		*(int64_t *)o->target = strtoll(value, &end, 10);
-		if (errno || end == value || *end)
+		if (number_parse_signed(value, INT64_MIN, INT64_MAX, o->target) < 0)
 			return error_new(err, ERR_INVALID, 0,
 					 "invalid argument \"%s\" for --%s: must be a whole number",
 					 value, o->name);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/number.h"
 #include "base/vec.h"
 #include "cmd/cli/template_functions.h"
 
@@ -225,11 +226,12 @@ static int parse_operand(struct parser *in, struct operand *o, struct error **er
 	if (*in->p == '"' || *in->p == '`')
 		return parse_string(in, o, err);
 	if (isdigit((unsigned char)*in->p)) {
-		char *end;
+		uint64_t number;
 
+		if (number_take(&in->p, 10, INT64_MAX, &number) < 0)
+			return bad(in, "a number that is too large", err);
 		o->kind = OPERAND_LITERAL;
-		o->literal = json_integer((json_int_t)strtoll(in->p, &end, 10));
-		in->p = end;
+		o->literal = json_integer((json_int_t)number);
 		return 0;
 	}
 	if (*in->p != '(')

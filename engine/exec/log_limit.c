@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/exec/log_limit.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "base/times.h"
 
 #define SECOND INT64_C(1000000000)
@@ -15,14 +15,9 @@ enum { KEPT_MAX = 256 << 10 };
 static int64_t limit_of(const char *name)
 {
 	const char *text = getenv(name);
-	long long value;
-	char *end;
+	int64_t value;
 
-	if (!text || !*text)
-		return -1;
-	errno = 0;
-	value = strtoll(text, &end, 10);
-	return *end || errno || value < -1 ? -1 : value;
+	return text && number_parse_signed(text, -1, INT64_MAX, &value) == 0 ? value : -1;
 }
 
 void log_limit_init(struct log_limit *l, log_limit_fn fn, void *data)

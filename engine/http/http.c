@@ -8,6 +8,7 @@
 #include <strings.h>
 #include <sys/random.h>
 
+#include "base/number.h"
 #include "base/times.h"
 #include "engine/http/http_curl.h"
 
@@ -162,12 +163,14 @@ static int pause_ms(const struct http_response *resp, unsigned tries)
 {
 	const char *after = http_header(resp, "retry-after");
 	uint32_t random = 0;
+	uint64_t s;
 	int ms = PAUSE_FIRST_MS << (tries < 6 ? tries : 6);
 
-	if (after && *after >= '0' && *after <= '9') {
-		long s = strtol(after, NULL, 10);
+	if (after) {
+		int r = number_parse(after, 10, RETRY_AFTER_MAX_S, &s);
 
-		return s > RETRY_AFTER_MAX_S ? -1 : (int)s * 1000;
+		if (r == 0 || r == -ERANGE)
+			return r < 0 ? -1 : (int)s * 1000;
 	}
 	if (ms > PAUSE_MAX_MS)
 		ms = PAUSE_MAX_MS;

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/number.h"
 #include "base/times.h"
 
 enum {
@@ -219,7 +220,8 @@ static int start_body(struct transfer *t)
 {
 	const struct http_request *req = t->req;
 	uint64_t at = req->delivered ? *req->delivered : 0;
-	const char *range;
+	uint64_t first;
+	const char *range, *first_at;
 	long status = 0;
 
 	t->started = true;
@@ -234,7 +236,8 @@ static int start_body(struct transfer *t)
 		return 0;
 	}
 	range = http_header(t->resp, "content-range");
-	if (!range || strncmp(range, "bytes ", 6) != 0 || strtoull(range + 6, NULL, 10) != at)
+	first_at = range && strncmp(range, "bytes ", 6) == 0 ? range + 6 : "";
+	if (number_take(&first_at, 10, UINT64_MAX, &first) < 0 || *first_at != '-' || first != at)
 		return error_new(t->err, ERR_INVALID, 0,
 				 "the server answered a request for bytes %llu- with range \"%s\"",
 				 (unsigned long long)at, range ? range : "");

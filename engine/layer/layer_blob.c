@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "base/parallel.h"
 #include "engine/layer/layer_bytes.h"
 #include "engine/layer/layer_pack.h"
@@ -94,7 +95,7 @@ int layer_blob_clamp_of(struct store *s, const struct digest *tar, bool *ret_fou
 	int r = pin_get(s, name, ret_found, &value, &when, err);
 
 	if (r == 0 && *ret_found)
-		*ret_found = sscanf(value.p, "%" SCNd64, ret_time) == 1;
+		*ret_found = number_parse_signed(value.p, INT64_MIN, INT64_MAX, ret_time) == 0;
 	return r;
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "engine/oci/oci.h"
 #include "engine/registry/registry_call.h"
 
@@ -179,13 +180,14 @@ static int ask_progress(struct registry *r, const struct imageref *ref, uint64_t
 	_cleanup_(http_response_release) struct http_response resp = HTTP_RESPONSE_INIT;
 	struct http_request req = {.cancel = cancel};
 	const char *range;
-	unsigned long long last;
+	uint64_t last;
 	int res = upload_call(r, ref, *location, &req, &resp, NULL);
 
 	if (res < 0)
 		return res;
 	range = http_header(&resp, "range");
-	if (!range || sscanf(range, "0-%llu", &last) != 1 || last >= size)
+	if (!range || strncmp(range, "0-", 2) != 0 ||
+	    number_parse(range + 2, 10, UINT64_MAX, &last) < 0 || last >= size)
 		return -ERR_INVALID;
 	/* Nothing is said as 0-0, which one byte would be too; sending that again is not worse. */
 	*ret = last == 0 ? 0 : last + 1;

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/number.h"
 #include "base/times.h"
 #include "engine/s3/s3_call.h"
 #include "engine/s3/s3_xml.h"
@@ -49,10 +50,9 @@ int s3_head(struct s3 *s, const char *key, bool *ret_found, struct s3_object *re
 	if (r < 0)
 		return r == -ERR_NOTFOUND ? 0 : r;
 	size = http_header(&resp, "content-length");
-	*ret = (struct s3_object){
-		.size = size ? strtoull(size, NULL, 10) : 0,
-		.modified = http_date(http_header(&resp, "last-modified")),
-	};
+	*ret = (struct s3_object){.modified = http_date(http_header(&resp, "last-modified"))};
+	if (size && number_parse(size, 10, UINT64_MAX, &ret->size) < 0)
+		return error_new(err, ERR_INVALID, 0, "the size of '%s' is \"%s\"", key, size);
 	return 0;
 }
 
@@ -138,7 +138,8 @@ static int on_element(void *data, const char *path, const char *text)
 		free(l->next.key);
 		l->next.key = xstrdup(text);
 	} else if (field && strcmp(field, "/Size") == 0) {
-		l->next.size = strtoull(text, NULL, 10);
+		if (number_parse(text, 10, UINT64_MAX, &l->next.size) < 0)
+			return -1;
 	} else if (field && strcmp(field, "/LastModified") == 0) {
 		(void)times_parse_rfc3339(text, &l->next.modified);
 	} else if (field && !*field) {

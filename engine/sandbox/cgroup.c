@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -17,6 +18,7 @@
 
 #include "base/alloc.h"
 #include "base/fs.h"
+#include "base/number.h"
 #include "base/path.h"
 #include "base/vec.h"
 
@@ -146,6 +148,7 @@ static int step_aside(const struct cgroup *c, const char *group)
 	_cleanup_buf_ struct buf list = BUF_INIT_MAX(1 << 16);
 	_cleanup_strv_ struct strv pids = {0};
 	char *save = NULL;
+	uint64_t pid;
 	int r = fs_read_file(AT_FDCWD, procs, &list);
 
 	if (r < 0)
@@ -153,7 +156,7 @@ static int step_aside(const struct cgroup *c, const char *group)
 	for (char *p = strtok_r(list.p, "\n", &save); p; p = strtok_r(NULL, "\n", &save))
 		strv_push(&pids, p);
 	for (size_t i = 0; i < pids.n; i++)
-		if (!is_ours(strtol(pids.v[i], NULL, 10)))
+		if (number_parse(pids.v[i], 10, INT_MAX, &pid) < 0 || !is_ours((long)pid))
 			return -EBUSY;
 	r = c->site->make_dir(dir);
 	if (r < 0 && r != -EEXIST)

@@ -3,13 +3,13 @@
 
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "base/fs.h"
+#include "base/number.h"
 
 enum { EXIT_NOT_EXECUTABLE = 126, BINFMT_MAX = 4096 };
 
@@ -71,11 +71,14 @@ char *emulation_binfmt(const struct platform *platform)
 /* A user namespace has its own since Linux 6.7: so what is only installed can be registered. */
 static bool has_own_registries(void)
 {
-	unsigned major = 0, minor = 0;
+	uint64_t major, minor;
 	struct utsname name;
+	const char *at = name.release;
 
-	return uname(&name) == 0 && sscanf(name.release, "%u.%u", &major, &minor) == 2 &&
-	       (major > 6 || (major == 6 && minor >= 7));
+	if (uname(&name) < 0 || number_take(&at, 10, UINT32_MAX, &major) < 0 || *at++ != '.' ||
+	    number_take(&at, 10, UINT32_MAX, &minor) < 0)
+		return false;
+	return major > 6 || (major == 6 && minor >= 7);
 }
 
 bool emulation_available(const struct platform *platform)

@@ -2,6 +2,7 @@
 #include "engine/sandbox/machine.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 
 #include "base/buf.h"
 #include "base/fs.h"
+#include "base/number.h"
 
 /* What images use: ids up to nobody's, 65534. */
 enum { IDS_WANTED = 65536, IDS_FIRST = 100000 };
@@ -29,12 +31,12 @@ static int read_below(const char *root, const char *file, struct buf *ret)
 bool machine_number(const char *root, const char *file, int64_t *ret)
 {
 	_cleanup_buf_ struct buf text = BUF_INIT_MAX(4096);
-	long long value;
+	const char *at;
 
-	if (read_below(root, file, &text) < 0 || text.n == 0 || sscanf(text.p, "%lld", &value) != 1)
+	if (read_below(root, file, &text) < 0 || text.n == 0)
 		return false;
-	*ret = value;
-	return true;
+	at = text.p;
+	return number_take_signed(&at, INT64_MIN, INT64_MAX, ret) == 0;
 }
 
 char *machine_program(const char *root, const char *path, const char *name)
@@ -200,10 +202,13 @@ static bool next_line(char **at, struct id_line *ret)
 {
 	for (char *line; (line = strtok_r(NULL, "\n", at));) {
 		char *colon = strchr(line, ':');
+		const char *at_number = colon ? colon + 1 : "";
+		uint64_t start, count;
 
-		if (!colon ||
-		    sscanf(colon + 1, "%lu:%lu", &ret->range.start, &ret->range.count) != 2)
+		if (number_take(&at_number, 10, ULONG_MAX, &start) < 0 || *at_number != ':' ||
+		    number_parse(at_number + 1, 10, ULONG_MAX, &count) < 0)
 			continue;
+		ret->range = (struct id_range){.start = start, .count = count};
 		*colon = '\0';
 		ret->user = line;
 		return true;

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "base/number.h"
 #include "base/spawn.h"
 #include "engine/sandbox/machine.h"
 #include "engine/sandbox/sandbox_server.h"
@@ -183,17 +184,21 @@ static int check_free(const char *text, const char *address, unsigned port, bool
 static int check_ports(const char *text, const char *address, const char *range, bool udp,
 		       struct buf *rules, struct error **err)
 {
-	unsigned first = 0, last = 0;
-	int r = 0;
+	const char *end = range;
+	uint64_t first = 0, last = 0;
+	int r = number_take(&end, 10, UINT16_MAX, &first);
 
-	if (sscanf(range, "%u-%u", &first, &last) == 1)
-		last = first;
-	if (first == 0 || first > last || last > 65535)
+	last = first;
+	if (r == 0 && *end == '-') {
+		end++;
+		r = number_take(&end, 10, UINT16_MAX, &last);
+	}
+	if (r < 0 || *end || first == 0 || first > last)
 		return error_new(err, ERR_INVALID, 0, "publish '%s': no such port", text);
-	for (unsigned port = first; port <= last && r == 0; port++)
+	for (unsigned port = (unsigned)first; port <= last && r == 0; port++)
 		r = check_free(text, address, port, udp, err);
 	if (udp)
-		buf_addf(rules, ",=%u-%u", first, last);
+		buf_addf(rules, ",=%u-%u", (unsigned)first, (unsigned)last);
 	return r;
 }
 

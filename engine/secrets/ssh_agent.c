@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include "base/buf.h"
 #include "base/fs.h"
 #include "base/named_file.h"
+#include "base/number.h"
 #include "base/spawn.h"
 
 #define KEY_MAX (64u << 10) /* bytes */
@@ -34,6 +36,8 @@ static int start(struct ssh_agent *a, struct error **err)
 			(char[]){"-c"},	       script,	       NULL};
 	int in[2] = {-1, -1}, out[2] = {-1, -1}, r;
 	char text[32] = "";
+	const char *at = text;
+	uint64_t pid;
 	ssize_t n;
 
 	if (pipe2(in, O_CLOEXEC) < 0 || pipe2(out, O_CLOEXEC) < 0) {
@@ -59,7 +63,8 @@ static int start(struct ssh_agent *a, struct error **err)
 		do {
 			n = read(out[0], text, sizeof(text) - 1);
 		} while (n < 0 && errno == EINTR);
-		a->pid = (pid_t)atoi(text);
+		if (number_take(&at, 10, INT_MAX, &pid) == 0)
+			a->pid = (pid_t)pid;
 		if (a->pid <= 1)
 			r = error_new(err, ERR_PROCESS, 0, "ssh-agent did not start");
 	}

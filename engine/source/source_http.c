@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/source/source_http.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +8,7 @@
 #include <time.h>
 
 #include "base/map.h"
+#include "base/number.h"
 #include "base/times.h"
 #include "engine/http/http.h"
 #include "engine/secrets/grants.h"
@@ -99,13 +99,10 @@ static struct http *get_http(struct http_files *f)
 
 static int number_attr(const struct op_pair *attr, uint32_t max, uint32_t *ret, struct error **err)
 {
-	unsigned long value;
-	char *end;
+	uint64_t value;
 
-	errno = 0;
 	/* As BuildKit writes them: a leading 0 means octal. */
-	value = strtoul(attr->value, &end, 0);
-	if (*attr->value < '0' || *attr->value > '9' || *end || errno != 0 || value > max)
+	if (number_parse(attr->value, 0, max, &value) < 0)
 		return error_new(err, ERR_INVALID, 0, "%s: '%s' is not a number up to %u",
 				 attr->key, attr->value, max);
 	*ret = (uint32_t)value;
@@ -297,6 +294,7 @@ static void show(struct fetching *f, bool completed)
 {
 	_cleanup_free_ char *id = NULL;
 	const char *length;
+	uint64_t total = 0;
 	int64_t now = times_monotonic_ns();
 
 	/* Small files come and go unseen. */
@@ -305,7 +303,9 @@ static void show(struct fetching *f, bool completed)
 	length = http_header(&f->resp, "content-length");
 	f->shown = now;
 	id = xasprintf("downloading %s", f->file->filename);
-	job_status(f->job, id, f->delivered, length ? strtoull(length, NULL, 10) : 0, completed);
+	if (!length || number_parse(length, 10, UINT64_MAX, &total) < 0)
+		total = 0; /* nobody knows */
+	job_status(f->job, id, f->delivered, total, completed);
 }
 
 static int on_piece(void *data, const void *p, size_t n, struct error **err)

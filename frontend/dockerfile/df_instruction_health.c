@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* HEALTHCHECK and its intervals. */
-#include <errno.h>
 #include <limits.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "base/times.h"
 #include "frontend/dockerfile/df_instruction.h"
 
@@ -25,18 +24,15 @@ static int parse_interval(struct df_request *req, const char *name, const char *
 
 static int parse_retries(struct df_request *req, const char *value, int *ret, struct error **err)
 {
-	char *end;
-	long n;
+	int64_t n;
 
 	if (!value || !*value)
 		return 0;
-	errno = 0;
-	n = strtol(value, &end, 10);
-	if (*end || errno != 0 || n > INT_MAX || n < INT_MIN || strspn(value, " \t") > 0)
+	if (number_parse_signed(value, INT_MIN, INT_MAX, &n) < 0)
 		return error_new(err, ERR_INVALID, 0, "invalid value for --retries: %s",
 				 df_quote(req->arena, value));
 	if (n < 0)
-		return error_new(err, ERR_INVALID, 0, "--retries cannot be negative (%ld)", n);
+		return error_new(err, ERR_INVALID, 0, "--retries cannot be negative (%d)", (int)n);
 	*ret = (int)n;
 	return 0;
 }

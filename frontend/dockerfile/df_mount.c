@@ -2,9 +2,9 @@
 #include "frontend/dockerfile/df_mount.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "base/suggest.h"
 #include "base/times.h"
 #include "frontend/dockerfile/df_parse.h"
@@ -97,15 +97,12 @@ static int bad_value(const char *key, const char *value, struct error **err)
 	return error_new(err, ERR_INVALID, 0, "invalid value for %s: %s", key, value);
 }
 
-static int parse_number(const char *key, const char *value, int base, uint32_t *ret, bool *ret_has,
-			struct error **err)
+static int parse_number(const char *key, const char *value, unsigned base, uint32_t *ret,
+			bool *ret_has, struct error **err)
 {
-	unsigned long long n;
-	char *end;
+	uint64_t n;
 
-	errno = 0;
-	n = strtoull(value, &end, base);
-	if (*value < '0' || *value > '9' || *end || errno != 0 || n > UINT32_MAX)
+	if (number_parse(value, base, UINT32_MAX, &n) < 0)
 		return error_new(err, ERR_INVALID, 0, "invalid value %s for %s", value, key);
 	*ret = (uint32_t)n;
 	*ret_has = true;
