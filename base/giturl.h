@@ -23,8 +23,8 @@ struct giturl {
 /* 1: it is a git URL. 0: it is something else (a path, an http URL without ".git"). Negative: a git
  * URL with a bad query, ERR_INVALID. `github.com/owner/repo` counts as a git URL only in
  * giturl_parse_context. */
-int giturl_parse(const char *text, struct giturl *ret, struct error **err);
-int giturl_parse_context(const char *text, struct giturl *ret, struct error **err);
+int giturl_parse(const char *text, struct giturl *ret, struct error **err) _must_check_;
+int giturl_parse_context(const char *text, struct giturl *ret, struct error **err) _must_check_;
 void giturl_release(struct giturl *u);
 /* `url` (also scp-like) without user and password where it has a scheme, for messages. Heap. */
 char *giturl_display(const char *url);

@@ -51,7 +51,8 @@ struct image_config {
 void image_config_init(struct image_config *c, const struct platform *platform);
 void image_config_release(struct image_config *c);
 void image_config_copy(struct image_config *to, const struct image_config *from);
-int image_config_parse(const void *json, size_t n, struct image_config *ret, struct error **err);
+int image_config_parse(const void *json, size_t n, struct image_config *ret,
+		       struct error **err) _must_check_;
 void image_config_write(const struct image_config *c, struct buf *b);
 /* Strings are copied; NULL for absent. */
 void image_config_add_history(struct image_config *c, const char *created, const char *created_by,

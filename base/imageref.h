@@ -23,7 +23,7 @@ struct imageref {
 
 /* Normalises: host docker.io and "library/" are filled in, tag "latest" unless there is a tag or a
  * digest. A bad reference is ERR_INVALID with text that says which rule it breaks. */
-int imageref_parse(const char *text, struct imageref *ret, struct error **err);
+int imageref_parse(const char *text, struct imageref *ret, struct error **err) _must_check_;
 void imageref_release(struct imageref *r);
 /* Does the text leave it to imageref_parse which image of the repository is meant: no tag, no
  * digest? */

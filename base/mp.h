@@ -82,24 +82,26 @@ enum mp_type {
 enum mp_type mp_peek(const struct mp_reader *r);
 
 int mp_get_nil(struct mp_reader *r, bool *ret_nil,
-	       struct error **err); /* takes a nil if one is next */
-int mp_get_bool(struct mp_reader *r, bool *ret, struct error **err);
-int mp_get_uint(struct mp_reader *r, uint64_t max, uint64_t *ret, struct error **err);
-int mp_get_int(struct mp_reader *r, int64_t *ret, struct error **err);
-int mp_get_str(struct mp_reader *r, size_t max, struct mp_text *ret, struct error **err);
+	       struct error **err) _must_check_; /* takes a nil if one is next */
+int mp_get_bool(struct mp_reader *r, bool *ret, struct error **err) _must_check_;
+int mp_get_uint(struct mp_reader *r, uint64_t max, uint64_t *ret, struct error **err) _must_check_;
+int mp_get_int(struct mp_reader *r, int64_t *ret, struct error **err) _must_check_;
+int mp_get_str(struct mp_reader *r, size_t max, struct mp_text *ret,
+	       struct error **err) _must_check_;
 /* A heap copy; a NUL inside is ERR_CORRUPT. */
-int mp_get_string(struct mp_reader *r, size_t max, char **ret, struct error **err);
+int mp_get_string(struct mp_reader *r, size_t max, char **ret, struct error **err) _must_check_;
 int mp_get_bin(struct mp_reader *r, size_t max, const void **ret, size_t *ret_n,
-	       struct error **err);
-int mp_get_digest(struct mp_reader *r, struct digest *ret, struct error **err);
-int mp_get_array(struct mp_reader *r, size_t *ret_n, struct error **err);
-int mp_get_map(struct mp_reader *r, struct mp_map *ret, struct error **err);
+	       struct error **err) _must_check_;
+int mp_get_digest(struct mp_reader *r, struct digest *ret, struct error **err) _must_check_;
+int mp_get_array(struct mp_reader *r, size_t *ret_n, struct error **err) _must_check_;
+int mp_get_map(struct mp_reader *r, struct mp_map *ret, struct error **err) _must_check_;
 /* 1 and the next key (its value must be read before the next call), 0 after the last. */
-int mp_map_next(struct mp_reader *r, struct mp_map *m, struct mp_text *ret_key, struct error **err);
+int mp_map_next(struct mp_reader *r, struct mp_map *m, struct mp_text *ret_key,
+		struct error **err) _must_check_;
 bool mp_text_is(struct mp_text t, const char *s);
 /* Steps over one value, checking that it is canonical. */
-int mp_skip(struct mp_reader *r, struct error **err);
+int mp_skip(struct mp_reader *r, struct error **err) _must_check_;
 /* Nothing may be left. */
-int mp_finish(const struct mp_reader *r, struct error **err);
+int mp_finish(const struct mp_reader *r, struct error **err) _must_check_;
 
 #endif

@@ -28,9 +28,9 @@ bool path_within(const char *path, const char *dir);
  * kernel takes 4095 bytes at once; what makes a path expensive is its depth, since each directory
  * on it has an entry with its own path: so there may be no more than 4095 bytes can name. */
 enum { PATH_BYTES_MAX = 32767, PATH_DEPTH_MAX = 2048 };
-int path_check_length(const char *path, struct error **err);
+int path_check_length(const char *path, struct error **err) _must_check_;
 /* The same of two that are to be one. */
-int path_check_lengths(const char *a, const char *b, struct error **err);
+int path_check_lengths(const char *a, const char *b, struct error **err) _must_check_;
 /* Orders paths so that a directory's subtree is contiguous right after it ('/' sorts below every
  * other byte). */
 int path_compare(const char *a, const char *b);

@@ -14,12 +14,13 @@
 #include "base/strv.h"
 
 /* 1 match, 0 no match, negative: bad pattern (ERR_INVALID). */
-int glob_match(const char *pattern, const char *name, struct error **err);
+int glob_match(const char *pattern, const char *name, struct error **err) _must_check_;
 bool glob_has_meta(const char *s); /* any of the bytes *?[\\ */
 
 struct pattern_list;
 /* Patterns as the lines of an ignore file hold them, already trimmed. A bad one is ERR_INVALID. */
-int pattern_list_new(const struct strv *patterns, struct pattern_list **ret, struct error **err);
+int pattern_list_new(const struct strv *patterns, struct pattern_list **ret,
+		     struct error **err) _must_check_;
 void pattern_list_free(struct pattern_list *l);
 DEFINE_FREEP(struct pattern_list, pattern_list_free)
 /* Is `path` (clean, relative) matched, itself or through a parent, after all exceptions? */
@@ -31,6 +32,6 @@ bool pattern_list_has_exceptions(const struct pattern_list *l);
 
 /* Parses an ignore file: comments, blank lines, BOM, cleaning, leading slash. */
 int ignorefile_parse(const char *what, const char *text, size_t n, struct strv *ret,
-		     struct error **err);
+		     struct error **err) _must_check_;
 
 #endif

@@ -14,7 +14,7 @@ struct platform {
 };
 
 /* Parses os[/arch[/variant]] or an architecture alone; "local" is the host's. */
-int platform_parse(const char *text, struct platform *ret, struct error **err);
+int platform_parse(const char *text, struct platform *ret, struct error **err) _must_check_;
 struct platform platform_host(void);
 /* "linux/arm/v7"; `out` holds it. Returns out. */
 char *platform_format(const struct platform *p, char out[64]);

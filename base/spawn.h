@@ -23,12 +23,13 @@ struct spawn {
 };
 
 /* Starts it; *ret_pidfd is readable when it has ended; reap with spawn_wait. */
-int spawn_start(const struct spawn *s, pid_t *ret_pid, int *ret_pidfd, struct error **err);
+int spawn_start(const struct spawn *s, pid_t *ret_pid, int *ret_pidfd,
+		struct error **err) _must_check_;
 /* Waits and closes pidfd; *ret_status as waitpid gives. */
 int spawn_wait(pid_t pid, int pidfd, int *ret_status);
 /* Runs a helper program to its end with `in` as stdin (may be NULL), collecting stdout and stderr
  * (may be NULL, bounded by their max). ERR_PROCESS with its stderr's last line if it fails. */
 int spawn_run(const char *const *argv, const struct buf *in, struct buf *out, struct buf *errout,
-	      struct cancel *cancel, struct error **err);
+	      struct cancel *cancel, struct error **err) _must_check_;
 
 #endif

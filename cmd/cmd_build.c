@@ -347,7 +347,7 @@ static int build(const struct command *self, struct build *b, struct error **err
 	r = finish(b, r, err);
 	/* The build is done; what the store could not tidy now it tidies after the next. */
 	if (!cancel_is_set(b->cancel))
-		(void)space_maintain(b->store, NULL);
+		(void)!space_maintain(b->store, NULL);
 	store_settle(b->store);
 	return r;
 }

@@ -111,7 +111,7 @@ static int run(const struct import_command *c, enum display_mode mode, struct er
 	if (r < 0)
 		return session_fail(r, err);
 	printf("%s\n", digest_format(&result.config, id));
-	(void)space_maintain(s, NULL);
+	(void)!space_maintain(s, NULL);
 	return 0;
 }
 

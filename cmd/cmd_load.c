@@ -35,7 +35,7 @@ static int load(const char *file, const struct platform *platform, bool quiet, s
 			printf("Loaded image ID: %s\n", digest_format(&image->id, id));
 	}
 	if (r == 0)
-		(void)space_maintain(s, NULL);
+		(void)!space_maintain(s, NULL);
 	return r;
 }
 

@@ -101,7 +101,7 @@ int cmd_pull(const struct command *self, int argc, char **argv)
 	display_close(display, r < 0);
 	if (r < 0)
 		return session_fail(r, &err);
-	(void)space_maintain(s, NULL);
+	(void)!space_maintain(s, NULL);
 	for (size_t i = 0; i < names.n; i++)
 		printf("%s\n", names.v[i]);
 	return 0;

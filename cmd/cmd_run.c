@@ -122,7 +122,7 @@ static int require_whole(struct engine *e, const struct image *image, struct err
 	for (size_t i = 0; r == 0 && i < image->n_layers; i++) {
 		struct index *index = NULL;
 
-		(void)layer_index(s, image->layers[i], &index, NULL);
+		(void)!layer_index(s, image->layers[i], &index, NULL);
 		index_unref(index);
 	}
 	return r < 0 ? r
@@ -164,7 +164,7 @@ static int fail(int r, struct error **err)
 {
 	int status = error_exit_status(*err);
 
-	(void)session_fail(r, err);
+	(void)!session_fail(r, err);
 	return status ? status : RUN_FAILED;
 }
 
@@ -227,7 +227,7 @@ int cmd_run(const struct command *self, int argc, char **argv)
 		return RUN_FAILED;
 	}
 	if (parse_network(&o, &err) < 0 || parse_hosts(&o, &err) < 0) {
-		(void)session_usage(self, &err);
+		(void)!session_usage(self, &err);
 		return RUN_FAILED;
 	}
 	o.image = args.v[0];

@@ -208,7 +208,7 @@ static int make_dir(struct verify *v, struct error **err)
 static void remove_dir(struct verify *v)
 {
 	if (userns_enter(NULL) == 0)
-		(void)fs_remove_tree(AT_FDCWD, v->dir);
+		(void)!fs_remove_tree(AT_FDCWD, v->dir);
 	free(v->dir);
 }
 

@@ -326,7 +326,7 @@ int engine_solve(struct engine *e, const struct graph *g, const struct edge *tar
 	r = solver_solve(&o, g, targets, n, ret, err);
 	vertex_ops_release(&ops);
 	/* Failing to note what was used must not hide how the build ended. */
-	(void)cache_store_finish(&cache, NULL);
+	(void)!cache_store_finish(&cache, NULL);
 	miss_log_lines(&cache.misses, &e->cache_policy.reasons);
 	cache_store_release(&cache);
 	return r;

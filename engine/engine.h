@@ -78,7 +78,8 @@ struct engine {
 	VEC(struct engine_watch) watches; /* the caller's to fill before engine_solve */
 };
 
-int engine_open(struct store *s, struct cancel *cancel, struct engine **ret, struct error **err);
+int engine_open(struct store *s, struct cancel *cancel, struct engine **ret,
+		struct error **err) _must_check_;
 /* Tells the processes that served steps to end. Nothing more may be solved. */
 void engine_dismiss(struct engine *e);
 void engine_close(struct engine *e); /* does so, too, and waits until they have */
@@ -104,12 +105,12 @@ struct engine_image {
 };
 /* Resolves all at once; 0 even if some failed. */
 int engine_resolve(struct engine *e, const struct progress *progress, struct engine_image *images,
-		   size_t n, struct error **err);
+		   size_t n, struct error **err) _must_check_;
 /* What a reference pinned by digest stands for, resolving it if need be. Borrowed from the engine.
  * `oci_layout` as above. */
 int engine_find_image(struct engine *e, struct job *job, const char *pinned, bool oci_layout,
 		      const struct platform *platform, const struct image_source **ret,
-		      struct error **err);
+		      struct error **err) _must_check_;
 
 /* Is this a layer of an image that this build resolved? */
 bool engine_is_base_layer(struct engine *e, int64_t layer);
@@ -118,7 +119,8 @@ bool engine_is_base_layer(struct engine *e, int64_t layer);
  * them and the next build can go on where their registry cannot be reached. What a tag names there
  * is complete: layers that no step read are fetched now. Only images for this machine's platform.
  */
-int engine_keep_images(struct engine *e, const struct progress *progress, struct error **err);
+int engine_keep_images(struct engine *e, const struct progress *progress,
+		       struct error **err) _must_check_;
 
 /* For exporters: fetches the blobs of received layers. */
 struct blob_fetcher engine_blob_fetcher(struct engine *e);
@@ -126,6 +128,7 @@ struct blob_fetcher engine_blob_fetcher(struct engine *e);
 struct export_env engine_export_env(struct engine *e);
 
 int engine_solve(struct engine *e, const struct graph *g, const struct edge *targets, size_t n,
-		 const struct progress *progress, struct result **ret, struct error **err);
+		 const struct progress *progress, struct result **ret,
+		 struct error **err) _must_check_;
 
 #endif

@@ -14,12 +14,12 @@
 
 /* Every layer has its dir afterwards. `job` may be NULL. */
 int require_dirs(struct engine *e, struct job *job, const int64_t *layers, size_t n,
-		 struct error **err);
+		 struct error **err) _must_check_;
 /* Every layer has its index afterwards; only a layer made here may lack its dir. */
 int require_indexes(struct engine *e, struct job *job, const int64_t *layers, size_t n,
-		    struct error **err);
+		    struct error **err) _must_check_;
 /* The blob of every received layer is in the store afterwards. */
 int require_blobs(struct engine *e, struct job *job, const int64_t *layers, size_t n,
-		  struct error **err);
+		  struct error **err) _must_check_;
 
 #endif

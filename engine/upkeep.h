@@ -15,7 +15,7 @@ void upkeep_set_policy(struct store *s, const struct gc_config *gc, bool makes_i
  * layers and forgets what is damaged. *ret = true if that found something, so that another try,
  * from solving on, can mend it. */
 int upkeep_forget_damaged(struct store *s, struct result *const *results, size_t n, bool *ret,
-			  struct error **err);
+			  struct error **err) _must_check_;
 
 /* The tries of a command about whole images. What one finds damaged is forgotten with a warning, and
  * the next may fetch it again, or make it of what is left. */

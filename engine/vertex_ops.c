@@ -463,7 +463,7 @@ static void recheck(struct store *s, const struct vertex *v, struct result *cons
 
 	for (size_t i = 0; i < v->n_inputs; i++)
 		for (size_t k = 0; inputs[i] && k < inputs[i]->n_layers; k++)
-			(void)layer_recheck(s, inputs[i]->layers[k], &whole, NULL);
+			(void)!layer_recheck(s, inputs[i]->layers[k], &whole, NULL);
 }
 
 /* Somebody may have removed the dir of an input's layer, which shows when a step's mounts

@@ -145,14 +145,14 @@ struct frontend_result {
  * error excerpts need (file, lint); frontend_result_release is due in either case. Errors carry the
  * file and the lines. */
 int frontend_compile(const struct frontend_opts *opts, struct graph *g, struct frontend_result *ret,
-		     struct error **err);
+		     struct error **err) _must_check_;
 void frontend_result_release(struct frontend_result *r);
 
 /* The source of a main context that is a git URL, to read the Dockerfile from before it can be
  * compiled: frontend_compile with `url` as the context uses the same vertex. 1: *ret is set. 0: it
  * is no git URL. */
 int frontend_git_context(const char *url, const struct strv *build_args, struct graph *g,
-			 struct edge *ret, struct error **err);
+			 struct edge *ret, struct error **err) _must_check_;
 
 /* Is `value` a URL (git or http) rather than a local path? For the context argument of `build`. */
 bool frontend_context_is_remote(const char *value);

@@ -150,23 +150,23 @@ struct compiler {
 };
 
 /* stages.c */
-int stages_build(struct compiler *c, struct error **err);
-int stages_find_target(struct compiler *c, struct error **err);
-int stages_link(struct compiler *c, struct error **err);
+int stages_build(struct compiler *c, struct error **err) _must_check_;
+int stages_find_target(struct compiler *c, struct error **err) _must_check_;
+int stages_link(struct compiler *c, struct error **err) _must_check_;
 /* Reads one trigger text of `s`'s base into *ret and links its sources. */
 int stages_add_trigger(struct compiler *c, struct stage *s, const char *expression,
-		       struct command *ret, struct error **err);
-int stages_check_cycles(struct compiler *c, struct error **err);
+		       struct command *ret, struct error **err) _must_check_;
+int stages_check_cycles(struct compiler *c, struct error **err) _must_check_;
 void stages_mark_reachable(struct compiler *c);
 void stages_release(struct compiler *c);
 struct df_strings stages_names(struct compiler *c);
 
 /* epoch.c: what SOURCE_DATE_EPOCH is: seconds, "context" for the time that the main context has, or
  * the name of a context or a stage that comes from elsewhere. */
-int epoch_resolve(struct compiler *c, struct error **err);
+int epoch_resolve(struct compiler *c, struct error **err) _must_check_;
 
 /* resolve.c: base images and triggers of all reachable stages. */
-int resolve_stages(struct compiler *c, struct error **err);
+int resolve_stages(struct compiler *c, struct error **err) _must_check_;
 
 /* context.c */
 /* The named context for a stage name or image reference on `platform`, or NULL. */
@@ -175,39 +175,41 @@ const struct named_context *context_find(const struct compiler *c, const char *n
 /* The source draft of a context that is no image; NULL named: the main context. *use (may be NULL)
  * is set if what is used of it is to be recorded. */
 int context_source(struct compiler *c, const struct named_context *named, struct draft **ret,
-		   struct path_use **use, struct error **err);
+		   struct path_use **use, struct error **err) _must_check_;
 struct draft *context_image(struct compiler *c, const char *identifier, const char *name,
 			    const struct platform *platform, const struct vertex_meta *meta);
 
 /* lower.c */
-int lower_stages(struct compiler *c, struct error **err);
+int lower_stages(struct compiler *c, struct error **err) _must_check_;
 void lower_add_history(struct compiler *c, struct stage *s, bool empty_layer, const char *fmt, ...)
 	_printf_(4, 5);
 /* Expands one word of an instruction and reports variables that are not defined. */
 int lower_expand(struct compiler *c, struct stage *s, const struct df_instruction *at,
-		 const char *word, const char **ret, struct error **err);
+		 const char *word, const char **ret, struct error **err) _must_check_;
 void lower_report_undefined(struct compiler *c, struct stage *s, const struct df_instruction *at,
 			    const struct df_vars *vars);
 struct df_shell lower_shell(struct compiler *c, struct stage *s);
 /* Counts the stage's environment, `times` times, towards what one compilation may use. */
 int lower_count_environment(struct compiler *c, const struct stage *s, unsigned times,
-			    struct error **err);
+			    struct error **err) _must_check_;
 struct op_platform lower_platform(struct compiler *c, const struct platform *p);
 struct vertex_meta lower_meta(const struct compiler *c, const struct stage *s, const char *name,
 			      struct source_span span);
 int64_t lower_timestamp(const struct compiler *c);
 
 /* One instruction each. */
-int lower_copy(struct compiler *c, struct stage *s, const struct command *cmd, struct error **err);
-int lower_run(struct compiler *c, struct stage *s, const struct command *cmd, struct error **err);
+int lower_copy(struct compiler *c, struct stage *s, const struct command *cmd,
+	       struct error **err) _must_check_;
+int lower_run(struct compiler *c, struct stage *s, const struct command *cmd,
+	      struct error **err) _must_check_;
 int lower_workdir(struct compiler *c, struct stage *s, const struct command *cmd,
-		  struct error **err);
+		  struct error **err) _must_check_;
 int lower_config(struct compiler *c, struct stage *s, const struct df_instruction *in,
-		 struct error **err);
+		 struct error **err) _must_check_;
 int lower_expose(struct compiler *c, struct stage *s, const struct df_instruction *in,
-		 struct error **err);
+		 struct error **err) _must_check_;
 int lower_arg(struct compiler *c, struct stage *s, const struct df_instruction *in,
-	      struct error **err);
+	      struct error **err) _must_check_;
 /* A tree with one small file: a heredoc. */
 struct draft *lower_inline_file(struct compiler *c, struct stage *s, const char *name,
 				const char *data, uint32_t mode);
@@ -222,7 +224,7 @@ struct df_strings lower_with_shell(struct compiler *c, const struct stage *s,
 struct giturl;
 enum copy_source_kind { COPY_LOCAL, COPY_GIT, COPY_HTTP };
 int lower_source_kind(const char *source, enum copy_source_kind *ret, struct giturl *git,
-		      struct error **err);
+		      struct error **err) _must_check_;
 struct draft *lower_http(struct compiler *c, const char *url, const char *filename,
 			 const char *checksum, const struct vertex_meta *meta);
 struct op lower_git_op(struct arena *a, const struct giturl *git, bool keep_git_dir,
@@ -239,7 +241,7 @@ struct exec_mounts {
 	const char *ssh_socket; /* of the first ssh mount */
 };
 int lower_mounts(struct compiler *c, struct stage *s, const struct command *cmd,
-		 struct exec_mounts *m, struct error **err);
+		 struct exec_mounts *m, struct error **err) _must_check_;
 void exec_mounts_release(struct exec_mounts *m);
 
 /* step_name.c */

@@ -189,6 +189,6 @@ struct solver_options {
  * The first failure cancels the rest, which is waited for; its error is returned, placed at the
  * vertex's source line if it had no place. A set o->cancel gives ERR_CANCELED. */
 int solver_solve(const struct solver_options *o, const struct graph *g, const struct edge *targets,
-		 size_t n_targets, struct result **ret, struct error **err);
+		 size_t n_targets, struct result **ret, struct error **err) _must_check_;
 
 #endif

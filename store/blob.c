@@ -90,7 +90,7 @@ static void drop(struct store *s, const struct digest *digest)
 	lease_forget_blob(s, digest);
 	if (db_begin(s->db, DB_WRITE, &tx, NULL) == 0 &&
 	    db_run(&tx, NULL, "DELETE FROM blob WHERE digest = ?", "d", digest) == 0)
-		(void)db_commit(&tx, NULL);
+		(void)!db_commit(&tx, NULL);
 }
 
 /* Of all of it; the position is at its start again. */
@@ -109,7 +109,7 @@ static void mark_trusted(struct store *s, const struct digest *digest)
 	if (db_begin(s->db, DB_WRITE, &tx, NULL) == 0 &&
 	    db_run(&tx, NULL, "UPDATE blob SET boot = ? WHERE digest = ?", "td", durable_boot(),
 		   digest) == 0)
-		(void)db_commit(&tx, NULL);
+		(void)!db_commit(&tx, NULL);
 }
 
 /* The descriptor, or -1 for a miss with *ret_row.found false. */

@@ -49,7 +49,7 @@ struct cache_usage {
 
 /* With `but_ours`, what only this handle's lease holds does not count as in use. */
 int cache_usage_load(struct store *s, struct db_tx *tx, bool but_ours, struct cache_usage *ret,
-		     struct error **err);
+		     struct error **err) _must_check_;
 void cache_usage_release(struct cache_usage *u);
 
 #endif

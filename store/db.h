@@ -50,15 +50,15 @@ struct db_tx {
 	}
 
 /* Opens `path`; with `create` the file may be absent and is set up (callers serialise creation). */
-int db_open(const char *path, bool create, struct db **ret, struct error **err);
+int db_open(const char *path, bool create, struct db **ret, struct error **err) _must_check_;
 /* Folds the write-ahead log back into the database if it has grown long, as far as others let us:
  * who uses the database now does it when it is done. */
 void db_fold_log(struct db *db);
 void db_close(struct db *db); /* does so, too */
 DEFINE_FREEP(struct db, db_close)
 
-int db_begin(struct db *db, enum db_mode mode, struct db_tx *tx, struct error **err);
-int db_commit(struct db_tx *tx, struct error **err);
+int db_begin(struct db *db, enum db_mode mode, struct db_tx *tx, struct error **err) _must_check_;
+int db_commit(struct db_tx *tx, struct error **err) _must_check_;
 void db_end(struct db_tx *tx); /* rolls back what was not committed */
 
 /* In between, the look-ups (DB_LOOK) of the calling thread may see the database as it was at the
@@ -75,7 +75,7 @@ void db_view_end(struct db *db);
 int db_query(struct db_tx *tx, struct sqlite3_stmt **ret, struct error **err, const char *sql,
 	     const char *types, ...);
 /* Goes to the next row. */
-int db_step(struct db_tx *tx, struct sqlite3_stmt *q, struct error **err);
+int db_step(struct db_tx *tx, struct sqlite3_stmt *q, struct error **err) _must_check_;
 /* Runs a statement that returns nothing of interest. */
 int db_run(struct db_tx *tx, struct error **err, const char *sql, const char *types, ...);
 /* First column of the first row, or `otherwise`. */

@@ -38,10 +38,10 @@ struct du_totals {
 
 /* All records, least recently used first. The caller releases each and frees the array. */
 int store_du(struct store *s, struct du_record **ret, size_t *ret_n, struct du_totals *ret_totals,
-	     struct error **err);
+	     struct error **err) _must_check_;
 
 /* What pins record `id`: a line each for the images, running processes and other records that need
  * its layers. None: a prune frees it. ERR_NOTFOUND if there is no such record. */
-int store_why(struct store *s, int64_t id, struct strv *ret, struct error **err);
+int store_why(struct store *s, int64_t id, struct strv *ret, struct error **err) _must_check_;
 
 #endif

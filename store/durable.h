@@ -40,6 +40,6 @@ bool durable_trusted(const char *boot /* NULL: durable */);
 int durable_rename(struct store *s, const char *from, const char *to, bool replace);
 
 /* Syncs the store's file system and marks everything written before as durable. */
-int durable_sync(struct store *s, struct error **err);
+int durable_sync(struct store *s, struct error **err) _must_check_;
 
 #endif

@@ -32,7 +32,7 @@ void evicted_release(struct evicted *e);
 /* Chooses; removes nothing. What images or living processes need is not chosen, and what lies below
  * something that stays is not either. */
 int evict_choose(struct store *s, struct db_tx *tx, const struct evict_options *o,
-		 struct evicted *ret, struct error **err);
+		 struct evicted *ret, struct error **err) _must_check_;
 
 /* What a second of rebuilding saves per byte, less the longer it was not used. */
 double evict_value(double seconds, uint64_t bytes, int64_t unused_ns);

@@ -82,7 +82,7 @@ static int remove_dead_temporaries(struct store *s, uint64_t *bytes, struct erro
 			continue;
 		if (bytes)
 			*bytes += store_disk_usage(s, path);
-		(void)fs_remove_tree_until(s->dirfd, path, s->cancel);
+		(void)!fs_remove_tree_until(s->dirfd, path, s->cancel);
 	}
 	return r;
 }

@@ -28,7 +28,7 @@ void gc_result_release(struct gc_result *r);
 
 /* Removes dead leases and their temporaries, the trash, and layers and blobs that nothing names.
  * `ret` may be NULL. */
-int store_gc(struct store *s, struct gc_result *ret, struct error **err);
+int store_gc(struct store *s, struct gc_result *ret, struct error **err) _must_check_;
 /* Removes the temporaries of the dead alone; of a store without any this reads one empty directory.
  * What cannot be removed stays for store_gc. */
 void gc_sweep_temporaries(struct store *s);
@@ -63,6 +63,6 @@ struct prune_options {
 /* Drops cache records by the options, then collects. What images, running builds and records that
  * stay need, stays. */
 int store_prune(struct store *s, const struct prune_options *options, struct gc_result *ret,
-		struct error **err);
+		struct error **err) _must_check_;
 
 #endif

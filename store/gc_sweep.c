@@ -153,7 +153,7 @@ uint64_t gc_empty_trash(struct store *s, const struct strv *trash)
 	/* What resists, or is left when we are to end, stays in the trash for the next gc. */
 	for (size_t i = 0; i < trash->n && !cancel_is_set(s->cancel); i++) {
 		bytes += store_disk_usage(s, trash->v[i]);
-		(void)fs_remove_tree_until(s->dirfd, trash->v[i], s->cancel);
+		(void)!fs_remove_tree_until(s->dirfd, trash->v[i], s->cancel);
 	}
 	return bytes;
 }

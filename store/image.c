@@ -32,7 +32,7 @@ struct platform image_platform(const struct image *i)
 			  i->variant && *i->variant ? "/" : "", i->variant ? i->variant : "");
 	struct platform p = {0};
 
-	(void)platform_parse(text, &p, NULL);
+	(void)!platform_parse(text, &p, NULL);
 	return p;
 }
 

@@ -38,16 +38,16 @@ uint32_t index_builder_tag_of(const struct index_builder *b, const char *path);
 /* Visits the directories added so far, in no order: start with *at = 0; NULL at the end. */
 const struct entry *index_builder_next_dir(const struct index_builder *b, size_t *at);
 /* Writes the sorted table to `fd` (an empty file). */
-int index_builder_write(struct index_builder *b, int fd, struct error **err);
+int index_builder_write(struct index_builder *b, int fd, struct error **err) _must_check_;
 void index_builder_free(struct index_builder *b);
 DEFINE_FREEP(struct index_builder, index_builder_free)
 
 struct index;
 /* Maps an index file; its checksum is verified. ERR_CORRUPT if it is damaged or of another
  * version. */
-int index_open(int dirfd, const char *path, struct index **ret, struct error **err);
+int index_open(int dirfd, const char *path, struct index **ret, struct error **err) _must_check_;
 /* The same for an open file; `name` is for errors. The descriptor stays the caller's. */
-int index_open_fd(int fd, const char *name, struct index **ret, struct error **err);
+int index_open_fd(int fd, const char *name, struct index **ret, struct error **err) _must_check_;
 struct index *index_ref(struct index *i);
 void index_unref(struct index *i);
 DEFINE_FREEP(struct index, index_unref)

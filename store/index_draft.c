@@ -54,7 +54,7 @@ void index_draft_free(struct index_draft *d)
 		return;
 	index_unref(d->index);
 	if (d->dir)
-		(void)fs_remove_tree(d->s->dirfd, d->dir);
+		(void)!fs_remove_tree(d->s->dirfd, d->dir);
 	free(d->dir);
 	free(d->tags);
 	free(d);

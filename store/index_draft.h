@@ -18,7 +18,7 @@
 
 struct index_draft;
 int index_draft_open(struct store *s, struct index_builder *b, struct index_draft **ret,
-		     struct error **err);
+		     struct error **err) _must_check_;
 void index_draft_free(struct index_draft *d);
 DEFINE_FREEP(struct index_draft, index_draft_free)
 

@@ -19,7 +19,8 @@ struct index {
 };
 
 /* Maps the file as it is, writable where it is a draft: nothing is checked. */
-int index_map(int fd, bool writable, const char *name, struct index **ret, struct error **err);
+int index_map(int fd, bool writable, const char *name, struct index **ret,
+	      struct error **err) _must_check_;
 /* Sets the view up from the counts in the header. */
 void index_set_view(struct index *i);
 
@@ -27,6 +28,7 @@ void index_set_view(struct index *i);
 void index_seal(struct index *i);
 /* Writes everything but the sums, sorted, to `fd`. *ret_tags (heap, may be NULL): the tag of each
  * entry. */
-int index_builder_layout(struct index_builder *b, int fd, uint32_t **ret_tags, struct error **err);
+int index_builder_layout(struct index_builder *b, int fd, uint32_t **ret_tags,
+			 struct error **err) _must_check_;
 
 #endif

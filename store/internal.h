@@ -47,10 +47,10 @@ char *store_blob_path(const struct digest *digest);
 /* "layers/<id>", relative to the root; heap. */
 char *store_layer_path(int64_t id);
 /* A new name below tmp/ that belongs to our lease ("tmp/<lease>.<random>"); heap. */
-int store_tmp_name(struct store *s, char **ret, struct error **err);
+int store_tmp_name(struct store *s, char **ret, struct error **err) _must_check_;
 /* Moves a file or directory to a new name in tmp/; the caller removes that after its transaction.
  * *ret = NULL if there was nothing. */
-int store_trash(struct store *s, const char *path, char **ret, struct error **err);
+int store_trash(struct store *s, const char *path, char **ret, struct error **err) _must_check_;
 
 /* Makes a whiteout `name` below dirfd, or marks the directory fd opaque. Where the file system
  * refuses, the store is plain from then on. Return 0 or -errno. */
@@ -63,10 +63,11 @@ void layer_cache_index(struct store *s, int64_t id, struct index *i);
 /* In the transaction that adds the record. */
 struct db_tx;
 struct trace_entry;
-int trace_add(struct db_tx *tx, int64_t record, const struct trace_entry *t, struct error **err);
+int trace_add(struct db_tx *tx, int64_t record, const struct trace_entry *t,
+	      struct error **err) _must_check_;
 
 /* ERR_CANCELED once what the handle was told to watch is set. */
-int store_check_canceled(const struct store *s, struct error **err);
+int store_check_canceled(const struct store *s, struct error **err) _must_check_;
 
 /* Of two int64_t, for qsort and bsearch. */
 int store_compare_ids(const void *a, const void *b);

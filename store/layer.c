@@ -375,7 +375,7 @@ static void drop_body(struct store *s, int64_t id)
 	    db_run(&tx, NULL,
 		   "UPDATE layer SET has_index = 0, has_dir = 0, boot = NULL WHERE id = ?", "i",
 		   id) == 0)
-		(void)db_commit(&tx, NULL);
+		(void)!db_commit(&tx, NULL);
 }
 
 /* The next layer_index opens the file anew. */

@@ -20,9 +20,10 @@ struct index;
 
 /* ERR_CORRUPT naming the first path that is gone or whose type, size or bytes differ; any other
  * error says that it could not be looked at, and nothing about the layer. */
-int layer_check_dir(struct store *s, int64_t id, const struct index *index, struct error **err);
+int layer_check_dir(struct store *s, int64_t id, const struct index *index,
+		    struct error **err) _must_check_;
 /* layer_check_dir of a layer that has a dir, past all caches; a damaged dir is given up. */
-int layer_verify(struct store *s, int64_t id, struct index **ret, struct error **err);
+int layer_verify(struct store *s, int64_t id, struct index **ret, struct error **err) _must_check_;
 /* Checks a layer that another boot left unsynced, and settles whether it has a dir. */
 void layer_settle(struct store *s, int64_t id);
 

@@ -103,7 +103,7 @@ void layer_writer_free(struct layer_writer *w)
 	}
 	cleanup_closep(&w->fs);
 	if (w->tmp)
-		(void)fs_remove_tree(w->s->dirfd, w->tmp);
+		(void)!fs_remove_tree(w->s->dirfd, w->tmp);
 	free(w->tmp);
 	index_builder_free(w->index);
 	map_release(&w->implied, NULL);

@@ -27,15 +27,15 @@ struct layer_diff {
 
 /* `below` NULL: not known, everything is kept. */
 int layer_diff_make(const struct index *index, const struct rootfs *below, struct layer_diff *ret,
-		    struct error **err);
+		    struct error **err) _must_check_;
 void layer_diff_release(struct layer_diff *d);
 
 /* What the diff keeps of a layer, without opaque directories: the entries of its tar. */
 int layer_diff_apply(const struct index_draft *draft, const struct layer_diff *diff,
-		     struct index_builder **ret, struct error **err);
+		     struct index_builder **ret, struct error **err) _must_check_;
 
 /* The entry that carries a file's attributes and bytes: itself, or what a hard link names. */
 int layer_diff_carrier(const struct index *index, const struct entry *e, struct entry *ret,
-		       struct error **err);
+		       struct error **err) _must_check_;
 
 #endif

@@ -17,7 +17,7 @@ struct step_owners {
 };
 /* Reads the records that were left in `work`. Release also after failure. */
 int step_owners_open(struct step_owners *o, int dirfd, const char *work,
-		     const struct layer_step *step, struct error **err);
+		     const struct layer_step *step, struct error **err) _must_check_;
 void step_owners_release(struct step_owners *o);
 
 /* Sets the ids of e, a node that `node` (a path through /proc/self/fd) and fd lead to. `mark` is
@@ -25,6 +25,6 @@ void step_owners_release(struct step_owners *o);
  * `dir` the directory that it is in. Leaves on disk what later steps must see. */
 int step_owners_apply(const struct step_owners *o, int fd, const char *node,
 		      const struct owner *mark, bool copied, const struct entry *dir,
-		      struct entry *e, struct error **err);
+		      struct entry *e, struct error **err) _must_check_;
 
 #endif

@@ -190,7 +190,7 @@ int layer_publish(struct store *s, struct layer_birth *b, int64_t *ret_id, struc
 	if (r == 0)
 		r = publish(s, b, disk, ret_id, &trash, err);
 	if (trash)
-		(void)fs_remove_tree(s->dirfd, trash);
+		(void)!fs_remove_tree(s->dirfd, trash);
 	if (r < 0)
 		return error_wrap(err, r, "commit a layer");
 	if (b->has_dir)

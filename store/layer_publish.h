@@ -18,6 +18,7 @@ struct layer_birth {
 
 /* Makes room, renames and records, under this process's lease. A layer that has its index already
  * only gets the dir; ERR_CORRUPT if that is not what the index says. */
-int layer_publish(struct store *s, struct layer_birth *b, int64_t *ret_id, struct error **err);
+int layer_publish(struct store *s, struct layer_birth *b, int64_t *ret_id,
+		  struct error **err) _must_check_;
 
 #endif

@@ -40,6 +40,7 @@ bool layer_snapshot_made(const struct layer_snapshot *s, int fd);
 bool layer_snapshot_same_dir(const struct layer_snapshot *s, const struct entry *e);
 /* The names that the layers below have in directory `path` and the sorted `names` do not. */
 int layer_snapshot_missing(const struct layer_snapshot *s, const char *path,
-			   const struct strv *names, struct strv *ret, struct error **err);
+			   const struct strv *names, struct strv *ret,
+			   struct error **err) _must_check_;
 
 #endif

@@ -43,14 +43,14 @@ struct layer_writer {
 };
 
 /* Checks a path from outside: clean, relative, no longer than the kernel takes. */
-int layer_writer_check_path(const char *path, struct error **err);
+int layer_writer_check_path(const char *path, struct error **err) _must_check_;
 /* Refuses a name that every reader of the layer's tar would take for a deletion. A layer that is
  * part of no image (a context to mount) may have it. */
 bool layer_name_is_whiteout(const char *path);
-int layer_writer_check_name(const char *path, struct error **err);
+int layer_writer_check_name(const char *path, struct error **err) _must_check_;
 /* Does the hard link e name a file that is in `index` and stays when e is put? */
 int layer_writer_check_link(const struct index_builder *index, const struct entry *e,
-			    struct error **err);
+			    struct error **err) _must_check_;
 /* Forgets the open parent directory, when what it stands for may have moved. */
 void layer_writer_forget_parent(struct layer_writer *w);
 

@@ -173,7 +173,7 @@ void lease_release(struct store *s)
 	/* A failure leaves rows and file for a gc, which finds the lock free. */
 	if (db_begin(s->db, DB_WRITE, &tx, NULL) == 0 &&
 	    db_run(&tx, NULL, "DELETE FROM lease WHERE name = ?", "t", s->lease.name) == 0)
-		(void)db_commit(&tx, NULL);
+		(void)!db_commit(&tx, NULL);
 	path = lease_path(s->lease.name);
 	(void)unlinkat(s->dirfd, path, 0);
 	cleanup_closep(&s->lease.fd);

@@ -30,12 +30,12 @@ struct lease {
 	}
 
 /* Creates and locks the lease file unless that was done. Call before db_begin: it is file I/O. */
-int lease_take(struct store *s, struct error **err);
+int lease_take(struct store *s, struct error **err) _must_check_;
 /* Name under our lease, inside a write transaction after lease_take. */
 int lease_add_layers(struct store *s, struct db_tx *tx, const int64_t *layers, size_t n,
-		     struct error **err);
+		     struct error **err) _must_check_;
 int lease_add_blob(struct store *s, struct db_tx *tx, const struct digest *digest,
-		   struct error **err);
+		   struct error **err) _must_check_;
 /* What this handle remembers of the blobs it holds, so that a second use spares a write
  * transaction. To be noted after the commit that named the blob; not knowing only costs asking.
  * `written`: this handle has hashed the bytes as it wrote them. */

@@ -23,10 +23,11 @@ enum lock_mode {
  * free, `cancel` (may be NULL) is set (ERR_CANCELED), or, with try_only, not at all: *ret = NULL.
  */
 int lock_step(struct store *s, const struct digest *key, bool try_only, struct cancel *cancel,
-	      struct lock **ret, struct error **err);
+	      struct lock **ret, struct error **err) _must_check_;
 /* A lock by any other name, e.g. a git cache or a cache mount; names are hashed. */
 int lock_name(struct store *s, const char *kind, const char *name, enum lock_mode mode,
-	      bool try_only, struct cancel *cancel, struct lock **ret, struct error **err);
+	      bool try_only, struct cancel *cancel, struct lock **ret,
+	      struct error **err) _must_check_;
 void lock_release(struct lock *l);
 DEFINE_FREEP(struct lock, lock_release)
 

@@ -124,7 +124,7 @@ static int find_or_make(struct store *s, const char *id, int64_t instance, uint3
 	if (r < 0)
 		return r;
 	if (trash)
-		(void)fs_remove_tree(s->dirfd, trash);
+		(void)!fs_remove_tree(s->dirfd, trash);
 	m->path = xasprintf("%s/%s", s->root, path);
 	m->dir = dir;
 	return 0;
@@ -260,7 +260,7 @@ static void measure(struct mount_use *m)
 	if (db_begin(m->s->db, DB_WRITE, &tx, NULL) == 0 &&
 	    db_run(&tx, NULL, "UPDATE mount SET size = ? WHERE dir = ?", "ii", (int64_t)size,
 		   m->dir) == 0)
-		(void)db_commit(&tx, NULL);
+		(void)!db_commit(&tx, NULL);
 }
 
 void mounts_release(struct mount_use *m)
@@ -385,7 +385,7 @@ static int try_remove(struct store *s, const char *id, int64_t instance, int64_t
 	r = remove_instance(s, id, instance, before, ret_removed, &trash, err);
 	if (trash) {
 		*bytes += store_disk_usage(s, trash);
-		(void)fs_remove_tree_until(s->dirfd, trash, s->cancel);
+		(void)!fs_remove_tree_until(s->dirfd, trash, s->cancel);
 	}
 	return r;
 }

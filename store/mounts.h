@@ -33,21 +33,21 @@ struct mount_use;
  * their ids. */
 int mounts_acquire(struct store *s, const char *id, enum mount_sharing sharing, uint32_t mode,
 		   uint32_t uid, uint32_t gid, struct cancel *cancel, struct mount_use **ret,
-		   struct error **err);
+		   struct error **err) _must_check_;
 /* Takes the directory of `id` to fill it with what a cache outside the store has: only if it is new
  * or empty and nobody uses it now, else *ret = NULL. */
 int mounts_acquire_empty(struct store *s, const char *id, uint32_t mode, uint32_t uid, uint32_t gid,
-			 struct mount_use **ret, struct error **err);
+			 struct mount_use **ret, struct error **err) _must_check_;
 /* Takes the directory of `id` alone, to save what is in it, once no step uses it; *ret = NULL if
  * there is none or nothing in it. */
 int mounts_acquire_full(struct store *s, const char *id, struct cancel *cancel,
-			struct mount_use **ret, struct error **err);
+			struct mount_use **ret, struct error **err) _must_check_;
 /* The writer's tree, with the attributes of its root, becomes the content of a directory that
  * mounts_acquire_empty gave, at once. */
 struct layer_writer;
-int mounts_fill(struct mount_use *m, struct layer_writer *w, struct error **err);
+int mounts_fill(struct mount_use *m, struct layer_writer *w, struct error **err) _must_check_;
 /* Remembers which step a directory is of, for people. */
-int mounts_note_step(struct mount_use *m, const char *step, struct error **err);
+int mounts_note_step(struct mount_use *m, const char *step, struct error **err) _must_check_;
 const char *mounts_path(const struct mount_use *m); /* absolute */
 /* Did this call create the directory (so that `from=` content has to be copied into it)? */
 bool mounts_is_new(const struct mount_use *m);
@@ -67,16 +67,17 @@ struct mount_info {
 };
 void mount_info_release(struct mount_info *m);
 /* All, least recently used first. The caller releases each and frees the array. */
-int mounts_list(struct store *s, struct mount_info **ret, size_t *ret_n, struct error **err);
+int mounts_list(struct store *s, struct mount_info **ret, size_t *ret_n,
+		struct error **err) _must_check_;
 
 /* Removes all directories of an id. ERR_BUSY if one is in use, ERR_NOTFOUND if there is none. */
-int mounts_remove(struct store *s, const char *id, struct error **err);
+int mounts_remove(struct store *s, const char *id, struct error **err) _must_check_;
 /* Removes those last used before `before` (ns) and not in use; their ids are appended. */
 int mounts_prune(struct store *s, int64_t before, struct strv *ret_ids, uint64_t *ret_bytes,
-		 struct error **err);
+		 struct error **err) _must_check_;
 
 /* Removes one directory if it is not in use and was last used before `before`. */
 int mounts_evict(struct store *s, const char *id, int64_t instance, int64_t before,
-		 bool *ret_removed, uint64_t *ret_bytes, struct error **err);
+		 bool *ret_removed, uint64_t *ret_bytes, struct error **err) _must_check_;
 
 #endif

@@ -256,7 +256,7 @@ static void cache_digest(struct rootfs *fs, const struct digest *key, const stru
 	if (db_begin(fs->s->db, DB_WRITE, &tx, NULL) == 0 &&
 	    db_run(&tx, NULL, "INSERT OR REPLACE INTO chain (key, top, digest) VALUES (?, ?, ?)",
 		   "did", key, fs->layers[fs->n - 1], digest) == 0)
-		(void)db_commit(&tx, NULL);
+		(void)!db_commit(&tx, NULL);
 }
 
 int rootfs_known_digest(struct store *s, const int64_t *layers, size_t n, bool *ret_found,

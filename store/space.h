@@ -31,12 +31,12 @@ void space_set_policy(struct store *s, const struct space_policy *policy);
 
 /* Makes room for `more` bytes about to be written or committed: evicts if they would go over the
  * cap. ERR_NOSPACE only if the policy is strict and what is in use leaves too little room. */
-int space_reserve(struct store *s, uint64_t more, struct error **err);
+int space_reserve(struct store *s, uint64_t more, struct error **err) _must_check_;
 /* So many bytes were committed. */
 void space_note(struct store *s, uint64_t bytes);
 
 /* After a build: evicts by the policy, and once a day collects garbage and syncs. Cheap
  * otherwise. */
-int space_maintain(struct store *s, struct error **err);
+int space_maintain(struct store *s, struct error **err) _must_check_;
 
 #endif

@@ -20,9 +20,10 @@ int64_t stack_id_of(const int64_t *layers, size_t n);
 
 /* Makes what is not there of a chain of n > 0 layers. Not found: one of the layers is not in the
  * store. */
-int stack_add(struct db_tx *tx, const int64_t *layers, size_t n, int64_t *ret, struct error **err);
+int stack_add(struct db_tx *tx, const int64_t *layers, size_t n, int64_t *ret,
+	      struct error **err) _must_check_;
 /* Deletes the rows that no record needs. */
-int stack_sweep(struct db_tx *tx, struct error **err);
+int stack_sweep(struct db_tx *tx, struct error **err) _must_check_;
 
 /* STACK_ABOVE, a SELECT of ids, STACK_ABOVE_END and a statement, in which `above` (id) is these
  * rows and every row whose chain has one of them. */

@@ -51,6 +51,6 @@ typedef void (*statindex_get_fn)(void *data, size_t n, struct statindex_record *
  * which the first of them was looked at: records modified later than its clock tick before are left
  * out. */
 int statindex_save(struct store *s, const char *dir, size_t n, statindex_get_fn get, void *data,
-		   int64_t scanned, struct error **err);
+		   int64_t scanned, struct error **err) _must_check_;
 
 #endif

@@ -429,7 +429,7 @@ void store_tmp_remove(struct store *s, const char *name)
 	_cleanup_free_ char *path = xasprintf("tmp/%s", name);
 
 	/* What cannot be removed now is a dead lease's leaving later. */
-	(void)fs_remove_tree(s->dirfd, path);
+	(void)!fs_remove_tree(s->dirfd, path);
 }
 
 /* --- Removing it --- */

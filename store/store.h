@@ -21,13 +21,13 @@ struct store;
 /* Opens or creates the store at `root` (absolute; parents are created). Takes a lease for the life
  * of the handle lazily, when something is first registered. A store made under another id map or by
  * a newer version is a clear error. */
-int store_open(const char *root, struct store **ret, struct error **err);
+int store_open(const char *root, struct store **ret, struct error **err) _must_check_;
 /* Does what store_close would wait for a disk for, while something else is waited for. */
 void store_settle(struct store *s);
 /* Removes the store and all that is in it, also what ids of a user's range own (in that user
  * namespace); what else lies in the folder stays. ERR_BUSY while a kiln uses it, ERR_NOTFOUND if it
  * is none. A damaged one is removed, too. */
-int store_remove(const char *root, const struct cancel *cancel, struct error **err);
+int store_remove(const char *root, const struct cancel *cancel, struct error **err) _must_check_;
 void store_close(struct store *s); /* releases the lease */
 /* From now on reading and hashing what the store holds ends (ERR_CANCELED) once `cancel` is set,
  * where a call brings no switch of its own. It outlives the handle. */
@@ -53,10 +53,10 @@ const char *store_overlay_prefix(const struct store *s);
 bool store_is_plain(const struct store *s);
 
 /* A fresh directory tmp/<random>, removed by store_tmp_remove or, after a crash, by gc. */
-int store_tmp_dir(struct store *s, char **ret_name, int *ret_fd, struct error **err);
+int store_tmp_dir(struct store *s, char **ret_name, int *ret_fd, struct error **err) _must_check_;
 void store_tmp_remove(struct store *s, const char *name);
 /* A new file without a name, which nothing can leave behind, open for reading and writing. Returns
  * the descriptor. */
-int store_tmp_file(struct store *s, struct error **err);
+int store_tmp_file(struct store *s, struct error **err) _must_check_;
 
 #endif

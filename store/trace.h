@@ -24,10 +24,11 @@ struct trace_entry {
 	size_t n;
 };
 /* Does any record of this op have a trace? */
-int trace_has_op(struct store *s, const struct digest *op, bool *ret, struct error **err);
+int trace_has_op(struct store *s, const struct digest *op, bool *ret,
+		 struct error **err) _must_check_;
 /* The newest traces of steps at `place`, or (place NULL) of all steps of a kind (0: any), newest
  * first, at most `max`. The caller releases each and frees the array. */
 int trace_list(struct store *s, const char *place, int kind, size_t max, struct trace **ret,
-	       size_t *ret_n, struct error **err);
+	       size_t *ret_n, struct error **err) _must_check_;
 
 #endif

@@ -29,6 +29,6 @@ typedef void (*verify_report_fn)(void *data, enum verify_verdict verdict, const 
  * on: a blob or record loses its row, a layer its dir. What cannot be read keeps them. ERR_CANCELED
  * when `cancel` (may be NULL) is set. */
 int store_verify(struct store *s, struct cancel *cancel, verify_report_fn report, void *data,
-		 struct verify_counts *ret, struct error **err);
+		 struct verify_counts *ret, struct error **err) _must_check_;
 
 #endif

@@ -8,11 +8,12 @@
 
 struct build_caches;
 /* *ret stays NULL where nothing is asked for. `b` is borrowed. */
-int build_caches_open(const struct build_outputs *b, struct build_caches **ret, struct error **err);
+int build_caches_open(const struct build_outputs *b, struct build_caches **ret,
+		      struct error **err) _must_check_;
 /* Around engine_solve: hears of results. Each solve starts afresh. */
 void build_caches_watch(struct build_caches *c, bool on);
 struct export_inline build_caches_inline(struct build_caches *c);
-int build_caches_write(struct build_caches *c, struct error **err);
+int build_caches_write(struct build_caches *c, struct error **err) _must_check_;
 void build_caches_close(struct build_caches *c);
 
 #endif

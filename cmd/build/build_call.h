@@ -21,10 +21,10 @@ struct call {
 };
 
 /* The value of --call: METHOD[,format=json|text]; "lint" is check. NULL is build. */
-int build_call_parse(const char *text, struct call *ret, struct error **err);
+int build_call_parse(const char *text, struct call *ret, struct error **err) _must_check_;
 /* Prints the answer. `r` and *err are what compiling gave; an error that the answer shows is freed
  * and the exit status returned; else r (negative) is returned with *err. */
 int build_call_answer(const struct call *call, const struct frontend_result *compiled, int r,
-		      struct error **err);
+		      struct error **err) _must_check_;
 
 #endif

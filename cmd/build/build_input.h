@@ -23,19 +23,20 @@ struct build_input {
 };
 
 /* Is there a context? Asked before anything is shown. */
-int build_input_check(const struct build_options *o, struct error **err);
+int build_input_check(const struct build_options *o, struct error **err) _must_check_;
 /* Adds the context "context" to the engine or, if it is a git URL, its vertex to `g`. */
 int build_input_load(struct build_input *in, const struct build_options *o, struct engine *e,
-		     struct graph *g, const struct progress *progress, struct error **err);
+		     struct graph *g, const struct progress *progress,
+		     struct error **err) _must_check_;
 void build_input_release(struct build_input *in);
 
 /* When the context was made (seconds); *ret_has stays false if it has no time. */
 int build_input_time(const struct build_input *in, struct engine *e, bool *ret_has, int64_t *ret,
-		     struct error **err);
+		     struct error **err) _must_check_;
 
 /* The reader callback of frontend_opts, for named contexts that are directories. data:
  * build_options */
 int build_input_read_context(void *data, const char *context, const char *path, struct buf *ret,
-			     struct error **err);
+			     struct error **err) _must_check_;
 
 #endif

@@ -14,6 +14,7 @@ struct build_limits {
 };
 
 /* *ret borrows from `l`. */
-int build_limits_parse(struct build_limits *l, struct cgroup_limits *ret, struct error **err);
+int build_limits_parse(struct build_limits *l, struct cgroup_limits *ret,
+		       struct error **err) _must_check_;
 
 #endif

@@ -67,7 +67,7 @@ struct build_options {
 
 /* Parses the command line. 1: --help was given and answered. */
 int build_options_parse(struct build_options *o, const struct command *self, int argc, char **argv,
-			struct error **err);
+			struct error **err) _must_check_;
 void build_options_release(struct build_options *o);
 
 #endif

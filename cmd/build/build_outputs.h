@@ -24,9 +24,9 @@ struct build_outputs {
 };
 
 /* Finds files and directories to come that cannot be written, before anything runs. */
-int build_outputs_check(const struct build_options *o, struct error **err);
+int build_outputs_check(const struct build_options *o, struct error **err) _must_check_;
 /* Where what was reused turns out damaged when it is read at last, it is made again, once. */
-int build_outputs_make(struct build_outputs *b, struct error **err);
+int build_outputs_make(struct build_outputs *b, struct error **err) _must_check_;
 void build_outputs_release(struct build_outputs *b);
 
 #endif

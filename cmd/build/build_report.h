@@ -12,9 +12,9 @@ void build_report_stream(const struct progress *progress, const struct build_inp
 void build_report_warnings(const struct df_lint *lint);
 /* The excerpt and "ERROR: failed to build: failed to solve: ..." on stderr; frees *err. Returns the
  * exit status for r. */
-int build_report_error(const struct df_file *file, int r, struct error **err);
+int build_report_error(const struct df_file *file, int r, struct error **err) _must_check_;
 /* --iidfile, --metadata-file and, with --quiet, the image id on stdout. */
 int build_report_result(const struct build_options *o, const struct export_result *results,
-			size_t n, struct error **err);
+			size_t n, struct error **err) _must_check_;
 
 #endif

@@ -13,6 +13,6 @@ int build_debug_graph(const struct command *self, int argc, char **argv, bool js
 /* Prints what the targets reach to stdout: as JSON, or in the language of Graphviz's dot. 0, or
  * negative. */
 int debug_graph_print(const struct graph *g, const struct frontend_result *compiled, size_t n,
-		      bool json, struct error **err);
+		      bool json, struct error **err) _must_check_;
 
 #endif

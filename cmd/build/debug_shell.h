@@ -24,6 +24,7 @@ void debug_shell_on_failure(struct debug_shell *d, struct exec_debugger *ret);
 /* Opens one instead of running the only RUN step that `which`, a line or a glob, means; *ret_step
  * is the step. */
 int debug_shell_before(struct debug_shell *d, const struct graph *g, const char *which,
-		       struct exec_debugger *ret, struct vertex **ret_step, struct error **err);
+		       struct exec_debugger *ret, struct vertex **ret_step,
+		       struct error **err) _must_check_;
 
 #endif

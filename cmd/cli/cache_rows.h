@@ -31,7 +31,7 @@ struct cache_rows {
 
 /* All of the store, records first, each kind least recently used first. */
 int cache_rows_load(struct store *s, struct cache_rows *ret, struct du_totals *ret_totals,
-		    struct error **err);
+		    struct error **err) _must_check_;
 void cache_rows_release(struct cache_rows *rows);
 
 /* One condition: FIELD=VALUE, FIELD!=VALUE, FIELD~=REGEX or, of a field that is true or false,
@@ -50,7 +50,8 @@ struct cache_filter {
 };
 
 /* The texts must outlive the filter. ERR_INVALID names the one that is wrong. */
-int cache_filter_parse(const struct strv *texts, struct cache_filter *ret, struct error **err);
+int cache_filter_parse(const struct strv *texts, struct cache_filter *ret,
+		       struct error **err) _must_check_;
 bool cache_filter_match(const struct cache_filter *f, const struct cache_row *row);
 void cache_filter_release(struct cache_filter *f);
 

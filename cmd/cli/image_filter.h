@@ -17,11 +17,11 @@ struct image_filter {
  * before.
  */
 int image_filter_parse(struct store *s, const struct strv *filters, struct image_filter *ret,
-		       struct error **err);
+		       struct error **err) _must_check_;
 void image_filter_release(struct image_filter *f);
 
 /* 1 if the image passes, 0 if not. References are not looked at, nor is dangling. */
 int image_filter_match(struct store *s, const struct image_filter *f, const struct image *image,
-		       struct error **err);
+		       struct error **err) _must_check_;
 
 #endif

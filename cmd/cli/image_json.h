@@ -8,11 +8,12 @@
 
 /* The image's config, parsed; released by the caller after success. */
 int image_config_load(struct store *s, const struct image *image, struct image_config *ret,
-		      struct error **err);
+		      struct error **err) _must_check_;
 
 /* {"Id", "RepoTags", "RepoDigests", "Created", "Config", "Architecture", "Os", "Size",
  * "RootFS"...} */
-int image_json(struct store *s, const struct image *image, json_t **ret, struct error **err);
+int image_json(struct store *s, const struct image *image, json_t **ret,
+	       struct error **err) _must_check_;
 
 /* What templates see of its fields that an image does not set (template_set_zeros). A new
  * reference. */

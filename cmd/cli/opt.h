@@ -56,7 +56,7 @@ static inline const struct platform *opt_platform(const struct platform *p)
 /* Parses argv[1..]; the rest is appended to `args`. *ret_help is set if --help or -h was given
  * (then nothing else matters). */
 int opt_parse(const struct opt *table, int argc, char **argv, unsigned flags, struct strv *args,
-	      bool *ret_help, struct error **err);
+	      bool *ret_help, struct error **err) _must_check_;
 /* For a command whose first argument says what it does: is that argument --help or -h? Then its
  * help is printed. */
 bool opt_first_is_help(const struct command *command, int argc, char **argv);

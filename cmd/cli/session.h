@@ -17,10 +17,10 @@ char *session_store_root(void);
 
 /* Opens the store. For a user who is not root it first enters a user namespace (engine/sandbox/userns.h),
  * so it must be called while the process has one thread. */
-int session_open_store(struct store **ret, struct error **err);
+int session_open_store(struct store **ret, struct error **err) _must_check_;
 /* The same for a command that writes an image into the store, which limits the cache meanwhile as
  * configured; space_maintain when it is done. */
-int session_open_store_for_image(struct store **ret, struct error **err);
+int session_open_store_for_image(struct store **ret, struct error **err) _must_check_;
 
 /* Ctrl-C, SIGTERM and SIGHUP set the returned switch; a second one ends the process at once. */
 struct cancel *session_cancel(void);
@@ -31,9 +31,9 @@ const char *session_hint(const struct error *err);
  * warnings. */
 void session_warn(struct store *s);
 /* Prints "ERROR: text" and the hint to stderr and returns the exit status for r. Frees *err. */
-int session_fail(int r, struct error **err);
+int session_fail(int r, struct error **err) _must_check_;
 /* The same for wrong usage: "kiln NAME: text", status 2, of an error or of a text. */
-int session_usage(const struct command *command, struct error **err);
+int session_usage(const struct command *command, struct error **err) _must_check_;
 int session_misuse(const struct command *command, const char *what);
 
 /* How a command begins: parses its options into what `table` points to, and its arguments. False:

@@ -23,7 +23,7 @@
 #include "base/json.h"
 
 struct template;
-int template_parse(const char *text, struct template **ret, struct error **err);
+int template_parse(const char *text, struct template **ret, struct error **err) _must_check_;
 void template_free(struct template *t);
 DEFINE_FREEP(struct template, template_free)
 
@@ -34,8 +34,8 @@ void template_set_zeros(struct template *t, json_t *zeros);
 
 /* Appends the result to `out`. */
 int template_execute(const struct template *t, const json_t *data, struct buf *out,
-		     struct error **err);
+		     struct error **err) _must_check_;
 /* What a command prints with --format: `text` is "json" or a template. Takes the reference. */
-int template_print_document(const char *text, json_t *document, struct error **err);
+int template_print_document(const char *text, json_t *document, struct error **err) _must_check_;
 
 #endif

@@ -13,6 +13,6 @@ bool template_is_true(const json_t *value);
 bool template_function_exists(const char *name);
 /* *ret is a new reference. */
 int template_function_call(const char *name, json_t *const *args, size_t n, json_t **ret,
-			   struct error **err);
+			   struct error **err) _must_check_;
 
 #endif

@@ -135,7 +135,7 @@ static void draw(struct display *d, bool last)
 	pthread_cond_broadcast(&d->drained);
 	pthread_mutex_unlock(&d->lock);
 	/* A reader of our stderr that went away must not stop the build. */
-	(void)fs_write_full(STDERR_FILENO, out.p, out.n);
+	(void)!fs_write_full(STDERR_FILENO, out.p, out.n);
 	buf_release(&out);
 }
 
@@ -227,7 +227,7 @@ int display_open(enum display_mode mode, struct display **ret, struct error **er
 		static const char header[] =
 			"#0 building with \"default\" instance using kiln driver\n\n";
 
-		(void)fs_write_full(STDERR_FILENO, header, sizeof(header) - 1);
+		(void)!fs_write_full(STDERR_FILENO, header, sizeof(header) - 1);
 	}
 	r = pthread_create(&d->thread, NULL, display_thread, d);
 	if (r != 0) {
@@ -272,7 +272,7 @@ void display_close(struct display *d, bool failed)
 	for (size_t i = 0; i < d->model.steps.n; i++)
 		if (d->model.steps.v[i]->state == VERTEX_FAILED && d->mode != DISPLAY_RAWJSON)
 			step_report(d->model.steps.v[i], &out);
-	(void)fs_write_full(STDERR_FILENO, out.p, out.n);
+	(void)!fs_write_full(STDERR_FILENO, out.p, out.n);
 	buf_release(&out);
 	display_free(d);
 }

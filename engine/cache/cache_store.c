@@ -327,7 +327,7 @@ static void cache_forget(void *data, const struct digest *keys, size_t n_keys,
 		for (size_t k = 0; k < rec.n_layers; k++)
 			vec_push(&c->refused, rec.layers[k]);
 		pthread_mutex_unlock(&c->lock);
-		(void)record_remove(c->store, rec.id, NULL);
+		(void)!record_remove(c->store, rec.id, NULL);
 	}
 }
 

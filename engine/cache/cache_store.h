@@ -34,7 +34,7 @@ struct cache_store {
 void cache_store_init(struct cache_store *c, struct store *s, const struct cache_policy *policy,
 		      struct remote_imports *imports, struct cache_uses *uses);
 /* Writes the last-used times of what was hit. */
-int cache_store_finish(struct cache_store *c, struct error **err);
+int cache_store_finish(struct cache_store *c, struct error **err) _must_check_;
 void cache_store_release(struct cache_store *c);
 
 extern const struct cache_backend cache_store_backend; /* data: struct cache_store */

@@ -11,6 +11,6 @@
 /* Replaces the output of a run by the earlier one if there is one. *ret_key is the key that later
  * runs look for the layer under, if *ret_has_key. */
 int layer_twin_settle(struct cache_store *c, const struct cache_entry *e, struct digest *ret_key,
-		      bool *ret_has_key, struct error **err);
+		      bool *ret_has_key, struct error **err) _must_check_;
 
 #endif

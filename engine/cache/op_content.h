@@ -13,14 +13,15 @@
  * false. */
 int op_content(struct store *s, struct remote_imports *imports, const struct vertex *v,
 	       size_t input, const struct result *in, struct digest *ret, bool *ret_available,
-	       struct error **err);
+	       struct error **err) _must_check_;
 /* Was the content key of v over these inputs computed from what this store has, or from what an
  * imported cache says? Where the layers are here by now, what was said is compared with them. */
 int op_content_is_own(struct store *s, struct remote_imports *imports, const struct vertex *v,
-		      struct result *const *inputs, bool *ret, struct error **err);
+		      struct result *const *inputs, bool *ret, struct error **err) _must_check_;
 /* The content digest of a merged stack of layers without looking into them. */
 int op_content_known_tree(struct store *s, struct remote_imports *imports, const int64_t *layers,
-			  size_t n, bool *ret_found, struct digest *ret, struct error **err);
+			  size_t n, bool *ret_found, struct digest *ret,
+			  struct error **err) _must_check_;
 
 /* Content digest of vertex input number `input` as the op uses it (solver/op_key.h): what it
  * changes by the whole rootfs, a copy source by what is selected from it (copy_select.h). `result`
@@ -29,6 +30,6 @@ int op_content_known_tree(struct store *s, struct remote_imports *imports, const
  * not exist is ERR_NOTFOUND with BuildKit's text. */
 int file_op_content(struct store *s, const struct op_file *op, size_t n_inputs, size_t input,
 		    const struct result *result, const struct digest *whole, struct digest *ret,
-		    struct error **err);
+		    struct error **err) _must_check_;
 
 #endif

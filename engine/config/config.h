@@ -56,10 +56,10 @@ struct config {
 	VEC(struct registry_config) registries;
 };
 
-int config_load(struct config *ret, struct error **err);
+int config_load(struct config *ret, struct error **err) _must_check_;
 /* Merges one document, read from `file` (for messages and relative paths), into `c`. */
 int config_merge(struct config *c, const char *file, const void *json, size_t n,
-		 struct error **err);
+		 struct error **err) _must_check_;
 /* The entry for a registry, or NULL. Borrowed. */
 const struct registry_config *config_registry(const struct config *c, const char *host);
 /* Is `host` ("127.0.0.1:5000", "[::1]", "localhost"; no URL) on the loopback interface? */

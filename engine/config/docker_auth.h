@@ -24,19 +24,20 @@ void credentials_release(struct credentials *c);
  * known: then the registry is asked anonymously. A config file that cannot be parsed and a helper
  * that fails are errors naming them. */
 int docker_auth_lookup(const char *host, struct cancel *cancel, bool *ret_found,
-		       struct credentials *ret, struct error **err);
+		       struct credentials *ret, struct error **err) _must_check_;
 
 /* `kiln login`: keeps credentials that were found to be good, with the helper program that the
  * config file names for this registry, else in the file itself (mode 0600), whose other content
  * stays. *ret_where (heap) says in which of them, for people; *ret_plain whether that is in the
  * clear. */
 int docker_auth_store(const char *host, const struct credentials *c, struct cancel *cancel,
-		      char **ret_where, bool *ret_plain, struct error **err);
+		      char **ret_where, bool *ret_plain, struct error **err) _must_check_;
 /* `kiln logout`: *ret_found = false if nothing was stored. */
-int docker_auth_erase(const char *host, struct cancel *cancel, bool *ret_found, struct error **err);
+int docker_auth_erase(const char *host, struct cancel *cancel, bool *ret_found,
+		      struct error **err) _must_check_;
 
 /* The proxies that docker gives its builds ("proxies", "default"), as build arguments in both
  * spellings, HTTP_PROXY=... and http_proxy=..., appended to `ret`. */
-int docker_config_proxies(struct strv *ret, struct error **err);
+int docker_config_proxies(struct strv *ret, struct error **err) _must_check_;
 
 #endif

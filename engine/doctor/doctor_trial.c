@@ -123,7 +123,7 @@ static void try_all(const char *store, const char *parent, struct doctor_trial *
 	t->writable = true;
 	t->overlay = -overlay_try(dir);
 	try_step(dir, t->overlay == 0, t);
-	(void)fs_remove_tree(AT_FDCWD, dir);
+	(void)!fs_remove_tree(AT_FDCWD, dir);
 	try_network(t);
 	sandbox_helper_stop();
 }

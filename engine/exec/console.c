@@ -87,7 +87,7 @@ static void master_ready(struct sandbox_watch *w, short revents, void *data)
 	if (revents & (POLLIN | POLLHUP | POLLERR)) {
 		n = read(w->fd, chunk, sizeof(chunk));
 		if (n > 0)
-			(void)fs_write_full(c->out, chunk, (size_t)n);
+			(void)!fs_write_full(c->out, chunk, (size_t)n);
 		/* EIO: the other end is closed. */
 		else if (n == 0 || (errno != EAGAIN && errno != EINTR))
 			w->fd = -1;

@@ -35,6 +35,7 @@ struct container_options {
  * between ours and it. Signals that ask us to end go to the process. *ret_status is its exit
  * status, 128 + n for signal n. A program that cannot be started is ERR_PROCESS with exit status
  * 126 (not executable) or 127 (not found); all other errors are ours (exit status 125). */
-int container_run(const struct container_options *o, int *ret_status, struct error **err);
+int container_run(const struct container_options *o, int *ret_status,
+		  struct error **err) _must_check_;
 
 #endif

@@ -74,7 +74,7 @@ struct exec_options {
 int exec_op_run(const struct exec_options *o, const struct op_exec *op,
 		struct result *const *inputs, size_t n_inputs, struct job *job,
 		struct result **ret_outputs, size_t n_outputs, size_t *ret_hollow,
-		struct error **err);
+		struct error **err) _must_check_;
 
 /* --- for op_exec and container --- */
 
@@ -86,7 +86,7 @@ struct exec_network {
 int exec_network_join(struct sandbox_env *e, enum op_network mode, const struct strv *publish,
 		      const char *hostname, const struct strv *extra_hosts, bool readonly_files,
 		      struct job *job, struct sandbox_plan *p, struct exec_network *ret,
-		      struct error **err);
+		      struct error **err) _must_check_;
 void exec_network_leave(struct sandbox_env *e, struct exec_network *n);
 /* Warns once of a user namespace with a single id. */
 void exec_notice_single(struct sandbox_env *e, struct job *job);
@@ -103,9 +103,9 @@ void exec_plan_layers(struct store *s, const int64_t *layers, size_t n, struct s
 /* The control group of the plan's process, for cgroup_remove when it has ended; NULL where none was
  * asked for and none can be made. */
 int exec_plan_group(struct sandbox_plan *p, const struct cgroup_limits *limits, const char *parent,
-		    struct cgroup **ret, struct error **err);
+		    struct cgroup **ret, struct error **err) _must_check_;
 /* --ulimit, as op_ulimit. */
 int exec_plan_ulimit(struct sandbox_plan *p, const char *name, int64_t soft, int64_t hard,
-		     struct error **err);
+		     struct error **err) _must_check_;
 
 #endif

@@ -20,6 +20,6 @@ void selections_free(struct selections *s); /* no step may be running; the direc
  * SELECTION_NAME. Borrowed; it must not be written to. The tree is kept until selections_free. */
 #define SELECTION_NAME "selection"
 int selections_get(struct selections *s, struct store *store, struct tree *tree, const char *path,
-		   struct cancel *cancel, const char **ret_dir, struct error **err);
+		   struct cancel *cancel, const char **ret_dir, struct error **err) _must_check_;
 
 #endif

@@ -8,6 +8,6 @@
 /* Changes the plan of a step, which has run or not, into that of the step's shell on a terminal:
  * same root, mounts, user, directory, variables and network. What the process left in the root and
  * in bind mounts is there; its tmpfs mounts are new. */
-int shell_plan(struct sandbox_plan *p, struct error **err);
+int shell_plan(struct sandbox_plan *p, struct error **err) _must_check_;
 
 #endif

@@ -11,9 +11,9 @@
  * after failure. */
 int snapshot_make(struct store *s, const int64_t *layers, size_t n, const char *dir,
 		  const char *clock, struct cancel *cancel, struct layer_snapshot *ret,
-		  struct error **err);
+		  struct error **err) _must_check_;
 /* Removes the mount points that the sandbox helper made in `dir` and listed in its scratch
  * directory: they are no change of the step's. */
-int snapshot_clear(const char *dir, const char *scratch, struct error **err);
+int snapshot_clear(const char *dir, const char *scratch, struct error **err) _must_check_;
 
 #endif

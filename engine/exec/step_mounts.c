@@ -305,7 +305,7 @@ static int acquire_cache(const struct mounting *m, const struct op_mount *mount,
 		if (r < 0) {
 			/* Half a seed would pass for a whole one next time. */
 			mounts_release(use);
-			(void)mounts_remove(store, cache_id(mount), NULL);
+			(void)!mounts_remove(store, cache_id(mount), NULL);
 			return error_wrap(err, r, "fill the cache mount '%s'", mount->dest);
 		}
 	}
@@ -418,7 +418,7 @@ void step_mounts_release(struct step_mounts *m)
 		ssh_forward_stop(m->agents.v[i]);
 	vec_release(&m->agents);
 	for (size_t i = 0; i < m->dirs.n; i++) {
-		(void)fs_remove_tree(AT_FDCWD, m->dirs.v[i]);
+		(void)!fs_remove_tree(AT_FDCWD, m->dirs.v[i]);
 		free(m->dirs.v[i]);
 	}
 	vec_release(&m->dirs);

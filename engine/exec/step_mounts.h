@@ -21,7 +21,7 @@ struct step_mounts {
 int step_mounts_add(const struct exec_options *o, const struct op_exec *op,
 		    struct result *const *inputs, size_t n_inputs, struct job *job,
 		    struct sandbox_plan *p, struct step_mounts *ret, size_t *ret_hollow,
-		    struct error **err);
+		    struct error **err) _must_check_;
 void step_mounts_release(struct step_mounts *m);
 
 #endif

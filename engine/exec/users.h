@@ -24,9 +24,9 @@ void user_ids_release(struct user_ids *u);
 
 /* The texts of /etc/passwd and /etc/group; ERR_NOTFOUND for a name that is not there. */
 int users_find(const char *spec, const struct buf *passwd, const struct buf *group,
-	       struct user_ids *ret, struct error **err);
+	       struct user_ids *ret, struct error **err) _must_check_;
 /* The same, reading both files from a stack of layers. */
 int users_find_in_layers(struct store *s, const int64_t *layers, size_t n, const char *spec,
-			 struct user_ids *ret, struct error **err);
+			 struct user_ids *ret, struct error **err) _must_check_;
 
 #endif

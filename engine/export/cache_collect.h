@@ -23,6 +23,7 @@ struct remote_collect {
 	int64_t epoch;	/* ns */
 };
 /* *ret is REMOTE_GRAPH_INIT before. */
-int remote_collect(const struct remote_collect *c, struct remote_graph *ret, struct error **err);
+int remote_collect(const struct remote_collect *c, struct remote_graph *ret,
+		   struct error **err) _must_check_;
 
 #endif

@@ -38,7 +38,7 @@ static void process(struct pool_item *item)
 	struct early_send *s = (struct early_send *)(void *)item;
 
 	if (!cancel_is_set(&s->target->stop))
-		(void)remote_send_layer(s->target, s->layers, s->i, NULL);
+		(void)!remote_send_layer(s->target, s->layers, s->i, NULL);
 }
 
 static void begin(struct remote_exports *x, struct remote_target *t, const struct result *result,

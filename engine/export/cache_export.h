@@ -31,11 +31,12 @@ struct remote_export_plan {
 struct remote_exports;
 /* Inline specs are passed over: engine/export/cache_inline.h. */
 int remote_exports_open(const struct remote_export_plan *plan, const struct remote_spec *specs,
-			size_t n, struct remote_exports **ret, struct error **err);
+			size_t n, struct remote_exports **ret, struct error **err) _must_check_;
 void remote_exports_made(void *data, const struct vertex *v, struct result *const *outputs,
 			 size_t n_outputs);
 /* The error of the first export that failed and may not. */
-int remote_exports_finish(struct remote_exports *x, struct cache_uses *uses, struct error **err);
+int remote_exports_finish(struct remote_exports *x, struct cache_uses *uses,
+			  struct error **err) _must_check_;
 /* Breaks off what was begun and not finished. Accepts NULL. */
 void remote_exports_close(struct remote_exports *x);
 

@@ -17,6 +17,6 @@ struct remote_inline {
 
 /* For export_options.inline_cache; `data` is the struct remote_inline. */
 int remote_inline_make(void *data, const int64_t *layers, const struct layer_body *bodies, size_t n,
-		       char **ret, struct error **err);
+		       char **ret, struct error **err) _must_check_;
 
 #endif

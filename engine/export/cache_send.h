@@ -37,7 +37,7 @@ struct remote_target {
 
 int remote_target_open(struct remote_target *t, const struct export_env *e,
 		       const struct remote_env *env, const struct remote_spec *spec,
-		       const struct progress *progress, struct error **err);
+		       const struct progress *progress, struct error **err) _must_check_;
 void remote_target_close(struct remote_target *t);
 
 /* Was the layer asked for before? From now on it was. */
@@ -46,9 +46,10 @@ bool remote_target_has_begun(struct remote_target *t, int64_t layer);
 const char *remote_target_elsewhere(const struct remote_target *t);
 /* Makes the blob of layer number i of a chain and leaves it there, unless that is done. On any
  * thread. */
-int remote_send_layer(struct remote_target *t, const int64_t *layers, size_t i, struct error **err);
+int remote_send_layer(struct remote_target *t, const int64_t *layers, size_t i,
+		      struct error **err) _must_check_;
 /* Sends what is missing, then graph, config and manifest. */
 int remote_target_finish(struct remote_target *t, const struct cache_uses *uses,
-			 struct error **err);
+			 struct error **err) _must_check_;
 
 #endif

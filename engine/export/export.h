@@ -99,9 +99,11 @@ void export_options_release(struct export_options *o);
 /* One value of --output: "PATH" (local), "-" (tar to stdout) or "type=T,key=value,...". An unknown
  * key, a bad value or a missing dest is ERR_INVALID. dest=- leaves dest NULL and sets dest_fd to 1.
  */
-int export_options_parse(struct export_options *o, const char *text, struct error **err);
+int export_options_parse(struct export_options *o, const char *text,
+			 struct error **err) _must_check_;
 /* One value of --annotation: "k=v", or "manifest,index[linux/amd64]:k=v". */
-int export_options_annotate(struct export_options *o, const char *text, struct error **err);
+int export_options_annotate(struct export_options *o, const char *text,
+			    struct error **err) _must_check_;
 
 /* What was made, for --iidfile and --metadata-file. */
 struct export_result {
@@ -120,6 +122,6 @@ void export_result_release(struct export_result *r);
  * be NULL. */
 int export_run(struct store *s, const struct export_image *images, size_t n,
 	       const struct export_options *o, const struct progress *progress,
-	       struct cancel *cancel, struct export_result *ret, struct error **err);
+	       struct cancel *cancel, struct export_result *ret, struct error **err) _must_check_;
 
 #endif

@@ -20,7 +20,7 @@ struct made_image {
 /* `lo` says which blobs; the rest is the options'. Nothing but layer blobs enters the store. */
 int export_make(struct store *s, const struct export_image *in, const struct export_options *o,
 		const struct layer_blob_options *lo, struct cancel *cancel, struct made_image *ret,
-		struct error **err);
+		struct error **err) _must_check_;
 void made_image_release(struct made_image *m);
 
 /* The annotations ("k=v") for one place of one image; platform NULL: an index. Owned by the
@@ -38,7 +38,8 @@ struct layer_blob_options export_store_options(const struct export_options *o, s
 bool export_is_several(const struct export_options *o, size_t n_images);
 
 /* Full names of the options' names. */
-int export_full_names(const struct export_options *o, struct strv *ret, struct error **err);
+int export_full_names(const struct export_options *o, struct strv *ret,
+		      struct error **err) _must_check_;
 
 /* Fills the result's digests and descriptor from the document that names what was made. */
 void export_describe(struct export_result *r, const char *media_type, const struct digest *digest,
@@ -72,11 +73,11 @@ struct export_job {
 void export_find_top(struct export_job *j, const struct made_image *made, size_t n,
 		     struct buf *index, struct export_top *top);
 
-int export_to_store(struct export_job *j, struct error **err);
+int export_to_store(struct export_job *j, struct error **err) _must_check_;
 /* Pushes under every name. */
-int export_to_registry(struct export_job *j, struct error **err);
-int export_to_layout(struct export_job *j, struct error **err); /* oci, docker */
-int export_to_dir(struct export_job *j, struct error **err);	/* local */
-int export_to_tar(struct export_job *j, struct error **err);	/* tar */
+int export_to_registry(struct export_job *j, struct error **err) _must_check_;
+int export_to_layout(struct export_job *j, struct error **err) _must_check_; /* oci, docker */
+int export_to_dir(struct export_job *j, struct error **err) _must_check_;    /* local */
+int export_to_tar(struct export_job *j, struct error **err) _must_check_;    /* tar */
 
 #endif

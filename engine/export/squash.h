@@ -23,6 +23,6 @@ void squashed_release(struct squashed *q);
  * times and its hard links stay the same. */
 int squash_image(const struct export_env *e, const struct image_config *config,
 		 const int64_t *layers, size_t n, size_t keep, struct job *job,
-		 struct squashed *ret, struct error **err);
+		 struct squashed *ret, struct error **err) _must_check_;
 
 #endif

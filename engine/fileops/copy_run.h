@@ -27,6 +27,6 @@ struct copy_run {
 /* Resolves the sources and copies each, last wins. An archive is unpacked where the action asks for
  * it. ERR_INVALID where a directory would replace a file or the reverse; an error names the path.
  */
-int copy_run(struct copy_run *c, struct error **err);
+int copy_run(struct copy_run *c, struct error **err) _must_check_;
 
 #endif

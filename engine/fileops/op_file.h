@@ -32,12 +32,12 @@ struct file_op_form {
  * do not form one chain. `form` NULL: a dir. `job` may be NULL. */
 int file_op_run(struct store *s, const struct op_file *op, struct result *const *inputs,
 		size_t n_inputs, const struct file_op_form *form, struct job *job,
-		struct result **ret, struct error **err);
+		struct result **ret, struct error **err) _must_check_;
 /* Number of the input that is changed, -1 for none: of the others files are read. */
 int file_op_destination(const struct op_file *op);
 
 /* A plain tree (a local context as base image) as a rootfs of one new layer. */
 int file_op_materialise(struct store *s, struct tree *tree, const struct file_op_form *form,
-			struct job *job, struct result **ret, struct error **err);
+			struct job *job, struct result **ret, struct error **err) _must_check_;
 
 #endif

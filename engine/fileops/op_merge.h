@@ -14,11 +14,11 @@
  * brings its dir about. NULL inputs are scratch. */
 int merge_op_run(struct store *s, struct result *const *inputs, size_t n,
 		 const struct layer_need_dirs *need, struct job *job, struct result **ret,
-		 struct error **err);
+		 struct error **err) _must_check_;
 
 /* What must be put on `lower` to get `upper` (either may be NULL, scratch): the layers that upper
  * has more, or one new layer where upper was not made from lower. */
 int diff_op_run(struct store *s, const struct result *lower, const struct result *upper,
-		struct job *job, struct result **ret, struct error **err);
+		struct job *job, struct result **ret, struct error **err) _must_check_;
 
 #endif

@@ -14,7 +14,7 @@ struct gitauth_names {
 /* The Authorization header for `url`, a repository or submodule of `main_url`; *ret (heap) stays
  * NULL if there is none. Host-specific secrets come first, headers before tokens. */
 int gitauth_header(const struct grants *grants, const struct gitauth_names *names, const char *url,
-		   const char *main_url, char **ret, struct error **err);
+		   const char *main_url, char **ret, struct error **err) _must_check_;
 
 /* The agent of --ssh default, else of this process; NULL if there is none. Borrowed. */
 const char *gitauth_ssh_socket(const struct grants *grants);

@@ -10,6 +10,6 @@
 
 /* Writes ".git" at the root of the layer. `url` becomes the origin: it must hold no secret. */
 int gitdir_write(struct gittree *t, struct store *s, git_repository *repo, const struct gitref *ref,
-		 const char *url, struct error **err);
+		 const char *url, struct error **err) _must_check_;
 
 #endif

@@ -12,7 +12,7 @@
 
 #include "base/error.h"
 
-int gitlib_start(struct error **err);
+int gitlib_start(struct error **err) _must_check_;
 /* The same as error_new, with what libgit2 says of this thread's last failure behind it. */
 int gitlib_fail(struct error **err, enum err_code code, const char *fmt, ...) _printf_(3, 4);
 

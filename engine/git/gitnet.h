@@ -30,15 +30,15 @@ struct gitnet {
 
 /* Is the URL one that may be asked? ERR_INVALID for what could be taken for an option,
  * ERR_UNSUPPORTED for other schemes, ERR_DENIED for files. */
-int gitnet_check_url(const char *url, struct error **err);
+int gitnet_check_url(const char *url, struct error **err) _must_check_;
 /* "host:port" as written in the URL. Heap. */
 char *gitnet_host(const char *url);
 
 /* One round trip. Errors: ERR_UNAVAILABLE (unknown host, refused), ERR_DENIED (credentials,
  * certificates, host keys), ERR_NOTFOUND (no such repository), ERR_CANCELED. */
-int gitnet_list(const struct gitnet *n, struct gitref_list *ret, struct error **err);
+int gitnet_list(const struct gitnet *n, struct gitref_list *ret, struct error **err) _must_check_;
 /* Brings what ref->oid names, with all its history, into `repo`, a bare repository. */
 int gitnet_fetch(const struct gitnet *n, git_repository *repo, const struct gitref *ref,
-		 struct error **err);
+		 struct error **err) _must_check_;
 
 #endif

@@ -318,7 +318,7 @@ static int ssh_failure(struct stream *s, struct error **err)
 	int r;
 
 	if (lseek(s->ssh_errors, 0, SEEK_SET) == 0)
-		(void)fs_read_fd(s->ssh_errors, &text);
+		(void)!fs_read_fd(s->ssh_errors, &text);
 	why = strstr(text.p, "ERROR: ") ? strstr(text.p, "ERROR: ") + 7 : NULL;
 	if (!why || !strchr(why, '\n'))
 		why = last_line(&text);

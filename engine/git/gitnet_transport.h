@@ -29,11 +29,13 @@ int gitnet_pipe_new(git_smart_subtransport **out, git_transport *owner, void *ca
  * go along. */
 void gitnet_http_request(const struct gitnet *n, const char *url, struct http_request *ret);
 /* ERR_DENIED or ERR_NOTFOUND or ERR_UNAVAILABLE for any status but 200. */
-int gitnet_http_check(const struct gitnet *n, const struct http_response *resp, struct error **err);
+int gitnet_http_check(const struct gitnet *n, const struct http_response *resp,
+		      struct error **err) _must_check_;
 
 /* --- gitnet_dumb.c --- */
-int gitnet_dumb_list(const struct gitnet *n, struct gitref_list *ret, struct error **err);
+int gitnet_dumb_list(const struct gitnet *n, struct gitref_list *ret,
+		     struct error **err) _must_check_;
 int gitnet_dumb_fetch(const struct gitnet *n, git_repository *repo, const char *oid,
-		      struct error **err);
+		      struct error **err) _must_check_;
 
 #endif

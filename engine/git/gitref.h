@@ -39,16 +39,16 @@ void gitref_release(struct gitref *r);
 bool gitref_is_commit(const char *text);
 /* ERR_INVALID for what no server should ever see: a ref that looks like an option, control
  * characters. */
-int gitref_check(const char *ref, struct error **err);
+int gitref_check(const char *ref, struct error **err) _must_check_;
 /* ERR_INVALID unless `checksum` is hexadecimal. */
-int gitref_check_checksum(const char *checksum, struct error **err);
+int gitref_check_checksum(const char *checksum, struct error **err) _must_check_;
 
 /* `checksum` (NULL: none) is a prefix that the commit or the tag must have. ERR_NOTFOUND if nothing
  * advertised fits the ref. */
 int gitref_resolve(const struct gitref_list *list, const char *ref, const char *checksum,
-		   struct gitref *ret, struct error **err);
+		   struct gitref *ret, struct error **err) _must_check_;
 /* A ref that is a commit hash, which needs no list. */
 int gitref_from_commit(const char *commit, const char *checksum, struct gitref *ret,
-		       struct error **err);
+		       struct error **err) _must_check_;
 
 #endif

@@ -37,11 +37,11 @@ void gittree_release(struct gittree *t);
 /* Writes `subdir` ("" is the whole tree; clean, relative) of a commit to `dest` of the layer.
  * ERR_NOTFOUND if there is no such directory. */
 int gittree_checkout(struct gittree *t, git_repository *repo, const char *commit,
-		     const char *subdir, const char *dest, struct error **err);
+		     const char *subdir, const char *dest, struct error **err) _must_check_;
 
 /* Writes one file that the tree does not hold. */
 int gittree_put_file(struct gittree *t, const char *path, const void *p, size_t n,
-		     struct error **err);
-int gittree_put_dir(struct gittree *t, const char *path, struct error **err);
+		     struct error **err) _must_check_;
+int gittree_put_dir(struct gittree *t, const char *path, struct error **err) _must_check_;
 
 #endif

@@ -462,7 +462,7 @@ static int make_layer(struct git_sources *g, const struct request *q, const stru
 	gitmodules_release(&top.modules);
 	lock_release(TAKE_PTR(use));
 	/* Tidying up must not fail a build. */
-	(void)gitcache_prune(g->store, time(NULL) - GITCACHE_AGE_MAX_S, false, NULL, NULL);
+	(void)!gitcache_prune(g->store, time(NULL) - GITCACHE_AGE_MAX_S, false, NULL, NULL);
 	if (r == 0)
 		warn_pointers(job, &tree);
 	return r < 0 ? r : layer_writer_commit(w, ret_layer, err);

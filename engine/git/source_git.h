@@ -28,11 +28,11 @@ DEFINE_FREEP(struct git_sources, git_sources_free)
 /* One round trip to the server, none if the ref is a commit. ERR_NOTFOUND: there is no such ref or
  * repository; ERR_CORRUPT: git.checksum does not match; else as gitnet_list. */
 int git_sources_pin(struct git_sources *g, const struct op_source *op, struct job *job,
-		    struct digest *ret_key, struct error **err);
+		    struct digest *ret_key, struct error **err) _must_check_;
 int git_sources_layer(struct git_sources *g, const struct op_source *op, struct job *job,
-		      int64_t *ret_layer, struct error **err);
+		      int64_t *ret_layer, struct error **err) _must_check_;
 /* The time of the commit, in seconds. */
 int git_sources_time(struct git_sources *g, const struct op_source *op, struct job *job,
-		     int64_t *ret_time, struct error **err);
+		     int64_t *ret_time, struct error **err) _must_check_;
 
 #endif

@@ -26,7 +26,7 @@
  * went over. */
 enum { HTTP_GRACE_S = 120, HTTP_RATE_MIN = 16 << 10 };
 /* ERR_TIMEOUT if one that moved so much in this time is slower; for other protocols, too. */
-int http_check_pace(int64_t ns, uint64_t bytes, struct error **err);
+int http_check_pace(int64_t ns, uint64_t bytes, struct error **err) _must_check_;
 
 struct http;
 struct http *http_new(void);
@@ -97,7 +97,7 @@ const char *http_header_next(const struct http_response *r, const char *name, si
  * refused, broken), ERR_TIMEOUT, ERR_DENIED (a certificate that does not verify), ERR_INVALID (an
  * answer that is no sound HTTP or too large), ERR_CANCELED, or the sink's. */
 int http_perform(struct http *h, const struct http_request *req, struct http_response *ret,
-		 struct error **err);
+		 struct error **err) _must_check_;
 
 /* "https://host:port/path" without user, query and fragment, for messages. Heap. */
 char *http_url_display(const char *url);
@@ -105,7 +105,8 @@ char *http_url_display(const char *url);
  * realm), absolute or seen from `from`: heap, without fragment. It is http or https (else
  * ERR_INVALID) and, or it is ERR_DENIED, brings no user and is plain HTTP only if `plain`, or if
  * `from` is plain as well and it is on this machine's loopback. */
-int http_url_next(const char *from, const char *to, bool plain, char **ret, struct error **err);
+int http_url_next(const char *from, const char *to, bool plain, char **ret,
+		  struct error **err) _must_check_;
 /* "host" or "host:port" as the URL has it, "" if it is none. Heap. */
 char *http_url_host(const char *url);
 /* Is its host this machine's loopback (config_host_is_loopback)? */

@@ -15,6 +15,6 @@ enum http_failure {
 /* Sends `req` to `url` and collects the answer in `ret` (empty on entry). */
 int http_exchange(struct http *h, const struct http_request *req, const char *url,
 		  bool with_authorization, struct http_response *ret,
-		  enum http_failure *ret_failure, struct error **err);
+		  enum http_failure *ret_failure, struct error **err) _must_check_;
 
 #endif

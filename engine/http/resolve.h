@@ -12,6 +12,6 @@
 /* Stream addresses of a host, to be freed with freeaddrinfo. ERR_UNAVAILABLE (unknown host),
  * ERR_TIMEOUT, ERR_CANCELED (`cancel` may be NULL). */
 int resolve_host(const char *host, const char *port, struct cancel *cancel, int timeout_ms,
-		 struct addrinfo **ret, struct error **err);
+		 struct addrinfo **ret, struct error **err) _must_check_;
 
 #endif

@@ -18,6 +18,6 @@ struct image_comparison {
 void image_comparison_release(struct image_comparison *c);
 
 int image_compare(const char *first, const char *second, const struct cancel *cancel,
-		  struct image_comparison *ret, struct error **err);
+		  struct image_comparison *ret, struct error **err) _must_check_;
 
 #endif

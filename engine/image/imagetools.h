@@ -24,12 +24,12 @@ struct imagetools_create {
  * per platform ("linux/amd64": {...}). */
 int imagetools_configs(struct registry *r, const struct imageref *ref,
 		       const struct registry_manifest *m, struct cancel *cancel, json_t **ret,
-		       struct error **err);
+		       struct error **err) _must_check_;
 
 /* Copies what the sources name into each tag's repository and puts an index over it there (a single
  * source is put as it is, unless an index is preferred). A later source replaces an earlier one of
  * the same platform. `ret` gets the document. */
 int imagetools_create(struct registry *r, const struct imagetools_create *c, struct cancel *cancel,
-		      struct buf *ret, const char **ret_type, struct error **err);
+		      struct buf *ret, const char **ret_type, struct error **err) _must_check_;
 
 #endif

@@ -20,6 +20,6 @@ struct import_options {
  * it in errors and in the history. */
 int import_rootfs(struct store *s, int fd, const char *what, const struct import_options *o,
 		  const struct progress *progress, struct cancel *cancel, struct export_result *ret,
-		  struct error **err);
+		  struct error **err) _must_check_;
 
 #endif

@@ -22,6 +22,6 @@ char *difference_text(const void *p, size_t n);
  * their entries are the same. */
 struct cancel;
 int layer_compare(int first, int second, const struct cancel *cancel, bool *ret_found,
-		  struct difference *ret, struct error **err);
+		  struct difference *ret, struct error **err) _must_check_;
 
 #endif

@@ -506,7 +506,7 @@ static int put_image(struct load *l, const struct found_image *f, struct load_re
 	image_release(&image);
 	/* The other platforms stay with it, if the archive has them whole. */
 	if (r == 0 && f->indexed)
-		(void)image_index_keep(l->s, &f->manifest, &f->index, NULL);
+		(void)!image_index_keep(l->s, &f->manifest, &f->index, NULL);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < f->names.n; i++)

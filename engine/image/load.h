@@ -26,7 +26,7 @@ void load_result_release(struct load_result *r);
 /* Reads from `fd` (a file, a pipe, or a layout directory); `what` names it in errors. Of an image
  * for several platforms the one that serves `platform` best is loaded. */
 int load_images(struct store *s, int fd, const char *what, const struct platform *platform,
-		struct cancel *cancel, struct load_result *ret, struct error **err);
+		struct cancel *cancel, struct load_result *ret, struct error **err) _must_check_;
 
 struct image_source;
 
@@ -35,6 +35,6 @@ struct image_source;
  * or else the one tagged "latest", or else the one for the platform). */
 int load_base(struct store *s, int fd, const char *tag, const struct digest *manifest,
 	      const struct platform *platform, struct cancel *cancel, struct image_source *ret,
-	      struct error **err);
+	      struct error **err) _must_check_;
 
 #endif

@@ -27,7 +27,7 @@ struct load_archive {
 void load_archive_release(struct load_archive *a);
 /* Reads an archive from `fd`: a tar from its position, or a directory. `name` is for errors. */
 int load_archive_read(struct store *s, int fd, const char *name, struct cancel *cancel,
-		      struct load_archive *a, struct error **err);
+		      struct load_archive *a, struct error **err) _must_check_;
 /* NULL if there is no such file. */
 const struct load_file *load_archive_find(const struct load_archive *a, const char *name);
 /* The file blobs/sha256/<hex>. */

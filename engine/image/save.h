@@ -15,6 +15,6 @@
  * store. A layer whose bytes are not here is fetched through `fetcher`. */
 int save_images(struct store *s, const struct strv *images, const struct platform *platform,
 		const char *dest, int fd, const struct blob_fetcher *fetcher, struct cancel *cancel,
-		struct error **err);
+		struct error **err) _must_check_;
 
 #endif

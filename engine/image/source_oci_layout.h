@@ -18,6 +18,6 @@
 
 /* `ref` is PATH[:TAG][@DIGEST]. Errors as image_resolve's. */
 int oci_layout_resolve(struct store *s, const char *ref, const struct platform *platform,
-		       struct job *job, struct image_source *ret, struct error **err);
+		       struct job *job, struct image_source *ret, struct error **err) _must_check_;
 
 #endif

@@ -50,44 +50,46 @@ bool layer_blob_is_received(const struct layer_info *info);
 struct index_draft;
 int layer_blob_add(struct store *s, struct index_draft *index, const struct compress_options *c,
 		   struct layer_body *body, uint64_t plain_size, int64_t *ret_layer,
-		   struct error **err);
+		   struct error **err) _must_check_;
 
 /* The blobs of a chain of layers (lowest first), in parallel. The first n_keep are the base
  * image's: they are never clamped. `ret` has room for n and is released by the caller after
  * success. */
 int layer_blob_make(struct store *s, const int64_t *layers, size_t n, size_t n_keep,
 		    const struct layer_blob_options *o, struct cancel *cancel,
-		    struct layer_body *ret, struct error **err);
+		    struct layer_body *ret, struct error **err) _must_check_;
 
 /* The same of layer number i alone. Layers below it need not have a blob yet. */
 int layer_blob_make_one(struct store *s, const int64_t *layers, size_t i, size_t n_keep,
 			const struct layer_blob_options *o, struct cancel *cancel,
-			struct layer_body *ret, struct error **err);
+			struct layer_body *ret, struct error **err) _must_check_;
 
 /* Streams the bytes of layer number i of the chain, `body` being what layer_blob_make said of it
  * (one that is stored needs no chain: NULL).
  * The bytes are verified: ERR_CORRUPT if they are not what the descriptor says. */
 int layer_blob_send(struct store *s, const int64_t *layers, size_t i, size_t n_keep,
 		    const struct layer_blob_options *o, const struct layer_body *body,
-		    struct cancel *cancel, tar_sink_fn sink, void *data, struct error **err);
+		    struct cancel *cancel, tar_sink_fn sink, void *data,
+		    struct error **err) _must_check_;
 
 /* Does the blob of a received layer, which is here, unpack to the diff id that was said of it?
  * Asked once, of layers that were never unpacked. If not: layer_blob_misnamed. */
-int layer_blob_check(struct store *s, const struct layer_info *info, struct error **err);
+int layer_blob_check(struct store *s, const struct layer_info *info,
+		     struct error **err) _must_check_;
 
 /* The blob of a received layer unpacks to another diff id than was said of it by the cache or image
  * that it came with. The layer has no blob any more, so that the next to say what it is is heard,
  * and the error (ERR_CORRUPT) and a notice say so. */
 int layer_blob_misnamed(struct store *s, const struct layer_info *info, const struct digest *found,
-			struct error **err);
+			struct error **err) _must_check_;
 
 /* Somebody refused (`r` < 0) a blob that the store has: was that because it is damaged? Then it is
  * forgotten and the error says so (ERR_CORRUPT); else r. `layer` is whose it is, 0: unknown. */
 int layer_blob_refused(struct store *s, const struct digest *blob, int64_t layer, int r,
-		       struct error **err);
+		       struct error **err) _must_check_;
 
 /* With which clamp_time was this uncompressed tar of a layer made? Not found: with none. */
 int layer_blob_clamp_of(struct store *s, const struct digest *tar, bool *ret_found,
-			int64_t *ret_time, struct error **err);
+			int64_t *ret_time, struct error **err) _must_check_;
 
 #endif

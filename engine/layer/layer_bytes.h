@@ -14,16 +14,16 @@ bool layer_bytes_stored(struct store *s, const struct layer_info *info);
  * after *clamp (seconds) unless that is NULL. ERR_CORRUPT if a stored blob is not what it was. */
 int layer_bytes_made(struct store *s, const int64_t *layers, size_t i,
 		     const struct layer_info *info, const int64_t *clamp, struct cancel *cancel,
-		     tar_sink_fn sink, void *data, struct error **err);
+		     tar_sink_fn sink, void *data, struct error **err) _must_check_;
 
 /* Streams the uncompressed bytes of a blob in the store. */
 int layer_bytes_unpacked(struct store *s, const struct layer_blob *blob, tar_sink_fn sink,
-			 void *data, struct error **err);
+			 void *data, struct error **err) _must_check_;
 /* Streams a blob in the store as it is. */
 int layer_bytes_blob(struct store *s, const struct digest *digest, struct cancel *cancel,
-		     tar_sink_fn sink, void *data, struct error **err);
+		     tar_sink_fn sink, void *data, struct error **err) _must_check_;
 
 /* The error, `code`, of a layer of which nothing is left, and what helps. */
-int layer_bytes_lost(int64_t layer, enum err_code code, struct error **err);
+int layer_bytes_lost(int64_t layer, enum err_code code, struct error **err) _must_check_;
 
 #endif

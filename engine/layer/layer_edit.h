@@ -38,7 +38,7 @@ bool layer_edit_get(const struct layer_edit *e, const char *path, struct entry *
  * end; also when the last components do not exist. */
 int layer_edit_resolve(const struct layer_edit *e, const char *scope, const char *path,
 		       bool follow_last, char **ret_path, bool *ret_exists, struct entry *ret,
-		       struct error **err);
+		       struct error **err) _must_check_;
 
 /* Who owns and when: for directories made on the way. */
 struct layer_owner {
@@ -49,27 +49,29 @@ struct layer_owner {
 /* Makes a directory and those above it that are missing. `path` has no symlinks. ERR_INVALID where
  * something else is in the way. */
 int layer_edit_mkdir_all(struct layer_edit *e, const char *path, const struct layer_owner *owner,
-			 struct error **err);
+			 struct error **err) _must_check_;
 
 /* Puts a directory, symlink, device or fifo: a directory merges with one that is there, everything
  * else must have been removed. The directory above takes the time `now`, unless `quiet` (the caller
  * sets its time itself). */
-int layer_edit_put(struct layer_edit *e, const struct entry *entry, bool quiet, struct error **err);
+int layer_edit_put(struct layer_edit *e, const struct entry *entry, bool quiet,
+		   struct error **err) _must_check_;
 /* A hard link to `target`, which is copied up if it is in a lower layer. */
 int layer_edit_link(struct layer_edit *e, const char *path, const char *target, bool quiet,
-		    struct error **err);
+		    struct error **err) _must_check_;
 /* A file, by layer_plan_file or, to be written to the plan and ended there, by layer_plan_spool. */
 int layer_edit_file(struct layer_edit *e, const struct entry *entry, struct tree *tree,
-		    const char *path, bool quiet, struct error **err);
+		    const char *path, bool quiet, struct error **err) _must_check_;
 int layer_edit_spool(struct layer_edit *e, const struct entry *entry, bool quiet,
-		     struct error **err);
+		     struct error **err) _must_check_;
 int64_t layer_edit_now(const struct layer_edit *e); /* the time given to layer_edit_open */
 /* Removes `path` and what is below it, from the layer and, by a whiteout, from the layers below;
  * `quiet` as for layer_edit_put. */
-int layer_edit_remove(struct layer_edit *e, const char *path, bool quiet, struct error **err);
+int layer_edit_remove(struct layer_edit *e, const char *path, bool quiet,
+		      struct error **err) _must_check_;
 
 /* Reads a whole small file as merged, following symlinks; ERR_NOTFOUND if it does not exist. */
 int layer_edit_read(const struct layer_edit *e, const char *path, size_t max, struct buf *ret,
-		    struct error **err);
+		    struct error **err) _must_check_;
 
 #endif

@@ -37,33 +37,34 @@ size_t layer_plan_count(const struct layer_plan *p);
 /* Forgets path and what is below it. */
 void layer_plan_remove(struct layer_plan *p, const char *path);
 
-int layer_plan_put(struct layer_plan *p, const struct entry *e, struct error **err);
+int layer_plan_put(struct layer_plan *p, const struct entry *e, struct error **err) _must_check_;
 /* Gives a file of the layer, with all its hard links, e's mode, owner, capability and time. */
 void layer_plan_set_attributes(struct layer_plan *p, const char *path, const struct entry *e);
 /* e->size and, if it is known, e->content are the tree's. `path` lives as long as the tree, which
  * is kept. */
 int layer_plan_file(struct layer_plan *p, const struct entry *e, struct tree *tree,
-		    const char *path, struct error **err);
-int layer_plan_spool(struct layer_plan *p, const struct entry *e, struct error **err);
-int layer_plan_write(struct layer_plan *p, const void *data, size_t n, struct error **err);
+		    const char *path, struct error **err) _must_check_;
+int layer_plan_spool(struct layer_plan *p, const struct entry *e, struct error **err) _must_check_;
+int layer_plan_write(struct layer_plan *p, const void *data, size_t n,
+		     struct error **err) _must_check_;
 void layer_plan_spool_end(struct layer_plan *p);
 
 /* The bytes of a planned file. */
 int layer_plan_read(const struct layer_plan *p, const char *path, struct buf *ret,
-		    struct error **err);
+		    struct error **err) _must_check_;
 
 /* Makes the layer, with its dir. `below` is what it goes on top of (NULL: it may be anything);
  * entries that change nothing of it are left out. The plan is used up, also on failure. ERR_BUSY
  * naming a file that keeps changing while it is read. `cancel` may be NULL. */
 int layer_plan_make_dir(struct layer_plan *p, const struct rootfs *below, struct cancel *cancel,
-			int64_t *ret_layer, struct error **err);
+			int64_t *ret_layer, struct error **err) _must_check_;
 /* Would a tar say something else than the plan? A name that looks like a whiteout does that. */
 bool layer_plan_is_dir_only(const struct layer_plan *p);
 /* Names that an image cannot have (layer_writer_check_name). */
-int layer_plan_check_names(const struct layer_plan *p, struct error **err);
+int layer_plan_check_names(const struct layer_plan *p, struct error **err) _must_check_;
 /* The same as a blob without dir: every byte is read once, and goes to the layer's tar. */
 int layer_plan_make_blob(struct layer_plan *p, const struct rootfs *below,
 			 const struct compress_options *compression, struct cancel *cancel,
-			 int64_t *ret_layer, struct error **err);
+			 int64_t *ret_layer, struct error **err) _must_check_;
 
 #endif

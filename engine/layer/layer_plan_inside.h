@@ -45,7 +45,8 @@ struct plan_reader {
 	struct file_holes holes; /* which need not be read */
 };
 int plan_reader_open(const struct layer_plan *p, const struct plan_source *source,
-		     const struct entry *e, struct plan_reader *ret, struct error **err);
+		     const struct entry *e, struct plan_reader *ret,
+		     struct error **err) _must_check_;
 void plan_reader_close(struct plan_reader *r);
 /* Up to n bytes, fewer only at the end; -errno. */
 ssize_t plan_reader_read(struct plan_reader *r, void *p, size_t n);
@@ -53,7 +54,7 @@ ssize_t plan_reader_read(struct plan_reader *r, void *p, size_t n);
 ssize_t plan_reader_read_once(struct plan_reader *r, void *p, size_t n);
 /* How many bytes the file has now; of the spool what e says. */
 int plan_reader_size(const struct plan_reader *r, const struct entry *e, uint64_t *ret,
-		     struct error **err);
+		     struct error **err) _must_check_;
 
 /* Were the bytes read through `fd` those of one state of the file? `content` as in
  * tree_ops.still. */
@@ -62,21 +63,22 @@ bool plan_source_still(const struct plan_source *source, const struct entry *e, 
 /* Are `size` bytes what e says? They may be others only where a file can change: a layer's are not
  * as many as it says if it is damaged (ERR_CORRUPT). */
 int plan_source_check(const struct plan_source *source, const struct entry *e, uint64_t size,
-		      struct error **err);
-int plan_source_keeps_changing(const struct plan_source *source, struct error **err);
+		      struct error **err) _must_check_;
+int plan_source_keeps_changing(const struct plan_source *source, struct error **err) _must_check_;
 /* For an error about reading or writing the file: its code and name. */
-int plan_source_wrap(const struct plan_source *source, int r, struct error **err);
+int plan_source_wrap(const struct plan_source *source, int r, struct error **err) _must_check_;
 
 /* The plan, which is used up, without what changes nothing of `below` (NULL: not known) and without
  * opaque directories: its entries are those of the layer's tar. */
 int layer_plan_settle(struct layer_plan *p, const struct rootfs *below, struct index_draft **ret,
-		      struct error **err);
+		      struct error **err) _must_check_;
 
 /* Writes the tar of a settled plan: entries of `draft` are what it is to hold, hard links after
  * what they name. Sizes and contents of files are set in the draft as they are read. Each of the
  * two sinks gets all of it, `first` on this thread and `second` on another. After a failure
  * *ret_again tells that a file changed meanwhile: from the start it may go well. */
 int plan_tar_write(struct layer_plan *p, struct index_draft *draft, tar_sink_fn first,
-		   tar_sink_fn second, void *data, bool *ret_again, struct error **err);
+		   tar_sink_fn second, void *data, bool *ret_again,
+		   struct error **err) _must_check_;
 
 #endif

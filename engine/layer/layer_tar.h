@@ -27,14 +27,14 @@ struct layer_tar_options {
 
 /* Streams the tar of layer `id` (it has a dir) to `sink`. */
 int layer_tar_write(struct store *s, int64_t id, const struct layer_tar_options *o,
-		    tar_sink_fn sink, void *data, struct error **err);
+		    tar_sink_fn sink, void *data, struct error **err) _must_check_;
 
 /* The tar of a layer that was made here as a blob with another clamp: `read` gives the bytes of the
  * tar as it was made (exactly n of them, or it fails), of which all but the headers stays. */
 typedef int (*layer_tar_read_fn)(void *data, void *p, size_t n, struct error **err);
 int layer_tar_rewrite(struct store *s, int64_t id, const struct layer_tar_options *o,
 		      layer_tar_read_fn read, void *read_data, tar_sink_fn sink, void *data,
-		      struct error **err);
+		      struct error **err) _must_check_;
 
 /* The header of an entry under a name (heap strings are the caller's): what layers and flattened
  * root file systems share. `name` is the entry's path, with a slash at the end for directories. */
@@ -43,6 +43,6 @@ void layer_tar_header(const struct entry *e, const char *name, struct tar_header
 /* Writes the header of one entry of a layer of which the entries are those of its tar: `index` has
  * what hard links name, and no directory is opaque. */
 int layer_tar_put(struct tar_writer *w, const struct index *index, const struct entry *e,
-		  const struct layer_tar_options *o, struct error **err);
+		  const struct layer_tar_options *o, struct error **err) _must_check_;
 
 #endif

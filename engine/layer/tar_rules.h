@@ -21,7 +21,8 @@ struct tar_rules;
 /* Pulls the tar from `read`. */
 struct tar_rules *tar_rules_open(inflate_read_fn read, void *data);
 /* The next bytes, which are valid until the next call; *ret_n = 0 is the end. */
-int tar_rules_read(struct tar_rules *t, const void **ret, size_t *ret_n, struct error **err);
+int tar_rules_read(struct tar_rules *t, const void **ret, size_t *ret_n,
+		   struct error **err) _must_check_;
 void tar_rules_free(struct tar_rules *t);
 DEFINE_FREEP(struct tar_rules, tar_rules_free)
 

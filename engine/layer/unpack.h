@@ -41,6 +41,6 @@ struct unpack_result {
 /* Everything is read from `read` to its end. The limits do not hold for bytes that are `trusted`:
  * those that this store made. The caller compares the digests and commits `w`, or frees it. */
 int unpack_layer(struct layer_writer *w, inflate_read_fn read, void *data, bool trusted,
-		 struct unpack_result *ret, struct error **err);
+		 struct unpack_result *ret, struct error **err) _must_check_;
 
 #endif

@@ -30,7 +30,8 @@ struct layer_edit;
 bool unpack_archive_recognise(int fd, const struct cancel *cancel);
 
 /* The time of its newest member (seconds); 0 if it has none. */
-int unpack_archive_newest(int fd, const struct cancel *cancel, int64_t *ret, struct error **err);
+int unpack_archive_newest(int fd, const struct cancel *cancel, int64_t *ret,
+			  struct error **err) _must_check_;
 
 struct unpack_options {
 	const char *what; /* the archive's name, for errors */
@@ -44,6 +45,6 @@ struct unpack_options {
 	struct cancel *cancel;		/* may be NULL */
 };
 int unpack_archive(struct layer_edit *edit, int fd, const struct unpack_options *options,
-		   struct error **err);
+		   struct error **err) _must_check_;
 
 #endif

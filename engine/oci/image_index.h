@@ -25,19 +25,19 @@ void image_index_release(struct image_index *i);
 
 /* Of the image with this manifest. *ret_found = false: it has none. */
 int image_index_load(struct store *s, const struct digest *manifest, bool *ret_found,
-		     struct image_index *ret, struct error **err);
+		     struct image_index *ret, struct error **err) _must_check_;
 /* Keeps an index, all of whose blobs are in the store, beside that image for as long as there is
  * the image. ERR_NOTFOUND if one of them is not. */
 int image_index_keep(struct store *s, const struct digest *manifest, const struct digest *index,
-		     struct error **err);
+		     struct error **err) _must_check_;
 
 /* Makes an image that was found in the store the one of its index that serves `want`: manifest,
  * config, platform and size are that one's; of another platform than the store knows it has no
  * layers. NULL: as it is. ERR_NOTFOUND lists the platforms that there are. */
 int image_for_platform(struct store *s, struct image *image, const struct platform *want,
-		       struct error **err);
+		       struct error **err) _must_check_;
 /* The same for an entry of its index that is in hand. */
 int image_for_entry(struct store *s, struct image *image, const struct digest *manifest,
-		    struct error **err);
+		    struct error **err) _must_check_;
 
 #endif

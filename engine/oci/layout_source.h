@@ -14,6 +14,6 @@ char *oci_layout_source(const char *dir);
 bool oci_layout_is_source(const char *source);
 /* Copies a blob from there into the store. ERR_NOTFOUND if the layout has lost it. */
 int oci_layout_copy_blob(struct store *s, const char *source, const struct layer_blob *blob,
-			 struct cancel *cancel, struct error **err);
+			 struct cancel *cancel, struct error **err) _must_check_;
 
 #endif

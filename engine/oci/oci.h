@@ -64,19 +64,19 @@ struct oci_document {
  * kinds, Docker's schema 1 and artifacts without layers of files are ERR_UNSUPPORTED; everything
  * unsound is ERR_INVALID. */
 int oci_document_parse(const char *media_type, const void *json, size_t n, struct oci_document *ret,
-		       struct error **err);
+		       struct error **err) _must_check_;
 void oci_document_release(struct oci_document *d);
 
 /* What every descriptor has; one of more than `max` bytes is ERR_INVALID. */
 int oci_blob_parse(const json_t *descriptor, uint64_t max, struct layer_blob *ret,
-		   struct error **err);
+		   struct error **err) _must_check_;
 
 /* Is this entry of an index an image (or an index of images), and nothing about one? */
 bool oci_entry_is_image(const struct oci_descriptor *d);
 /* The entry of an index that serves `want` best. None: ERR_NOTFOUND listing the platforms that are
  * there. */
 int oci_index_select(const struct oci_document *index, const struct platform *want, size_t *ret,
-		     struct error **err);
+		     struct error **err) _must_check_;
 
 bool oci_is_index_type(const char *media_type);
 bool oci_is_manifest_type(const char *media_type);

@@ -42,10 +42,10 @@ json_t *oci_archive_docker_entry(const struct digest *config, const struct layer
 				 size_t n, char *const *names, size_t n_names);
 
 int oci_archive_write_tar(struct oci_archive *a, struct store *s, struct cancel *cancel,
-			  tar_sink_fn sink, void *data, struct error **err);
+			  tar_sink_fn sink, void *data, struct error **err) _must_check_;
 /* Writes the files below `dest`, which is made if missing. Each file appears whole or not at all,
  * and index.json last. */
 int oci_archive_write_dir(struct oci_archive *a, struct store *s, struct cancel *cancel,
-			  const char *dest, struct error **err);
+			  const char *dest, struct error **err) _must_check_;
 
 #endif

@@ -22,10 +22,10 @@ struct fetch {
 };
 
 /* The layer has its dir afterwards. */
-int fetch_layer(const struct fetch *f, int64_t id, struct error **err);
+int fetch_layer(const struct fetch *f, int64_t id, struct error **err) _must_check_;
 /* The layer has its index afterwards: with its dir, unless it was made here as a blob. */
-int fetch_index(const struct fetch *f, int64_t id, struct error **err);
+int fetch_index(const struct fetch *f, int64_t id, struct error **err) _must_check_;
 /* The layer's blob is in the store afterwards; one that was made here may have its dir instead. */
-int fetch_blob(const struct fetch *f, int64_t id, struct error **err);
+int fetch_blob(const struct fetch *f, int64_t id, struct error **err) _must_check_;
 
 #endif

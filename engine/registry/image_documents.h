@@ -26,6 +26,6 @@ struct document_origin {
  * index, of which the manifest for `platform` is taken. */
 int image_documents_read(struct store *s, const struct document_origin *from,
 			 const struct digest *digest, const struct platform *platform,
-			 struct image_source *ret, struct error **err);
+			 struct image_source *ret, struct error **err) _must_check_;
 
 #endif

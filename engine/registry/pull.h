@@ -47,27 +47,27 @@ void image_source_release(struct image_source *i);
  * platform (naming those that are there); a registry's failure. */
 int image_resolve(struct store *s, struct registry *reg, const char *ref,
 		  const struct platform *platform, enum pull_policy policy, struct job *job,
-		  struct image_source *ret, struct error **err);
+		  struct image_source *ret, struct error **err) _must_check_;
 
 /* Makes sure that every layer has its dir: fetches and unpacks, in parallel, what is missing. */
 int layers_require(struct store *s, struct registry *reg, struct job *job, const int64_t *layers,
-		   size_t n, struct error **err);
+		   size_t n, struct error **err) _must_check_;
 /* Makes sure that every layer has its index at least. */
 int indexes_require(struct store *s, struct registry *reg, struct job *job, const int64_t *layers,
-		    size_t n, struct error **err);
+		    size_t n, struct error **err) _must_check_;
 /* Makes sure that the blob of every received layer is in the store. Layers made here are passed
  * over. */
 int blobs_require(struct store *s, struct registry *reg, struct job *job, const int64_t *layers,
-		  size_t n, struct error **err);
+		  size_t n, struct error **err) _must_check_;
 
 /* Fetches what is missing (dirs and blobs) and records the image as pulled, under its name. */
 int image_complete(struct store *s, struct registry *reg, struct job *job,
-		   const struct image_source *image, struct error **err);
+		   const struct image_source *image, struct error **err) _must_check_;
 
 /* `kiln pull`: resolve (asking the registry) and complete, as one step on the progress stream.
  * *ret (may be NULL) is released by the caller. */
 int image_pull(struct store *s, struct registry *reg, const char *ref,
 	       const struct platform *platform, const struct progress *progress,
-	       struct cancel *cancel, struct image_source *ret, struct error **err);
+	       struct cancel *cancel, struct image_source *ret, struct error **err) _must_check_;
 
 #endif

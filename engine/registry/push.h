@@ -46,10 +46,10 @@ struct push_job {
 };
 
 /* `name` in full, "docker.io/library/app:v1". */
-int push_run(struct push_job *p, const char *name, struct error **err);
+int push_run(struct push_job *p, const char *name, struct error **err) _must_check_;
 /* Only layer number `layer` of the image `m`, of which nothing else needs to be known yet. */
 int push_layer(struct push_job *p, const char *name, const struct push_image *m, size_t layer,
-	       struct error **err);
+	       struct error **err) _must_check_;
 void push_job_release(struct push_job *p);
 
 /* `kiln push`: an image of the local store under its full name, as one step on the progress stream.
@@ -62,6 +62,6 @@ struct push_result {
 int push_stored(struct store *s, struct registry *registry, const char *name,
 		const struct platform *platform, const struct blob_fetcher *fetcher,
 		const struct progress *progress, struct cancel *cancel, struct push_result *ret,
-		struct error **err);
+		struct error **err) _must_check_;
 
 #endif

@@ -35,7 +35,7 @@ void registry_set_mirror_patience(struct registry *r, unsigned s);
  * else: they replace the stored ones in all calls that follow, and are borrowed. */
 struct credentials;
 int registry_login(struct registry *r, const char *host, const struct credentials *c,
-		   struct cancel *cancel, struct error **err);
+		   struct cancel *cancel, struct error **err) _must_check_;
 
 struct registry_manifest {
 	struct digest digest; /* of `bytes`, computed here */
@@ -53,14 +53,14 @@ void registry_manifest_release(struct registry_manifest *m);
  * verified against the digest that was asked for or that the server claims: ERR_CORRUPT if they
  * differ. ERR_NOTFOUND names the reference. */
 int registry_manifest_get(struct registry *r, const struct imageref *ref, struct cancel *cancel,
-			  struct registry_manifest *ret, struct error **err);
+			  struct registry_manifest *ret, struct error **err) _must_check_;
 /* Only its digest, by one HEAD where the server gives it in the answer. */
 int registry_manifest_head(struct registry *r, const struct imageref *ref, struct cancel *cancel,
-			   struct digest *ret, struct error **err);
+			   struct digest *ret, struct error **err) _must_check_;
 /* Adds tags of ref's repository to `ret`: those of the first page that the registry lists, as many
  * as fit in 1 MiB and 1000 at most. Only names that can be tags. */
 int registry_tags(struct registry *r, const struct imageref *ref, struct cancel *cancel,
-		  struct strv *ret, struct error **err);
+		  struct strv *ret, struct error **err) _must_check_;
 
 /* Streams a blob of exactly `size` bytes to the sink; what a server sends beyond or short of that
  * is ERR_CORRUPT. The digest is for the sink's owner to verify. *ret_server (heap, may be NULL) is
@@ -72,23 +72,23 @@ struct registry_blob {
 };
 int registry_blob_get(struct registry *r, const struct registry_blob *blob, http_sink_fn sink,
 		      void *data, struct cancel *cancel, const atomic_bool *stop, char **ret_server,
-		      struct error **err);
+		      struct error **err) _must_check_;
 /* Reads a small blob whole and verifies it: appends it to `ret`, whose max bounds it. `what` is
  * what people call it ("config"). Other bytes than the digest's are ERR_CORRUPT, which names the
  * server. */
 int registry_blob_read(struct registry *r, const struct registry_blob *blob, const char *what,
-		       struct cancel *cancel, struct buf *ret, struct error **err);
+		       struct cancel *cancel, struct buf *ret, struct error **err) _must_check_;
 
 /* --- Pushing; always to the registry itself, never to a mirror --- */
 
 int registry_push_has_blob(struct registry *r, const struct imageref *ref,
 			   const struct digest *digest, struct cancel *cancel, bool *ret,
-			   struct error **err);
+			   struct error **err) _must_check_;
 /* Asks the registry to take the blob over from another of its repositories. *ret = false: it has to
  * be uploaded. */
 int registry_push_mount(struct registry *r, const struct imageref *ref, const char *from_path,
 			const struct digest *digest, struct cancel *cancel, bool *ret,
-			struct error **err);
+			struct error **err) _must_check_;
 /* Uploads `size` bytes from the start of the file `fd`. `sent` (may be NULL) reports progress. */
 struct registry_upload {
 	struct digest digest;
@@ -99,12 +99,13 @@ struct registry_upload {
 };
 int registry_push_blob(struct registry *r, const struct imageref *ref,
 		       const struct registry_upload *upload, struct cancel *cancel,
-		       struct error **err);
+		       struct error **err) _must_check_;
 /* Deletes the manifest of ref's digest, and with it every tag that names it. */
 int registry_push_delete(struct registry *r, const struct imageref *ref, struct cancel *cancel,
-			 struct error **err);
+			 struct error **err) _must_check_;
 /* Puts a manifest or index under ref's tag, or under its digest if it has none. */
 int registry_push_manifest(struct registry *r, const struct imageref *ref, const char *media_type,
-			   const void *bytes, size_t n, struct cancel *cancel, struct error **err);
+			   const void *bytes, size_t n, struct cancel *cancel,
+			   struct error **err) _must_check_;
 
 #endif

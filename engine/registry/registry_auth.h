@@ -51,6 +51,6 @@ char *registry_auth_known(struct registry_auth *a, const struct auth_server *ser
  * log in, if there is no answer. */
 int registry_auth_answer(struct registry_auth *a, const struct auth_server *server,
 			 const char *scope, const struct http_response *challenge,
-			 struct cancel *cancel, char **ret, struct error **err);
+			 struct cancel *cancel, char **ret, struct error **err) _must_check_;
 
 #endif

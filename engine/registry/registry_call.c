@@ -172,7 +172,7 @@ void registry_error_text(const void *p, size_t n, struct buf *ret)
 		const json_t *first = json_array_get(errors, 0);
 
 		if (json_is_object(first) && js_string(first, "message", &message, NULL) == 0)
-			(void)js_string(first, "code", &code, NULL);
+			(void)!js_string(first, "code", &code, NULL);
 	}
 	if (!message || !*message)
 		message = code;

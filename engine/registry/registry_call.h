@@ -17,7 +17,7 @@ struct registry_call {
 
 /* Success is a 2xx. *ret_server (heap, may be NULL) names the server that answered last. */
 int registry_call(struct registry *r, const struct registry_call *call, struct http_response *ret,
-		  char **ret_server, struct error **err);
+		  char **ret_server, struct error **err) _must_check_;
 
 /* Is the registry itself configured as "insecure"? */
 bool registry_is_insecure(struct registry *r, const char *host);

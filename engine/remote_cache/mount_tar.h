@@ -20,6 +20,6 @@ struct mount_tar {
 	struct cancel *cancel; /* may be NULL */
 };
 /* Nobody may write into the directory meanwhile. */
-int mount_tar_write(int dirfd, const struct mount_tar *to, struct error **err);
+int mount_tar_write(int dirfd, const struct mount_tar *to, struct error **err) _must_check_;
 
 #endif

@@ -113,7 +113,7 @@ const struct remote_ops *remote_backend_find(const char *type);
 /* "inline, local, registry, s3", for messages. Heap. */
 char *remote_backend_types(void);
 int remote_backend_open(const struct remote_env *env, const struct remote_spec *spec,
-			struct remote_backend **ret, struct error **err);
+			struct remote_backend **ret, struct error **err) _must_check_;
 void remote_backend_close(struct remote_backend *b); /* accepts NULL */
 DEFINE_FREEP(struct remote_backend, remote_backend_close)
 /* What `open` fills and `close` gives back of the part above. */

@@ -22,11 +22,11 @@ struct remote_download {
 };
 
 int remote_download_begin(struct remote_download *d, struct store *s, const struct layer_blob *blob,
-			  struct job *job, struct error **err);
+			  struct job *job, struct error **err) _must_check_;
 /* An http_sink_fn; ERR_CORRUPT for more bytes than the blob has. */
-int remote_download_write(void *download, const void *p, size_t n, struct error **err);
+int remote_download_write(void *download, const void *p, size_t n, struct error **err) _must_check_;
 /* ERR_CORRUPT if the bytes are not the blob's. */
-int remote_download_end(struct remote_download *d, struct error **err);
+int remote_download_end(struct remote_download *d, struct error **err) _must_check_;
 void remote_download_release(struct remote_download *d);
 
 #endif

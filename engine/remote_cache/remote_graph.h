@@ -93,9 +93,11 @@ struct remote_chain remote_graph_copy_chain(struct remote_graph *to,
 					    const struct remote_chain *chain);
 
 /* Appends the zstd frame. ERR_INVALID where a limit is exceeded. */
-int remote_graph_pack(const struct remote_graph *g, struct buf *ret, struct error **err);
+int remote_graph_pack(const struct remote_graph *g, struct buf *ret,
+		      struct error **err) _must_check_;
 /* *ret is REMOTE_GRAPH_INIT before, and after a failure, which is ERR_CORRUPT, or ERR_UNSUPPORTED
  * for another version. */
-int remote_graph_unpack(const void *p, size_t n, struct remote_graph *ret, struct error **err);
+int remote_graph_unpack(const void *p, size_t n, struct remote_graph *ret,
+			struct error **err) _must_check_;
 
 #endif

@@ -111,7 +111,7 @@ static void *read_all(void *data)
 	struct remote_imports *im = data;
 	uint64_t one = 1;
 
-	(void)parallel_for_threads(READERS_MAX, im->sources.n, read_one, im, NULL);
+	(void)!parallel_for_threads(READERS_MAX, im->sources.n, read_one, im, NULL);
 	(void)!write(im->done_fd, &one, sizeof(one));
 	return NULL;
 }

@@ -23,7 +23,7 @@
 struct remote_imports;
 struct remote_imports *remote_imports_new(const struct remote_env *env);
 int remote_imports_add(struct remote_imports *im, const struct remote_spec *spec,
-		       struct error **err);
+		       struct error **err) _must_check_;
 void remote_imports_start(struct remote_imports *im, const struct progress *progress);
 /* Nobody waits any more for what is still being read, and nothing is told of it after this. Accepts
  * NULL, as the next does. */
@@ -33,7 +33,7 @@ void remote_imports_free(struct remote_imports *im);
 /* Fills q->outputs as cache_backend.find does; *ret = what it was found by, NULL if nothing was.
  * Borrowed from the imports. */
 int remote_imports_find(struct remote_imports *im, const struct cache_query *q,
-			const struct remote_record **ret, struct error **err);
+			const struct remote_record **ret, struct error **err) _must_check_;
 /* Is there any record? */
 bool remote_imports_any(struct remote_imports *im);
 /* The content digest of a merged stack of layers, where it is said. */
@@ -55,12 +55,12 @@ void remote_imports_refuse(struct remote_imports *im, const struct digest *keys,
 
 /* Fetches those blobs of these layers that only a backend of ours can fetch. */
 int remote_imports_fetch(struct remote_imports *im, const int64_t *layers, size_t n,
-			 struct job *job, struct error **err);
+			 struct job *job, struct error **err) _must_check_;
 /* Fills a cache mount that is new or empty here with what a cache has for it
  * (remote_mounts_restore of engine/remote_cache/remote_mounts.h). `im` may be NULL. */
 struct mount_wish;
 int remote_imports_restore(struct remote_imports *im, const struct mount_wish *wish,
-			   struct job *job, struct error **err);
+			   struct job *job, struct error **err) _must_check_;
 /* Was the cache of this name (remote_backend.name) read, and what did it stand for? *ret_exists =
  * false: for nothing. */
 bool remote_imports_manifest(struct remote_imports *im, const char *name, bool *ret_exists,

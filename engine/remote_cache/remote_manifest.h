@@ -60,11 +60,12 @@ struct remote_mount *remote_manifest_mount(const struct remote_manifest *m, cons
 /* Takes bytes that nobody vouches for; every descriptor is checked. ERR_INVALID for what is none
  * of the kinds above. */
 int remote_manifest_parse(const void *json, size_t n, struct remote_manifest *ret,
-			  struct error **err);
+			  struct error **err) _must_check_;
 
 /* Appends a cache's manifest; results and mounts are sorted first. ERR_INVALID if there are too
  * many. */
-int remote_manifest_write(struct remote_manifest *m, struct buf *ret, struct error **err);
+int remote_manifest_write(struct remote_manifest *m, struct buf *ret,
+			  struct error **err) _must_check_;
 
 /* What the config says. It is for people: kiln never reads it. */
 struct remote_summary {

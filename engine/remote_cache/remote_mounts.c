@@ -196,7 +196,7 @@ static int restore_from(struct remote_mounts *m, const struct offer *o,
 		return 0;
 	/* So that it is new to the step: `from=` may have something for it. */
 	if (is_new)
-		(void)mounts_remove(m->store, o->mount.id, NULL);
+		(void)!mounts_remove(m->store, o->mount.id, NULL);
 	if (r == -ERR_CANCELED)
 		return error_new(err, ERR_CANCELED, 0, "canceled");
 	warn(job, o, why);

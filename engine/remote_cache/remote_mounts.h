@@ -31,7 +31,7 @@ void remote_mounts_offer(struct remote_mounts *m, struct remote_backend *from,
  * who comes while another step restores the same one waits. What fails is a warning of `job` (may
  * be NULL); only ERR_CANCELED and a broken store are errors. `m` may be NULL. */
 int remote_mounts_restore(struct remote_mounts *m, const struct mount_wish *wish, struct job *job,
-			  struct error **err);
+			  struct error **err) _must_check_;
 
 /* Sends the mounts of these ids and appends them to the manifest that is about to be written. One
  * that is not here or empty (no step of a build that found everything cached took it) stays as
@@ -39,6 +39,6 @@ int remote_mounts_restore(struct remote_mounts *m, const struct mount_wish *wish
  * use them. */
 int remote_mounts_save(struct store *s, struct remote_backend *to, const struct strv *ids,
 		       const struct remote_manifest *before, struct job *job,
-		       struct remote_manifest *ret, struct error **err);
+		       struct remote_manifest *ret, struct error **err) _must_check_;
 
 #endif

@@ -18,6 +18,6 @@ typedef int (*remote_found_fn)(void *data, const struct remote_manifest *m, stru
  * as the backend's, ERR_INVALID and ERR_CORRUPT for what cannot be a cache, ERR_UNSUPPORTED for one
  * of BuildKit's, ERR_NOTFOUND for an image without a cache. */
 int remote_read(struct remote_backend *b, remote_found_fn found, void *data, struct digest *ret_top,
-		struct error **err);
+		struct error **err) _must_check_;
 
 #endif

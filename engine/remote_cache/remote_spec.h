@@ -32,7 +32,8 @@ struct remote_spec {
 /* Appends to `ret` what one command line value says: several for "ref1,ref2". ERR_INVALID for an
  * unknown type, an unknown attribute, a missing one or a bad value. */
 typedef VEC(struct remote_spec) remote_specs;
-int remote_spec_parse(const char *text, enum remote_use use, remote_specs *ret, struct error **err);
+int remote_spec_parse(const char *text, enum remote_use use, remote_specs *ret,
+		      struct error **err) _must_check_;
 /* Appends the export that --build-arg BUILDKIT_INLINE_CACHE=1 asks for. */
 void remote_spec_add_inline(remote_specs *ret);
 void remote_specs_release(remote_specs *s);

@@ -33,14 +33,16 @@ struct s3_object {
 
 /* Looks at an object; its key is left out. */
 int s3_head(struct s3 *s, const char *key, bool *ret_found, struct s3_object *ret,
-	    struct error **err);
+	    struct error **err) _must_check_;
 /* Appends an object of at most `max` bytes. */
-int s3_get(struct s3 *s, const char *key, size_t max, struct buf *ret, struct error **err);
+int s3_get(struct s3 *s, const char *key, size_t max, struct buf *ret,
+	   struct error **err) _must_check_;
 /* Streams an object to the sink; a transfer that broke goes on where it stopped. */
-int s3_get_stream(struct s3 *s, const char *key, http_sink_fn sink, void *data, struct error **err);
+int s3_get_stream(struct s3 *s, const char *key, http_sink_fn sink, void *data,
+		  struct error **err) _must_check_;
 
 int s3_put(struct s3 *s, const char *key, const char *content_type, const void *p, size_t n,
-	   struct error **err);
+	   struct error **err) _must_check_;
 /* Sends the first `size` bytes of a file, whose digest they have. What is larger than one part goes
  * up in several at once, and appears as one object or not at all; memory stays bounded. */
 struct s3_upload {
@@ -51,16 +53,17 @@ struct s3_upload {
 	void (*sent)(void *data, uint64_t total); /* progress; may be NULL */
 	void *data;
 };
-int s3_put_file(struct s3 *s, const struct s3_upload *u, struct error **err);
+int s3_put_file(struct s3 *s, const struct s3_upload *u, struct error **err) _must_check_;
 
 /* Copies an object onto itself, so that it counts as written now. Objects of more than 5 GiB are
  * left alone, since S3 does not copy them in one request. */
-int s3_touch(struct s3 *s, const char *key, const struct s3_object *o, struct error **err);
+int s3_touch(struct s3 *s, const char *key, const struct s3_object *o,
+	     struct error **err) _must_check_;
 /* An object that is not there is no error. */
-int s3_delete(struct s3 *s, const char *key, struct error **err);
+int s3_delete(struct s3 *s, const char *key, struct error **err) _must_check_;
 /* Appends the objects whose keys start with `prefix`, by key; more than a million are an error. */
 typedef VEC(struct s3_object) s3_objects;
-int s3_list(struct s3 *s, const char *prefix, s3_objects *ret, struct error **err);
+int s3_list(struct s3 *s, const char *prefix, s3_objects *ret, struct error **err) _must_check_;
 void s3_objects_release(s3_objects *o);
 
 #endif

@@ -28,6 +28,7 @@ struct s3_call {
 };
 
 /* Success is a 2xx whose body is no error document. */
-int s3_call(struct s3 *s, const struct s3_call *c, struct http_response *ret, struct error **err);
+int s3_call(struct s3 *s, const struct s3_call *c, struct http_response *ret,
+	    struct error **err) _must_check_;
 
 #endif

@@ -87,7 +87,7 @@ static void load_file(const char *variable, const char *name, struct buf *b)
 
 	b->max = PROFILE_FILE_MAX;
 	if ((file && *file) || home)
-		(void)fs_read_file(AT_FDCWD, file && *file ? file : standard, b);
+		(void)!fs_read_file(AT_FDCWD, file && *file ? file : standard, b);
 }
 
 static char *profile_value(struct profile *p, const char *key)

@@ -25,7 +25,7 @@ struct s3_options {
 /* ERR_INVALID for what is missing or malformed. Without credentials requests are `anonymous`, where
  * that is enough (an import); else it is ERR_DENIED. */
 int s3_options_read(const attr_list *attrs, bool anonymous, struct s3_options *ret,
-		    struct error **err);
+		    struct error **err) _must_check_;
 void s3_options_release(struct s3_options *o);
 
 #endif

@@ -180,7 +180,7 @@ static void give_up(struct parts *p)
 
 	uncanceled.cancel = NULL;
 	uncanceled.o.tries = 1;
-	(void)s3_call(&uncanceled, &call, &resp, NULL);
+	(void)!s3_call(&uncanceled, &call, &resp, NULL);
 }
 
 /* Whether the upload was completed by a request whose answer got lost: asked again, the server

@@ -40,7 +40,7 @@ struct cgroup;
 /* `parent` is a path from the root of the hierarchy; NULL or "": kiln's own group. *ret is NULL
  * where nothing was asked for and no group can be made. */
 int cgroup_make(const struct cgroup_site *site, const struct cgroup_limits *l, const char *parent,
-		struct cgroup **ret, struct error **err);
+		struct cgroup **ret, struct error **err) _must_check_;
 /* Files to which a process writes itself to be in the group. Borrowed. */
 const struct strv *cgroup_files(const struct cgroup *c);
 /* Has the kernel killed a process in it for a limit of memory? Not known of a group without one,

@@ -21,6 +21,6 @@ bool emulation_available(const struct platform *platform);
 
 /* Where a step for `platform` failed with r since this machine cannot run its programs, makes the
  * error say so, and what to install. Else returns r as it is. `err` must not be NULL. */
-int emulation_explain(const struct platform *platform, int r, struct error **err);
+int emulation_explain(const struct platform *platform, int r, struct error **err) _must_check_;
 
 #endif

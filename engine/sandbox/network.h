@@ -28,14 +28,14 @@ bool network_available(const char **ret_why);
 bool network_routed(void);
 /* Takes a network from the pool, or makes one; waits a little if others may soon put theirs
  * back. */
-int network_acquire(struct network_pool *p, struct network **ret, struct error **err);
+int network_acquire(struct network_pool *p, struct network **ret, struct error **err) _must_check_;
 void network_put(struct network_pool *p, struct network *n);
 
 /* A network of one container, with published ports: "8080:80", "127.0.0.1:8080:80/udp". With
  * `reach_host` what this machine serves on its address can be reached, too, though not what it
  * serves on its loopback. */
 int network_open(const struct strv *publish, bool reach_host, struct network **ret,
-		 struct error **err);
+		 struct error **err) _must_check_;
 void network_close(struct network *n);
 
 int network_fd(const struct network *n); /* of the namespace; borrowed */

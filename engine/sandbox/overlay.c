@@ -77,6 +77,6 @@ int overlay_try(const char *dir)
 		r = try_marks(fd, user);
 	if (r == 0)
 		r = try_mount(fd, user);
-	(void)fs_remove_tree(AT_FDCWD, path);
+	(void)!fs_remove_tree(AT_FDCWD, path);
 	return r;
 }

@@ -32,19 +32,19 @@ struct sandbox_watch {
 #define SANDBOX_WATCHES_MAX 4
 
 int sandbox_start(const struct sandbox_plan *p, const struct sandbox_io *io, struct sandbox **ret,
-		  struct error **err);
+		  struct error **err) _must_check_;
 /* Ends when the process has. *ret_status is its exit status, 128 + n for signal n. A program that
  * cannot be started is status 126 or 127, with the reason in the log's stream 2. Failing to set the
  * sandbox up is an error. Frees s. */
 int sandbox_wait(struct sandbox *s, sandbox_log_fn log, void *data, struct cancel *cancel,
-		 int *ret_status, struct error **err);
+		 int *ret_status, struct error **err) _must_check_;
 /* The same with watches (at most SANDBOX_WATCHES_MAX), which get `data`, too. */
 int sandbox_wait_watching(struct sandbox *s, struct sandbox_watch *watches, size_t n,
 			  sandbox_log_fn log, void *data, struct cancel *cancel, int *ret_status,
-			  struct error **err);
+			  struct error **err) _must_check_;
 /* *ret_unstarted: the program could not be started, and the status says why. */
 int sandbox_run(const struct sandbox_plan *p, sandbox_log_fn log, void *data, struct cancel *cancel,
-		int *ret_status, bool *ret_unstarted, struct error **err);
+		int *ret_status, bool *ret_unstarted, struct error **err) _must_check_;
 
 /* Has a process of ours been shown this machine's /proc, since no other could be mounted? */
 bool sandbox_outer_proc(void);
@@ -57,6 +57,6 @@ bool sandbox_outer_proc(void);
 /* Sends a signal to the process. */
 void sandbox_signal(struct sandbox *s, int sig);
 /* Waits until the process's terminal (WIRE_TTY) is there; the master end belongs to the sandbox. */
-int sandbox_terminal(struct sandbox *s, struct error **err);
+int sandbox_terminal(struct sandbox *s, struct error **err) _must_check_;
 
 #endif

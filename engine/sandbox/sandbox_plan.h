@@ -70,7 +70,8 @@ void sandbox_plan_default_mounts(struct sandbox_plan *p, uint64_t shm_size);
 void sandbox_plan_default_masks(struct sandbox_plan *p);
 
 /* ERR_INVALID for what the helper would refuse: no args, a relative path, a text too large. */
-int sandbox_plan_encode(const struct sandbox_plan *p, struct buf *ret, struct error **err);
+int sandbox_plan_encode(const struct sandbox_plan *p, struct buf *ret,
+			struct error **err) _must_check_;
 /* For people and tests; secrets' bytes are not shown. */
 void sandbox_plan_print(const struct sandbox_plan *p, struct buf *b);
 

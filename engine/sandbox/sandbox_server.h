@@ -31,7 +31,8 @@ struct sandbox_helper {
 /* Starts one with `args` after its name. netns (-1: none) becomes its WIRE_FD_NETNS; `input` (NULL:
  * none) is sent to it over its socket. */
 int sandbox_helper_start(const char *const *args, const struct sandbox_io *io, int netns,
-			 const struct buf *input, struct sandbox_helper *ret, struct error **err);
+			 const struct buf *input, struct sandbox_helper *ret,
+			 struct error **err) _must_check_;
 /* One message of the helper: its text (NUL-terminated) and perhaps a descriptor. Returns 1, 0 at
  * the end, or -errno. */
 int sandbox_helper_receive(int control, struct wire_message *ret, struct buf *ret_text,

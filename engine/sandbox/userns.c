@@ -182,7 +182,7 @@ static int mapper_finish(struct mapper *m, struct error **err)
 	int status = 0;
 
 	(void)!write(m->go, "", 1);
-	(void)fs_read_fd(m->done, &text);
+	(void)!fs_read_fd(m->done, &text);
 	cleanup_closep(&m->go);
 	cleanup_closep(&m->done);
 	while (waitpid(m->pid, &status, 0) < 0 && errno == EINTR)

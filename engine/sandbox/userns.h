@@ -15,7 +15,7 @@
 /* Does nothing for root that may mount; root of a container that may not enters a namespace of the
  * same ids, as far as it may map them. Must be called while the process has one thread. Enters a
  * mount namespace, too, since mounting is what it is for. */
-int userns_enter(struct error **err);
+int userns_enter(struct error **err) _must_check_;
 /* Has userns_enter found that only one id is mapped, for want of subordinate ids? Worth a notice:
  * a step then sees every file as root's (docs/security.md). */
 bool userns_single(void);

@@ -43,11 +43,11 @@ void grants_key_secret(struct grants *g, const char *id);
 /* Appends the value to `ret`, whose max bounds it. *ret_found = false if there is no such secret;
  * `g` may be NULL, which has none. */
 int grants_read_secret(const struct grants *g, const char *id, bool *ret_found, struct buf *ret,
-		       struct error **err);
+		       struct error **err) _must_check_;
 
 void grants_add_ssh(struct grants *g, const char *id, const char *socket);
 /* Starts an agent for these key files. */
 int grants_add_ssh_keys(struct grants *g, struct store *store, const char *id,
-			const struct strv *files, struct error **err);
+			const struct strv *files, struct error **err) _must_check_;
 
 #endif

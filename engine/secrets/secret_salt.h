@@ -10,6 +10,6 @@
 
 /* *ret_salted = false if the op uses no such secret. */
 int secret_salt(struct store *s, const struct grants *grants, const struct op_exec *op,
-		bool *ret_salted, struct digest *ret, struct error **err);
+		bool *ret_salted, struct digest *ret, struct error **err) _must_check_;
 
 #endif

@@ -13,7 +13,7 @@ struct ssh_agent;
 
 /* `files` are private keys without passphrases; of pipes `cancel` ends the wait. */
 int ssh_agent_start(struct store *s, const struct strv *files, const struct cancel *cancel,
-		    struct ssh_agent **ret, struct error **err);
+		    struct ssh_agent **ret, struct error **err) _must_check_;
 /* Its keys are gone when this returns. */
 void ssh_agent_stop(struct ssh_agent *a);
 

@@ -17,7 +17,7 @@ struct ssh_forward;
 /* Listens at the socket `name` in the directory `dir`, which gets that owner and mode, on a thread
  * of its own, and passes on to the agent's socket. */
 int ssh_forward_start(const char *agent, const char *dir, const char *name, uid_t uid, gid_t gid,
-		      mode_t mode, struct ssh_forward **ret, struct error **err);
+		      mode_t mode, struct ssh_forward **ret, struct error **err) _must_check_;
 void ssh_forward_stop(struct ssh_forward *f);
 
 #endif

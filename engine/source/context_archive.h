@@ -31,15 +31,15 @@ void context_archive_release(struct context_archive *c);
 /* Reads `fd` (a pipe or a file) from its position to its end; `what` names it in errors. Of a quiet
  * job (job_open_quiet) nothing is shown if it is a small Dockerfile. `job` may be NULL. */
 int context_archive_read(const struct source_env *e, int fd, const char *what, struct job *job,
-			 struct context_archive *ret, struct error **err);
+			 struct context_archive *ret, struct error **err) _must_check_;
 /* Fetches an http or https URL. */
 int context_archive_fetch(const struct source_env *e, const char *url, struct job *job,
-			  struct context_archive *ret, struct error **err);
+			  struct context_archive *ret, struct error **err) _must_check_;
 /* The time of an unpacked archive, which is that of its newest member (seconds). */
 int context_archive_time(const struct source_env *e, int64_t layer, int64_t *ret,
-			 struct error **err);
+			 struct error **err) _must_check_;
 /* A Dockerfile by URL, whatever its content looks like. */
 int context_dockerfile_fetch(const struct source_env *e, const char *url, struct job *job,
-			     struct buf *ret, struct error **err);
+			     struct buf *ret, struct error **err) _must_check_;
 
 #endif

@@ -396,8 +396,8 @@ static void save_index(struct context *c)
 	}
 	keep_old(c, &records, &old, NULL);
 	/* Without it the next build only takes longer. */
-	(void)statindex_save(c->store, c->dir, records.list.n, get_record, &records, c->scanned,
-			     NULL);
+	(void)!statindex_save(c->store, c->dir, records.list.n, get_record, &records, c->scanned,
+			      NULL);
 	vec_release(&records.list);
 }
 

@@ -20,7 +20,8 @@
  * is no error here. Reports "transferring context:" through `job` (may be NULL). The stat index is
  * written when the tree is freed. */
 int context_open(struct store *s, const char *dir, const struct strv *excludes,
-		 const struct strv *follow, struct job *job, struct tree **ret, struct error **err);
+		 const struct strv *follow, struct job *job, struct tree **ret,
+		 struct error **err) _must_check_;
 
 /* Files read as 0644, or 0755 where anybody may execute them, directories as 0755: what a checkout
  * under any umask gives. To be called before the tree is used. */

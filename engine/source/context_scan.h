@@ -48,13 +48,13 @@ struct scan_options {
 /* Reads the directory `rootfd`; `dir` is its name for errors. Files that vanish meanwhile are left
  * out. */
 int context_scan(int rootfd, const char *dir, const struct scan_options *o, struct scan *ret,
-		 struct error **err);
+		 struct error **err) _must_check_;
 void scan_release(struct scan *s);
 
 /* Turns paths to follow (with wildcards) into the concrete ones to scan: every symlink on the way
  * is among them, and what it leads to. Sorted, none below another. *ret_all: everything is
  * followed. */
 int context_follow(int rootfd, const struct strv *follow, struct strv *ret, bool *ret_all,
-		   struct error **err);
+		   struct error **err) _must_check_;
 
 #endif

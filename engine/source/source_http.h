@@ -29,7 +29,8 @@ struct http_file {
 
 /* From a source op: its identifier and the attributes http.filename, http.checksum, http.perm,
  * http.uid and http.gid. */
-int http_file_of_op(const struct op_source *op, struct http_file *ret, struct error **err);
+int http_file_of_op(const struct op_source *op, struct http_file *ret,
+		    struct error **err) _must_check_;
 
 struct grants;
 struct http_files;
@@ -43,11 +44,11 @@ DEFINE_FREEP(struct http_files, http_files_free)
  * *ret_key covers the bytes, the time (unless a checksum is given) and all of `file` but the URL.
  */
 int http_files_pin(struct http_files *f, const struct http_file *file, struct job *job,
-		   struct digest *ret_key, struct error **err);
+		   struct digest *ret_key, struct error **err) _must_check_;
 /* After http_files_pin. The file's time is Last-Modified or, where the server gives none, the
  * epoch. ERR_CORRUPT if the checksum is another one, ERR_UNAVAILABLE if the file had to be fetched
  * again and is another one now. */
 int http_files_layer(struct http_files *f, const struct http_file *file, struct job *job,
-		     int64_t *ret_layer, struct error **err);
+		     int64_t *ret_layer, struct error **err) _must_check_;
 
 #endif

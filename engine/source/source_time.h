@@ -9,6 +9,6 @@
 /* Of a git source the time of its commit; of a file by HTTP that of the newest member, if it is an
  * archive, or else Last-Modified. Seconds. *ret_has = false if it has no time. */
 int source_time(const struct source_env *e, const struct op_source *source, struct job *job,
-		bool *ret_has, int64_t *ret, struct error **err);
+		bool *ret_has, int64_t *ret, struct error **err) _must_check_;
 
 #endif

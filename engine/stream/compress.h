@@ -38,22 +38,22 @@ struct compress_options {
 };
 
 /* "gzip", "zstd", "uncompressed"; ERR_INVALID otherwise. */
-int compress_parse(const char *name, enum compression *ret, struct error **err);
+int compress_parse(const char *name, enum compression *ret, struct error **err) _must_check_;
 const char *compress_name(enum compression type);
 /* "fast" or a number; ERR_INVALID otherwise. */
-int compress_parse_level(const char *text, int *ret, struct error **err);
+int compress_parse_level(const char *text, int *ret, struct error **err) _must_check_;
 /* ERR_INVALID unless the codec knows the level. */
-int compress_check_level(const struct compress_options *o, struct error **err);
+int compress_check_level(const struct compress_options *o, struct error **err) _must_check_;
 
 /* Called from one thread at a time, in order. A negative return stops the stream. */
 typedef int (*compress_sink_fn)(void *data, const void *p, size_t n, struct error **err);
 
 struct compress;
 int compress_open(const struct compress_options *o, compress_sink_fn sink, void *data,
-		  struct compress **ret, struct error **err);
+		  struct compress **ret, struct error **err) _must_check_;
 void compress_write(struct compress *c, const void *p, size_t n);
 bool compress_failed(const struct compress *c);
-int compress_finish(struct compress *c, struct error **err);
+int compress_finish(struct compress *c, struct error **err) _must_check_;
 void compress_free(struct compress *c);
 DEFINE_FREEP(struct compress, compress_free)
 

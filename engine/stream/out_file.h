@@ -32,20 +32,20 @@ struct out_file {
 };
 
 /* Finds a destination that cannot be written, without a trace of having looked. */
-int out_file_check(const char *path, struct error **err);
+int out_file_check(const char *path, struct error **err) _must_check_;
 /* The same for a directory that is made if need be, with those above it. */
-int out_dir_check(const char *path, struct error **err);
+int out_dir_check(const char *path, struct error **err) _must_check_;
 /* A whole file at once. */
 int out_file_write_all(const char *path, const void *p, size_t n, const struct cancel *cancel,
-		       struct error **err);
+		       struct error **err) _must_check_;
 
 /* path NULL: writes to `fd`, which is borrowed. Where it is a pipe, `cancel` (may be NULL) ends the
  * wait for its reader. */
 int out_file_open(struct out_file *f, const char *path, int fd, const struct cancel *cancel,
-		  struct error **err);
+		  struct error **err) _must_check_;
 /* A tar_sink_fn and compress_sink_fn; data is the struct out_file. */
-int out_file_write(void *data, const void *p, size_t n, struct error **err);
-int out_file_commit(struct out_file *f, struct error **err);
+int out_file_write(void *data, const void *p, size_t n, struct error **err) _must_check_;
+int out_file_commit(struct out_file *f, struct error **err) _must_check_;
 void out_file_release(struct out_file *f);
 
 #endif

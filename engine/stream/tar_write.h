@@ -52,16 +52,17 @@ struct tar_writer {
 
 void tar_writer_init(struct tar_writer *w, tar_sink_fn sink, void *data);
 /* ERR_INTERNAL if the file before it is incomplete. */
-int tar_write_header(struct tar_writer *w, const struct tar_header *h, struct error **err);
-int tar_write_data(struct tar_writer *w, const void *p, size_t n, struct error **err);
+int tar_write_header(struct tar_writer *w, const struct tar_header *h,
+		     struct error **err) _must_check_;
+int tar_write_data(struct tar_writer *w, const void *p, size_t n, struct error **err) _must_check_;
 /* The caller has put the next n bytes of the current file to where the sink puts them. */
 void tar_write_elsewhere(struct tar_writer *w, size_t n);
 /* Pads the current file to whole blocks, as the next header would. */
-int tar_write_pad(struct tar_writer *w, struct error **err);
+int tar_write_pad(struct tar_writer *w, struct error **err) _must_check_;
 /* Copies the current file's bytes from `fd`; ERR_CORRUPT naming `name` if it holds fewer. */
 int tar_write_fd(struct tar_writer *w, int fd, const char *name, const struct cancel *cancel,
-		 struct error **err);
+		 struct error **err) _must_check_;
 /* Pads the last file and ends the archive. */
-int tar_write_end(struct tar_writer *w, struct error **err);
+int tar_write_end(struct tar_writer *w, struct error **err) _must_check_;
 
 #endif

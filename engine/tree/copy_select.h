@@ -29,7 +29,7 @@ void copy_roots_release(struct copy_roots *roots);
 /* Resolves copy->src. Without wildcards a missing path is ERR_NOTFOUND, and so is a missing one of
  * copy->required_paths; a wildcard may match nothing if the action allows it. */
 int copy_roots_resolve(struct tree *t, const struct op_file_copy *copy, struct copy_roots *ret,
-		       struct error **err);
+		       struct error **err) _must_check_;
 
 /* One selected path. `rel` is its path below the root ("" for the root itself). `included` is false
  * for a directory that no pattern selects: it comes only where something below it does, just before
@@ -44,21 +44,22 @@ typedef int (*copy_visit_fn)(void *data, const struct copy_item *item, struct er
 /* Visits what is selected below a root in path_compare order, the root first. A root that is no
  * directory is one item. */
 int copy_select_walk(struct tree *t, const struct op_file_copy *copy, const struct copy_root *root,
-		     copy_visit_fn visit, void *data, struct error **err);
+		     copy_visit_fn visit, void *data, struct error **err) _must_check_;
 
 /* Adds what counts of one selected path to `h`, less its name and type and what the copy
  * overrides. */
 int copy_item_digest(struct tree *t, const struct op_file_copy *copy, const struct copy_item *item,
-		     struct hasher *h, struct error **err);
+		     struct hasher *h, struct error **err) _must_check_;
 
 /* Content digest of what the copies select from one tree: relative paths, types, modes, owners,
  * link targets, devices, capabilities and bytes, never times or hard links. The name of a root
  * counts only where it can show in the result: a file's does, a directory's whose contents are
  * copied does not. Files are hashed in parallel. */
 int copy_select_digest(struct tree *t, const struct op_file_copy *const *copies, size_t n,
-		       struct digest *ret, struct error **err);
+		       struct digest *ret, struct error **err) _must_check_;
 
 /* Content digest of one path (symlinks followed) and what is below it, as a bind mount shows it. */
-int tree_path_digest(struct tree *t, const char *path, struct digest *ret, struct error **err);
+int tree_path_digest(struct tree *t, const char *path, struct digest *ret,
+		     struct error **err) _must_check_;
 
 #endif

@@ -52,7 +52,8 @@ struct tree {
 };
 
 /* The content digest of a file: e->content if it is known, else ops->content. */
-int tree_content(struct tree *t, const struct entry *e, struct digest *ret, struct error **err);
+int tree_content(struct tree *t, const struct entry *e, struct digest *ret,
+		 struct error **err) _must_check_;
 
 struct tree *tree_ref(struct tree *t);
 void tree_unref(struct tree *t);
@@ -64,11 +65,11 @@ typedef bool (*tree_lookup_fn)(const void *data, const char *path, struct entry 
  * ("" is everything), to which `path` is relative. *ret_path is scope and the rest. */
 int tree_resolve_scoped(tree_lookup_fn lookup, const void *data, const char *scope,
 			const char *path, bool follow_last, char **ret_path, bool *ret_exists,
-			struct entry *ret, struct error **err);
+			struct entry *ret, struct error **err) _must_check_;
 
 /* Resolves symlinks inside the root (in parents and, with follow_last, at the end): *ret_path
  * (heap) has none. Returns whether it exists in *ret_exists. ERR_INVALID for a loop. */
 int tree_resolve(struct tree *t, const char *path, bool follow_last, char **ret_path,
-		 bool *ret_exists, struct entry *ret, struct error **err);
+		 bool *ret_exists, struct entry *ret, struct error **err) _must_check_;
 
 #endif

@@ -19,6 +19,6 @@ enum tree_copy_flag {
  * directory dirfd itself, which keeps its own attributes. Names of one file become files of their
  * own, as they do when they are written to on an overlay. */
 int tree_copy(struct tree *t, const char *path, int dirfd, const char *name, unsigned flags,
-	      struct cancel *cancel, struct error **err);
+	      struct cancel *cancel, struct error **err) _must_check_;
 
 #endif

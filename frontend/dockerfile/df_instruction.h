@@ -26,11 +26,12 @@ struct df_request {
 /* Splits `line` and fills kind, keyword, text, flags and json of *ret and the arguments of *req. A
  * keyword that does not exist is an error with a suggestion. */
 int df_request_init(struct df_request *req, struct arena *a, char escape, const char *line,
-		    struct df_instruction *ret, struct error **err);
+		    struct df_instruction *ret, struct error **err) _must_check_;
 /* Can heredocs follow this instruction (or the one that ONBUILD wraps)? */
 bool df_request_takes_heredocs(const struct df_request *req, const struct df_instruction *ins);
 /* Fills the typed part of *ins; heredocs and comments are there already. */
-int df_instruction_parse(struct df_request *req, struct df_instruction *ins, struct error **err);
+int df_instruction_parse(struct df_request *req, struct df_instruction *ins,
+			 struct error **err) _must_check_;
 
 /* A flag that an instruction has. `ret` points at const char * (NULL before), enum df_tristate or
  * struct df_strings. */
@@ -41,11 +42,14 @@ struct df_flag_spec {
 	void *ret;
 };
 int df_flags_parse(struct df_request *req, const struct df_instruction *ins,
-		   const struct df_flag_spec *specs, size_t n, struct error **err);
+		   const struct df_flag_spec *specs, size_t n, struct error **err) _must_check_;
 
-int df_run_parse(struct df_request *req, struct df_instruction *ins, struct error **err);
-int df_copy_parse(struct df_request *req, struct df_instruction *ins, struct error **err);
-int df_healthcheck_parse(struct df_request *req, struct df_instruction *ins, struct error **err);
+int df_run_parse(struct df_request *req, struct df_instruction *ins,
+		 struct error **err) _must_check_;
+int df_copy_parse(struct df_request *req, struct df_instruction *ins,
+		  struct error **err) _must_check_;
+int df_healthcheck_parse(struct df_request *req, struct df_instruction *ins,
+			 struct error **err) _must_check_;
 /* Turns the arguments into a command line in exec or shell form. */
 struct df_command df_command_parse(struct df_request *req, const struct df_instruction *ins);
 

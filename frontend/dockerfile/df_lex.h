@@ -43,15 +43,15 @@ struct df_joined {
 /* Splits `data` (NUL-terminated, lives as long as the arena) into lines and checks the limits. On
  * error *ret_line is the line concerned, 0 if none. */
 int df_lex_init(struct df_lex *x, struct arena *a, const char *data, size_t size,
-		unsigned *ret_line, struct error **err);
+		unsigned *ret_line, struct error **err) _must_check_;
 void df_lex_release(struct df_lex *x);
 /* 1 and *ret, or 0 at the end. On error ret->span says where. */
-int df_lex_next(struct df_lex *x, struct df_joined *ret, struct error **err);
+int df_lex_next(struct df_lex *x, struct df_joined *ret, struct error **err) _must_check_;
 /* Takes the lines up to `terminator` as a heredoc's body; they end as in the file. With `chomp`
  * leading tabs before the terminator do not count. *ret_body is in the arena; the lexer's position
  * moves behind the terminator. It is an error if the file ends first. */
 int df_lex_heredoc(struct df_lex *x, const char *terminator, bool chomp, const char **ret_body,
-		   struct error **err);
+		   struct error **err) _must_check_;
 
 /* Reads "name = value" after the comment sign as a parser directive; both are in the arena. False
  * if it is none; the name is lower case and known ("syntax", "escape", "check"). */

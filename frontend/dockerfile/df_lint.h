@@ -73,7 +73,8 @@ void df_lint_release(struct df_lint *l);
 
 /* Parses "skip=A,B|all;error=true;experimental=A|all" (the directive, or BUILDKIT_DOCKERFILE_CHECK,
  * which replaces it). */
-int df_lint_config_parse(const char *text, struct df_lint_config *ret, struct error **err);
+int df_lint_config_parse(const char *text, struct df_lint_config *ret,
+			 struct error **err) _must_check_;
 
 /* Records a warning unless the configuration, or a `# check=` comment above `at`, skips the rule.
  * `l` may be NULL. The line shown is at's; _span says another. */
@@ -112,6 +113,6 @@ void df_lint_platform(struct df_lint *l, const struct df_instruction *from, cons
 bool df_lint_is_secret_name(const char *key);
 
 /* With `error=true` and any warning: ERR_INVALID "lint violation found for rules: A, B". Else 0. */
-int df_lint_error(const struct df_lint *l, struct error **err);
+int df_lint_error(const struct df_lint *l, struct error **err) _must_check_;
 
 #endif

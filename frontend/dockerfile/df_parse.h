@@ -23,20 +23,21 @@ enum {
  * came before it, for excerpts and for lint (`stages` and `meta_args` are not set), or NULL. The
  * caller frees *ret in either case. */
 int df_parse(const char *name, const void *data, size_t size, struct df_file **ret,
-	     struct error **err);
+	     struct error **err) _must_check_;
 void df_file_free(struct df_file *f);
 DEFINE_FREEP(struct df_file, df_file_free)
 
 /* Parses one trigger out of an image's config.OnBuild (heredoc bodies follow on later lines). The
  * instruction lives in `a`; its span is `at` (the FROM that fires it). Only what ONBUILD allows. */
 int df_parse_trigger(struct arena *a, const char *name, const char *expression,
-		     struct source_span at, struct df_instruction **ret, struct error **err);
+		     struct source_span at, struct df_instruction **ret,
+		     struct error **err) _must_check_;
 
 /* The value of a --mount after expansion of its values with `shell`; with shell NULL only checks
  * what does not depend on variables. Relative targets, `/` and the types' default targets are the
  * caller's. */
 int df_mount_parse(struct arena *a, const char *value, const struct df_shell *shell,
-		   struct df_vars *vars, struct df_mount *ret, struct error **err);
+		   struct df_vars *vars, struct df_mount *ret, struct error **err) _must_check_;
 
 /* The frontend that a file (or BUILDKIT_SYNTAX) asks for: finds "# syntax=", "// syntax=" or a JSON
  * object's "syntax", after a "#!" line. *ret is the first word of the value, in `a`; NULL if there

@@ -62,13 +62,13 @@ struct df_vars {
 
 /* One word out of one word: blanks stay. `vars` may be NULL; it is appended to. */
 int df_expand(const struct df_shell *s, struct arena *a, const char *word, struct df_vars *vars,
-	      const char **ret, struct error **err);
+	      const char **ret, struct error **err) _must_check_;
 /* Many words out of one: blanks that are not quoted split, also those that come from a variable. */
 int df_expand_words(const struct df_shell *s, struct arena *a, const char *word,
-		    struct df_vars *vars, struct df_strings *ret, struct error **err);
+		    struct df_vars *vars, struct df_strings *ret, struct error **err) _must_check_;
 /* The body of a heredoc whose marker is not quoted: quotes stay, the escape character is a
  * backslash whatever the file's is. */
 int df_expand_heredoc(const struct df_shell *s, struct arena *a, const char *body,
-		      struct df_vars *vars, const char **ret, struct error **err);
+		      struct df_vars *vars, const char **ret, struct error **err) _must_check_;
 
 #endif

@@ -18,9 +18,9 @@ enum { DF_PATTERN_STEPS_MAX = 10 * 1000 * 1000 };
 
 /* Appends `value` without the shortest or longest prefix (suffix) that the pattern matches. */
 int df_pattern_strip(const char *pattern, const char *value, bool suffix, bool longest,
-		     size_t *steps_left, struct buf *out, struct error **err);
+		     size_t *steps_left, struct buf *out, struct error **err) _must_check_;
 /* Appends `value` with the first (all) longest matches replaced. */
 int df_pattern_replace(const char *pattern, const char *replacement, const char *value, bool all,
-		       size_t *steps_left, struct buf *out, struct error **err);
+		       size_t *steps_left, struct buf *out, struct error **err) _must_check_;
 
 #endif

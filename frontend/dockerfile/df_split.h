@@ -23,8 +23,9 @@ void df_split_blanks(struct arena *a, struct df_slice text, struct df_strings *r
 /* 1 and *ret if the text is a JSON array of strings, 0 if it is no JSON array, ERR_INVALID for an
  * array with anything but strings. */
 int df_split_json(struct arena *a, struct df_slice text, struct df_strings *ret,
-		  struct error **err);
+		  struct error **err) _must_check_;
 /* The fields of one CSV record (base/csv.h). */
-int df_split_csv(struct arena *a, const char *text, struct df_strings *ret, struct error **err);
+int df_split_csv(struct arena *a, const char *text, struct df_strings *ret,
+		 struct error **err) _must_check_;
 
 #endif

@@ -18,6 +18,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (js_parse("doc", doc_text, strlen(doc_text), &doc, NULL) == 0 &&
 	    template_parse(text, &t, NULL) == 0)
-		(void)template_execute(t, doc, &out, NULL);
+		(void)!template_execute(t, doc, &out, NULL);
 	return 0;
 }

@@ -21,7 +21,7 @@ static struct store *store;
 static void clean_up(void)
 {
 	store_close(store);
-	(void)fs_remove_tree(AT_FDCWD, dir);
+	(void)!fs_remove_tree(AT_FDCWD, dir);
 }
 
 static void open_store(void)
@@ -50,7 +50,7 @@ static void unpack(int fd, bool strict)
 	if (!strict && layer_edit_mkdir_all(edit, "dest", &owner, NULL) < 0)
 		abort();
 	if (unpack_archive(edit, fd, &options, NULL) == 0)
-		(void)layer_plan_make_dir(layer_edit_plan(edit), NULL, NULL, &layer, NULL);
+		(void)!layer_plan_make_dir(layer_edit_plan(edit), NULL, NULL, &layer, NULL);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -18,7 +18,7 @@ static struct store *fuzz_store;
 static void remove_store(void)
 {
 	store_close(fuzz_store);
-	(void)fs_remove_tree(AT_FDCWD, root);
+	(void)!fs_remove_tree(AT_FDCWD, root);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -14,7 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (oci_document_parse(NULL, data, size, &doc, &err) < 0)
 		return 0;
 	if (doc.kind == OCI_INDEX)
-		(void)oci_index_select(&doc, &want, &at, &err);
+		(void)!oci_index_select(&doc, &want, &at, &err);
 	oci_document_release(&doc);
 	return 0;
 }

@@ -22,7 +22,7 @@ static struct store *store;
 static void clean_up(void)
 {
 	store_close(store);
-	(void)fs_remove_tree(AT_FDCWD, root);
+	(void)!fs_remove_tree(AT_FDCWD, root);
 }
 
 static int read_source(void *data, void *p, size_t n, size_t *ret, struct error **err)

@@ -48,8 +48,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct error *err = NULL;
 	struct graph graph;
 
-	(void)platform_parse("linux/arm64", &opts.target_platform, NULL);
-	(void)platform_parse("linux/amd64", &opts.build_platform, NULL);
+	(void)!platform_parse("linux/arm64", &opts.target_platform, NULL);
+	(void)!platform_parse("linux/amd64", &opts.build_platform, NULL);
 	strv_push(&opts.build_args, "A=1");
 	strv_push(&opts.ignore, "*.o");
 	graph_init(&graph);

@@ -25,12 +25,12 @@ static void use_instruction(struct arena *a, const struct df_file *f, struct df_
 	struct df_mount mount;
 
 	if (ins->kind == DF_ONBUILD)
-		(void)df_parse_trigger(a, f->name, ins->onbuild.expression, ins->span, &trigger,
-				       NULL);
+		(void)!df_parse_trigger(a, f->name, ins->onbuild.expression, ins->span, &trigger,
+					NULL);
 	if (ins->kind != DF_RUN)
 		return;
 	for (size_t i = 0; i < ins->run.mounts.n; i++)
-		(void)df_mount_parse(a, ins->run.mounts.v[i], &shell, NULL, &mount, NULL);
+		(void)!df_mount_parse(a, ins->run.mounts.v[i], &shell, NULL, &mount, NULL);
 }
 
 static void use(const struct df_file *f)
@@ -41,7 +41,7 @@ static void use(const struct df_file *f)
 	struct arena a = ARENA_INIT;
 
 	if (f->check.value)
-		(void)df_lint_config_parse(f->check.value, &l.config, NULL);
+		(void)!df_lint_config_parse(f->check.value, &l.config, NULL);
 	df_lint_file(&l, f);
 	for (size_t i = 0; i < f->n; i++) {
 		df_lint_command(&l, &stage, f->instructions[i]);

@@ -22,8 +22,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (df_lex_init(&lex, &a, arena_strndup(&a, (const char *)data, size), size, &line, NULL) ==
 		    0 &&
 	    df_lex_next(&lex, &joined, NULL) > 0) {
-		(void)df_heredoc_parse(&a, joined.text, &marker, NULL);
-		(void)df_heredoc_read_all(&lex, joined.text, &list, &n, NULL);
+		(void)!df_heredoc_parse(&a, joined.text, &marker, NULL);
+		(void)!df_heredoc_read_all(&lex, joined.text, &list, &n, NULL);
 	}
 	df_lex_release(&lex);
 	arena_release(&a);

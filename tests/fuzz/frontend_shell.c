@@ -36,9 +36,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.get = get,
 	};
 	word = arena_strndup(&a, (const char *)data + 1, size - 1);
-	(void)df_expand(&s, &a, word, &vars, &out, NULL);
-	(void)df_expand_words(&s, &a, word, &vars, &words, NULL);
-	(void)df_expand_heredoc(&s, &a, word, &vars, &out, NULL);
+	(void)!df_expand(&s, &a, word, &vars, &out, NULL);
+	(void)!df_expand_words(&s, &a, word, &vars, &words, NULL);
+	(void)!df_expand_heredoc(&s, &a, word, &vars, &out, NULL);
 	arena_release(&a);
 	return 0;
 }

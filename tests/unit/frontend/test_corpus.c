@@ -224,7 +224,7 @@ static void read_ignore(const struct corpus_case *k, struct invocation *inv)
 	_cleanup_buf_ struct buf text = BUF_INIT;
 
 	if (read_text(own, &text) || read_text(general, &text))
-		(void)ignorefile_parse("ignore", text.p, text.n, &inv->opts.ignore, NULL);
+		(void)!ignorefile_parse("ignore", text.p, text.n, &inv->opts.ignore, NULL);
 }
 
 static void problem(struct corpus_case *k, const char *fmt, ...) _printf_(2, 3);
@@ -420,13 +420,13 @@ static void run_case(struct corpus_case *k)
 		inv.opts.all_stages = inv.check && !inv.opts.target;
 		inv.opts.resolver = (struct image_resolver){resolve, NULL};
 		inv.opts.reader = (struct context_reader){read_context, k};
-		(void)platform_parse("linux/amd64", &inv.opts.build_platform, NULL);
+		(void)!platform_parse("linux/amd64", &inv.opts.build_platform, NULL);
 		inv.opts.implicit_platform = inv.platforms.n == 0;
 		inv.opts.multi_platform = inv.platforms.n > 1;
 		if (inv.platforms.n == 0)
 			strv_push(&inv.platforms, "linux/amd64");
 		for (size_t i = 0; i < inv.platforms.n; i++) {
-			(void)platform_parse(inv.platforms.v[i], &inv.opts.target_platform, NULL);
+			(void)!platform_parse(inv.platforms.v[i], &inv.opts.target_platform, NULL);
 			run_platform(k, &inv, i);
 		}
 	}
@@ -440,7 +440,7 @@ static json_t *load(const char *dir, const char *name)
 	json_t *doc = NULL;
 
 	if (read_text(path, &text))
-		(void)js_parse(name, text.p, text.n, &doc, NULL);
+		(void)!js_parse(name, text.p, text.n, &doc, NULL);
 	return doc;
 }
 

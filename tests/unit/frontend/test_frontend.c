@@ -78,8 +78,8 @@ static void compile(struct build *b, const char *text)
 	b->opts.resolver = (struct image_resolver){resolve, b};
 	b->opts.reader = (struct context_reader){read_file, b};
 	if (!*b->opts.target_platform.os)
-		(void)platform_parse("linux/amd64", &b->opts.target_platform, NULL);
-	(void)platform_parse("linux/amd64", &b->opts.build_platform, NULL);
+		(void)!platform_parse("linux/amd64", &b->opts.target_platform, NULL);
+	(void)!platform_parse("linux/amd64", &b->opts.build_platform, NULL);
 	graph_init(&b->graph);
 	b->r = frontend_compile(&b->opts, &b->graph, &b->result, &b->err);
 }
@@ -210,7 +210,7 @@ static void several_platforms_show_in_step_names(void **state)
 	struct build b = {.opts.multi_platform = true};
 
 	(void)state;
-	(void)platform_parse("linux/arm64", &b.opts.target_platform, NULL);
+	(void)!platform_parse("linux/arm64", &b.opts.target_platform, NULL);
 	compile_ok(&b, "FROM --platform=$BUILDPLATFORM golang AS build\nARG TARGETARCH\nRUN make\n"
 		       "FROM alpine\nCOPY --from=build /x /x\n");
 	assert_non_null(find(&b, "[linux/amd64 build 1/2] FROM docker.io/library/golang"));
@@ -499,7 +499,7 @@ static void equal_steps_of_two_platforms_share_a_graph(void **state)
 	(void)state;
 	compile_ok(&b, text);
 	n = b.graph.n;
-	(void)platform_parse("linux/arm64", &b.opts.target_platform, NULL);
+	(void)!platform_parse("linux/arm64", &b.opts.target_platform, NULL);
 	assert_int_equal(frontend_compile(&b.opts, &b.graph, &second, NULL), 0);
 	assert_int_equal(b.graph.n, n + 2); /* the other base image and the copy onto it */
 	frontend_result_release(&second);
@@ -704,7 +704,7 @@ static void semantic_rules_warn(void **state)
 	(void)state;
 	strv_push(&b.opts.ignore, "secret");
 	strv_push(&b.opts.build_args, "BASE=amd64only");
-	(void)platform_parse("linux/arm64", &b.opts.target_platform, NULL);
+	(void)!platform_parse("linux/arm64", &b.opts.target_platform, NULL);
 	compile_ok(&b, "ARG BASE\nFROM $BASE$NOPE\nWORKDIR rel\nENV A=$PAHT\nCOPY secret/x /\n"
 		       "EXPOSE 80:80\n");
 	assert_int_equal(b.result.lint.n, ARRAY_SIZE(want));

@@ -49,7 +49,7 @@ static inline int fixture_teardown(void **state)
 	struct fixture *f = *state;
 
 	store_close(f->s);
-	fs_remove_tree(AT_FDCWD, f->dir);
+	(void)!fs_remove_tree(AT_FDCWD, f->dir);
 	free(f);
 	return 0;
 }

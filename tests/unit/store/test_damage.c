@@ -94,7 +94,7 @@ static void a_torn_file_a_torn_index_and_a_lost_dir_are_misses(void **state)
 	add(f->s, "whole", fixture_layer(f->s, "a", "text"));
 	tear(f, file, "fs/a", 2);
 	tear(f, index, "index", 100);
-	fs_remove_tree(AT_FDCWD, path);
+	(void)!fs_remove_tree(AT_FDCWD, path);
 	cut_power(f);
 	assert_false(hits(f->s, "file"));
 	assert_true(warns(f->s, "layer"));
@@ -266,7 +266,7 @@ static void what_cannot_be_read_is_not_damaged(void **state)
 	for (rlim_t n = 8; n < 64; n++) {
 		none = (struct rlimit){.rlim_cur = n, .rlim_max = limit.rlim_max};
 		assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
-		(void)store_verify(f->s, NULL, NULL, NULL, &counts, NULL);
+		(void)!store_verify(f->s, NULL, NULL, NULL, &counts, NULL);
 		(void)blob_exists(f->s, &blob, NULL);
 		assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 		assert_int_equal(counts.damaged, 0);

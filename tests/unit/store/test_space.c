@@ -375,7 +375,7 @@ static void *write_many(void *data)
 		snprintf(text, sizeof(text), "f%d-%lu", i, (unsigned long)pthread_self());
 		id = big_layer(s, text, 20000);
 		add_record(s, text, &id, 1, i);
-		blob_put(s, text, strlen(text), NULL, NULL);
+		(void)!blob_put(s, text, strlen(text), NULL, NULL);
 	}
 	return NULL;
 }

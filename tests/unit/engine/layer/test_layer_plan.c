@@ -121,7 +121,7 @@ static void make_way(struct layer_edit *e, const char *path, bool for_dir)
 	for (char *p = strchr(parent, '/'); p; p = strchr(p + 1, '/')) {
 		*p = '\0';
 		if (layer_edit_get(e, parent, &have) && have.type != ENTRY_DIR)
-			(void)layer_edit_remove(e, parent, false, NULL);
+			(void)!layer_edit_remove(e, parent, false, NULL);
 		*p = '/';
 	}
 	if (slash) {
@@ -129,7 +129,7 @@ static void make_way(struct layer_edit *e, const char *path, bool for_dir)
 		assert_int_equal(layer_edit_mkdir_all(e, parent, &owner, NULL), 0);
 	}
 	if (layer_edit_get(e, path, &have) && (have.type != ENTRY_DIR || !for_dir))
-		(void)layer_edit_remove(e, path, false, NULL);
+		(void)!layer_edit_remove(e, path, false, NULL);
 }
 
 static void add_file(struct layer_edit *e, struct fake *fake, struct dice *d, const char *path)
@@ -184,7 +184,7 @@ static void change(struct layer_edit *e, struct fake *fake, struct dice *d)
 
 	switch (roll(d, 6)) {
 	case 0:
-		(void)layer_edit_remove(e, path, false, NULL);
+		(void)!layer_edit_remove(e, path, false, NULL);
 		return;
 	case 1:
 		if (!layer_edit_get(e, target, &have) || have.type != ENTRY_FILE)

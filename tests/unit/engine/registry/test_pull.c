@@ -255,7 +255,7 @@ static int teardown(void **state)
 	buf_release(&f->lines);
 	free(f->ref);
 	error_free(f->err);
-	(void)fs_remove_tree(AT_FDCWD, f->root);
+	(void)!fs_remove_tree(AT_FDCWD, f->root);
 	free(f);
 	return r;
 }

@@ -391,7 +391,7 @@ static void a_list_of_tags_holds_only_tags(void **state)
 	assert_string_equal(tags.v[0], "1.0-slim");
 	assert_string_equal(tags.v[1], "_a");
 	f.shop.tags = "{\"name\":\"x\",\"tags\":null}";
-	(void)registry_tags(f.reg, &f.ref, NULL, &tags, NULL);
+	(void)!registry_tags(f.reg, &f.ref, NULL, &tags, NULL);
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
 		f.shop.tags = wrong[i];
 		assert_true(registry_tags(f.reg, &f.ref, NULL, &tags, &f.err) < 0);
