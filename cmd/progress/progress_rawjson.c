@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The field names and shapes of BuildKit's client.SolveStatus as `--progress=rawjson` prints it. */
-#include <openssl/evp.h>
-
+#include "base/base64.h"
 #include "base/json.h"
 #include "base/times.h"
 #include "cmd/progress/progress_render.h"
@@ -74,13 +73,12 @@ static json_t *status_value(const struct event *e)
 
 static json_t *log_value(const struct event *e)
 {
-	_cleanup_free_ unsigned char *base64 = xmalloc(4 * ((e->log.n + 2) / 3) + 1);
+	_cleanup_free_ char *base64 = base64_encode(e->log.data, e->log.n);
 	json_t *v = json_object();
 
-	EVP_EncodeBlock(base64, e->log.data, (int)e->log.n);
 	json_object_set_new(v, "vertex", digest_value(&e->vertex));
 	json_object_set_new(v, "stream", json_integer(e->log.stream));
-	json_object_set_new(v, "data", json_string((char *)base64));
+	json_object_set_new(v, "data", json_string(base64));
 	json_object_set_new(v, "timestamp", time_value(e->log.time));
 	return v;
 }

@@ -4,12 +4,12 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
 
+#include "base/base64.h"
 #include "base/buf.h"
 #include "base/fs.h"
 #include "base/json.h"
@@ -67,32 +67,18 @@ static json_t *find_key(json_t *object, const char *host)
 /* "auth" is base64 of user:password. */
 static int decode_auth(const char *text, struct credentials *ret, struct error **err)
 {
-	size_t n = strlen(text);
-	_cleanup_free_ char *plain = xmalloc(n + 4);
-	EVP_ENCODE_CTX *ctx = EVP_ENCODE_CTX_new();
-	int got = 0, last = 0, ok;
+	_cleanup_buf_ struct buf plain = BUF_INIT_MAX(AUTH_FILE_MAX);
 	char *colon;
 
-	if (!ctx)
-		abort();
-	if (n > AUTH_FILE_MAX)
-		n = 0;
-	EVP_DecodeInit(ctx);
-	ok = EVP_DecodeUpdate(ctx, (unsigned char *)plain, &got, (const unsigned char *)text,
-			      (int)n);
-	if (ok >= 0)
-		ok = EVP_DecodeFinal(ctx, (unsigned char *)plain + got, &last);
-	EVP_ENCODE_CTX_free(ctx);
-	if (ok < 0)
+	if (base64_decode(text, &plain) < 0)
 		return error_new(err, ERR_INVALID, 0, "\"auth\" is not base64");
-	plain[got + last] = '\0';
 	/* docker pads with NUL bytes at times. */
-	colon = strchr(plain, ':');
+	colon = strchr(plain.p, ':');
 	if (!colon)
 		return error_new(err, ERR_INVALID, 0, "\"auth\" holds no user:password");
-	ret->username = xstrndup(plain, (size_t)(colon - plain));
+	ret->username = xstrndup(plain.p, (size_t)(colon - plain.p));
 	ret->secret = xstrdup(colon + 1);
-	explicit_bzero(plain, (size_t)(got + last));
+	explicit_bzero(plain.p, plain.n);
 	return 0;
 }
 
@@ -399,9 +385,8 @@ static char *encode_auth(const struct credentials *c)
 {
 	_cleanup_free_ char *plain = xasprintf("%s:%s", c->username, c->secret);
 	size_t n = strlen(plain);
-	char *coded = xmalloc(4 * ((n + 2) / 3) + 1);
+	char *coded = base64_encode(plain, n);
 
-	EVP_EncodeBlock((unsigned char *)coded, (const unsigned char *)plain, (int)n);
 	explicit_bzero(plain, n);
 	return coded;
 }

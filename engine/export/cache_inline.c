@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/export/cache_inline.h"
 
-#include <openssl/evp.h>
-#include <stdlib.h>
-
+#include "base/base64.h"
 #include "engine/remote_cache/remote_manifest.h"
 
 #define SECOND INT64_C(1000000000)
@@ -52,7 +50,6 @@ int remote_inline_make(void *data, const int64_t *layers, const struct layer_bod
 		return error_new(err, ERR_INVALID, 0,
 				 "the inline cache has %zu bytes, more than a config may hold",
 				 packed.n);
-	*ret = xmalloc((packed.n + 2) / 3 * 4 + 1);
-	EVP_EncodeBlock((unsigned char *)*ret, (const unsigned char *)packed.p, (int)packed.n);
+	*ret = base64_encode(packed.p, packed.n);
 	return 0;
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/git/gitauth.h"
 
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "base/base64.h"
 #include "engine/git/gitnet.h"
 
 enum { SECRET_MAX = 64 << 10 };
@@ -17,9 +17,9 @@ static char *basic(const char *token)
 {
 	_cleanup_free_ char *plain = xasprintf(TOKEN_USER ":%s", token);
 	size_t n = strlen(plain);
-	_cleanup_free_ char *coded = xmalloc(4 * (n / 3 + 1) + 1);
+	_cleanup_free_ char *coded = base64_encode(plain, n);
 
-	EVP_EncodeBlock((unsigned char *)coded, (const unsigned char *)plain, (int)n);
+	explicit_bzero(plain, n);
 	return xasprintf("basic %s", coded);
 }
 

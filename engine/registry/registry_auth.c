@@ -3,12 +3,12 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <openssl/evp.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "base/base64.h"
 #include "base/json.h"
 #include "base/map.h"
 #include "base/times.h"
@@ -239,9 +239,8 @@ static char *basic_value(const struct credentials *c)
 {
 	_cleanup_free_ char *plain = xasprintf("%s:%s", c->username ? c->username : "", c->secret);
 	size_t n = strlen(plain);
-	_cleanup_free_ char *coded = xmalloc(4 * ((n + 2) / 3) + 1);
+	_cleanup_free_ char *coded = base64_encode(plain, n);
 
-	EVP_EncodeBlock((unsigned char *)coded, (const unsigned char *)plain, (int)n);
 	explicit_bzero(plain, n);
 	return xasprintf("Basic %s", coded);
 }

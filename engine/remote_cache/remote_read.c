@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/remote_cache/remote_read.h"
 
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/json.h"
 #include "engine/oci/oci.h"
 
@@ -41,18 +41,11 @@ static int read_cache(const struct reading *rd, const struct remote_manifest *m,
 static int decode_base64(const char *text, struct buf *ret, struct error **err)
 {
 	size_t n = strlen(text);
-	char *to;
-	int got;
 
-	if (n % 4 != 0 || n > (REMOTE_INLINE_MAX + 2) / 3 * 4)
+	if (n > (REMOTE_INLINE_MAX + 2) / 3 * 4)
 		return error_new(err, ERR_CORRUPT, 0, "the inline cache has %zu bytes", n);
-	to = buf_reserve(ret, n / 4 * 3);
-	got = EVP_DecodeBlock((unsigned char *)to, (const unsigned char *)text, (int)n);
-	if (got < 0)
+	if (base64_decode(text, ret) < 0)
 		return error_new(err, ERR_CORRUPT, 0, "the inline cache is not base64");
-	for (size_t i = n; got > 0 && i > 0 && text[i - 1] == '=' && n - i < 2; i--)
-		got--;
-	buf_commit(ret, (size_t)got);
 	return 0;
 }
 
