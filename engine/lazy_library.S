@@ -92,7 +92,8 @@ find_first:
 
 	LIBRARY CURL_SONAME, \
 		curl_easy_cleanup, curl_easy_getinfo, curl_easy_init, curl_easy_reset, \
-		curl_easy_setopt, curl_easy_strerror, curl_free, curl_global_init, \
+		curl_easy_setopt, curl_easy_strerror, curl_free, curl_getdate, \
+		curl_global_init, \
 		curl_multi_add_handle, curl_multi_cleanup, curl_multi_info_read, curl_multi_init, \
 		curl_multi_perform, curl_multi_poll, curl_multi_remove_handle, curl_multi_strerror, \
 		curl_share_cleanup, curl_share_init, curl_share_setopt, curl_slist_append, \

@@ -113,6 +113,9 @@ char *http_url_host(const char *url);
 bool http_url_is_loopback(const char *url);
 /* Do both URLs name the same scheme, host and port? */
 bool http_url_same_origin(const char *a, const char *b);
+/* Seconds since the epoch of a date in a header, in any of the forms of HTTP
+ * ("Sun, 06 Nov 1994 08:49:37 GMT"); 0 if it is none, is before 1970 or after 2261, or NULL. */
+int64_t http_date(const char *text);
 /* Percent-encodes everything but unreserved characters. Heap. */
 char *http_escape(const char *text);
 

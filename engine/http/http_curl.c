@@ -573,3 +573,11 @@ int http_exchange(struct http *h, const struct http_request *req, const char *ur
 	curl_slist_free_all(headers);
 	return r;
 }
+
+/* What nanoseconds of an int64_t cannot hold is no date either. */
+int64_t http_date(const char *text)
+{
+	int64_t seconds = text ? curl_getdate(text, NULL) : 0;
+
+	return seconds > 0 && seconds < INT64_MAX / 1000000000 ? seconds : 0;
+}

@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/number.h"
 #include "base/times.h"
@@ -29,15 +28,6 @@ void s3_objects_release(s3_objects *o)
 	vec_release(o);
 }
 
-/* "Fri, 27 Nov 2026 17:22:05 GMT" */
-static int64_t http_date(const char *text)
-{
-	struct tm tm = {0};
-	const char *end = text ? strptime(text, "%a, %d %b %Y %H:%M:%S GMT", &tm) : NULL;
-
-	return end ? (int64_t)timegm(&tm) * 1000000000 : 0;
-}
-
 int s3_head(struct s3 *s, const char *key, bool *ret_found, struct s3_object *ret,
 	    struct error **err)
 {
@@ -50,7 +40,8 @@ int s3_head(struct s3 *s, const char *key, bool *ret_found, struct s3_object *re
 	if (r < 0)
 		return r == -ERR_NOTFOUND ? 0 : r;
 	size = http_header(&resp, "content-length");
-	*ret = (struct s3_object){.modified = http_date(http_header(&resp, "last-modified"))};
+	*ret = (struct s3_object){.modified = http_date(http_header(&resp, "last-modified")) *
+					      1000000000};
 	if (size && number_parse(size, 10, UINT64_MAX, &ret->size) < 0)
 		return error_new(err, ERR_INVALID, 0, "the size of '%s' is \"%s\"", key, size);
 	return 0;

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/map.h"
 #include "base/number.h"
@@ -222,28 +221,6 @@ static const struct known *remember(struct http_files *f, const struct http_file
 	k = *slot;
 	pthread_mutex_unlock(&f->lock);
 	return k;
-}
-
-/* --- HTTP dates --- */
-
-/* Seconds of an HTTP date ("Sun, 06 Nov 1994 08:49:37 GMT"); 0 for what is none. */
-static int64_t http_date(const char *text)
-{
-	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-	struct tm tm = {0};
-	char month[4], zone[4];
-	const char *at;
-
-	if (sscanf(text, "%*3s, %2d %3s %4d %2d:%2d:%2d %3s", &tm.tm_mday, month, &tm.tm_year,
-		   &tm.tm_hour, &tm.tm_min, &tm.tm_sec, zone) != 7 ||
-	    strcmp(zone, "GMT") != 0 || strlen(month) != 3)
-		return 0;
-	at = strstr(months, month);
-	if (!at || (at - months) % 3 != 0)
-		return 0;
-	tm.tm_mon = (int)((at - months) / 3);
-	tm.tm_year -= 1900;
-	return timegm(&tm);
 }
 
 /* --- Fetching --- */

@@ -539,9 +539,22 @@ static int teardown(void **state)
 	return 0;
 }
 
+static void a_date_is_read_in_each_form_of_http(void **state)
+{
+	(void)state;
+	assert_int_equal(http_date("Sun, 06 Nov 1994 08:49:37 GMT"), 784111777);
+	assert_int_equal(http_date("Sunday, 06-Nov-94 08:49:37 GMT"), 784111777);
+	assert_int_equal(http_date("Sun Nov  6 08:49:37 1994"), 784111777);
+	assert_int_equal(http_date("Sun, 06 Nov 9999 08:49:37 GMT"), 0);
+	assert_int_equal(http_date("yesterday"), 0);
+	assert_int_equal(http_date(""), 0);
+	assert_int_equal(http_date(NULL), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_date_is_read_in_each_form_of_http),
 		cmocka_unit_test(a_body_that_breaks_off_is_resumed_where_it_stopped),
 		cmocka_unit_test(a_server_without_ranges_is_read_again_and_nothing_comes_twice),
 		cmocka_unit_test(a_server_that_is_busy_is_asked_again_after_what_it_says),
