@@ -457,7 +457,10 @@ static int check_unused(int rootfd, const char *root, struct error **err)
 	(void)closedir(dir);
 	if (r < 0)
 		return error_new(err, ERR_IO, -r, "list '%s/lock'", root);
-	return used ? error_new(err, ERR_BUSY, 0, "the store '%s' is in use", root) : 0;
+	if (!used)
+		return 0;
+	r = error_new(err, ERR_BUSY, 0, "the store '%s' is in use", root);
+	return error_hint(err, r, "try again when the other kiln commands have ended");
 }
 
 int store_remove(const char *root, const struct cancel *cancel, struct error **err)
@@ -465,6 +468,10 @@ int store_remove(const char *root, const struct cancel *cancel, struct error **e
 	_cleanup_close_ int rootfd = fs_open_dir(AT_FDCWD, root);
 	int r;
 
+	if (rootfd == -ENOENT) {
+		r = error_new(err, ERR_NOTFOUND, 0, "remove the store '%s': there is none", root);
+		return error_hint(err, r, "KILN_ROOT says where the store is, if it is elsewhere");
+	}
 	if (rootfd < 0)
 		return error_new(err, ERR_IO, -rootfd, "open store '%s'", root);
 	r = check_owner(rootfd, root, err);

@@ -36,6 +36,29 @@ static void a_store_of_a_newer_kiln_is_refused(void **state)
 	assert_non_null(error_hint_text(err));
 }
 
+static void removing_a_store_that_is_not_there_says_so(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_(error_freep) struct error *err = NULL;
+	_cleanup_free_ char *root = xasprintf("%s/none", f->dir);
+
+	assert_int_equal(store_remove(root, NULL, &err), -ERR_NOTFOUND);
+	assert_non_null(strstr(error_text(err), root));
+	assert_non_null(strstr(error_hint_text(err), "KILN_ROOT"));
+}
+
+static void removing_a_store_in_use_says_what_to_do(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_(error_freep) struct error *err = NULL;
+	_cleanup_free_ char *temporary = NULL;
+	_cleanup_close_ int fd = -1;
+
+	assert_ok(store_tmp_dir(f->s, &temporary, &fd, &err), err);
+	assert_int_equal(store_remove(f->dir, NULL, &err), -ERR_BUSY);
+	assert_non_null(error_hint_text(err));
+}
+
 static void must_run(sqlite3 *db, const char *sql)
 {
 	if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
@@ -365,6 +388,8 @@ int main(void)
 		TEST(a_store_of_an_older_kiln_keeps_its_records),
 		TEST(a_store_of_another_id_map_is_refused),
 		TEST(a_relative_root_and_a_root_that_is_a_file_are_refused),
+		TEST(removing_a_store_that_is_not_there_says_so),
+		TEST(removing_a_store_in_use_says_what_to_do),
 		TEST(many_processes_create_one_store),
 		TEST(a_temporary_directory_comes_and_goes),
 		TEST(closing_a_handle_leaves_no_lease_file),
