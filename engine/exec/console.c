@@ -194,16 +194,26 @@ static void keep_text(void *data, int stream, const void *p, size_t n)
 	buf_add(&c->notes, p, n);
 }
 
-int console_run(const struct sandbox_plan *p, bool input, int out, int *ret_status,
-		struct error **err)
+static void note_window_size(struct sandbox_plan *p, int out)
+{
+	struct winsize size;
+
+	if (ioctl(out, TIOCGWINSZ, &size) == 0)
+		p->window = (struct wire_window){size.ws_row, size.ws_col};
+}
+
+int console_run(struct sandbox_plan *p, bool input, int out, int *ret_status, struct error **err)
 {
 	bool tty = p->flags & WIRE_TTY;
 	/* On a terminal the process's streams are the pseudo terminal's. */
 	struct sandbox_io io = {input && !tty ? STDIN_FILENO : -1, out, STDERR_FILENO};
 	struct sandbox *s;
 	struct console *c;
-	int status = 0, r = sandbox_start(p, &io, &s, err);
+	int status = 0, r;
 
+	if (tty)
+		note_window_size(p, out);
+	r = sandbox_start(p, &io, &s, err);
 	if (r < 0)
 		return r;
 	c = console_open(s, tty, input, out);

@@ -12,7 +12,7 @@
  * terminal between our stdin and `out`, and our terminal is as it was afterwards. *ret_status is
  * the process's exit status, 128 + n for signal n. A program that cannot be started is ERR_PROCESS
  * with exit status 126 (not executable) or 127 (not found). */
-int console_run(const struct sandbox_plan *p, bool input, int out, int *ret_status,
+int console_run(struct sandbox_plan *p, bool input, int out, int *ret_status,
 		struct error **err) _must_check_;
 
 #endif

@@ -215,6 +215,8 @@ int sandbox_plan_encode(const struct sandbox_plan *p, struct buf *ret, struct er
 		return r;
 	buf_add(ret, &header, sizeof(header));
 	put(ret, WIRE_FLAGS, &p->flags, sizeof(p->flags));
+	if (p->window.rows || p->window.columns)
+		put(ret, WIRE_WINDOW, &p->window, sizeof(p->window));
 	put_texts(ret, WIRE_LOWER, &p->lowers);
 	put_text(ret, WIRE_UPPER, p->upper);
 	put_text(ret, WIRE_SCRATCH, p->scratch);
@@ -306,6 +308,8 @@ void sandbox_plan_print(const struct sandbox_plan *p, struct buf *b)
 	print_texts("join", &p->joins, b);
 	print_texts("arg", &p->args, b);
 	print_texts("env", &p->env, b);
+	if (p->window.rows || p->window.columns)
+		buf_addf(b, "window %d %d\n", p->window.rows, p->window.columns);
 	if (p->binfmt)
 		buf_addf(b, "binfmt %s\n", p->binfmt);
 	buf_addf(b, "cwd %s\nhostname %s\nuser %u:%u umask %03o caps %" PRIx64 "\n",

@@ -36,6 +36,7 @@ struct sandbox_mount {
 
 struct sandbox_plan {
 	uint64_t flags;			  /* enum wire_flag */
+	struct wire_window window;	  /* of WIRE_TTY; zeros: unknown */
 	struct strv lowers;		  /* topmost first; may be empty */
 	char *upper, *scratch;		  /* directories on one file system; scratch starts empty */
 	VEC(struct sandbox_mount) mounts; /* in the order in which they are mounted */

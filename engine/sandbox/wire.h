@@ -64,6 +64,7 @@ enum wire_tag {
 	WIRE_NOTIFY,  /* struct sock_filter[]: its notifications are the supervisor's */
 	WIRE_CALL,    /* struct wire_call: one of the calls that it notifies of */
 	WIRE_BINFMT,  /* text: an interpreter to register with binfmt_misc for the step alone */
+	WIRE_WINDOW,  /* struct wire_window: the size that a pseudo terminal has from the start */
 };
 
 enum wire_flag {
@@ -108,6 +109,10 @@ struct wire_mount {
 
 struct wire_ids {
 	uint32_t uid, gid, umask, unused;
+};
+
+struct wire_window {
+	uint16_t rows, columns;
 };
 
 struct wire_rlimit {

@@ -41,6 +41,7 @@ struct mount_item {
 
 struct plan {
 	uint64_t flags;
+	struct wire_window window;
 	const char **lowers; /* topmost first */
 	size_t n_lowers;
 	const char *upper, *scratch;

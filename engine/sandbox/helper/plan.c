@@ -145,6 +145,9 @@ static void read_record(const struct wire_record *r, struct plan *p, size_t n)
 	case WIRE_FLAGS:
 		memcpy(&p->flags, value(r, sizeof(p->flags)), sizeof(p->flags));
 		break;
+	case WIRE_WINDOW:
+		memcpy(&p->window, value(r, sizeof(p->window)), sizeof(p->window));
+		break;
 	case WIRE_LOWER:
 		p->lowers[p->n_lowers++] = text(r);
 		break;

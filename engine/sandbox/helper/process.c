@@ -34,6 +34,7 @@ static int open_terminal(const struct plan *p)
 {
 	const struct mount_item *dev = mount_of_kind(p, WIRE_DEV);
 	const struct mount_item *pts = mount_of_kind(p, WIRE_DEVPTS);
+	struct winsize size = {.ws_row = p->window.rows, .ws_col = p->window.columns};
 	int master, unlock = 0, slave, console, tree;
 
 	if (!dev || !pts)
@@ -41,6 +42,8 @@ static int open_terminal(const struct plan *p)
 	master = openat(pts->fd, "ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC | O_NOFOLLOW);
 	if (master < 0 || ioctl(master, TIOCSPTLCK, &unlock) < 0)
 		fail(errno, "open a pseudo terminal");
+	/* Now, for the process may look before kiln has the master. */
+	(void)ioctl(master, TIOCSWINSZ, &size);
 	slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (slave < 0)
 		fail(errno, "open a pseudo terminal");
