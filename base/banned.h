@@ -17,6 +17,7 @@
 #include <time.h>
 #include <wchar.h>
 
+#undef sprintf /* clang has it as a macro where it fortifies */
 #pragma GCC poison strcpy strcat stpcpy strncpy strncat sprintf vsprintf gets
 #pragma GCC poison atoi atol atoll atof strtol strtoul strtoll strtoull strtoimax strtoumax strtoq
 #pragma GCC poison strtok localtime gmtime asctime srand rand_r tmpnam tempnam mktemp
