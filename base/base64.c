@@ -31,6 +31,9 @@ int base64_decode(const char *text, struct buf *ret)
 
 	if (!to)
 		return -EMSGSIZE;
+	/* The decoder takes it for the end of a message, and what follows for nothing. */
+	if (strchr(text, '-'))
+		return -EINVAL;
 	ctx = EVP_ENCODE_CTX_new();
 	if (!ctx)
 		abort();

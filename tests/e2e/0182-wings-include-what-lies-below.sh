@@ -40,6 +40,10 @@ printf 'static int f(int a, int b, int c, int d,\n\t     int e, int f, int (*g)(
 fails "eight are refused" 1 checkout/scripts/check-signatures
 prints "by name" '^base/new.c: f takes more than seven parameters$'
 rm checkout/base/new.c
+printf '/* Does it.\n */\nint plain_f(int a,\n\t\tstruct error **err);\n' > checkout/base/new.h
+fails "one that can fail must be looked at" 1 checkout/scripts/check-signatures
+prints "by name, too" '^base/new.h: plain_f can fail and is not _must_check_$'
+rm checkout/base/new.h
 echo 'base/alloc.c xmalloc' >> checkout/scripts/long-signatures
 fails "and so is an exception that none needs" 1 checkout/scripts/check-signatures
 
