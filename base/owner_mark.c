@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
-#define NS_PER_S 1000000000LL
+#include "base/times.h"
 
 static size_t format_half(char *to, size_t room, uint32_t id, char end)
 {

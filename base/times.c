@@ -13,14 +13,12 @@
 
 #include "base/buf.h"
 
-#define NS INT64_C(1000000000)
-
 static int64_t clock_ns(clockid_t clock)
 {
 	struct timespec ts;
 
 	clock_gettime(clock, &ts);
-	return (int64_t)ts.tv_sec * NS + ts.tv_nsec;
+	return (int64_t)ts.tv_sec * NS_PER_S + ts.tv_nsec;
 }
 
 int64_t times_now_ns(void)
@@ -35,13 +33,13 @@ int64_t times_monotonic_ns(void)
 
 char *times_rfc3339(int64_t ns)
 {
-	int64_t frac = ns % NS;
-	time_t sec = (time_t)(ns / NS);
+	int64_t frac = ns % NS_PER_S;
+	time_t sec = (time_t)(ns / NS_PER_S);
 	struct buf b = BUF_INIT;
 	struct tm tm;
 
 	if (frac < 0) {
-		frac += NS;
+		frac += NS_PER_S;
 		sec--;
 	}
 	gmtime_r(&sec, &tm);
@@ -81,7 +79,7 @@ static bool literal(const char **p, const char *set)
 int times_parse_rfc3339(const char *text, int64_t *ret_ns)
 {
 	int year, mon, day, hour, min, sec, oh = 0, om = 0, sign = 1;
-	int64_t frac = 0, scale = NS, seconds;
+	int64_t frac = 0, scale = NS_PER_S, seconds;
 	const char *p = text;
 	struct tm tm = {0};
 
@@ -113,7 +111,7 @@ int times_parse_rfc3339(const char *text, int64_t *ret_ns)
 	tm.tm_min = min;
 	tm.tm_sec = sec;
 	seconds = (int64_t)timegm(&tm) - sign * (oh * 3600 + om * 60);
-	if (__builtin_mul_overflow(seconds, NS, ret_ns) ||
+	if (__builtin_mul_overflow(seconds, NS_PER_S, ret_ns) ||
 	    __builtin_add_overflow(*ret_ns, frac, ret_ns))
 		*ret_ns = seconds < 0 ? INT64_MIN : INT64_MAX;
 	return 0;
@@ -181,8 +179,8 @@ static int64_t duration_unit(const char **p)
 		const char *name;
 		int64_t ns;
 	} units[] = {
-		{"ns", 1},	     {"us", 1000}, {"\xc2\xb5s", 1000}, {"\xce\xbcs", 1000},
-		{"ms", 1000 * 1000}, {"s", NS},	   {"m", 60 * NS},	{"h", 3600 * NS},
+		{"ns", 1},	     {"us", 1000},    {"\xc2\xb5s", 1000},  {"\xce\xbcs", 1000},
+		{"ms", 1000 * 1000}, {"s", NS_PER_S}, {"m", 60 * NS_PER_S}, {"h", 3600 * NS_PER_S},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
@@ -261,15 +259,15 @@ char *times_duration(int64_t ns)
 	} else if (ns < 1000 * 1000) {
 		add_fraction(&b, ns, 1000);
 		buf_adds(&b, "\xc2\xb5s");
-	} else if (ns < NS) {
+	} else if (ns < NS_PER_S) {
 		add_fraction(&b, ns, 1000 * 1000);
 		buf_adds(&b, "ms");
 	} else {
-		if (ns >= 3600 * NS)
-			buf_addf(&b, "%lldh", (long long)(ns / (3600 * NS)));
-		if (ns >= 60 * NS)
-			buf_addf(&b, "%lldm", (long long)(ns / (60 * NS) % 60));
-		add_fraction(&b, ns % (60 * NS), NS);
+		if (ns >= 3600 * NS_PER_S)
+			buf_addf(&b, "%lldh", (long long)(ns / (3600 * NS_PER_S)));
+		if (ns >= 60 * NS_PER_S)
+			buf_addf(&b, "%lldm", (long long)(ns / (60 * NS_PER_S) % 60));
+		add_fraction(&b, ns % (60 * NS_PER_S), NS_PER_S);
 		buf_addc(&b, 's');
 	}
 	return buf_take(&b);

@@ -7,6 +7,8 @@
 
 #include "base/alloc.h"
 
+#define NS_PER_S INT64_C(1000000000) /* a second in nanoseconds */
+
 int64_t times_now_ns(void); /* CLOCK_REALTIME, ns since the epoch */
 int64_t times_monotonic_ns(void);
 

@@ -205,7 +205,7 @@ static void record_row(struct table *t, const struct contents *c,
 		       const struct remote_record *record)
 {
 	_cleanup_free_ char *size = times_human_size(record_size(c, record));
-	_cleanup_free_ char *age = times_human_age((times_now_ns() - record->created) / 1000000000);
+	_cleanup_free_ char *age = times_human_age((times_now_ns() - record->created) / NS_PER_S);
 	/* To the millisecond. */
 	_cleanup_free_ char *took = times_duration(record->duration / 1000000 * 1000000);
 

@@ -30,7 +30,7 @@ static void du_options_release(struct du_options *o)
 
 static char *age_of(int64_t when)
 {
-	return times_human_age((times_now_ns() - when) / 1000000000);
+	return times_human_age((times_now_ns() - when) / NS_PER_S);
 }
 
 static json_t *to_json(const struct cache_row *row)

@@ -46,7 +46,7 @@ static json_t *step_json(const struct step *step, const struct history_options *
 	}
 	if (h->created)
 		(void)times_parse_rfc3339(h->created, &when);
-	age = h->created ? times_human_age((times_now_ns() - when) / 1000000000) : xstrdup("N/A");
+	age = h->created ? times_human_age((times_now_ns() - when) / NS_PER_S) : xstrdup("N/A");
 	size = o->human ? times_human_size(step->size)
 			: xasprintf("%llu", (unsigned long long)step->size);
 	by = xstrdup(h->created_by ? h->created_by : "");

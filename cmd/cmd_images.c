@@ -90,7 +90,7 @@ static char *image_age(const struct image *image)
 {
 	if (image->created == 0)
 		return xstrdup("N/A");
-	return times_human_age((times_now_ns() - image->created) / 1000000000);
+	return times_human_age((times_now_ns() - image->created) / NS_PER_S);
 }
 
 /* What templates see of a row. */

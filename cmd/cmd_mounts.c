@@ -52,7 +52,7 @@ static void print_table(const struct mount_info *mounts, size_t n)
 		_cleanup_free_ char *size = times_human_size(m->size);
 		_cleanup_free_ char *ago =
 			m->in_use ? xstrdup("Now")
-				  : times_human_age((times_now_ns() - m->last_used) / 1000000000);
+				  : times_human_age((times_now_ns() - m->last_used) / NS_PER_S);
 		_cleanup_free_ char *uses = xasprintf("%" PRId64, m->uses);
 
 		table_cell(&t, m->id);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/number.h"
+#include "base/times.h"
 #include "frontend/dockerfile/df_parse.h"
 #include "frontend/dockerfile/df_text.h"
 #include "frontend/lower.h"
@@ -148,7 +149,7 @@ static int take_value(struct compiler *c, const char *value, struct error **err)
 
 	if (number_parse_signed(value, INT64_MIN, INT64_MAX, &seconds) == 0) {
 		/* Times are kept in nanoseconds. */
-		if (seconds > INT64_MAX / 1000000000 || seconds < INT64_MIN / 1000000000)
+		if (seconds > INT64_MAX / NS_PER_S || seconds < INT64_MIN / NS_PER_S)
 			return error_new(err, ERR_INVALID, 0, "invalid " EPOCH_KEY ": %s", value);
 		c->has_epoch = true;
 		c->epoch = seconds;

@@ -231,7 +231,7 @@ static void finish_platform(struct compiler *c, struct image_config *config)
 static void finish_history(struct compiler *c, struct image_config *config)
 {
 	const struct image_config *base = c->target->base_config;
-	_cleanup_free_ char *created = c->has_epoch ? times_rfc3339(c->epoch * 1000000000) : NULL;
+	_cleanup_free_ char *created = c->has_epoch ? times_rfc3339(c->epoch * NS_PER_S) : NULL;
 	VEC(const struct history_row *) rows = {0};
 
 	for (size_t i = 0; base && i < base->history.n; i++) {

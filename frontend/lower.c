@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/path.h"
+#include "base/times.h"
 
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -101,7 +102,7 @@ struct vertex_meta lower_meta(const struct compiler *c, const struct stage *s, c
 
 int64_t lower_timestamp(const struct compiler *c)
 {
-	return c->has_epoch ? c->epoch * 1000000000 : OP_TIME_NONE;
+	return c->has_epoch ? c->epoch * NS_PER_S : OP_TIME_NONE;
 }
 
 void lower_set_dir(struct compiler *c, struct stage *s, const char *dir)

@@ -23,7 +23,7 @@ double evict_value(double seconds, uint64_t bytes, int64_t unused_ns)
 }
 
 /* Below it what was used is told apart by when: each halving of the age is a class of its own. */
-#define RECENT_NS (3600 * INT64_C(1000000000))
+#define RECENT_NS (3600 * NS_PER_S)
 #define CLASSES_MAX 8 /* the last: within half a minute */
 
 unsigned evict_recency(int64_t unused_ns)

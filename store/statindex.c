@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "base/fs.h"
 #include "base/path.h"
+#include "base/times.h"
 
 /* docs/formats-statindex.md */
 #define MAGIC "kilnstat"
@@ -23,9 +24,8 @@ enum {
 	HEADER_SIZE = 40,
 	RECORD_SIZE = 80,
 	CHUNK = 1 << 20,
-	NS_PER_SECOND = 1000000000,
 	/* Kernels stamp files with the tick's time; 100 Hz is the coarsest in use. */
-	TICK_NS = 2 * NS_PER_SECOND / 100,
+	TICK_NS = 2 * NS_PER_S / 100,
 };
 
 struct statindex {
@@ -144,7 +144,7 @@ void statindex_prune(struct store *s, int64_t before)
 	}
 	while (fs_next_entry(dir, &de) > 0)
 		if (fstatat(fd, de->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
-		    st.st_mtim.tv_sec * (int64_t)NS_PER_SECOND + st.st_mtim.tv_nsec < before)
+		    st.st_mtim.tv_sec * NS_PER_S + st.st_mtim.tv_nsec < before)
 			(void)unlinkat(fd, de->d_name, 0);
 	(void)closedir(dir);
 }
@@ -210,7 +210,7 @@ const struct digest *statindex_find_next(const struct statindex *i, size_t *pos,
  * its change time? Whole seconds mean a file system that keeps no more. */
 static bool is_racy(const struct statindex_record *r, int64_t scanned)
 {
-	int64_t tick = r->ctime % NS_PER_SECOND == 0 ? 2 * (int64_t)NS_PER_SECOND : TICK_NS;
+	int64_t tick = r->ctime % NS_PER_S == 0 ? 2 * NS_PER_S : TICK_NS;
 
 	return r->ctime > scanned - tick;
 }

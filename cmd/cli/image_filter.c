@@ -39,11 +39,11 @@ static int parse_until(const char *value, int64_t *ret, struct error **err)
 	}
 	if (times_parse_rfc3339(value, ret) == 0 || times_parse_rfc3339(midnight, ret) == 0)
 		return 0;
-	if (number_parse(value, 10, INT64_MAX / 1000000000, &seconds) < 0)
+	if (number_parse(value, 10, INT64_MAX / NS_PER_S, &seconds) < 0)
 		return error_hint(
 			err, error_new(err, ERR_INVALID, 0, "invalid filter 'until=%s'", value),
 			"use a duration (24h) or a date (2006-01-02T15:04:05Z)");
-	*ret = (int64_t)seconds * 1000000000;
+	*ret = (int64_t)seconds * NS_PER_S;
 	return 0;
 }
 

@@ -141,8 +141,8 @@ static void draw(struct display *d, bool last)
 
 static void wait_until(struct display *d, int64_t monotonic_ns)
 {
-	struct timespec ts = {.tv_sec = (time_t)(monotonic_ns / 1000000000),
-			      .tv_nsec = (long)(monotonic_ns % 1000000000)};
+	struct timespec ts = {.tv_sec = (time_t)(monotonic_ns / NS_PER_S),
+			      .tv_nsec = (long)(monotonic_ns % NS_PER_S)};
 
 	(void)pthread_cond_timedwait(&d->wake, &d->lock, &ts);
 }

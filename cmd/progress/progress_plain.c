@@ -7,7 +7,7 @@
 #include "cmd/progress/progress_render.h"
 
 enum { STATUS_PERCENT = 5 };
-#define STATUS_INTERVAL (INT64_C(5) * 1000000000)
+#define STATUS_INTERVAL (5 * NS_PER_S)
 
 static bool status_is_due(const struct step_status *s, int64_t now)
 {

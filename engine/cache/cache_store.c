@@ -15,8 +15,6 @@
 #include "store/record.h"
 #include "store/trace.h"
 
-#define NS_PER_SECOND 1000000000
-
 void cache_policy_release(struct cache_policy *p)
 {
 	for (size_t i = 0; i < p->ttls.n; i++)
@@ -60,8 +58,7 @@ static bool is_expired(struct cache_store *c, int64_t created, const struct vert
 		if (age <= ttl->ns || (ttl->steps && !vertex_matches(v, ttl->steps)))
 			continue;
 		miss_log_note(&c->misses, v, "its result is %lld s old, --cache-ttl allows %lld s",
-			      (long long)(age / NS_PER_SECOND),
-			      (long long)(ttl->ns / NS_PER_SECOND));
+			      (long long)(age / NS_PER_S), (long long)(ttl->ns / NS_PER_S));
 		return true;
 	}
 	return false;

@@ -7,8 +7,6 @@
 #include "base/number.h"
 #include "base/times.h"
 
-#define SECOND INT64_C(1000000000)
-
 enum { KEPT_MAX = 256 << 10 };
 
 /* Without a limit that can be read there is none: people want their whole log. */
@@ -45,7 +43,7 @@ static size_t room(const struct log_limit *l, const struct log_limit_stream *s, 
 
 	*ret_speed = false;
 	if (l->speed >= 0) {
-		uint64_t seconds = (uint64_t)((now - l->started) / SECOND) + 1;
+		uint64_t seconds = (uint64_t)((now - l->started) / NS_PER_S) + 1;
 
 		if ((uint64_t)l->speed < most / seconds) {
 			most = (uint64_t)l->speed * seconds;

@@ -2,9 +2,8 @@
 #include "engine/export/cache_inline.h"
 
 #include "base/base64.h"
+#include "base/times.h"
 #include "engine/remote_cache/remote_manifest.h"
-
-#define SECOND INT64_C(1000000000)
 
 /* The layers of the image, under the diff ids that they have there. */
 struct image_layers {
@@ -37,7 +36,7 @@ int remote_inline_make(void *data, const int64_t *layers, const struct layer_bod
 					 .diff_id = diff_id_of,
 					 .data = &image,
 					 .has_epoch = in->has_epoch,
-					 .epoch = in->epoch * SECOND};
+					 .epoch = in->epoch * NS_PER_S};
 	_cleanup_(remote_graph_release) struct remote_graph graph = REMOTE_GRAPH_INIT;
 	_cleanup_buf_ struct buf packed = BUF_INIT;
 	int r = remote_collect(&collect, &graph, err);

@@ -10,8 +10,6 @@
 #include "engine/oci/oci_manifest.h"
 #include "engine/remote_cache/remote_manifest.h"
 
-#define SECOND INT64_C(1000000000)
-
 void made_image_release(struct made_image *m)
 {
 	for (size_t i = 0; m->bodies && i < m->in->n_layers; i++)
@@ -130,7 +128,7 @@ static void complete_config(struct store *s, const struct export_image *in,
 {
 	_cleanup_free_ int64_t *made = xcalloc(in->n_layers + 1, sizeof(*made));
 	struct oci_times times = {
-		.layers = made, .has_epoch = o->has_epoch, .epoch = o->epoch * SECOND};
+		.layers = made, .has_epoch = o->has_epoch, .epoch = o->epoch * NS_PER_S};
 
 	for (size_t i = in->config->diff_ids.n; i < in->n_layers; i++) {
 		if (in->layer_times)

@@ -11,8 +11,6 @@
 #include "engine/oci/oci_manifest.h"
 #include "engine/stream/out_file.h"
 
-#define SECOND INT64_C(1000000000)
-
 struct layout {
 	struct made_image *made; /* one per image */
 	size_t n_made;
@@ -78,9 +76,9 @@ static void find_top(struct export_job *j, struct layout *l, struct export_top *
 /* RFC 3339 in whole seconds. */
 static char *created_text(struct export_job *j, const struct made_image *m)
 {
-	int64_t ns = j->o->has_epoch ? j->o->epoch * SECOND : m->created;
+	int64_t ns = j->o->has_epoch ? j->o->epoch * NS_PER_S : m->created;
 
-	return times_rfc3339(ns - ns % SECOND);
+	return times_rfc3339(ns - ns % NS_PER_S);
 }
 
 /* index.json: the top document once for each name. */

@@ -11,8 +11,6 @@
 #include "engine/layer/layer_edit.h"
 #include "engine/tree/tree_rootfs.h"
 
-enum { NS_PER_SECOND = 1000000000 };
-
 struct file_run {
 	struct store *store;
 	const struct op_file *op;
@@ -25,11 +23,11 @@ struct file_run {
 
 static int64_t action_time(const struct file_run *run, int64_t timestamp)
 {
-	int64_t s = timestamp / NS_PER_SECOND;
+	int64_t s = timestamp / NS_PER_S;
 
 	if (timestamp == OP_TIME_NONE)
 		return run->now;
-	return timestamp % NS_PER_SECOND < 0 ? s - 1 : s;
+	return timestamp % NS_PER_S < 0 ? s - 1 : s;
 }
 
 /* --- Owners --- */
@@ -349,7 +347,7 @@ int file_op_run(struct store *s, const struct op_file *op, struct result *const 
 			       .inputs = inputs,
 			       .n_inputs = n_inputs,
 			       .job = job,
-			       .now = times_now_ns() / NS_PER_SECOND};
+			       .now = times_now_ns() / NS_PER_S};
 	_cleanup_(result_unrefp) struct result *made = NULL;
 	const struct result *dest = NULL;
 	int64_t layer;

@@ -12,8 +12,6 @@
 #include "engine/tree/tree_rootfs.h"
 #include "store/index.h"
 
-enum { NS_PER_SECOND = 1000000000 };
-
 struct layer_list {
 	VEC(int64_t) ids;
 };
@@ -227,7 +225,7 @@ int diff_op_run(struct store *s, const struct result *lower, const struct result
 		r = tree_of_result(s, upper, &above, err);
 	if (r < 0)
 		return r;
-	edit = layer_edit_open(s, below, times_now_ns() / NS_PER_SECOND, NULL);
+	edit = layer_edit_open(s, below, times_now_ns() / NS_PER_S, NULL);
 	d = (struct diff){.edit = edit, .lower = below, .upper = above};
 	r = diff_trees(&d, err);
 	if (r == 0)

@@ -69,8 +69,7 @@ static int wait_for(struct stream *s, int fd, short events, int timeout_ms, stru
 		if (cancel_is_set(cancel))
 			return error_new(err, ERR_CANCELED, 0, "canceled");
 		if (r > 0 && fds[0].revents)
-			return http_check_pace(s->waited_ns - THINKING_S * INT64_C(1000000000),
-					       s->moved, err);
+			return http_check_pace(s->waited_ns - THINKING_S * NS_PER_S, s->moved, err);
 		if (left <= 0)
 			return error_new(err, ERR_TIMEOUT, 0, "the git server does not answer");
 	}

@@ -72,7 +72,7 @@ char *http_escape(const char *text)
 
 int http_check_pace(int64_t ns, uint64_t bytes, struct error **err)
 {
-	int64_t s = ns / 1000000000;
+	int64_t s = ns / NS_PER_S;
 
 	if (s <= HTTP_GRACE_S + (int64_t)(bytes / HTTP_RATE_MIN))
 		return 0;

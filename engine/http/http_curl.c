@@ -461,7 +461,7 @@ static bool stopped(const struct http_request *req)
 static int check_pace(struct transfer *t)
 {
 	uint64_t moved = t->header_bytes + t->received + t->sent;
-	int64_t now = times_monotonic_ns(), s = 1000000000, idle_max = IDLE_MAX_S;
+	int64_t now = times_monotonic_ns(), s = NS_PER_S, idle_max = IDLE_MAX_S;
 
 	if (moved != t->moved) {
 		t->moved = moved;
@@ -579,5 +579,5 @@ int64_t http_date(const char *text)
 {
 	int64_t seconds = text ? curl_getdate(text, NULL) : 0;
 
-	return seconds > 0 && seconds < INT64_MAX / 1000000000 ? seconds : 0;
+	return seconds > 0 && seconds < INT64_MAX / NS_PER_S ? seconds : 0;
 }

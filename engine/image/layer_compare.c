@@ -15,7 +15,6 @@
 #include "engine/stream/archive_input.h"
 
 #define READ_BLOCK ((size_t)256 * 1024)
-#define SECOND INT64_C(1000000000)
 #define EXCERPT 48 /* bytes of content that are shown */
 
 /* One of the two tars. */
@@ -172,7 +171,7 @@ static char *show_size(struct archive_entry *e)
 static char *show_mtime(struct archive_entry *e)
 {
 	/* Layers have whole seconds. */
-	return times_rfc3339(archive_entry_mtime(e) * SECOND);
+	return times_rfc3339(archive_entry_mtime(e) * NS_PER_S);
 }
 
 /* In the order in which they explain each other: content comes between size and mtime. */

@@ -396,7 +396,7 @@ static int fetch_token(const struct token_call *t, char **ret, struct error **er
 	*ret = xasprintf("Bearer %s", token);
 	if (lifetime > TOKEN_MARGIN_S)
 		remember(t->auth, key, *ret,
-			 times_monotonic_ns() + (lifetime - TOKEN_MARGIN_S) * 1000000000);
+			 times_monotonic_ns() + (lifetime - TOKEN_MARGIN_S) * NS_PER_S);
 	return 0;
 }
 

@@ -18,7 +18,7 @@
 #include "engine/remote_cache/remote_download.h"
 #include "engine/s3/s3.h"
 
-#define TOUCH_REFRESH_NS (INT64_C(24) * 3600 * 1000000000)
+#define TOUCH_REFRESH_NS (24 * 3600 * NS_PER_S)
 
 struct remote_s3 {
 	struct remote_backend base;

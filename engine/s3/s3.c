@@ -41,7 +41,7 @@ int s3_head(struct s3 *s, const char *key, bool *ret_found, struct s3_object *re
 		return r == -ERR_NOTFOUND ? 0 : r;
 	size = http_header(&resp, "content-length");
 	*ret = (struct s3_object){.modified = http_date(http_header(&resp, "last-modified")) *
-					      1000000000};
+					      NS_PER_S};
 	if (size && number_parse(size, 10, UINT64_MAX, &ret->size) < 0)
 		return error_new(err, ERR_INVALID, 0, "the size of '%s' is \"%s\"", key, size);
 	return 0;

@@ -10,6 +10,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
+#include "base/times.h"
 #include "engine/http/http.h"
 
 static const char algorithm[] = "AWS4-HMAC-SHA256";
@@ -110,7 +111,7 @@ char *s3_sign(const struct s3_signing *s, const struct s3_credentials *c, struct
 	_cleanup_free_ char *scope = NULL, *to_sign = NULL;
 	uint8_t key[DIGEST_SIZE];
 	struct digest digest;
-	time_t seconds = (time_t)(s->time / 1000000000);
+	time_t seconds = (time_t)(s->time / NS_PER_S);
 	struct tm tm;
 
 	gmtime_r(&seconds, &tm);

@@ -17,6 +17,7 @@
 #include "base/fs.h"
 #include "base/number.h"
 #include "base/spawn.h"
+#include "base/times.h"
 #include "engine/sandbox/machine.h"
 #include "engine/sandbox/sandbox_server.h"
 #include "engine/sandbox/userns.h"
@@ -28,7 +29,6 @@ static const char no_network[] =
 	"--network=none runs without a network, and --network=host (builds: with --allow "
 	"network.host) with this machine's, its loopback included";
 
-#define NS_PER_SECOND 1000000000
 /* How long one that is in use is waited for before another is made: about what making it takes. */
 #define PATIENCE_NS 25000000
 
@@ -497,8 +497,8 @@ static struct network *wait_for_idle(struct network_pool *p)
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_nsec += PATIENCE_NS;
-	until.tv_sec += until.tv_nsec / NS_PER_SECOND;
-	until.tv_nsec %= NS_PER_SECOND;
+	until.tv_sec += until.tv_nsec / NS_PER_S;
+	until.tv_nsec %= NS_PER_S;
 	for (bool waited = false; !p->idle;) {
 		if (p->making >= p->at_once) {
 			(void)pthread_cond_wait(&p->changed, &p->lock);

@@ -23,7 +23,6 @@
 #include "store/statindex.h"
 
 enum {
-	NS_PER_SECOND = 1000000000,
 	CHANGED_TRIES = 3,     /* how often a file that changes under our hands is read */
 	MESSAGE_OVERHEAD = 24, /* what one path costs beside its name when it is announced */
 };
@@ -83,7 +82,7 @@ static enum entry_type entry_type_of(uint32_t mode)
 
 static int64_t seconds_of(int64_t ns)
 {
-	return ns / NS_PER_SECOND - (ns % NS_PER_SECOND < 0);
+	return ns / NS_PER_S - (ns % NS_PER_S < 0);
 }
 
 static void node_entry(struct context *c, size_t i, struct entry *ret)
@@ -174,7 +173,7 @@ static int context_walk(struct tree *t, const char *path, tree_visit_fn visit, v
 
 static int64_t timespec_ns(const struct timespec *t)
 {
-	return (int64_t)t->tv_sec * NS_PER_SECOND + t->tv_nsec;
+	return (int64_t)t->tv_sec * NS_PER_S + t->tv_nsec;
 }
 
 static bool same_file(const struct scan_node *n, const struct stat *st)

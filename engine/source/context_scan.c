@@ -17,6 +17,7 @@
 #include "base/parallel.h"
 #include "base/path.h"
 #include "base/pattern.h"
+#include "base/times.h"
 #include "base/vec.h"
 
 enum {
@@ -88,7 +89,7 @@ static enum want wanted(const struct scanner *s, const char *path)
 
 static int64_t statx_ns(const struct statx_timestamp *t)
 {
-	return t->tv_sec * 1000000000 + t->tv_nsec;
+	return t->tv_sec * NS_PER_S + t->tv_nsec;
 }
 
 /* Only what is executable can use a capability; asking for all files would double the

@@ -31,7 +31,8 @@ static void every_length_comes_back(void **state)
 
 static void what_is_not_base64_is_refused(void **state)
 {
-	static const char *const bad[] = {"a", "ab", "abc", "ab=c", "a*bc", "abcde", "====", "-", "YWJj-ZGVm", "YWJj\n-"};
+	static const char *const bad[] = {"a",	   "ab",   "abc", "ab=c",      "a*bc",
+					  "abcde", "====", "-",	  "YWJj-ZGVm", "YWJj\n-"};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
