@@ -181,6 +181,23 @@ bool engine_is_base_layer(struct engine *e, int64_t layer)
 	return found;
 }
 
+bool engine_has_lost_base(struct engine *e)
+{
+	const struct map_entry *entry;
+	bool found = false;
+
+	pthread_mutex_lock(&e->lock);
+	for (size_t i = 0; !found && (entry = map_next(&e->images, &i));) {
+		const struct image_source *image = entry->value;
+
+		for (size_t k = 0; !found && k < image->n_layers; k++)
+			if (layer_is_lost(e->store, image->layers[k], &found, NULL) < 0)
+				found = false;
+	}
+	pthread_mutex_unlock(&e->lock);
+	return found;
+}
+
 struct resolve_task {
 	struct engine *engine;
 	const struct progress *progress;

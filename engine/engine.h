@@ -115,6 +115,10 @@ int engine_find_image(struct engine *e, struct job *job, const char *pinned, boo
 /* Is this a layer of an image that this build resolved? */
 bool engine_is_base_layer(struct engine *e, int64_t layer);
 
+/* Was a layer of such an image given up, or found damaged, that cannot be had again in this build?
+ * What failed for it fails again, and says less. */
+bool engine_has_lost_base(struct engine *e);
+
 /* Names the images that were pulled for this build in the local store, so that `kiln images` shows
  * them and the next build can go on where their registry cannot be reached. What a tag names there
  * is complete: layers that no step read are fetched now. Only images for this machine's platform.

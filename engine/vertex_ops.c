@@ -493,6 +493,7 @@ static int ops_run(void *data, struct job *job, const struct vertex *v,
 	/* Damage shows when a layer is first read, and from then on it counts as not unpacked:
 	 * where its blob can be had a second try unpacks it again. */
 	if (r == -ERR_CORRUPT && *ret_hollow == SOLVER_NOT_HOLLOW &&
+	    !engine_has_lost_base(o->engine) &&
 	    !find_lost(o->engine->store, v, inputs, ret_hollow)) {
 		recheck(o->engine->store, v, inputs);
 		if (!find_lost(o->engine->store, v, inputs, ret_hollow)) {

@@ -247,7 +247,7 @@ static bool is_mended(struct build_outputs *b, size_t n_notices)
 
 	if (b->results && upkeep_forget_damaged(s, b->results, b->n_images, &found, NULL) < 0)
 		return false;
-	return found || store_count_notices(s) > n_notices;
+	return (found || store_count_notices(s) > n_notices) && !engine_has_lost_base(b->engine);
 }
 
 /* Several results may turn out unusable, one after the other. */
