@@ -455,20 +455,17 @@ static void put_int(json_t *o, const char *key, int64_t value)
 		(void)json_object_set_new(o, key, json_integer(value));
 }
 
-static void put_healthcheck(json_t *o, const struct healthcheck *h)
+json_t *healthcheck_json(const struct healthcheck *h)
 {
-	json_t *value;
+	json_t *value = json_object();
 
-	if (!h)
-		return;
-	value = json_object();
 	put_strings(value, "Test", &h->test);
 	put_int(value, "Interval", h->interval);
 	put_int(value, "Timeout", h->timeout);
 	put_int(value, "StartPeriod", h->start_period);
 	put_int(value, "StartInterval", h->start_interval);
 	put_int(value, "Retries", h->retries);
-	(void)json_object_set_new(o, "Healthcheck", value);
+	return value;
 }
 
 static void put_others(json_t *o, json_t *unknown)
@@ -494,7 +491,8 @@ static json_t *config_value(const struct image_config *c)
 	put_string(o, "StopSignal", c->stop_signal);
 	if (c->args_escaped)
 		(void)json_object_set_new(o, "ArgsEscaped", json_true());
-	put_healthcheck(o, c->healthcheck);
+	if (c->healthcheck)
+		(void)json_object_set_new(o, "Healthcheck", healthcheck_json(c->healthcheck));
 	put_strings(o, "OnBuild", &c->on_build);
 	put_strings(o, "Shell", &c->shell);
 	put_others(o, c->unknown_config);

@@ -54,6 +54,8 @@ void image_config_copy(struct image_config *to, const struct image_config *from)
 int image_config_parse(const void *json, size_t n, struct image_config *ret,
 		       struct error **err) _must_check_;
 void image_config_write(const struct image_config *c, struct buf *b);
+/* As it stands in the document, without what is not set. A new reference. */
+json_t *healthcheck_json(const struct healthcheck *h);
 /* Strings are copied; NULL for absent. */
 void image_config_add_history(struct image_config *c, const char *created, const char *created_by,
 			      const char *comment, bool empty_layer);

@@ -9,8 +9,7 @@
 #include "engine/oci/image_index.h"
 
 static int inspect_one(struct store *s, const char *name, const struct platform *platform,
-		       const struct template *format, json_t *list, struct buf *out,
-		       struct error **err)
+		       struct template *format, json_t *list, struct buf *out, struct error **err)
 {
 	_cleanup_(image_release) struct image image = {0};
 	_cleanup_json_ json_t *o = NULL;
@@ -21,6 +20,7 @@ static int inspect_one(struct store *s, const char *name, const struct platform 
 	if (r == 0)
 		r = image_json(s, &image, &o, err);
 	if (r == 0 && format) {
+		template_set_zeros(format, image_json_zeros(o));
 		r = template_execute(format, o, out, err);
 		buf_addc(out, '\n');
 	}
@@ -41,8 +41,6 @@ static int inspect(const struct strv *names, const struct platform *platform,
 
 	if (format_text)
 		r = template_parse(format_text, &format, err);
-	if (r == 0 && format)
-		template_set_zeros(format, image_json_zeros());
 	if (r == 0)
 		r = session_open_store(&s, err);
 	if (r < 0)

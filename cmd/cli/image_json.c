@@ -99,18 +99,6 @@ static json_t *text(const char *s)
 	return json_string(s ? s : "");
 }
 
-static json_t *health(const struct healthcheck *h)
-{
-	json_t *o = json_object();
-
-	json_object_set_new(o, "Test", string_list(&h->test, true));
-	json_object_set_new(o, "Interval", json_integer(h->interval));
-	json_object_set_new(o, "Timeout", json_integer(h->timeout));
-	json_object_set_new(o, "StartPeriod", json_integer(h->start_period));
-	json_object_set_new(o, "Retries", json_integer(h->retries));
-	return o;
-}
-
 /* Keys that docker always shows are there even if the image's config has none. */
 static json_t *config_section(const struct image_config *c)
 {
@@ -122,7 +110,7 @@ static json_t *config_section(const struct image_config *c)
 	json_object_set_new(o, "Env", string_list(&c->env, true));
 	json_object_set_new(o, "Cmd", string_list(&c->cmd, c->cmd_set));
 	if (c->healthcheck)
-		json_object_set_new(o, "Healthcheck", health(c->healthcheck));
+		json_object_set_new(o, "Healthcheck", healthcheck_json(c->healthcheck));
 	if (c->args_escaped)
 		json_object_set_new(o, "ArgsEscaped", json_true());
 	json_object_set_new(o, "Volumes", c->volumes.n > 0 ? string_set(&c->volumes) : json_null());
@@ -182,11 +170,18 @@ int image_json(struct store *s, const struct image *image, json_t **ret, struct 
 	return 0;
 }
 
-json_t *image_json_zeros(void)
+json_t *image_json_zeros(const json_t *image)
 {
+	const json_t *health = json_object_get(json_object_get(image, "Config"), "Healthcheck");
+	json_t *health_zeros = json_null();
+
+	if (health)
+		health_zeros =
+			json_pack("{s:[], s:i, s:i, s:i, s:i, s:i}", "Test", "Interval", 0,
+				  "Timeout", 0, "StartPeriod", 0, "StartInterval", 0, "Retries", 0);
 	return json_pack(
-		"{s:s, s:[], s:[], s:{s:[], s:{}, s:[], s:n, s:{}, s:[], s:[], s:{}, s:s, s:[]}}",
+		"{s:s, s:[], s:[], s:{s:[], s:{}, s:[], s:o, s:{}, s:[], s:[], s:{}, s:s, s:[]}}",
 		"Variant", "", "RepoTags", "RepoDigests", "Config", "Env", "ExposedPorts", "Cmd",
-		"Healthcheck", "Volumes", "Entrypoint", "OnBuild", "Labels", "StopSignal", "",
-		"Shell");
+		"Healthcheck", health_zeros, "Volumes", "Entrypoint", "OnBuild", "Labels",
+		"StopSignal", "", "Shell");
 }

@@ -15,9 +15,9 @@ int image_config_load(struct store *s, const struct image *image, struct image_c
 int image_json(struct store *s, const struct image *image, json_t **ret,
 	       struct error **err) _must_check_;
 
-/* What templates see of its fields that an image does not set (template_set_zeros). A new
+/* What templates see of the fields that this image does not set (template_set_zeros). A new
  * reference. */
-json_t *image_json_zeros(void);
+json_t *image_json_zeros(const json_t *image);
 
 /* "app:v1" of a full name. Heap. */
 char *image_familiar_name(const char *full);
