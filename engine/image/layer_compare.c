@@ -4,22 +4,27 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <ctype.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/cancel.h"
 #include "base/path.h"
 #include "base/times.h"
-#include "engine/stream/archive_input.h"
+#include "engine/layer/tar_rules.h"
 
 #define READ_BLOCK ((size_t)256 * 1024)
 #define EXCERPT 48 /* bytes of content that are shown */
 
 /* One of the two tars. */
 struct side {
-	struct archive_input in;
+	int fd; /* borrowed */
+	const struct cancel *cancel;
+	struct inflate *plain;
+	struct tar_rules *rules; /* reads `plain` */
 	struct archive *tar;
 	struct archive_entry *entry; /* NULL: at its end */
 };
@@ -52,20 +57,59 @@ static int damaged(const struct side *s, struct error **err)
 {
 	const char *why = archive_error_string(s->tar);
 
-	if (cancel_is_set(s->in.cancel))
+	if (cancel_is_set(s->cancel))
 		return error_new(err, ERR_CANCELED, 0, "canceled");
 	return error_new(err, ERR_CORRUPT, 0, "%s", why ? why : "the layer is no tar");
 }
 
+static int read_file(void *data, void *p, size_t n, size_t *ret, struct error **err)
+{
+	struct side *s = data;
+
+	if (cancel_is_set(s->cancel))
+		return error_new(err, ERR_CANCELED, 0, "canceled");
+	return inflate_read_fd(&s->fd, p, n, ret, err);
+}
+
+static int read_plain(void *data, void *p, size_t n, size_t *ret, struct error **err)
+{
+	struct side *s = data;
+
+	return inflate_read(s->plain, p, n, ret, err);
+}
+
+static la_ssize_t on_read(struct archive *a, void *data, const void **ret)
+{
+	_cleanup_(error_freep) struct error *why = NULL;
+	struct side *s = data;
+	size_t n = 0;
+
+	if (tar_rules_read(s->rules, ret, &n, &why) == 0)
+		return (la_ssize_t)n;
+	archive_set_error(a, EIO, "%s", error_text(why));
+	return -1;
+}
+
+/* Entries are what they are when the layer is unpacked. */
 static int open_side(struct side *s, int fd, const struct cancel *cancel, struct error **err)
 {
+	s->fd = fd;
+	s->cancel = cancel;
+	s->plain = inflate_open(read_file, s);
+	s->rules = tar_rules_open(read_plain, s);
 	s->tar = archive_read_new();
-	archive_read_support_filter_gzip(s->tar);
-	archive_read_support_filter_zstd(s->tar);
 	archive_read_support_format_tar(s->tar);
 	/* A layer without entries is two blocks of zeros. */
 	archive_read_support_format_empty(s->tar);
-	return archive_input_open(&s->in, s->tar, fd, cancel) ? 0 : damaged(s, err);
+	return archive_read_open(s->tar, s, NULL, on_read, NULL) == ARCHIVE_OK ? 0
+									       : damaged(s, err);
+}
+
+static void close_side(struct side *s)
+{
+	archive_read_free(s->tar);
+	tar_rules_free(s->rules);
+	inflate_free(s->plain);
 }
 
 static int next(struct side *s, struct error **err)
@@ -322,10 +366,8 @@ int layer_compare(int first, int second, const struct cancel *cancel, bool *ret_
 	*ret_found = false;
 	if (r == 0)
 		r = compare(sides, ret_found, ret, err);
-	for (size_t i = 0; i < ARRAY_SIZE(sides); i++) {
-		archive_read_free(sides[i].tar);
-		archive_input_release(&sides[i].in);
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(sides); i++)
+		close_side(&sides[i]);
 	if (r < 0)
 		difference_release(ret);
 	return r;

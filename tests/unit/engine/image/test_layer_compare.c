@@ -88,6 +88,16 @@ static void what_only_one_has_is_told(void **state)
 	expect(both, 2, other, 3, "d/a", "existence", "is not there", "is there");
 }
 
+/* As the layers of images are unpacked, and not as libarchive has it. */
+static void headers_mean_what_they_mean_elsewhere(void **state)
+{
+	struct tar_item slash[] = {{.name = "d/f/", .type = '0', .data = "one"}, file};
+	struct tar_item other[] = {{.name = "d/f/", .type = '0', .data = "two"}, file};
+
+	(void)state;
+	expect(slash, 2, other, 2, "d/f", "content", "\"one\" at byte 0", "\"two\" at byte 0");
+}
+
 static void a_torn_layer_is_an_error(void **state)
 {
 	const struct tar_item both[] = {dir, file};
@@ -107,6 +117,7 @@ int main(void)
 		cmocka_unit_test(equal_layers_have_no_difference),
 		cmocka_unit_test(the_first_different_field_is_told),
 		cmocka_unit_test(what_only_one_has_is_told),
+		cmocka_unit_test(headers_mean_what_they_mean_elsewhere),
 		cmocka_unit_test(a_torn_layer_is_an_error),
 	};
 
