@@ -158,7 +158,8 @@ void masks_refuse_target(int at, const char *dest);
 /* A user namespace of the step's own, of the same ids as ours, if it turns out to need one. In the
  * helper: a socket for the step and our end of it, -1: it will not; */
 void users_sockets(const struct plan *p, int ret[2]);
-/* ... answers the step, whose namespace it gives its ids, or sees that it did without. */
+/* ... when there is something to read: answers the step, whose namespace it gives its ids, or sees that it
+ * did without. */
 void users_serve(int socket);
 /* In the step, once: enters it. False and errno: the kernel gives none. */
 bool users_enter(int socket);

@@ -183,22 +183,29 @@ static void supervisor_ended(struct helper_process *s, int pidfd)
 	kill_step(pidfd);
 }
 
-/* Waits for the process and obeys kiln. When kiln closes its end, or dies, everything is killed. */
-static void monitor(pid_t pid, int pidfd, struct helper_process *supervisor, struct ending *end)
+/* Waits for the process, maps its ids if it asks, and obeys kiln from the start. When kiln closes its
+ * end, or dies, everything is killed. */
+static void monitor(pid_t pid, int pidfd, struct helper_process *supervisor, int users,
+		    struct ending *end)
 {
 	for (;;) {
-		struct pollfd fds[3] = {
+		struct pollfd fds[4] = {
 			{.fd = pidfd, .events = POLLIN},
 			{.fd = end->stopped ? -1 : WIRE_FD_CONTROL, .events = POLLIN},
 			{.fd = supervisor->fd, .events = POLLIN},
+			{.fd = users, .events = POLLIN},
 		};
 		struct wire_order order;
 		ssize_t n;
 
-		if (poll(fds, 3, -1) < 0 && errno != EINTR)
+		if (poll(fds, 4, -1) < 0 && errno != EINTR)
 			return;
 		if (fds[0].revents)
 			return;
+		if (fds[3].revents) {
+			users_serve(users);
+			users = -1;
+		}
 		if (fds[2].revents)
 			supervisor_ended(supervisor, pidfd);
 		if (!fds[1].revents)
@@ -279,12 +286,11 @@ static int run_main(void)
 		(void)close(socket);
 	if (users[1] >= 0)
 		(void)close(users[1]);
-	users_serve(users[0]);
 	/* Our copies would keep the log pipes open. */
 	(void)close(0);
 	(void)close(1);
 	(void)close(2);
-	monitor(pid, pidfd, &supervisor, &end);
+	monitor(pid, pidfd, &supervisor, users[0], &end);
 	report(pid, &end);
 	/* With its last client gone it ends by itself, unless a call has it stuck. */
 	if (supervisor.pid > 0) {

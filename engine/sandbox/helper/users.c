@@ -126,11 +126,8 @@ static pid_t receive_request(int socket)
 
 void users_serve(int socket)
 {
-	pid_t step;
+	pid_t step = receive_request(socket);
 
-	if (socket < 0)
-		return;
-	step = receive_request(socket);
 	if (step > 0) {
 		copy_map(step, "uid_map");
 		copy_map(step, "gid_map");
