@@ -24,6 +24,7 @@ enum {
 struct known {
 	char *authorization;
 	int64_t expires; /* monotonic ns; 0: never */
+	bool held;	 /* for whom it was fetched alone, until that has used it */
 };
 
 struct registry_auth {
@@ -204,20 +205,21 @@ static char *find_known(struct registry_auth *a, const char *key)
 
 	pthread_mutex_lock(&a->lock);
 	k = map_gets(&a->known, key);
-	if (k && (k->expires == 0 || k->expires > times_monotonic_ns()))
+	if (k && !k->held && (k->expires == 0 || k->expires > times_monotonic_ns()))
 		text = xstrdup(k->authorization);
 	pthread_mutex_unlock(&a->lock);
 	return text;
 }
 
 static void remember(struct registry_auth *a, const char *key, const char *authorization,
-		     int64_t expires)
+		     int64_t expires, bool held)
 {
 	struct known *k = NEW(struct known);
 	void **slot;
 
 	k->authorization = xstrdup(authorization);
 	k->expires = expires;
+	k->held = held;
 	pthread_mutex_lock(&a->lock);
 	slot = map_puts(&a->known, key);
 	if (*slot)
@@ -233,6 +235,19 @@ char *registry_auth_known(struct registry_auth *a, const struct auth_server *ser
 	char *text = find_known(a, key);
 
 	return text ? text : find_known(a, server->url);
+}
+
+void registry_auth_used(struct registry_auth *a, const struct auth_server *server,
+			const char *scope, const char *authorization)
+{
+	_cleanup_free_ char *key = xasprintf("%s %s", server->url, scope);
+	struct known *k;
+
+	pthread_mutex_lock(&a->lock);
+	k = map_gets(&a->known, key);
+	if (k && strcmp(k->authorization, authorization) == 0)
+		k->held = false;
+	pthread_mutex_unlock(&a->lock);
 }
 
 static char *basic_value(const struct credentials *c)
@@ -396,7 +411,7 @@ static int fetch_token(const struct token_call *t, char **ret, struct error **er
 	*ret = xasprintf("Bearer %s", token);
 	if (lifetime > TOKEN_MARGIN_S)
 		remember(t->auth, key, *ret,
-			 times_monotonic_ns() + (lifetime - TOKEN_MARGIN_S) * NS_PER_S);
+			 times_monotonic_ns() + (lifetime - TOKEN_MARGIN_S) * NS_PER_S, true);
 	return 0;
 }
 
@@ -420,7 +435,7 @@ static int answer(struct token_call *t, const struct auth_challenges *challenges
 	    !http_url_is_loopback(server->url))
 		return denied(server, "it asks for a password over plain HTTP", err);
 	*ret = basic_value(t->creds);
-	remember(t->auth, server->url, *ret, 0);
+	remember(t->auth, server->url, *ret, 0, false);
 	return 0;
 }
 

@@ -52,5 +52,9 @@ char *registry_auth_known(struct registry_auth *a, const struct auth_server *ser
 int registry_auth_answer(struct registry_auth *a, const struct auth_server *server,
 			 const char *scope, const struct http_response *challenge,
 			 struct cancel *cancel, char **ret, struct error **err) _must_check_;
+/* That answer was taken: others may use it now. A token may be good for one request, and who fetched
+ * it must not find it spent by another. */
+void registry_auth_used(struct registry_auth *a, const struct auth_server *server,
+			const char *scope, const char *authorization);
 
 #endif

@@ -301,6 +301,8 @@ static int ask(struct registry *r, const struct server *s, const struct registry
 	res = http_perform(r->http, &req, ret, err);
 	if (w.job)
 		job_close(w.job, 0, NULL);
+	if (res == 0 && ret->status != 401)
+		registry_auth_used(r->auth, &as, scope, authorization);
 	return res;
 }
 

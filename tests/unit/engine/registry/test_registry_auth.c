@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "engine/registry/registry_auth.h"
+#include "fake_server.h"
 
 static void a_bearer_challenge_gives_its_parameters(void **state)
 {
@@ -66,6 +67,45 @@ static void an_open_quote_is_an_error_and_keeps_what_came_before(void **state)
 	assert_null(c.list.v[0].realm);
 }
 
+static void give_token(struct fake_server *s, const struct fake_request *req, int fd)
+{
+	static const char token[] = "{\"token\":\"opensesame\",\"expires_in\":300}";
+
+	(void)s;
+	(void)req;
+	fake_answer(fd, 200, "", token, strlen(token));
+}
+
+/* A token may be good for one request, which is that of who fetched it. */
+static void a_token_is_shared_once_it_was_used(void **state)
+{
+	_cleanup_(http_response_release) struct http_response challenge = HTTP_RESPONSE_INIT;
+	_cleanup_free_ char *url = NULL, *mine = NULL, *theirs = NULL, *later = NULL;
+	struct http *http = http_new();
+	struct registry_auth *auth = registry_auth_new(http);
+	struct fake_server fake = {0};
+	struct auth_server server;
+
+	(void)state;
+	assert_int_equal(setenv("DOCKER_CONFIG", "/nonexistent", 1), 0);
+	fake_start(&fake, give_token, NULL);
+	url = xasprintf("http://%s", fake.host);
+	server = (struct auth_server){.url = url, .host = fake.host};
+	strv_pushf(&challenge.headers, "www-authenticate: Bearer realm=\"%s/token\"", url);
+	assert_int_equal(
+		registry_auth_answer(auth, &server, "scope", &challenge, NULL, &mine, NULL), 0);
+	assert_string_equal(mine, "Bearer opensesame");
+	theirs = registry_auth_known(auth, &server, "scope");
+	assert_null(theirs);
+	registry_auth_used(auth, &server, "scope", mine);
+	later = registry_auth_known(auth, &server, "scope");
+	assert_non_null(later);
+	assert_string_equal(later, mine);
+	registry_auth_free(auth);
+	http_free(http);
+	fake_stop(&fake);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -73,6 +113,7 @@ int main(void)
 		cmocka_unit_test(several_challenges_in_one_header_are_told_apart),
 		cmocka_unit_test(a_scheme_without_parameters_is_one),
 		cmocka_unit_test(an_open_quote_is_an_error_and_keeps_what_came_before),
+		cmocka_unit_test(a_token_is_shared_once_it_was_used),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
