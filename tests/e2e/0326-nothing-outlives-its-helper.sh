@@ -8,15 +8,6 @@ if [ "$(id -u)" != 0 ] || ! cc -O1 -o orphan_step "$fixtures/orphan_step.c" 2> e
 	finish
 	exit 0
 fi
-gone() { # gone PID: waits until it is
-	for _ in $(seq 200); do
-		kill -0 "$1" 2> /dev/null || return 0
-		[ "$(awk '/^State:/ { print $2 }' "/proc/$1/status" 2> /dev/null)" != Z ] || return 0
-		sleep 0.05
-	done
-	return 1
-}
-
 check "an image is there" kiln build -t tools - <<'END'
 FROM busybox
 RUN cp /bin/busybox /asroot && chmod 4755 /asroot

@@ -8,14 +8,6 @@ if ! cc -O1 -o hold_setup "$fixtures/hold_setup.c" 2> err; then
 	finish
 	exit 0
 fi
-gone() { # gone PID: waits until it is
-	for _ in $(seq 200); do
-		kill -0 "$1" 2> /dev/null || return 0
-		[ "$(awk '/^State:/ { print $2 }' "/proc/$1/status" 2> /dev/null)" != Z ] || return 0
-		sleep 0.05
-	done
-	return 1
-}
 # ends WHO SIGNAL COMMAND...
 ends() {
 	who=$1 signal=$2

@@ -84,6 +84,16 @@ cached() {
 	grep -cE '^#[0-9]+ CACHED$' "$WORK/err"
 }
 
+# gone PID: waits until it is.
+gone() {
+	for _ in $(seq 200); do
+		kill -0 "$1" 2> /dev/null || return 0
+		[ "$(awk '/^State:/ { print $2 }' "/proc/$1/status" 2> /dev/null)" != Z ] || return 0
+		sleep 0.05
+	done
+	return 1
+}
+
 # serve_http DIR: an HTTP server until the test's end, on port HTTP_PORT of the loopback; what it
 # answers is in http.log (tests/fixtures/http_server.py).
 serve_http() {
