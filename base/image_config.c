@@ -267,10 +267,10 @@ static int parse_rootfs(const json_t *doc, struct image_config *c, struct error 
 		struct digest d;
 
 		if (digest_parse(ids.v[i], &d) < 0)
-			return error_new(err, ERR_INVALID, 0,
-					 "\"rootfs.diff_ids\" holds \"%.80s\", which is no sha256 "
-					 "digest",
-					 ids.v[i]);
+			return error_new(
+				err, ERR_INVALID, 0,
+				"\"rootfs.diff_ids\" holds \"%.80s\", which is not a sha256 digest",
+				ids.v[i]);
 		vec_push(&c->diff_ids, d);
 	}
 	return 0;

@@ -47,7 +47,7 @@ static const char *component_fault(const char *s, size_t n)
 	size_t i = 0;
 
 	if (n == 0)
-		return "is empty: a name neither begins nor ends with a slash nor has two in a row";
+		return "is empty: a name cannot begin or end with a slash, or have two in a row";
 	for (i = 0; i < n; i++)
 		if (!is_lower_alnum(s[i]) && !strchr("._-", s[i]))
 			return "may hold only lower-case letters, digits, '.', '_' and '-'";
@@ -201,7 +201,7 @@ static int parse(const char *text, struct imageref *r, struct error **err)
 	int ret;
 
 	if (strstr(name, "://"))
-		return bad(err, "a name is no URL: leave out \"%.*s\"",
+		return bad(err, "a name is not a URL: leave out \"%.*s\"",
 			   (int)(strstr(name, "://") + 3 - name), name);
 
 	if (at) {
@@ -234,9 +234,7 @@ static int parse(const char *text, struct imageref *r, struct error **err)
 	if (ret < 0)
 		return ret;
 	if (!host_ok(r->host))
-		return bad(err,
-			   "\"%s\" is no registry: want a host name or address, and a number after "
-			   "a ':'",
+		return bad(err, "\"%s\" is not a valid registry (expected HOST or HOST:PORT)",
 			   r->host);
 	if (strlen(r->host) + 1 + strlen(r->path) > NAME_MAX_LENGTH)
 		return bad(err, "repository name must not be more than %d characters",

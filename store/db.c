@@ -67,9 +67,9 @@ static int db_error(struct db *db, int rc, struct error **err, const char *what)
 	r = error_new(err, code, 0, "%s the store's database: %s", what,
 		      db->conn ? sqlite3_errmsg(db->conn) : sqlite3_errstr(rc));
 	if (code == ERR_DENIED)
-		return error_hint(err, r,
-				  "the store's directory and all that is in it have to be "
-				  "writable for this user");
+		return error_hint(
+			err, r,
+			"the store's directory and everything in it must be writable by this user");
 	return code == ERR_CORRUPT ? error_hint(err, r, DB_LOST) : r;
 }
 

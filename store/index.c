@@ -39,7 +39,7 @@ static const char *check_header(const struct index *i)
 	uint64_t count, heap;
 
 	if (i->map_size < INDEX_HEADER || memcmp(h, INDEX_MAGIC, 8) != 0)
-		return "it is no index";
+		return "it is not an index";
 	if (XXH3_64bits(h, INDEX_H_SUM) != index_get64(h + INDEX_H_SUM))
 		return "its header is damaged";
 	if (index_get32(h + INDEX_H_VERSION) != INDEX_VERSION ||

@@ -82,7 +82,7 @@ static int clear_opaque(struct layer_writer *w, const char *path, struct error *
 	if (fd < 0)
 		return error_new(err, ERR_IO, -fd, "open directory '%s' of a layer", path);
 	if (fremovexattr(fd, name) < 0 && errno != ENODATA)
-		return error_new(err, ERR_IO, errno, "let '%s' be no opaque directory", path);
+		return error_new(err, ERR_IO, errno, "remove the opaque mark from '%s'", path);
 	return 0;
 }
 

@@ -34,7 +34,7 @@ int layer_writer_check_path(const char *path, struct error **err)
 		if (n == 0 || n > NAME_MAX || (n == 1 && p[0] == '.') ||
 		    (n == 2 && p[0] == '.' && p[1] == '.') || (p[n] == '/' && p[n + 1] == '\0'))
 			return error_new(err, ERR_INVALID, 0,
-					 "'%s' is no clean path inside a layer", path);
+					 "'%s' is not a valid path inside a layer", path);
 		p += n + (p[n] == '/');
 	}
 	return 0;
@@ -66,7 +66,7 @@ int layer_writer_check_link(const struct index_builder *index, const struct entr
 	    path_within(e->link, e->path))
 		return error_new(
 			err, ERR_INVALID, 0,
-			"'%s' is a hard link to '%s', which is no earlier file of the layer",
+			"'%s' is a hard link to '%s', which is not an earlier file of the layer",
 			e->path, e->link ? e->link : "");
 	return 0;
 }
@@ -523,7 +523,7 @@ int layer_writer_copy(struct layer_writer *w, int from, struct error **err)
 	file_read_release(&in);
 	if (k < 0)
 		return k;
-	return r < 0 ? error_new(err, ERR_IO, -r, "read what becomes '%s'", w->file.path) : 0;
+	return r < 0 ? error_new(err, ERR_IO, -r, "read the source of '%s'", w->file.path) : 0;
 }
 
 int layer_writer_copy_known(struct layer_writer *w, int from, const struct digest *content,
@@ -533,10 +533,10 @@ int layer_writer_copy_known(struct layer_writer *w, int from, const struct diges
 	int r = file_copy(from, w->file_fd, size, w->cancel);
 
 	if (r < 0)
-		return error_new(err, ERR_IO, -r, "copy what becomes '%s'", w->file.path);
+		return error_new(err, ERR_IO, -r, "copy the source of '%s'", w->file.path);
 	if (fstat(w->file_fd, &st) < 0 || (uint64_t)st.st_size != size)
 		return error_new(err, ERR_INVALID, 0,
-				 "what becomes '%s' changed while it was copied", w->file.path);
+				 "the source of '%s' changed while it was copied", w->file.path);
 	w->file.size = size;
 	w->file.content = *content;
 	w->content_known = true;
@@ -568,7 +568,7 @@ int layer_writer_set_attributes(struct layer_writer *w, const char *path, const 
 	int dirfd, r;
 
 	if (!have || (have->type != ENTRY_FILE && have->type != ENTRY_HARDLINK))
-		return error_new(err, ERR_INTERNAL, 0, "'%s' is no file of the layer", path);
+		return error_new(err, ERR_INTERNAL, 0, "'%s' is not a file of the layer", path);
 	if (entry_same_attributes(have, e))
 		return 0;
 	dirfd = parent_of(w, path, err);

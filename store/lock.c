@@ -87,7 +87,7 @@ static int lock_path(struct store *s, char *path, enum lock_mode mode, bool try_
 		return 0;
 	}
 	if (r == -ECANCELED)
-		return error_new(err, ERR_CANCELED, 0, "canceled while another build was at work");
+		return error_new(err, ERR_CANCELED, 0, "canceled while waiting for another build");
 	if (r < 0)
 		return error_new(err, ERR_IO, -r, "lock '%s/%s'", s->root, path);
 	l = NEW(struct lock);

@@ -226,7 +226,8 @@ int rootfs_open_file(const struct rootfs *fs, const struct rootfs_node *node, st
 	int fd;
 
 	if (node->entry.type != ENTRY_FILE)
-		return error_new(err, ERR_INVALID, 0, "'%s' is no regular file", node->entry.path);
+		return error_new(err, ERR_INVALID, 0, "'%s' is not a regular file",
+				 node->entry.path);
 	dirfd = layer_dir_open(fs->s, fs->layers[node->layer], err);
 	if (dirfd < 0)
 		return dirfd;

@@ -169,8 +169,8 @@ static int too_much(struct store *s, uint64_t needed, struct error **err)
 	_cleanup_free_ char *cap = times_human_size(s->policy.max_used);
 
 	(void)error_new(err, ERR_NOSPACE, 0,
-			"the build cache would take %s, with all gone that is not in use; "
-			"%s are allowed",
+			"the build cache would take %s even with everything unused removed; the "
+			"limit is %s",
 			need, cap);
 	return error_hint(err, -ERR_NOSPACE,
 			  "raise \"max-used-space\" of \"gc\" in the configuration, or wait until "

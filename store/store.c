@@ -119,13 +119,13 @@ static int check_owner(int dirfd, const char *root, struct error **err)
 	if (st.st_uid != geteuid()) {
 		r = error_new(err, ERR_DENIED, 0, "the store '%s' belongs to another user", root);
 		return error_hint(err, r,
-				  "set KILN_ROOT to a folder of this user, or give it that one: "
-				  "chown -R \"$(id -u)\" '%s'",
+				  "set KILN_ROOT to a folder that this user owns, or make this "
+				  "user the owner: chown -R \"$(id -u)\" '%s'",
 				  root);
 	}
 	if (st.st_mode & (S_IWGRP | S_IWOTH)) {
-		r = error_new(err, ERR_DENIED, 0, "others may write to the store '%s'", root);
-		return error_hint(err, r, "take that from them: chmod go-w '%s'", root);
+		r = error_new(err, ERR_DENIED, 0, "other users can write to the store '%s'", root);
+		return error_hint(err, r, "remove their write permission: chmod go-w '%s'", root);
 	}
 	return 0;
 }
@@ -443,8 +443,8 @@ static int check_unused(int rootfd, const char *root, struct error **err)
 	int r = 0;
 
 	if (!dir)
-		return error_hint(err, error_new(err, ERR_NOTFOUND, 0, "'%s' is no store", root),
-				  "KILN_ROOT names the store");
+		return error_hint(err, error_new(err, ERR_NOTFOUND, 0, "'%s' is not a store", root),
+				  "set KILN_ROOT to the path of the store");
 	(void)TAKE_FD(fd);
 	while (!used && (r = fs_next_entry(dir, &de)) > 0) {
 		struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
@@ -469,8 +469,9 @@ int store_remove(const char *root, const struct cancel *cancel, struct error **e
 	int r;
 
 	if (rootfd == -ENOENT) {
-		r = error_new(err, ERR_NOTFOUND, 0, "remove the store '%s': there is none", root);
-		return error_hint(err, r, "KILN_ROOT says where the store is, if it is elsewhere");
+		r = error_new(err, ERR_NOTFOUND, 0, "remove the store '%s': it does not exist",
+			      root);
+		return error_hint(err, r, "if the store is elsewhere, set KILN_ROOT to its path");
 	}
 	if (rootfd < 0)
 		return error_new(err, ERR_IO, -rootfd, "open store '%s'", root);

@@ -13,7 +13,7 @@ test -z "$(find "$KILN_ROOT" -maxdepth 1 -name 'kiln.db*' -perm /077)"; ok "is c
 
 chmod g+w "$KILN_ROOT"
 fails "a store that others may write is refused" 1 kiln images
-prints "... with the command that mends it" "^take that from them: chmod go-w '$KILN_ROOT'"
+prints "... with the command that mends it" "^remove their write permission: chmod go-w '$KILN_ROOT'"
 chmod go-w "$KILN_ROOT"
 mkdir -m 777 open
 KILN_ROOT=$WORK/open fails "so is one that is to be made in such a folder" 1 kiln build app

@@ -81,10 +81,10 @@ static void bad_references_name_the_rule_they_break(void **state)
 		{"a-", "must end with"},
 		{"a b", "may hold only lower-case"},
 		{"\xc3\xa9", "may hold only lower-case"},
-		{"http://a/b", "a name is no URL: leave out \"http://\""},
-		{"-bad.host/a", "\"-bad.host\" is no registry"},
-		{"host.x:port/a", "\"host.x:port\" is no registry"},
-		{"[::1/a", "\"[::1\" is no registry"},
+		{"http://a/b", "a name is not a URL: leave out \"http://\""},
+		{"-bad.host/a", "\"-bad.host\" is not a valid registry"},
+		{"host.x:port/a", "\"host.x:port\" is not a valid registry"},
+		{"[::1/a", "\"[::1\" is not a valid registry"},
 		{HEX, "64-byte hexadecimal"},
 	};
 

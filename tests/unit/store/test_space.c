@@ -212,7 +212,7 @@ static void a_build_in_progress_loses_nothing_to_the_cap(void **state)
 	/* A cap that was asked for is an error instead, and nothing is left of the attempt. */
 	limit(f->s, 150000, true);
 	assert_int_equal(layer_writer_open(f->s, &w, &err), -ERR_NOSPACE);
-	assert_non_null(strstr(error_text(err), "150kB are allowed"));
+	assert_non_null(strstr(error_text(err), "the limit is 150kB"));
 	assert_non_null(error_hint_text(err));
 	error_free(err);
 	err = NULL;

@@ -276,7 +276,7 @@ static void verify_finds_every_kind_of_damage(void **state)
 	assert_int_equal(counts.damaged, 3);
 	assert_non_null(strstr(reports.text, "blob sha25: its bytes have another digest"));
 	assert_non_null(strstr(reports.text, "'b' has changed its content"));
-	assert_non_null(strstr(reports.text, "it is no index"));
+	assert_non_null(strstr(reports.text, "it is not an index"));
 	assert_null(strstr(reports.text, "'g'"));
 	assert_true(good > 0);
 	/* What was damaged is not trusted any more. */
