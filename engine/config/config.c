@@ -112,8 +112,10 @@ static int check_mirror(struct registry_config *rc, const char *url, struct erro
 	n = plain ? 7 : 8;
 	host = xstrndup(copy + n, strcspn(copy + n, "/"));
 	if (!*host || config_url_is_odd(copy) || strstr(copy + n, "//"))
-		return error_new(err, ERR_INVALID, 0,
-				 "mirror \"%s\" is no scheme://host[:port][/path]", url);
+		return error_new(
+			err, ERR_INVALID, 0,
+			"mirror \"%s\" is not a valid URL (expected scheme://host[:port][/path])",
+			url);
 	if (plain && !rc->insecure && !config_host_is_loopback(host)) {
 		r = error_new(err, ERR_INVALID, 0,
 			      "mirror \"%s\" is plain HTTP and not on the loopback interface", url);
@@ -180,7 +182,7 @@ static int parse_limits(struct config *c, json_t *object, struct error **err)
 		return r;
 	if (size && (times_parse_size(size, &c->archive_size) < 0 || c->archive_size == 0))
 		return error_new(err, ERR_INVALID, 0,
-				 "\"archive-size\": \"%s\" is no size such as \"64GiB\"", size);
+				 "\"archive-size\": \"%s\" is not a size such as \"64GiB\"", size);
 	if (entries < 0)
 		return error_new(err, ERR_INVALID, 0, "\"archive-entries\" is negative");
 	if (entries > 0)
@@ -207,15 +209,16 @@ static int parse_gc(struct gc_config *gc, json_t *object, struct error **err)
 	gc->disabled = !enabled;
 	if (max_used && (times_parse_size(max_used, &gc->max_used) < 0 || gc->max_used == 0))
 		return error_new(err, ERR_INVALID, 0,
-				 "\"max-used-space\": \"%s\" is no size such as \"100GB\"",
+				 "\"max-used-space\": \"%s\" is not a size such as \"100GB\"",
 				 max_used);
 	if (min_free && times_parse_size(min_free, &gc->min_free) < 0)
 		return error_new(err, ERR_INVALID, 0,
-				 "\"min-free-space\": \"%s\" is no size such as \"10GB\"",
+				 "\"min-free-space\": \"%s\" is not a size such as \"10GB\"",
 				 min_free);
 	if (keep && (times_parse_duration(keep, &gc->keep_ns) < 0 || gc->keep_ns < 0))
 		return error_new(err, ERR_INVALID, 0,
-				 "\"keep-duration\": \"%s\" is no duration such as \"48h\"", keep);
+				 "\"keep-duration\": \"%s\" is not a duration such as \"48h\"",
+				 keep);
 	gc->has_min_free = gc->has_min_free || min_free;
 	gc->has_keep = gc->has_keep || keep;
 	return 0;

@@ -37,9 +37,10 @@ static void check_namespaces(const struct doctor_trial *t, struct doctor *d)
 		findings_add(&d->findings, FINDING_BAD, topic, xstrdup(t->why_not_entered),
 			     d->rootless ? xstrdup("sudo kiln ...") : NULL);
 	else if (d->findings.list.n == 0)
-		findings_add(&d->findings, FINDING_FINE, topic,
-			     xstrdup("kiln runs as root and needs none of its own, or can make it"),
-			     NULL);
+		findings_add(
+			&d->findings, FINDING_FINE, topic,
+			xstrdup("kiln runs as root, and needs no user namespace or can create one"),
+			NULL);
 }
 
 static void check_ids(const struct doctor_trial *t, struct doctor *d)
@@ -116,7 +117,8 @@ static void check_space(const char *store, const char *at, struct doctor *d)
 	d->size = (uint64_t)vfs.f_blocks * vfs.f_frsize;
 	if (d->free >> 20 < FREE_WANTED_MIB)
 		add_store(d, FINDING_LESS,
-			  xasprintf("%" PRIu64 " MiB are free where '%s' is", d->free >> 20, store),
+			  xasprintf("%" PRIu64 " MiB are free on the disk of '%s'", d->free >> 20,
+				    store),
 			  xstrdup("kiln prune"));
 	if (vfs.f_files > 0 && vfs.f_favail < 10000)
 		add_store(d, FINDING_LESS, xstrdup("the file system has few inodes left"),
@@ -142,7 +144,7 @@ static bool check_owner(const char *store, struct doctor *d)
 	if (stat(store, &st) < 0)
 		return true;
 	if (!S_ISDIR(st.st_mode))
-		add_store(d, FINDING_BAD, xasprintf("'%s' is no directory", store),
+		add_store(d, FINDING_BAD, xasprintf("'%s' is not a directory", store),
 			  xstrdup("export KILN_ROOT=DIRECTORY"));
 	else if (st.st_uid != geteuid())
 		add_store(d, FINDING_BAD,
@@ -150,7 +152,7 @@ static bool check_owner(const char *store, struct doctor *d)
 			  xasprintf("export KILN_ROOT=DIRECTORY, or sudo chown -R %u '%s'",
 				    geteuid(), store));
 	else if (st.st_mode & (S_IWGRP | S_IWOTH))
-		add_store(d, FINDING_BAD, xasprintf("others may write to '%s'", store),
+		add_store(d, FINDING_BAD, xasprintf("other users can write to '%s'", store),
 			  xasprintf("chmod go-w '%s'", store));
 	else
 		return true;
@@ -168,7 +170,7 @@ static void check_store(const char *store, const char *at, const struct doctor_t
 		return;
 	if (!t->writable)
 		add_store(d, FINDING_BAD,
-			  xasprintf("'%s' cannot be %s: '%s' may not be written", store,
+			  xasprintf("'%s' cannot be %s: '%s' is not writable", store,
 				    strcmp(at, store) == 0 ? "used" : "created", at),
 			  xstrdup("export KILN_ROOT=DIRECTORY"));
 	else if (!t->opened)
@@ -268,7 +270,7 @@ static void check_file(const char *file, bool must, struct doctor *d)
 			     xasprintf("sudo chown %u '%s'", geteuid(), file));
 	else if (st.st_mode & S_IWOTH)
 		findings_add(&d->findings, FINDING_LESS, "configuration",
-			     xasprintf("everybody may write to '%s'", file),
+			     xasprintf("everybody can write to '%s'", file),
 			     xasprintf("chmod o-w '%s'", file));
 }
 

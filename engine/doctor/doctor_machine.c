@@ -42,7 +42,7 @@ static void check_calls(struct doctor *d)
 		return;
 	names = strv_join(&missing, ", ");
 	findings_add(&d->findings, FINDING_BAD, "kernel",
-		     xasprintf("it has not, or a filter denies, the calls %s", names),
+		     xasprintf("these system calls are missing or denied by a filter: %s", names),
 		     xstrdup("use Linux 5.12 or later; in a container: --security-opt "
 			     "seccomp=unconfined"));
 }
@@ -112,13 +112,13 @@ void doctor_cgroups(struct doctor *d)
 	d->cgroups = unified ? 2 : old ? 1 : 0;
 	if (d->cgroups == 0)
 		findings_add(&d->findings, FINDING_LESS, "cgroups",
-			     xstrdup("none: nothing limits what steps take, and --memory and its "
-				     "kin fail"),
+			     xstrdup("none: nothing limits what steps use, and --memory and "
+				     "similar options fail"),
 			     xstrdup("sudo mount -t cgroup2 none /sys/fs/cgroup"));
 	else if (access(dir, W_OK) < 0)
 		findings_add(&d->findings, FINDING_LESS, "cgroups",
-			     xasprintf("v%d, in which '%s' may not be written: nothing limits what "
-				       "steps take, and --memory and its kin fail",
+			     xasprintf("v%d, but '%s' is not writable: nothing limits what steps "
+				       "use, and --memory and similar options fail",
 				       d->cgroups, dir),
 			     xstrdup(unified ? "systemd-run --user --scope -p Delegate=yes kiln ..."
 					     : "sudo kiln ..."));

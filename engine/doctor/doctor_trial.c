@@ -147,7 +147,8 @@ void doctor_try(const char *store, const char *dir, struct doctor_trial *ret)
 	(void)close(ends[1]);
 	if (pid < 0 || fs_read_full(ends[0], ret, sizeof(*ret)) != (ssize_t)sizeof(*ret)) {
 		*ret = (struct doctor_trial){0};
-		(void)snprintf(ret->why_not_entered, TRIAL_TEXT, "no trial could be made");
+		(void)snprintf(ret->why_not_entered, TRIAL_TEXT,
+			       "could not start a process to try it");
 	}
 	(void)close(ends[0]);
 	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)

@@ -105,7 +105,7 @@ static int add_volume(const char *text, struct sandbox_plan *p, struct error **e
 
 	if (!colon || colon == text)
 		return error_new(err, ERR_INVALID, 0,
-				 "volume '%s': want HOST-PATH:CONTAINER-PATH[:ro]", text);
+				 "volume '%s': expected HOST-PATH:CONTAINER-PATH[:ro]", text);
 	host = xstrndup(text, (size_t)(colon - text));
 	if (host[0] != '/' && host[0] != '.')
 		return error_new(err, ERR_UNSUPPORTED, 0,
@@ -118,7 +118,7 @@ static int add_volume(const char *text, struct sandbox_plan *p, struct error **e
 		flags |= WIRE_MOUNT_READONLY;
 	else if (options && strcmp(options, ":rw") != 0)
 		return error_new(err, ERR_UNSUPPORTED, 0,
-				 "volume '%s': unknown option '%s', want ro or rw", text,
+				 "volume '%s': unknown option '%s', expected ro or rw", text,
 				 options + 1);
 	if (dest[0] != '/')
 		return error_new(err, ERR_INVALID, 0,

@@ -204,12 +204,12 @@ static int look_for_hidden(const struct exec_options *o, const struct result *ro
 		rootfs_free(TAKE_PTR(below));
 		if (rootfs_open(o->store, root->layers, node.layer, &below, NULL) == 0 &&
 		    rootfs_get(below, links[i], &node) && node.entry.type == ENTRY_SYMLINK)
-			return error_hint(err, failed,
-					  "a layer has put the directory '/%s' in place of the "
-					  "link to '%s' that was there: COPY --link follows no "
-					  "links of its destination, so name the link's target, or "
-					  "leave out --link",
-					  links[i], node.entry.link);
+			return error_hint(
+				err, failed,
+				"a layer replaced '/%s', a link to '%s', with a directory: COPY "
+				"--link does not follow links in its destination, so copy to the "
+				"link's target, or leave out --link",
+				links[i], node.entry.link);
 	}
 	return failed;
 }

@@ -62,10 +62,10 @@ static int not_a_directory(const char *path, const struct entry *have, struct er
 
 	if (have->type == ENTRY_SYMLINK)
 		return error_hint(err, r,
-				  "in the image '/%s' is a link to '%s', which a copied directory "
-				  "does not follow: copy its content apart, to '/%s/'",
+				  "'/%s' in the image is a link to '%s', which copying a directory "
+				  "does not follow: copy its content separately, to '/%s/'",
 				  path, have->link, path);
-	return error_hint(err, r, "in the image '/%s' is no directory: remove it before", path);
+	return error_hint(err, r, "'/%s' in the image is not a directory: remove it first", path);
 }
 
 static int copy_dir(struct root_copy *rc, const struct copy_item *item, struct error **err)

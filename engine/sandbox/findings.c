@@ -41,7 +41,7 @@ char *findings_hint(const struct findings *f)
 			continue;
 		buf_addf(&text, "%s\n", one->what);
 		if (one->mend)
-			buf_addf(&text, "  mend it with: %s\n", one->mend);
+			buf_addf(&text, "  fix it with: %s\n", one->mend);
 	}
 	if (text.n == 0)
 		return NULL;

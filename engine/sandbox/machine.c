@@ -85,7 +85,7 @@ static void check_limits(const char *root, struct findings *ret)
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
 		_cleanup_free_ char *file = xasprintf("/proc/sys/user/max_%s_namespaces", kinds[i]);
 		_cleanup_free_ char *meaning =
-			xasprintf("no %s namespace can be made, by nobody", kinds[i]);
+			xasprintf("nobody can create %s namespaces", kinds[i]);
 		int64_t limit;
 
 		if (machine_number(root, file, &limit) && limit == 0)
@@ -169,12 +169,12 @@ void machine_namespaces(const char *root, bool privileged, struct findings *ret)
 	if (privileged)
 		return;
 	if (machine_number(root, clone, &value) && value == 0)
-		add_setting(ret, clone, 0, 1, "users may make no user namespaces");
+		add_setting(ret, clone, 0, 1, "users may not create user namespaces");
 	check_apparmor(root, ret);
 	if (*root == '\0' && in_chroot())
 		findings_add(ret, FINDING_BAD, topic_namespaces,
-			     xstrdup("kiln runs in a chroot, where the kernel lets users make no "
-				     "user namespaces"),
+			     xstrdup("kiln runs in a chroot, where the kernel does not let users "
+				     "create user namespaces"),
 			     xstrdup("make the namespace first: unshare -Urm chroot DIR kiln ..."));
 	check_container(root, ret);
 }
@@ -314,7 +314,7 @@ static void check_file(const char *root, const struct machine_user *user, const 
 
 	if (!granted)
 		findings_add(ret, FINDING_LESS, topic_ids,
-			     xasprintf("%s grants %s no ids", file, user->name), mend);
+			     xasprintf("%s grants no ids to %s", file, user->name), mend);
 	else if (range.count < IDS_WANTED)
 		findings_add(ret, FINDING_LESS, topic_ids,
 			     xasprintf("%s grants %s %lu ids only: images with others cannot be "
@@ -347,11 +347,10 @@ void machine_ids(const char *root, const struct machine_user *user, struct findi
 	if (tools)
 		tools = check_tool(root, user, "newgidmap", ret);
 	if (tools && status_is(root, "\nNoNewPrivs:\t1"))
-		findings_add(
-			ret, FINDING_LESS, topic_ids,
-			xstrdup("kiln was started with no_new_privs, with which newuidmap gets "
-				"no rights"),
-			NULL);
+		findings_add(ret, FINDING_LESS, topic_ids,
+			     xstrdup("kiln was started with no_new_privs, which denies newuidmap "
+				     "the privileges that it needs"),
+			     NULL);
 	check_file(root, user, "/etc/subuid", ret);
 	check_file(root, user, "/etc/subgid", ret);
 }

@@ -169,8 +169,8 @@ static int check_free(const char *text, const char *address, unsigned port, bool
 	int one = 1;
 
 	if (*address && inet_pton(AF_INET, address, &at.sin_addr) != 1)
-		return error_new(err, ERR_INVALID, 0, "publish '%s': '%s' is no IPv4 address", text,
-				 address);
+		return error_new(err, ERR_INVALID, 0, "publish '%s': '%s' is not an IPv4 address",
+				 text, address);
 	fd = socket(AF_INET, (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return error_new(err, ERR_IO, errno, "publish '%s': make a socket", text);
@@ -228,9 +228,9 @@ static int add_port(const char *text, struct strv *args, bool *ret_tcp, bool *re
 				 text, text, text);
 	if (!is_port(host, (size_t)(container - 1 - host)) ||
 	    !is_port(container, (size_t)(end - container)))
-		return error_new(err, ERR_INVALID, 0,
-				 "publish '%s': want [ADDRESS:]HOSTPORT:CONTAINERPORT[/PROTOCOL]",
-				 text);
+		return error_new(
+			err, ERR_INVALID, 0,
+			"publish '%s': expected [ADDRESS:]HOSTPORT:CONTAINERPORT[/PROTOCOL]", text);
 	address = xstrndup(text, host > text ? (size_t)(host - 1 - text) : 0);
 	range = xstrndup(host, (size_t)(container - 1 - host));
 	r = check_ports(text, address, range, udp, rules, err);

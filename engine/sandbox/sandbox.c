@@ -103,9 +103,9 @@ static void explain_setup(int errnum, struct error **err)
 	else if (errnum == EPERM)
 		(void)error_hint(
 			err, 0, "steps need namespaces and mounts: %s; " FINDINGS_MORE,
-			geteuid() == 0
-				? "this root needs CAP_SYS_ADMIN, or leave to make user namespaces"
-				: "run as root, or where users may make user namespaces");
+			geteuid() == 0 ? "root needs CAP_SYS_ADMIN here, or permission to create "
+					 "user namespaces"
+				       : "run as root, or where users may create user namespaces");
 }
 
 static void setup_failed(struct sandbox *s, const struct wire_message *m, const char *text)

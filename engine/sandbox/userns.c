@@ -35,8 +35,8 @@ bool userns_single(void)
 const char *userns_single_notice(void)
 {
 	return single_notice ? single_notice
-			     : "only one id is mapped here, so that a step sees all files as "
-			       "root's; whom they belong to is recorded";
+			     : "only one id is mapped here: steps see all files as owned by root, "
+			       "and their real owners are recorded";
 }
 
 bool userns_inside(void)
@@ -213,7 +213,7 @@ static int explain(int r, uid_t uid, struct error **err)
 	/* Root of a container, most often. */
 	if (uid == 0)
 		return error_hint(err, r,
-				  "this root has too few rights: it needs CAP_SYS_ADMIN, or else "
+				  "root lacks privileges here: it needs CAP_SYS_ADMIN, or else "
 				  "CAP_SETUID, CAP_SETGID and CAP_SETFCAP and a seccomp profile "
 				  "that lets it make user namespaces%s%s; " FINDINGS_MORE,
 				  hint ? "; or change what is in the way:\n" : "",
@@ -222,8 +222,8 @@ static int explain(int r, uid_t uid, struct error **err)
 		return error_hint(err, r, "run kiln as root, or change what is in the way:\n%s",
 				  hint);
 	return error_hint(err, r,
-			  "something forbids it to users, though none of the settings that kiln "
-			  "knows: run kiln as root; " FINDINGS_MORE);
+			  "something forbids it to users, but none of the settings that kiln knows "
+			  "of: run kiln as root; " FINDINGS_MORE);
 }
 
 static struct machine_user user_of(const struct id_source *from)
@@ -243,8 +243,8 @@ static void note_single(const struct id_source *from)
 	if (from->uid == 0)
 		return;
 	machine_ids("", &user, &f);
-	single_notice = xasprintf("this user has no subordinate ids (%s), so that a step sees all "
-				  "files as root's; whom they belong to is recorded",
+	single_notice = xasprintf("this user has no subordinate ids (%s): steps see all files as "
+				  "owned by root, and their real owners are recorded",
 				  f.list.n > 0 ? f.list.v[0].what : "see /etc/subuid");
 	findings_release(&f);
 }

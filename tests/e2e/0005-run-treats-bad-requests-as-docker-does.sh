@@ -18,8 +18,8 @@ refused 'unknown flag: --frobnicate' --frobnicate app
 refused 'not found' nosuch:1
 refused 'must be lowercase' App
 refused "named volumes are not supported; give a path, as in ./data" -v data:/x app
-refused "unknown option 'rx', want ro or rw" -v /tmp:/x:rx app
-refused "want HOST-PATH:CONTAINER-PATH" -v /tmp app
+refused "unknown option 'rx', expected ro or rw" -v /tmp:/x:rx app
+refused "expected HOST-PATH:CONTAINER-PATH" -v /tmp app
 refused "the path in the container is not absolute" -v /tmp:x app
 refused "the working directory 'rel' is not an absolute path" -w rel app
 refused 'Not a directory' -w /etc/passwd app
@@ -29,7 +29,7 @@ refused "invalid environment variable: '=x'" -e =x app
 refused "invalid environment variable: ''" -e '' app
 refused '"wlan" is not default, bridge, host or none' --network wlan app
 refused 'a port of this machine must be named' -p 80 app
-refused 'want \[ADDRESS:\]HOSTPORT:CONTAINERPORT' -p x:y app
+refused 'expected \[ADDRESS:\]HOSTPORT:CONTAINERPORT' -p x:y app
 refused 'no such port' -p 70000:80 app
 refused "unknown protocol 'sctp'" -p 8123:80/sctp app
 refused "the process's ports are the host's already" --network host -p 8123:80 app

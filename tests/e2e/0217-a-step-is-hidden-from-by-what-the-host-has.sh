@@ -73,10 +73,10 @@ attacks() {
 		prints "$who: and the error says why" "mount '${case#*:}': it is a symbolic link in the image and must be a directory"
 	done
 	fails "$who: a file in place of /proc is refused" 1 "$@" build --no-cache -q --target proc-file ctx
-	prints "$who: and the error says why" "mount '/proc': it is no directory in the image and must be one"
+	prints "$who: and the error says why" "mount '/proc': it is not a directory in the image and must be one"
 	for case in $cases; do
 		fails "$who: mount $case in /proc is refused" 1 "$@" build --no-cache -q --secret id=s,src=ctx/Dockerfile --ssh default="$WORK/agent" --target "inproc$case" ctx
-		prints "$who: and the error says why" "mount or make '.*': it lies in /proc, where all is the kernel's; choose another path"
+		prints "$who: and the error says why" "mount or make '.*': it is in /proc, where everything belongs to the kernel; choose another path"
 	done
 	check "$who: no mount has devices that need none" "$@" build --no-cache -q -f ctx/Dockerfile.mounts ctx
 }

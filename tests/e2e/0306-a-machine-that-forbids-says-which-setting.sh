@@ -13,7 +13,7 @@ for command in "build ctx" "images" "store verify" "prune -f"; do
 	fails "without user namespaces '$command' ends" 1 forbidding $command
 	prints "with what cannot be done" 'ERROR: (failed to build: )?set up rootless mode: make a user namespace: No space left on device$'
 	prints "the setting and its file" '^user.max_user_namespaces is 0 \(/proc/sys/user/max_user_namespaces\): '
-	prints "the line that mends it" '^  mend it with: sudo sysctl -w user.max_user_namespaces=[0-9]+$'
+	prints "the line that mends it" '^  fix it with: sudo sysctl -w user.max_user_namespaces=[0-9]+$'
 	prints "and where to read on" "'kiln doctor'.*docs/where-kiln-runs.md"
 done
 
@@ -23,7 +23,7 @@ if grant_subordinate_ids; then
 	prints "and what is missing" 'WARN: this user has no subordinate ids \(newuidmap is not installed, or not in PATH\)'
 	sed -i "/^$ACCOUNT:/d" /etc/subgid
 	check "without ids there is one, too" as_plain_user "$KILN" build --no-cache --progress plain ctx
-	prints "and what is missing" "WARN: this user has no subordinate ids \(/etc/subgid grants $ACCOUNT no ids\)"
+	prints "and what is missing" "WARN: this user has no subordinate ids \(/etc/subgid grants no ids to $ACCOUNT\)"
 else
 	skip "what is missing for subordinate ids" "needs newuidmap (package uidmap)"
 fi

@@ -32,10 +32,10 @@ KILN_CONFIG=$WORK/missing.json fails "one that is not there" 1 kiln doctor
 row configuration fails "missing.json' cannot be read"
 echo > file
 KILN_ROOT=$WORK/file fails "a store that is a file" 1 kiln doctor
-row store fails 'is no directory'
+row store fails 'is not a directory'
 mkdir -m 777 open
 KILN_ROOT=$WORK/open fails "a store that others may write" 1 kiln doctor
-row store fails "others may write to '$WORK/open'"
+row store fails "other users can write to '$WORK/open'"
 prints "what helps" "^  store: chmod go-w '$WORK/open'"
 check "a store" kiln build .
 check "is looked at" kiln doctor
@@ -55,7 +55,7 @@ on_tmpfs() {
 check "a store in memory" on_tmpfs mode=0700 "$KILN" doctor
 row store less 'is in memory'
 fails "a read-only place" 1 on_tmpfs ro "$KILN" doctor
-row store fails "cannot be created: '$WORK/t' may not be written"
+row store fails "cannot be created: '$WORK/t' is not writable"
 prints "what helps" '^  store: export KILN_ROOT='
 mkdir -p l u m
 check "a store on overlayfs" unshare -m --propagation private sh -c 'mount -t tmpfs tmpfs u && mkdir u/u u/w && mount -t overlay -o lowerdir=l,upperdir=u/u,workdir=u/w overlay m && KILN_ROOT=$PWD/m/store exec "$0" doctor' "$KILN"

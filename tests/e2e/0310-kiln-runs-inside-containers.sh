@@ -42,7 +42,7 @@ fi
 
 same "root that may not mount makes a namespace of its own" no-mounts capsh --drop=cap_sys_admin -- -c 'exec "$@"' sh
 fails "root that may not map ids either ends" 1 capsh --drop=cap_sys_admin,cap_setfcap -- -c 'exec "$@"' sh "$KILN" images
-prints "and reads which rights it lacks" '^this root has too few rights: it needs CAP_SYS_ADMIN, or else .*CAP_SETFCAP'
+prints "and reads which rights it lacks" '^root lacks privileges here: it needs CAP_SYS_ADMIN, or else .*CAP_SETFCAP'
 ! grep -q WARN err; ok "and has all its ids in it" $?
 same "root of somebody's user namespace builds" userns unshare -Urm
 same "and where /proc is not that of its pid namespace" other-proc unshare -Urmpf
@@ -86,11 +86,11 @@ prints "at the same time" ' met=.*ready'
 printf 'FROM busybox\nRUN --security=insecure true\n' > insecure
 fails "a step with all rights is refused there" 1 on covered bash -c 'covered "$@"' sh capsh --drop=cap_sys_admin -- -c 'exec "$@"' sh \
 	"$KILN" build --allow security.insecure -f insecure .
-prints "with the reason" "mount '/proc': parts of this machine's are covered"
+prints "with the reason" "mount '/proc': parts of this machine's /proc are covered"
 printf 'FROM busybox\nRUN --mount=type=tmpfs,target=/proc/fs/own true\n' > within
 fails "nothing is mounted in what covers /proc" 1 on covered bash -c 'covered "$@"' sh capsh --drop=cap_sys_admin -- -c 'exec "$@"' sh \
 	"$KILN" build -f within .
-prints "by the container either" "'/proc/fs/own': it lies in /proc"
+prints "by the container either" "'/proc/fs/own': it is in /proc"
 check "a container runs there" on covered bash -c 'covered "$@"' sh capsh --drop=cap_sys_admin -- -c 'exec "$@"' sh \
 	sh -c '"$0" build -q -t app app && "$0" run --rm app cat /d/c' "$KILN"
 prints "and is told of it" 'WARNING: parts of /proc are covered'

@@ -16,9 +16,9 @@ COPY --link rootfs/bin/foo /bin/foo
 RUN true
 END_FILE
 fails "a directory is not copied over a link" 1 kiln build --target directory ctx
-prints "and the error names the link and the way out" "in the image '/bin' is a link to 'usr/bin'.* to '/bin/'"
+prints "and the error names the link and the way out" "'/bin' in the image is a link to 'usr/bin'.* to '/bin/'"
 fails "a layer may hide a link by a directory" 1 kiln build --target hidden ctx
-prints "and the step that misses its shell then says so" "'/bin' in place of the link to 'usr/bin'.*COPY --link"
+prints "and the step that misses its shell then says so" "replaced '/bin', a link to 'usr/bin', with a directory.*COPY --link"
 
 # The kernel passes on no string of 128 KiB or more.
 lines=$(seq 9000 | sed 's/.*/: line number &/')

@@ -464,12 +464,12 @@ static void add_rule(const char *rule)
 		return;
 	}
 	if (!slash || slash - rule >= (ptrdiff_t)sizeof(text))
-		fail(0, "'%s' is no exception for a network", rule);
+		fail(0, "'%s' is not a valid exception for a network", rule);
 	(void)snprintf(text, sizeof(text), "%.*s", (int)(slash - rule), rule);
 	let->family = strchr(text, ':') ? AF_INET6 : AF_INET;
 	let->port = (uint16_t)strtoul(slash + 1, NULL, 10);
 	if (inet_pton(let->family, text, let->bytes) != 1)
-		fail(0, "'%s' is no address of an exception for a network", text);
+		fail(0, "exception for a network: '%s' is not an IP address", text);
 	guard.n_let++;
 }
 

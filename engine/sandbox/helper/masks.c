@@ -74,7 +74,7 @@ static int find(int fs, const char *name, const char *path)
 	int at = (int)syscall(SYS_openat2, fs, name, &how, sizeof(how));
 
 	if (at < 0 && errno != ENOENT)
-		fail(errno, "find '%s', which a step may not have as it is", path);
+		fail(errno, "find '%s', which must be hidden from steps or made read-only", path);
 	return at;
 }
 
@@ -195,7 +195,8 @@ static void check_all(const struct plan *p, const char *const *paths, size_t n)
 			found = mount_is_masked(&p->mounts[k]) &&
 				below(paths[i], p->mounts[k].dest);
 		if (!found)
-			fail(EINVAL, "hide '%s', which is in no file system of ours", paths[i]);
+			fail(EINVAL, "hide '%s': it is not in a file system that kiln mounted",
+			     paths[i]);
 	}
 }
 
@@ -227,7 +228,7 @@ void masks_refuse_target(int at, const char *dest)
 {
 	if (is_in_proc(at, dest) && !is_lxcfs_target(dest))
 		fail(0,
-		     "mount or make '%s': it lies in /proc, where all is the kernel's; choose "
-		     "another path",
+		     "mount or make '%s': it is in /proc, where everything belongs to the kernel; "
+		     "choose another path",
 		     dest);
 }

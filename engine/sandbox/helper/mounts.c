@@ -295,9 +295,9 @@ static int mount_open(const struct plan *p, const struct mount_item *item, size_
 static int open_outer_proc(struct plan *p, struct mount_item *item)
 {
 	if (p->n_masked == 0)
-		fail(0,
-		     "mount '/proc': parts of this machine's are covered, so that no other can be "
-		     "mounted, and a step without protection may not have that one");
+		fail(0, "mount '/proc': parts of this machine's /proc are covered, so the kernel "
+			"allows no new one to be mounted, and a step without protection must not "
+			"get this machine's");
 	p->outer_proc = true;
 	item->m.flags |= WIRE_MOUNT_READONLY;
 	send_message(WIRE_OUTER_PROC, 0, "", -1);
@@ -563,7 +563,8 @@ static int open_system_target(int root, const struct mount_item *item)
 	if (at < 0 || fstat(at, &st) < 0)
 		fail(errno, "find the mount point '%s'", item->dest);
 	if (!S_ISDIR(st.st_mode))
-		fail(0, "mount '%s': it is no directory in the image and must be one", item->dest);
+		fail(0, "mount '%s': it is not a directory in the image and must be one",
+		     item->dest);
 	return at;
 }
 

@@ -90,8 +90,8 @@ static void expect_error(const char *json, const char *text)
 static void what_is_wrong_is_named(void **state)
 {
 	(void)state;
-	expect_error("{\"gc\": {\"max-used-space\": \"much\"}}", "is no size");
-	expect_error("{\"gc\": {\"keep-duration\": \"2 days\"}}", "is no duration");
+	expect_error("{\"gc\": {\"max-used-space\": \"much\"}}", "is not a size");
+	expect_error("{\"gc\": {\"keep-duration\": \"2 days\"}}", "is not a duration");
 	expect_error("{\"gc\": {\"keep\": \"48h\"}}", "unknown key \"keep\" of \"gc\"");
 	expect_error("{\"registry\": {}}", "unknown key \"registry\"");
 	expect_error("{\"registries\": {\"a\": {\"insecur\": true}}}", "unknown key \"insecur\"");

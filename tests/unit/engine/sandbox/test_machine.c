@@ -213,11 +213,11 @@ static void missing_tools_and_ranges_are_named(void **state)
 	(void)state;
 	expect_ids(&ada, 3, "newuidmap is not installed", "apt install uidmap");
 	put_tools();
-	expect_ids(&ada, 2, "/etc/subuid grants ada no ids",
+	expect_ids(&ada, 2, "/etc/subuid grants no ids to ada",
 		   "sudo usermod --add-subuids 100000-165535 ada");
 	put("/etc/subuid", "ada:100000:65536\n");
 	put("/etc/subgid", "bob:100000:65536\n");
-	expect_ids(&ada, 1, "/etc/subgid grants ada no ids",
+	expect_ids(&ada, 1, "/etc/subgid grants no ids to ada",
 		   "sudo usermod --add-subgids 165536-231071 ada");
 	put("/etc/subgid", "bob:100000:65536\nada:165536:65536\n");
 	expect_ids(&ada, 0, NULL, NULL);

@@ -48,14 +48,14 @@ static void published_ports_that_make_no_sense_are_refused(void **state)
 {
 	(void)state;
 	expect_refused("80", "a port of this machine must be named");
-	expect_refused("80:", "want [ADDRESS:]HOSTPORT");
-	expect_refused("x:80", "want [ADDRESS:]HOSTPORT");
+	expect_refused("80:", "expected [ADDRESS:]HOSTPORT");
+	expect_refused("x:80", "expected [ADDRESS:]HOSTPORT");
 	expect_refused("80:80/sctp", "unknown protocol");
-	expect_refused("123456:80", "want [ADDRESS:]HOSTPORT");
-	expect_refused("80-:80", "want [ADDRESS:]HOSTPORT");
+	expect_refused("123456:80", "expected [ADDRESS:]HOSTPORT");
+	expect_refused("80-:80", "expected [ADDRESS:]HOSTPORT");
 	expect_refused("70000:80", "no such port");
 	expect_refused("90-80:80", "no such port");
-	expect_refused("there:80:80", "no IPv4 address");
+	expect_refused("there:80:80", "is not an IPv4 address");
 }
 
 static void hosts_name_the_container_and_what_was_added(void **state)
