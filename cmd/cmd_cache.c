@@ -332,8 +332,8 @@ static int check_removable(struct remote_backend *b, struct error **err)
 		return r;
 	r = remote_manifest_parse(bytes.p, bytes.n, &m, err);
 	if (r == 0 && m.kind != REMOTE_IS_CACHE)
-		r = error_new(err, ERR_INVALID, 0, "this is no cache that kiln wrote");
-	return r < 0 ? error_hint(err, r, "--force removes it all the same") : 0;
+		r = error_new(err, ERR_INVALID, 0, "this is not a cache that kiln wrote");
+	return r < 0 ? error_hint(err, r, "use --force to remove it anyway") : 0;
 }
 
 static int remove_cache(struct remote_backend *b, const struct cache_options *o, struct error **err)
@@ -400,7 +400,7 @@ int cmd_cache(const struct command *self, int argc, char **argv)
 	struct cache_options o = {0};
 	const struct opt table[] = {
 		{"force", 'f', OPT_BOOL, &o.force, NULL,
-		 "rm: remove what is no cache of kiln's, or no sound one"},
+		 "rm: remove it even if kiln did not write it, or it is damaged"},
 		{"format", 0, OPT_STRING, &o.format, "FORMAT", "ls: table (default) or json"},
 		{0},
 	};

@@ -116,7 +116,7 @@ static int debug_shell_step(const struct command *self, int argc, char **argv)
 
 	if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)) {
 		(void)error_new(&err, ERR_INVALID, 0,
-				"shell: standard input or standard error is no terminal");
+				"shell: standard input or standard error is not a terminal");
 		return session_usage(self, &err);
 	}
 	argv[1] = argv[0];

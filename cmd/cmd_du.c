@@ -208,7 +208,8 @@ int cmd_du(const struct command *self, int argc, char **argv)
 	_cleanup_(du_options_release) struct du_options o = {0};
 	const struct opt table[] = {
 		{"filter", 0, OPT_LIST, &filters, "FILTER",
-		 "Only what it fits: until=AGE, type=TYPE, id=ID, description~=REGEX, inuse, ..."},
+		 "Only records that match: until=AGE, type=TYPE, id=ID, description~=REGEX, inuse, "
+		 "..."},
 		{"format", 0, OPT_STRING, &o.format, "FORMAT",
 		 "table (default), json or a Go template"},
 		{"verbose", 0, OPT_BOOL, &o.verbose, NULL, "Show all that is known of each"},

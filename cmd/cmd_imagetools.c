@@ -299,7 +299,7 @@ int cmd_imagetools(const struct command *self, int argc, char **argv)
 	if (opt_first_is_help(self, argc, argv))
 		return 0;
 	if (argc < 2 || (strcmp(argv[1], "inspect") != 0 && strcmp(argv[1], "create") != 0))
-		return session_misuse(self, "say inspect or create");
+		return session_misuse(self, "expected inspect or create");
 	is_create = strcmp(argv[1], "create") == 0;
 	sub.name = is_create ? "imagetools create" : "imagetools inspect";
 	sub.summary = is_create ? "Put a name, or an index, over images of registries"

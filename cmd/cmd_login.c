@@ -37,7 +37,7 @@ static int ask(const char *prompt, bool hidden, struct buf *ret, struct error **
 	if (!isatty(STDIN_FILENO))
 		return error_hint(err,
 				  error_new(err, ERR_INVALID, 0,
-					    "there is no terminal to ask %s on",
+					    "cannot ask for %s: standard input is not a terminal",
 					    hidden ? "the password" : "the user name"),
 				  "use --username NAME --password-stdin");
 	fprintf(stderr, "%s: ", prompt);
@@ -168,7 +168,7 @@ int cmd_login(const struct command *self, int argc, char **argv)
 		return session_misuse(self, "--password-stdin needs --username");
 	o.server = server = server_name(&args);
 	if (!is_registry(server))
-		return session_misuse(self, "SERVER is no HOST[:PORT] of a registry");
+		return session_misuse(self, "SERVER must be the HOST[:PORT] of a registry");
 	r = login(&o, &err);
 	return r < 0 ? session_fail(r, &err) : 0;
 }

@@ -62,8 +62,9 @@ static int parse(struct prune_command *c, const struct strv *filters, struct pru
 		o->mounts = true;
 	}
 	if (r == 0 && o->only && limited)
-		r = error_new(err, ERR_INVALID, 0,
-			      "a limit of space goes together with no --filter but until=AGE");
+		r = error_new(
+			err, ERR_INVALID, 0,
+			"a limit of space can be combined with no --filter other than until=AGE");
 	o->all = !limited && !o->unused_since && !o->only;
 	return r;
 }
@@ -140,10 +141,11 @@ int cmd_prune(const struct command *self, int argc, char **argv)
 		{"all", 'a', OPT_BOOL, &c.all, NULL, "Cache mounts too"},
 		{"dry-run", 0, OPT_BOOL, &c.dry_run, NULL, "Only show what would be removed"},
 		{"filter", 0, OPT_LIST, &filters, "FILTER",
-		 "Only what it fits: until=AGE, type=TYPE, id=ID, description~=REGEX, inuse, ..."},
+		 "Only records that match: until=AGE, type=TYPE, id=ID, description~=REGEX, inuse, "
+		 "..."},
 		{"force", 'f', OPT_BOOL, &c.force, NULL, "Do not ask"},
 		{"keep-storage", 0, OPT_STRING, &c.keep_storage, "SIZE",
-		 "Keep this much, what is most worth keeping"},
+		 "Keep this much of what is most worth keeping"},
 		{"reserved-space", 0, OPT_STRING, &c.reserved_space, NULL, NULL},
 		{"max-used-space", 0, OPT_STRING, &c.max_used_space, "SIZE",
 		 "Remove until the cache takes no more"},

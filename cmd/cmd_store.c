@@ -25,8 +25,8 @@ static int judge(const struct verify_counts *n, struct error **err)
 		r = error_new(err, ERR_IO, 0, "%zu objects of the store could not be read",
 			      n->unread);
 		return error_hint(err, r,
-				  "nothing of them was forgotten: mend what keeps them from being "
-				  "read, then verify again");
+				  "none of them was removed: fix what keeps them from being read, "
+				  "then verify again");
 	}
 	if (n->damaged > 0) {
 		r = error_new(err, ERR_CORRUPT, 0, "%zu objects of the store were damaged",

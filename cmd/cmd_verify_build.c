@@ -224,16 +224,17 @@ static int check(const struct build_options *o, struct error **err)
 
 	if (has_output)
 		return error_new(err, ERR_INVALID, 0,
-				 "compares two builds and leaves no output: take away --output, "
+				 "compares two builds and writes no output: leave out --output, "
 				 "--push, --load, --iidfile and --metadata-file");
 	if (o->call || o->check)
-		return error_new(err, ERR_INVALID, 0, "builds: take away --call and --check");
+		return error_new(err, ERR_INVALID, 0, "builds: leave out --call and --check");
 	if (o->cache_from.n > 0 || o->cache_to.n > 0)
 		return error_new(err, ERR_INVALID, 0,
-				 "builds from cold: take away --cache-from and --cache-to");
+				 "builds from cold: leave out --cache-from and --cache-to");
 	if (reads_stdin)
-		return error_new(err, ERR_INVALID, 0,
-				 "reads everything twice, which standard input cannot be");
+		return error_new(
+			err, ERR_INVALID, 0,
+			"reads everything twice, and standard input can be read only once");
 	return 0;
 }
 

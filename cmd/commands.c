@@ -17,7 +17,7 @@ static const struct command commands[] = {
 	{"debug", cmd_debug, "graph [--format json|dot] [BUILD OPTIONS] CONTEXT | key STEP",
 	 "Print the compiled graph, or what the key of a step is made of"},
 	{"doctor", cmd_doctor, "[OPTIONS]",
-	 "Look at where kiln runs: what works, what is slower, and what mends it"},
+	 "Check where kiln runs: what works, what is slower, and how to fix it"},
 	{"du", cmd_du, "[OPTIONS]", "Show what the build cache takes, and what pins it"},
 	{"history", cmd_history, "[OPTIONS] IMAGE", "Show the history of an image"},
 	{"images", cmd_images, "[OPTIONS] [REPOSITORY[:TAG]]", "List images"},

@@ -315,7 +315,7 @@ static int bad_checksum(const char *text, struct error **err)
 			"unsupported digest algorithm in checksum \"%s\": only sha256 is known",
 			text);
 	return error_new(err, ERR_INVALID, 0,
-			 "invalid checksum digest format: \"%s\" is no sha256 digest", text);
+			 "invalid checksum digest format: \"%s\" is not a sha256 digest", text);
 }
 
 static int copy_http(struct copying *p, const char *url, struct error **err)

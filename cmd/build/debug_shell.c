@@ -75,8 +75,8 @@ static void open_shell(struct debug_shell *d, const struct exec_stop *stop)
 
 static void stopped(void *data, struct job *job, const struct exec_stop *stop)
 {
-	static const char none[] =
-		"no shell: standard input or standard error is no terminal of ours\n";
+	static const char none[] = "no shell: standard input or standard error is not a terminal, "
+				   "or kiln runs in the background\n";
 	struct debug_shell *d = data;
 
 	if (!have_terminal()) {
@@ -105,14 +105,14 @@ static int choose(const struct graph *g, const char *which, struct vertex **ret,
 			continue;
 		if (found && !digest_equal(&found->digest, &v->digest))
 			return error_new(err, ERR_INVALID, 0,
-					 "\"%s\" means several steps, \"%s\" and \"%s\": give the "
-					 "line of one",
+					 "\"%s\" matches several steps, \"%s\" and \"%s\": give "
+					 "the line of one",
 					 which, found->meta.name, v->meta.name);
 		found = v;
 	}
 	if (!found)
 		return error_new(err, ERR_NOTFOUND, 0,
-				 "no RUN step of this build is like \"%s\" or on such a line",
+				 "no RUN step of this build matches \"%s\" or is on that line",
 				 which);
 	*ret = found;
 	return 0;

@@ -207,7 +207,7 @@ static int parse_until(const char *text, struct cache_filter *f, struct error **
 
 	if (times_parse_duration(value, &age) < 0)
 		return error_new(err, ERR_INVALID, 0,
-				 "invalid filter '%s': \"%s\" is no duration such as 24h", text,
+				 "invalid filter '%s': \"%s\" is not a duration such as 24h", text,
 				 value);
 	f->unused_since = times_now_ns() - age;
 	return 0;

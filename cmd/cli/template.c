@@ -264,7 +264,7 @@ static int parse_command(struct parser *in, struct command_node *c, struct error
 		if (r < 0)
 			return r;
 		if (c->operands.n > 1 && c->operands.v[0].kind != OPERAND_FUNCTION)
-			return bad(in, "arguments of what is no function", err);
+			return bad(in, "arguments after something that is not a function", err);
 	}
 }
 
@@ -578,7 +578,7 @@ static int run_command(const struct command_node *c, const struct scope *in, boo
 	if (r == 0 && is_call)
 		r = template_function_call(c->operands.v[0].function, args, n, ret, err);
 	else if (r == 0 && n != 1)
-		r = error_new(err, ERR_INVALID, 0, "template: a value cannot take what is piped");
+		r = error_new(err, ERR_INVALID, 0, "template: a value cannot take piped input");
 	else if (r == 0)
 		*ret = json_incref(args[0]);
 	for (size_t i = 0; i < n; i++)
@@ -644,8 +644,7 @@ static int execute_range(const struct node *node, const struct scope *in, json_t
 		return r;
 	}
 	if (!json_is_object(over))
-		return error_new(err, ERR_INVALID, 0,
-				 "template: range over what is no list and no map");
+		return error_new(err, ERR_INVALID, 0, "template: range needs a list or a map");
 	/* Go goes through a map in the order of its keys. */
 	json_object_foreach(over, key, value) strv_push(&keys, key);
 	strv_sort(&keys);

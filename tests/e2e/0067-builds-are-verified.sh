@@ -56,9 +56,9 @@ refused() {
 	fails "$1" 2 kiln verify-build "${@:3}"
 	prints "... and says why" "$2"
 }
-refused "there is no output" 'leaves no output' -o out app
-refused "and no push" 'leaves no output' --push -t x app
-refused "standard input cannot be read twice" 'standard input cannot be' -
+refused "there is no output" 'writes no output' -o out app
+refused "and no push" 'writes no output' --push -t x app
+refused "standard input cannot be read twice" 'standard input can be read only once' -
 refused "nothing comes from a cache" 'cache-from' --cache-from type=registry,ref=x app
 
 # A shell ignores SIGINT for what it starts in the background.

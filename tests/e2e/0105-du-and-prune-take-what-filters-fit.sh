@@ -69,6 +69,6 @@ check "the image is still whole" kiln run --rm app cat /two /a
 check "prune of private things" kiln prune -f --filter private
 [ -z "$(kiln mounts ls -q)" ]; ok "takes mounts" $?
 fails "a limit with a filter of names is refused" 2 kiln prune -f --keep-storage 1mb --filter type=regular
-prints "with the reason" 'no --filter but until='
+prints "with the reason" 'no --filter other than until='
 check "a limit with an age is not" kiln prune -f --keep-storage 1mb --filter until=1h
 finish

@@ -119,7 +119,7 @@ fails "removes it" 1 kiln cache ls "$registry"
 prints "which says so" 'not found'
 quietly kiln push -q "$REGISTRY/library/busybox" 2> /dev/null
 fails "an image is no cache" 1 kiln cache rm "$REGISTRY/library/busybox"
-prints "that would be removed" 'this is no cache that kiln wrote'
+prints "that would be removed" 'this is not a cache that kiln wrote'
 check "a directory's goes too" kiln cache rm "$from"
 test -z "$(ls "$cache/blobs/sha256")"; ok "with its blobs" $?
 

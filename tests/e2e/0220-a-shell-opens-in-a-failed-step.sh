@@ -79,7 +79,7 @@ END
 test $? = 1; ok "what was written to a bind mount is there" $?
 test ! -e two/object; ok "and only there" $?
 fails "without a terminal the build just fails" 1 kiln build --debug-shell two
-prints "and says why no shell came" 'no shell: standard input or standard error is no terminal'
+prints "and says why no shell came" 'no shell: standard input or standard error is not a terminal'
 
 check "an image is built" kiln build -t base - <<'END'
 FROM busybox
@@ -98,7 +98,7 @@ prints "a script will do, too" 'from a pipe: red'
 
 on_terminal "$KILN" debug shell 3 --progress=plain --secret id=token,src=token . < /dev/null
 test $? = 1; ok "there is no step on a line without one" $?
-prints "and it says so" 'no RUN step of this build is like "3"'
+prints "and it says so" 'no RUN step of this build matches "3"'
 on_terminal "$KILN" debug shell 'RUN --mount*' --progress=plain --secret id=token,src=token . <<'END'
 see $
 type echo "user=$(id -u) src=$(cat /src/file) files=$(ls)"
@@ -108,6 +108,6 @@ END
 test $? = 9; ok "debug shell opens a step that has not run" $?
 ! grep -q 'files=half' out; ok "before its command" $?
 fails "which needs a terminal" 2 kiln debug shell 6 .
-prints "and says so" 'is no terminal'
+prints "and says so" 'is not a terminal'
 
 finish
