@@ -43,7 +43,7 @@ static void warn(struct engine *e, struct job *job, const struct layer_info *inf
 
 	if (is_told(e, info->id))
 		return;
-	line = xasprintf("the cached layer %s cannot be had, its step runs again: %s",
+	line = xasprintf("the cached layer %s is not available, its step runs again: %s",
 			 digest_format(&info->blob.digest, text), error_text(why));
 	w.short_text = line;
 	if (job)

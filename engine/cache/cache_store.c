@@ -309,7 +309,7 @@ static void cache_forget(void *data, const struct digest *keys, size_t n_keys,
 {
 	struct cache_store *c = data;
 
-	miss_log_note(&c->misses, v, "its result could not be had any more");
+	miss_log_note(&c->misses, v, "its cached result is no longer available");
 	cache_uses_forget(c->uses, v);
 	if (c->imports)
 		remote_imports_refuse(c->imports, keys, n_keys);

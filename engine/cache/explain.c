@@ -121,7 +121,7 @@ static void env_differs(struct buf *b, const json_t *now, const json_t *then)
 		if (!text || !strchr(text, '=') || env_value(now, text))
 			continue;
 		reason(b);
-		buf_addf(b, "variable %.*s is not set any more", (int)strcspn(text, "="), text);
+		buf_addf(b, "variable %.*s is no longer set", (int)strcspn(text, "="), text);
 	}
 	if (b->n == before) {
 		reason(b);
@@ -287,7 +287,7 @@ static void op_differs(struct buf *b, const char *key, const json_t *now, const 
 		if (json_object_get(now, inner))
 			continue;
 		reason(b);
-		buf_addf(b, "it has no '%s' any more", inner);
+		buf_addf(b, "it no longer has '%s'", inner);
 	}
 }
 

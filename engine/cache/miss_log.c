@@ -117,7 +117,7 @@ static void compare(struct miss_log *l, const struct vertex *v, const char *plac
 	_cleanup_buf_ struct buf differs = BUF_INIT;
 
 	if (trace->n == 0 || step_trace_decode(trace->p, trace->n, &now, NULL) < 0) {
-		buf_adds(ret, "what its key is made of could not be told");
+		buf_adds(ret, "what its key is made of is not known");
 		return;
 	}
 	if (*place)

@@ -151,7 +151,7 @@ static json_t *text_value(const char *p, size_t n)
 {
 	json_t *text = json_stringn(p, n);
 
-	return text ? text : json_string("(bytes that are no text)");
+	return text ? text : json_string("(bytes that are not text)");
 }
 
 static json_t *bytes_value(const uint8_t *p, size_t n)

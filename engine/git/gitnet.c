@@ -74,7 +74,7 @@ int gitnet_check_url(const char *url, struct error **err)
 				  "KILN_ALLOW_FILE_GIT=1 allows it");
 	}
 	if (!is_http(url) && !has_scheme(url, "git") && !has_scheme(url, "ssh") && !is_scp(url))
-		return error_new(err, ERR_UNSUPPORTED, 0, "%s is no git URL that kiln knows",
+		return error_new(err, ERR_UNSUPPORTED, 0, "%s is not a git URL that kiln supports",
 				 shown);
 	host = gitnet_host(url);
 	if ((has_scheme(url, "ssh") || is_scp(url)) && !is_ssh_safe(url))

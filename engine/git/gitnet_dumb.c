@@ -103,7 +103,7 @@ int gitnet_dumb_list(const struct gitnet *n, struct gitref_list *ret, struct err
 		size_t len = strcspn(p, "\n");
 
 		if (add_line(p, len, ret) < 0)
-			return error_new(err, ERR_UNAVAILABLE, 0, "%s: this is no git server",
+			return error_new(err, ERR_UNAVAILABLE, 0, "%s: this is not a git server",
 					 shown);
 		p += len + (p[len] == '\n');
 	}

@@ -55,8 +55,8 @@ int gitnet_http_check(const struct gitnet *n, const struct http_response *resp, 
 		return error_new(err, ERR_NOTFOUND, 0, "%s: repository not found (%d)", shown,
 				 resp->status);
 	if (resp->status != 401 && resp->status != 403)
-		return error_new(err, ERR_UNAVAILABLE, 0, "%s: unexpected answer of the server: %d",
-				 shown, resp->status);
+		return error_new(err, ERR_UNAVAILABLE, 0,
+				 "%s: unexpected answer from the server: %d", shown, resp->status);
 	r = error_new(err, ERR_DENIED, 0, "%s: authentication %s (%d)", shown,
 		      n->authorization ? "failed" : "is needed, or there is no such repository",
 		      resp->status);
@@ -114,7 +114,7 @@ static int check_type(struct stream *s, const struct http_response *resp, struct
 	if (type && strncmp(type, want, strlen(want)) == 0)
 		return 0;
 	s->transport->call->dumb = s->is_list;
-	return error_new(err, ERR_UNAVAILABLE, 0, "%s: this is no git server", shown);
+	return error_new(err, ERR_UNAVAILABLE, 0, "%s: this is not a git server", shown);
 }
 
 static int ask(struct stream *s, struct error **err)

@@ -115,8 +115,8 @@ static int not_found(const struct gitref_list *list, const char *ref, struct err
 		return error_hint(err, r, "did you mean %s?", near);
 	if (strlen(ref) < GITREF_HEX && strlen(ref) >= 4 && strspn(ref, HEX_DIGITS) == strlen(ref))
 		return error_hint(err, r,
-				  "a short commit hash is no ref: give the whole hash, or a branch "
-				  "or tag and ?commit=%s",
+				  "a short commit hash cannot be used as a ref: give the whole "
+				  "hash, or a branch or tag and ?commit=%s",
 				  ref);
 	return r;
 }

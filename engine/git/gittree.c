@@ -113,7 +113,8 @@ static int put_blob(struct gittree *t, git_repository *repo, const git_tree_entr
 	if (git_repository_odb(&odb, repo) < 0 || git_odb_read_header(&n, &type, odb, id) < 0)
 		return gitlib_fail(err, ERR_CORRUPT, "read '%s' of the git repository", path);
 	if (type != GIT_OBJECT_BLOB)
-		return error_new(err, ERR_CORRUPT, 0, "refuse git tree: \"%s\" is no file", path);
+		return error_new(err, ERR_CORRUPT, 0, "refuse git tree: \"%s\" is not a file",
+				 path);
 	if (n > FILE_SIZE_MAX)
 		return error_new(err, ERR_UNSUPPORTED, 0,
 				 "the file '%s' of the git repository exceeds 2 GiB", path);
@@ -198,7 +199,7 @@ static int put_subdir(struct gittree *t, git_repository *repo, const git_tree *r
 		if (git_tree_entry_filemode(e) == GIT_FILEMODE_COMMIT && t->link)
 			return t->link(t->link_data, path, oid, subdir + at, dest, err);
 		if (git_tree_entry_filemode(e) != GIT_FILEMODE_TREE)
-			return no_subdir(subdir, "it is no directory", err);
+			return no_subdir(subdir, "it is not a directory", err);
 		if (!subdir[at])
 			return put_tree(t, repo, git_tree_entry_id(e), path, dest, err);
 		if (git_tree_lookup(&next, repo, git_tree_entry_id(e)) < 0)

@@ -281,7 +281,7 @@ static int require(struct git_sources *g, const struct request *q, const char *u
 	    git_object_lookup(&object, repo, &id, GIT_OBJECT_ANY) < 0)
 		return gitlib_fail(err, ERR_CORRUPT, "read %s", ref->oid);
 	if (git_object_peel(&commit, object, GIT_OBJECT_COMMIT) < 0)
-		return error_new(err, ERR_INVALID, 0, "%s is no commit",
+		return error_new(err, ERR_INVALID, 0, "%s does not name a commit",
 				 ref->name ? ref->name : ref->oid);
 	git_oid_tostr(ref->commit, sizeof(ref->commit), git_object_id(commit));
 	return 0;

@@ -77,8 +77,7 @@ int http_check_pace(int64_t ns, uint64_t bytes, struct error **err)
 	if (s <= HTTP_GRACE_S + (int64_t)(bytes / HTTP_RATE_MIN))
 		return 0;
 	return error_new(err, ERR_TIMEOUT, 0,
-			 "too slow: %llu bytes in %lld s, where %d bytes a second are the least "
-			 "that is waited for",
+			 "too slow: %llu bytes in %lld s; the minimum is %d bytes a second",
 			 (unsigned long long)bytes, (long long)s, HTTP_RATE_MIN);
 }
 

@@ -139,10 +139,10 @@ int http_url_next(const char *from, const char *to, bool plain, char **ret, stru
 	int r;
 
 	if (!text || (!is_plain(text) && strncasecmp(text, "https://", 8) != 0))
-		return error_new(err, ERR_INVALID, 0, "\"%.200s\" is no http or https URL", to);
+		return error_new(err, ERR_INVALID, 0, "\"%.200s\" is not an http or https URL", to);
 	if (has_user)
-		return error_new(err, ERR_DENIED, 0, "a URL with a user in it is not asked: %s",
-				 shown);
+		return error_new(err, ERR_DENIED, 0,
+				 "a URL with a user name in it is not followed: %s", shown);
 	if (is_plain(text) && !plain && !(is_plain(from) && http_url_is_loopback(text))) {
 		r = error_new(err, ERR_DENIED, 0, "%s is plain HTTP", shown);
 		if (!same_host(from, text))

@@ -59,7 +59,7 @@ static int damaged(const struct side *s, struct error **err)
 
 	if (cancel_is_set(s->cancel))
 		return error_new(err, ERR_CANCELED, 0, "canceled");
-	return error_new(err, ERR_CORRUPT, 0, "%s", why ? why : "the layer is no tar");
+	return error_new(err, ERR_CORRUPT, 0, "%s", why ? why : "the layer is not a tar archive");
 }
 
 static int read_file(void *data, void *p, size_t n, size_t *ret, struct error **err)

@@ -369,7 +369,7 @@ static int read_docker(struct load *l, const struct load_file *file, struct erro
 
 		if (!json_is_object(entry))
 			return error_new(err, ERR_INVALID, 0,
-					 "manifest.json: entry %zu is no object", i);
+					 "manifest.json: entry %zu is not an object", i);
 		r = js_strings(entry, "RepoTags", &tags, err);
 		if (r == 0 && are_named(l, &tags))
 			continue;

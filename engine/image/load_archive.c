@@ -262,7 +262,7 @@ static int add_dir_file(struct store *s, int dirfd, const char *name, struct can
 	if (fd < 0)
 		return error_new(err, ERR_IO, errno, "open '%s'", name);
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-		return error_new(err, ERR_INVALID, 0, "'%s' is no regular file", name);
+		return error_new(err, ERR_INVALID, 0, "'%s' is not a regular file", name);
 	r = store_file(s, name, inflate_read_fd, &fd, cancel, &file, err);
 	return r < 0 ? error_wrap(err, r, "'%s'", name) : add_file(a, name, &file, err);
 }

@@ -40,7 +40,7 @@ static int parse_ref(const char *text, struct layout_ref *ret, struct error **er
 	if (at && !strchr(at, '/')) {
 		if (digest_parse(at + 1, &ref.digest) < 0)
 			return error_new(err, ERR_INVALID, 0,
-					 "oci-layout://%s: \"%s\" is no sha256 digest", text,
+					 "oci-layout://%s: \"%s\" is not a sha256 digest", text,
 					 at + 1);
 		*at = '\0';
 		ref.has_digest = true;

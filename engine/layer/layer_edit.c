@@ -402,7 +402,7 @@ int layer_edit_read(const struct layer_edit *e, const char *path, size_t max, st
 	if (r < 0)
 		return r;
 	if (!exists || entry.type != ENTRY_FILE)
-		return error_new(err, ERR_NOTFOUND, 0, "'%s' is no file of the image", path);
+		return error_new(err, ERR_NOTFOUND, 0, "'%s' is not a file in the image", path);
 	if (entry.size > max)
 		return error_new(err, ERR_INVALID, 0, "'%s' is larger than %zu bytes", path, max);
 	if (layer_plan_get(e->plan, resolved))

@@ -226,7 +226,7 @@ int layer_plan_write(struct layer_plan *p, const void *data, size_t n, struct er
 	int r = fs_write_full(p->spool, data, n);
 
 	if (r < 0)
-		return error_new(err, ERR_IO, -r, "keep what becomes '%s'", p->file);
+		return error_new(err, ERR_IO, -r, "keep the source of '%s'", p->file);
 	hasher_add(&p->hasher, data, n);
 	p->spooled += n;
 	return 0;
@@ -339,7 +339,7 @@ int plan_reader_size(const struct plan_reader *r, const struct entry *e, uint64_
 	if (!r->owned)
 		return 0;
 	if (fstat(r->fd, &st) < 0)
-		return error_new(err, ERR_IO, errno, "look at what becomes '%s'", e->path);
+		return error_new(err, ERR_IO, errno, "look at the source of '%s'", e->path);
 	*ret = S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
 	return 0;
 }
@@ -360,7 +360,7 @@ int plan_source_check(const struct plan_source *source, const struct entry *e, u
 {
 	if (size == e->size || (source->tree && source->tree->ops->still))
 		return 0;
-	return error_new(err, ERR_CORRUPT, 0, "it has %llu bytes, and not %llu",
+	return error_new(err, ERR_CORRUPT, 0, "it has %llu bytes instead of %llu",
 			 (unsigned long long)size, (unsigned long long)e->size);
 }
 
@@ -387,7 +387,7 @@ int layer_plan_read(const struct layer_plan *p, const char *path, struct buf *re
 	int r;
 
 	if (!e || tag == 0)
-		return error_new(err, ERR_NOTFOUND, 0, "'%s' is no file of the layer", path);
+		return error_new(err, ERR_NOTFOUND, 0, "'%s' is not a file of the layer", path);
 	if (e->type == ENTRY_HARDLINK)
 		e = layer_plan_get(p, e->link);
 	file = *e;

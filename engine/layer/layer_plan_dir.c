@@ -37,7 +37,7 @@ static int at_start(struct plan_reader *reader, const struct entry *e, struct er
 	reader->fd = open(path, O_RDONLY | O_CLOEXEC);
 	reader->owned = true;
 	if (reader->fd < 0 || lseek(reader->fd, (off_t)reader->at, SEEK_SET) < 0)
-		return error_new(err, ERR_IO, errno, "read what becomes '%s'", e->path);
+		return error_new(err, ERR_IO, errno, "read the source of '%s'", e->path);
 	return 0;
 }
 

@@ -82,7 +82,7 @@ static const struct plan_source *source_of(const struct worker *w, size_t n)
 
 static int read_failed(const struct entry *e, ssize_t n, struct error **err)
 {
-	return error_new(err, ERR_IO, (int)-n, "read what becomes '%s'", e->path);
+	return error_new(err, ERR_IO, (int)-n, "read the source of '%s'", e->path);
 }
 
 /* Reads a small file into the scratch buffer and sets size and content of `e` to what it is.

@@ -297,7 +297,7 @@ static int take_hard_link(struct unpack *u, struct entry *e, const char *target,
 	}
 	if (!to || to->type == ENTRY_DIR || to->type == ENTRY_WHITEOUT)
 		return error_new(err, ERR_INVALID, 0,
-				 "hard link '%s' names '%s', which is no file of this layer",
+				 "hard link '%s' names '%s', which is not a file of this layer",
 				 e->path, target);
 	if (path_within(resolved, e->path)) {
 		if (strcmp(resolved, e->path) == 0) /* itself: nothing to do */

@@ -29,7 +29,7 @@ int layout_dir_open(int dirfd, const char *name, struct error **err)
 	if (fd < 0)
 		return error_new(err, ERR_IO, -fd, "open '%s'", name);
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-		return error_new(err, ERR_INVALID, 0, "'%s' is no regular file", name);
+		return error_new(err, ERR_INVALID, 0, "'%s' is not a regular file", name);
 	return TAKE_FD(fd);
 }
 

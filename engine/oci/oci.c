@@ -133,7 +133,7 @@ int oci_blob_parse(const json_t *object, uint64_t max, struct layer_blob *ret, s
 		return error_new(err, ERR_UNSUPPORTED, 0, "digest \"%.32s...\" is not sha256",
 				 digest);
 	if (digest_parse(digest, &ret->digest) < 0)
-		return error_new(err, ERR_INVALID, 0, "\"%.80s\" is no sha256 digest", digest);
+		return error_new(err, ERR_INVALID, 0, "\"%.80s\" is not a sha256 digest", digest);
 	if ((uint64_t)size > max)
 		return error_new(err, ERR_INVALID, 0, "%s has %lld bytes; the limit is %llu",
 				 digest, (long long)size, (unsigned long long)max);
@@ -184,8 +184,8 @@ static int check_layer(const struct oci_descriptor *d, struct error **err)
 		return 0;
 	digest_format(&d->digest, text);
 	return error_new(err, ERR_UNSUPPORTED, 0,
-			 "layer %s has media type \"%.128s\", which is no file system layer", text,
-			 d->media_type);
+			 "layer %s has media type \"%.128s\", which is not a file system layer",
+			 text, d->media_type);
 }
 
 static int parse_manifest(const json_t *doc, struct oci_document *ret, struct error **err)
@@ -236,7 +236,7 @@ static int find_kind(const json_t *doc, const char *media_type, struct oci_docum
 	if (!oci_is_index_type(media_type) && !oci_is_manifest_type(media_type)) {
 		if (own)
 			return error_new(err, ERR_UNSUPPORTED, 0,
-					 "media type \"%.128s\" is no image", own);
+					 "media type \"%.128s\" is not that of an image", own);
 		media_type = json_object_get(doc, "manifests") ? OCI_INDEX_TYPE : OCI_MANIFEST_TYPE;
 	}
 	/* A document that could be read as both has been used to smuggle images past checks. */
@@ -294,7 +294,8 @@ static int no_platform(const struct oci_document *index, const struct platform *
 			buf_addf(&b, "%s%s", b.n > 0 ? ", " : "",
 				 platform_format(&d->platform, text));
 	}
-	r = error_new(err, ERR_NOTFOUND, 0, "no match for platform %s: the image is there for %s",
+	r = error_new(err, ERR_NOTFOUND, 0,
+		      "no match for platform %s: the image is available for %s",
 		      platform_format(want, text), b.n > 0 ? b.p : "no platform");
 	return b.n > 0 ? error_hint(err, r, "choose one of them with --platform") : r;
 }

@@ -58,7 +58,7 @@ static int wait_below(void *data, size_t n_below, struct error **err)
 	}
 	r = g->r;
 	pthread_mutex_unlock(&g->lock);
-	return r < 0 ? error_new(err, ERR_CANCELED, 0, "a layer below could not be had") : 0;
+	return r < 0 ? error_new(err, ERR_CANCELED, 0, "a layer below could not be fetched") : 0;
 }
 
 static void *group_main(void *data)

@@ -376,7 +376,7 @@ static int check_realm(const struct auth_server *server, const struct auth_chall
 
 	if (!c->realm)
 		return error_new(err, ERR_INVALID, 0,
-				 "it wants a token and does not say from where");
+				 "it asks for a token but does not say where to get one");
 	r = http_url_next(server->url, c->realm, server->insecure, ret, err);
 	return r < 0 ? error_wrap(err, r, "the token server that it names") : 0;
 }
@@ -428,7 +428,7 @@ static int answer(struct token_call *t, const struct auth_challenges *challenges
 		basic = basic ? basic : t->challenge;
 	}
 	if (!basic)
-		return denied(server, "it offers no way to log in that kiln knows", err);
+		return denied(server, "it offers no way to log in that kiln supports", err);
 	if (!t->creds || t->creds->identity_token)
 		return denied(server, "it asks for a user and a password", err);
 	if (strncmp(server->url, "http://", 7) == 0 && !server->insecure &&

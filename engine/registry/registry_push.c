@@ -284,7 +284,8 @@ int registry_push_manifest(struct registry *r, const struct imageref *ref, const
 					  .cancel = cancel};
 	res = registry_call(r, &call, &resp, NULL, err);
 	if (res < 0 && says_immutable(&resp))
-		res = error_hint(err, res, "this registry's tags stay what they are: use another");
+		res = error_hint(err, res,
+				 "this registry does not let tags change: use another tag");
 	if (res < 0)
 		return error_wrap(err, res, "push manifest");
 	answer = http_header(&resp, "docker-content-digest");

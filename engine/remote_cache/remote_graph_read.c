@@ -53,7 +53,7 @@ static int check_order(struct mp_reader *r, struct order *o, const uint8_t *star
 	int c = o->before ? memcmp(o->before, start, o->n < n ? o->n : n) : -1;
 
 	if (c > 0 || (c == 0 && o->n >= n))
-		return bad(r, "the order is not kept", err);
+		return bad(r, "the entries are out of order", err);
 	*o = (struct order){.before = start, .n = n};
 	return 0;
 }
@@ -87,7 +87,7 @@ static int get_layer(struct mp_reader *r, struct remote_graph *g, struct error *
 		k = end_map(r, &m, err);
 	if (k == 0 && g->layers.n > 0 &&
 	    memcmp(vec_last(&g->layers).diff_id.b, layer.diff_id.b, DIGEST_SIZE) >= 0)
-		k = bad(r, "the order is not kept", err);
+		k = bad(r, "the entries are out of order", err);
 	if (k == 0)
 		(void)remote_graph_layer(g, &layer);
 	return k;
@@ -150,7 +150,7 @@ static int get_keys(struct mp_reader *r, struct remote_graph *g, struct remote_r
 	for (size_t i = 0; i < n && k == 0; i++) {
 		k = mp_get_digest(r, &keys[i], err);
 		if (k == 0 && i > 0 && memcmp(keys[i - 1].b, keys[i].b, DIGEST_SIZE) >= 0)
-			k = bad(r, "the order is not kept", err);
+			k = bad(r, "the entries are out of order", err);
 	}
 	ret->keys = keys;
 	ret->n_keys = n;
@@ -342,7 +342,7 @@ static int decompress(const void *p, size_t n, struct buf *ret, struct error **e
 	size = ZSTD_getFrameContentSize(p, n);
 	if (size == ZSTD_CONTENTSIZE_UNKNOWN || size == ZSTD_CONTENTSIZE_ERROR ||
 	    size > REMOTE_GRAPH_MAX)
-		return error_new(err, ERR_CORRUPT, 0, "%s: no zstd frame of a size that is allowed",
+		return error_new(err, ERR_CORRUPT, 0, "%s: not a zstd frame of an allowed size",
 				 what);
 	to = buf_reserve(ret, (size_t)size);
 	got = ZSTD_decompress(to, (size_t)size, p, n);

@@ -71,7 +71,7 @@ static int read_attrs(struct remote_local *l, const struct remote_spec *spec, st
 	l->tag = xstrdup(tag && *tag ? tag : "latest");
 	l->has_digest = digest != NULL;
 	if (digest && digest_parse(digest, &l->digest) < 0)
-		return error_new(err, ERR_INVALID, 0, "'%s' is no sha256 digest", digest);
+		return error_new(err, ERR_INVALID, 0, "'%s' is not a sha256 digest", digest);
 	return reset ? attrs_bool("reset", reset, &l->reset, err) : 0;
 }
 

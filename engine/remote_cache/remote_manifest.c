@@ -58,11 +58,11 @@ static int read_result(const json_t *object, const json_t *annotations, struct r
 	int r = js_string(annotations, DIFF_ID_KEY, &diff_id, err);
 
 	if (r == 0 && (!diff_id || digest_parse(diff_id, &b.diff_id) < 0))
-		r = error_new(err, ERR_INVALID, 0, "a layer without a diff id");
+		r = error_new(err, ERR_INVALID, 0, "the layer has no diff id");
 	if (r == 0)
 		r = oci_blob_parse(object, OCI_BLOB_MAX, &b.blob, err);
 	if (r == 0 && !layer_type_is_known(b.blob.media_type))
-		r = error_new(err, ERR_INVALID, 0, "a layer of an unknown media type");
+		r = error_new(err, ERR_INVALID, 0, "the layer has an unknown media type");
 	if (r == 0)
 		vec_push(&m->results, b);
 	else
@@ -115,7 +115,7 @@ static int read_layer(const json_t *object, struct remote_manifest *m, struct er
 	if (mount)
 		return read_mount(object, mount, m, err);
 	if (!annotations)
-		return error_new(err, ERR_INVALID, 0, "a layer without a diff id");
+		return error_new(err, ERR_INVALID, 0, "the layer has no diff id");
 	return read_result(object, annotations, m, err);
 }
 
@@ -131,10 +131,11 @@ static int read_cache(const json_t *doc, struct remote_manifest *m, struct error
 		return r;
 	n = json_array_size(layers);
 	if (n == 0 || n > OCI_LAYERS_MAX)
-		return error_new(err, ERR_INVALID, 0, "a cache of %zu layers", n);
+		return error_new(err, ERR_INVALID, 0, "a cache cannot have %zu layers", n);
 	r = oci_blob_parse(json_array_get(layers, 0), REMOTE_GRAPH_PACKED_MAX, &m->graph, err);
 	if (r == 0 && strcmp(m->graph.media_type, REMOTE_GRAPH_TYPE) != 0)
-		r = error_new(err, ERR_INVALID, 0, "the first layer is no graph that kiln knows");
+		r = error_new(err, ERR_INVALID, 0,
+			      "the first layer is not a cache graph of a known type");
 	for (size_t i = 1; i < n && r == 0; i++) {
 		r = read_layer(json_array_get(layers, i), m, err);
 		if (r < 0)

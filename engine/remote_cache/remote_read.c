@@ -55,12 +55,12 @@ static int assign_diff_ids(const json_t *config, struct remote_manifest *m, stru
 	const json_t *ids = json_object_get(json_object_get(config, "rootfs"), "diff_ids");
 
 	if (json_array_size(ids) != m->results.n)
-		return error_new(err, ERR_INVALID, 0, "config and manifest do not fit together");
+		return error_new(err, ERR_INVALID, 0, "the config and the manifest do not match");
 	for (size_t i = 0; i < m->results.n; i++) {
 		const char *text = json_string_value(json_array_get(ids, i));
 
 		if (!text || digest_parse(text, &m->results.v[i].diff_id) < 0)
-			return error_new(err, ERR_INVALID, 0, "a diff id is none");
+			return error_new(err, ERR_INVALID, 0, "a diff id is not a sha256 digest");
 		m->results.v[i].has_diff_id = true;
 	}
 	return 0;
@@ -83,13 +83,13 @@ static int read_inline(const struct reading *rd, struct remote_manifest *m, stru
 		return r;
 	text = json_string_value(json_object_get(config, REMOTE_INLINE_KEY));
 	if (!text && json_object_get(config, REMOTE_BUILDKIT_INLINE_KEY))
-		return error_new(err, ERR_UNSUPPORTED, 0,
-				 "the image has a cache of BuildKit's inline, which kiln cannot "
-				 "read");
+		return error_new(
+			err, ERR_UNSUPPORTED, 0,
+			"the image has an inline cache of BuildKit's, which kiln cannot read");
 	if (!text)
-		return error_new(err, ERR_NOTFOUND, 0,
-				 "the image has no cache inline (build it with --cache-to "
-				 "type=inline)");
+		return error_new(
+			err, ERR_NOTFOUND, 0,
+			"the image has no inline cache (build it with --cache-to type=inline)");
 	r = assign_diff_ids(config, m, err);
 	if (r == 0)
 		r = decode_base64(text, &packed, err);

@@ -280,7 +280,8 @@ static int add_blobs(struct remote_s3 *r, const char *key, struct map *blobs, st
 	if (res == 0)
 		res = js_object(doc, "config", &config, err);
 	if (res == 0 && (!layers || !config))
-		res = error_new(err, ERR_UNSUPPORTED, 0, "'%s' is no manifest of kiln", key);
+		res = error_new(err, ERR_UNSUPPORTED, 0,
+				"'%s' is not a cache manifest that kiln wrote", key);
 	if (res < 0)
 		return res;
 	add_digest(config, blobs);

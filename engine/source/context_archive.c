@@ -58,10 +58,10 @@ static int read_dockerfile(int fd, const char *what, struct buf *ret, struct err
 	int r = lseek(fd, 0, SEEK_SET) < 0 ? -errno : fs_read_fd(fd, ret);
 
 	if (r == -EFBIG)
-		return error_new(err, ERR_INVALID, 0,
-				 "%s is no archive, and too large for a Dockerfile (more than %d "
-				 "bytes)",
-				 what, CONTEXT_DOCKERFILE_MAX);
+		return error_new(
+			err, ERR_INVALID, 0,
+			"%s is not an archive, and too large for a Dockerfile (more than %d bytes)",
+			what, CONTEXT_DOCKERFILE_MAX);
 	return r < 0 ? error_new(err, ERR_IO, -r, "read %s", what) : 0;
 }
 

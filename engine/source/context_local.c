@@ -297,7 +297,7 @@ static int context_content(struct tree *t, const struct entry *e, struct digest 
 	size_t i;
 
 	if (!find_node(c, e->path, &i) || !is_file(c->scan.nodes[i]))
-		return error_new(err, ERR_NOTFOUND, 0, "'/%s' is no file of the build context",
+		return error_new(err, ERR_NOTFOUND, 0, "'/%s' is not a file in the build context",
 				 e->path);
 	if (!S_ISREG(c->scan.nodes[i]->mode)) {
 		*ret = digest_of("", 0);

@@ -132,7 +132,7 @@ int http_file_of_op(const struct op_source *op, struct http_file *ret, struct er
 	}
 	if (r == 0 && (!*f.filename || strchr(f.filename, '/') || strcmp(f.filename, ".") == 0 ||
 		       strcmp(f.filename, "..") == 0))
-		r = error_new(err, ERR_INVALID, 0, "'%s' is no file name", f.filename);
+		r = error_new(err, ERR_INVALID, 0, "'%s' is not a file name", f.filename);
 	if (r == 0)
 		*ret = f;
 	return r;
@@ -321,7 +321,8 @@ static int find_authorization(const struct http_files *f, const char *host, char
 		buf_truncate(&value, value.n - 1);
 	if (strpbrk(value.p, "\r\n") || strlen(value.p) != value.n)
 		return error_new(err, ERR_INVALID, 0,
-				 "the secret for %s is not one line and makes no header", host);
+				 "the secret for %s must be a single line to be sent as a header",
+				 host);
 	*ret = buf_take(&value);
 	return 0;
 }
@@ -482,7 +483,7 @@ int http_files_pin(struct http_files *f, const struct http_file *file, struct jo
 	/* What the bytes are is known without asking anybody. */
 	if (file->checksum) {
 		if (digest_parse(file->checksum, &wanted) < 0)
-			return error_new(err, ERR_INVALID, 0, "'%s' is no sha256 digest",
+			return error_new(err, ERR_INVALID, 0, "'%s' is not a sha256 digest",
 					 file->checksum);
 		*ret_key = file_key(file, &wanted, "");
 		return 0;

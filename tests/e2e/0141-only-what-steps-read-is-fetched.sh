@@ -85,14 +85,14 @@ gone=$(file_of 600000) bad=$(file_of 500000)
 cp "$gone" "$WORK/gone" && cp "$bad" "$WORK/bad"
 rm "$gone"
 check "a blob that has gone" on six kiln build -t gone --cache-from "$CACHE" app
-prints "is a warning" "WARN(ING)?: the cached layer sha256:[0-9a-f]* cannot be had, its step runs again: .*not found"
+prints "is a warning" "WARN(ING)?: the cached layer sha256:[0-9a-f]* is not available, its step runs again: .*not found"
 ran "RUN head -c 600000" && ! ran "RUN head -c 500000"; ok "its step runs" $?
 check "and the image is whole" on six kiln run --rm gone cat /copy
 prints "with the content" '^int answer = 42;$'
 cp "$WORK/gone" "$gone"
 head -c "$(stat -c %s "$bad")" /dev/zero > "$bad"
 check "one that is not what it should be" on seven kiln build -t bad --cache-from "$CACHE" last
-prints "is a warning too" 'WARN: the cached layer sha256:[0-9a-f]* cannot be had, its step runs again: .*wrong bytes'
+prints "is a warning too" 'WARN: the cached layer sha256:[0-9a-f]* is not available, its step runs again: .*wrong bytes'
 ran "RUN head -c 500000"; ok "its step runs" $?
 cp "$WORK/bad" "$bad"
 check "what another store found stays" on three kiln build -o type=none last

@@ -66,7 +66,7 @@ printf 'FROM %s/cached/app:1\nRUN echo on > /top\n' "$REGISTRY" > Dockerfile
 check "an image on top" on one kiln build -t "$REGISTRY/cached/app:3" --push -f Dockerfile app
 ! skopeo inspect --config --raw --tls-verify=false "docker://$REGISTRY/cached/app:3" | grep -q kiln.cache; ok "does not inherit it" $?
 check "an image without one" on seven kiln build -o type=none --cache-from "$REGISTRY/cached/app:3" app
-prints "is told of" "WARN: the cache $REGISTRY/cached/app:3 is not used: the image has no cache inline"
+prints "is told of" "WARN: the cache $REGISTRY/cached/app:3 is not used: the image has no inline cache"
 printf 'FROM scratch AS base\nCOPY a.txt /\nFROM scratch\nARG TARGETARCH\nCOPY --from=base /a.txt /$TARGETARCH\n' > app/Dockerfile
 check "an image for two platforms" on one kiln build --platform linux/amd64,linux/arm64 -t "$REGISTRY/cached/two:1" --push --cache-to type=inline app
 check "serves both" on eight kiln build --platform linux/amd64,linux/arm64 -o type=none --cache-from "$REGISTRY/cached/two:1" app

@@ -103,7 +103,7 @@ damaged "content that is cut short" 'cache graph'
 (printf '\222\002'; tail -c +3 content) > other && zstd -q --content-size other && python3 forge.py bad other.zst
 damaged "another version" 'version 2 is not known'
 truncate -s 200M zeros && zstd -q --content-size zeros && python3 forge.py bad zeros.zst
-damaged "a graph that grows to 200 MB" 'size that is allowed'
+damaged "a graph that grows to 200 MB" 'not a zstd frame of an allowed size'
 head -c 20M /dev/urandom > noise && python3 forge.py bad noise
 damaged "one of 20 MB" '(has|more than) [0-9]+ bytes|limit|lacks'
 printf garbage > "bad/blobs/sha256/$(basename "$graph")"

@@ -74,7 +74,7 @@ if command -v git > /dev/null; then
 		fails "so it is in a git repository" 1 kiln build -q "http://127.0.0.1:$HTTP_PORT/repo.git"
 		prints "and the error says so" 'failed to read dockerfile: the link Dockerfile leads out of the context'
 		fails "a link is no subdirectory of it" 1 kiln build -q "http://127.0.0.1:$HTTP_PORT/repo.git#:sub/up"
-		prints "and the error says that, too" 'it is no directory'
+		prints "and the error says that, too" 'it is not a directory'
 	fi
 else
 	skip "so it is in a git repository" "needs git"

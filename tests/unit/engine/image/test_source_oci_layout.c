@@ -177,7 +177,7 @@ static void a_digest_names_one_without_the_index(void **state)
 		xasprintf("digest:ignored@%s", digest_format(&made.manifest, text));
 
 	expect_manifest(f, ref, "amd64", &made.manifest);
-	expect_failure(f, "digest@sha256:12", ERR_INVALID, "is no sha256 digest");
+	expect_failure(f, "digest@sha256:12", ERR_INVALID, "is not a sha256 digest");
 	ref[strlen(ref) - 1] ^= 1;
 	expect_failure(f, ref, ERR_NOTFOUND, "the layout lacks 'blobs/sha256/");
 }

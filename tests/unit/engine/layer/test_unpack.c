@@ -282,10 +282,10 @@ static void hard_links_name_earlier_files_of_the_layer(void **state)
 
 	(void)state;
 	TAR_ADD(&absent, .name = "h", .type = '1', .link = "nowhere");
-	expect_refused(&absent, ERR_INVALID, "no file of this layer");
+	expect_refused(&absent, ERR_INVALID, "is not a file of this layer");
 	TAR_ADD(&dir, .name = "d", .type = '5', .mode = 0755);
 	TAR_ADD(&dir, .name = "h", .type = '1', .link = "d");
-	expect_refused(&dir, ERR_INVALID, "no file of this layer");
+	expect_refused(&dir, ERR_INVALID, "is not a file of this layer");
 	TAR_ADD(&ok, .name = "s", .type = '2', .link = "target");
 	TAR_ADD(&ok, .name = "s2", .type = '1', .link = "s");
 	TAR_ADD(&ok, .name = "f", .type = '0', .data = "1");

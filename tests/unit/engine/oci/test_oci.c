@@ -108,7 +108,7 @@ static void unsound_documents_are_refused(void **state)
 	expect("{\"layers\":[]}", ERR_INVALID, "\"config\" is missing");
 	expect("{\"manifests\":[{}]}", ERR_INVALID, "manifests[0]");
 	expect("{\"manifests\":[{\"mediaType\":\"x\",\"digest\":\"sha256:../../x\",\"size\":1}]}",
-	       ERR_INVALID, "no sha256 digest");
+	       ERR_INVALID, "is not a sha256 digest");
 	expect("{\"manifests\":[{\"mediaType\":\"x\",\"digest\":\"" D1 "\",\"size\":-1}]}",
 	       ERR_INVALID, "needs");
 	expect("{\"manifests\":[{\"mediaType\":\"x\",\"digest\":\"" D1 "\",\"size\":4194305}]}",
@@ -118,7 +118,7 @@ static void unsound_documents_are_refused(void **state)
 	       ERR_INVALID, "limit");
 	expect("{" CONFIG ",\"layers\":[{\"mediaType\":\"application/vnd.cncf.helm.chart\","
 	       "\"digest\":\"" D2 "\",\"size\":1}]}",
-	       ERR_UNSUPPORTED, "no file system layer");
+	       ERR_UNSUPPORTED, "is not a file system layer");
 }
 
 static void an_index_of_one_nameless_image_means_that_image(void **state)

@@ -234,7 +234,7 @@ static void hostile_graphs_are_refused(void **state)
 	put_head(&content, 1, 2);
 	put_layer(&content, ascending ? "b" : "a");
 	put_layer(&content, ascending ? "a" : "b");
-	expect_refused(&content, ERR_CORRUPT, "the order is not kept");
+	expect_refused(&content, ERR_CORRUPT, "the entries are out of order");
 	put_head(&content, 1, 1000000);
 	expect_refused(&content, ERR_CORRUPT, "");
 	put_head(&content, 1, 0);
