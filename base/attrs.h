@@ -20,7 +20,7 @@ void attrs_add(attr_list *attrs, const char *key, const char *value);
 const char *attrs_get(const attr_list *attrs, const char *key);
 void attrs_release(attr_list *attrs);
 
-/* As Go's strconv.ParseBool; no value is true. */
+/* As Go's strconv.ParseBool; a missing value means true. */
 int attrs_bool(const char *key, const char *value, bool *ret, struct error **err) _must_check_;
 int attrs_number(const char *key, const char *value, int64_t max, int64_t *ret,
 		 struct error **err) _must_check_;

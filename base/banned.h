@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What no file of kiln's libraries may call; the compiler is told to include this in each.
  *
- * They write past the end of what they are given (strcpy and its kin), take a text that is no number
- * for one (atoi, strtol), keep state that threads share (strtok, localtime), or can be guessed
- * (rand). Instead: base/buf.h and xasprintf(), base/number.h, strtok_r(), base/times.h, getrandom().
- * The sandbox helper is a program of its own without base/, and is left out.
+ * They write past the end of what they are given (strcpy and the like), take text that is not a
+ * number for one (atoi, strtol), keep state that threads share (strtok, localtime), or can be
+ * guessed (rand). Instead: base/buf.h and xasprintf(), base/number.h, strtok_r(), base/times.h,
+ * getrandom(). The sandbox helper is a program of its own without base/, and is left out.
  */
 #ifndef KILN_BASE_BANNED_H
 #define KILN_BASE_BANNED_H

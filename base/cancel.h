@@ -9,7 +9,7 @@
 
 struct cancel {
 	atomic_bool set;
-	int fd; /* -1 where none could be had; eventfd, readable for ever once set; poll it beside
+	int fd; /* -1 if it could not be made; eventfd, readable for ever once set; poll it beside
 		   your own descriptors */
 };
 

@@ -26,7 +26,7 @@ bool digest_is_zero(const struct digest *d);
 /* Writes "sha256:<hex>" and returns `out`. */
 char *digest_format(const struct digest *d, char out[DIGEST_TEXT]);
 char *digest_hex(const struct digest *d, char out[DIGEST_HEX + 1]);
-/* 0, or -EINVAL if text is no sha256 digest in canonical form. */
+/* 0, or -EINVAL if text is not a sha256 digest in canonical form. */
 int digest_parse(const char *text, struct digest *ret);
 int digest_parse_hex(const char *hex, size_t n, struct digest *ret);
 

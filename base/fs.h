@@ -44,13 +44,13 @@ void fs_place_close(struct fs_place *p);
 /* mkdir -p below dirfd (AT_FDCWD allowed); trusted paths only. */
 int fs_mkdir_p(int dirfd, const char *path, mode_t mode) _must_check_;
 /* Removes a file or a whole tree, on one file system, never following symlinks; directories without
- * permission are made writable first. A missing path is no error. A tree may be of any depth. */
+ * permission are made writable first. A missing path is no failure. A tree may have any depth. */
 int fs_remove_tree(int dirfd, const char *path) _must_check_;
 /* -ECANCELED once `cancel`, which may be NULL, is set: the rest stays. */
 struct cancel;
 int fs_remove_tree_until(int dirfd, const char *path, const struct cancel *cancel) _must_check_;
-/* The next entry but "." and "..": 1, 0 at the end, -errno where the directory cannot be read on. It is
- * never to be mistaken for the end: what stood behind it would be missing from an image. */
+/* The next entry but "." and "..": 1, 0 at the end, -errno where the directory cannot be read on.
+ * It is never to be mistaken for the end: what stood behind it would be missing from an image. */
 int fs_next_entry(DIR *dir, struct dirent **ret) _must_check_;
 /* An fd that is a directory's; -errno. */
 int fs_open_dir(int dirfd, const char *path) _must_check_;

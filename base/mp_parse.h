@@ -16,7 +16,7 @@ struct mp_value {
 enum mp_parsed {
 	MP_PARSED,
 	MP_PARSED_SHORT, /* more bytes are needed */
-	MP_PARSED_OTHER, /* no value, or of a type that mp.h has not */
+	MP_PARSED_OTHER, /* no value, or one of a type that mp.h does not have */
 };
 
 enum mp_parsed mp_parse(const void *p, size_t n, struct mp_value *ret);

@@ -23,7 +23,7 @@ int named_file_read(const char *path, const struct cancel *cancel, struct buf *b
 /* Waits until there is something to read, or the end. */
 int named_file_wait(int fd, const struct cancel *cancel);
 
-/* Opens what is there and no regular file for writing; a FIFO is waited for until it has a
+/* Opens what exists and is not a regular file for writing; a FIFO is waited for until it has a
  * reader. */
 int named_file_open_sink(const char *path, const struct cancel *cancel);
 /* A descriptor of the same pipe that does not block (to be closed), or -1: then `fd` itself is as

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whole numbers in text. What is read is digits and, for the signed ones, one sign before them:
- * no blanks, no prefix of the base, nothing that is taken for 0 since it is no number.
+ * no blanks, no prefix of the base, and nothing is taken for 0 because it is not a number.
  *
  * All return 0, -EINVAL where there is no number (or something behind it, for number_parse*), or
  * -ERANGE where it is one outside of the bounds; *ret is then untouched.

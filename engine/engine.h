@@ -69,7 +69,7 @@ struct engine {
 				      * to fill before engine_solve */
 	pthread_mutex_t lock;	     /* protects images and lost */
 	struct map images; /* "digest platform" -> struct image_source *, what was resolved */
-	struct map lost;   /* ids of cached layers that could not be had, told of already */
+	struct map lost;   /* ids of cached unavailable layers that were reported already */
 	unsigned max_parallelism;	  /* 0: the default */
 	struct cache_policy cache_policy; /* the caller's to fill */
 	struct engine_output output;	  /* the caller's too */
@@ -88,7 +88,8 @@ DEFINE_FREEP(struct engine, engine_close)
 /* A directory that "local://NAME" sources read. */
 void engine_add_context(struct engine *e, const char *name, const char *dir);
 
-/* The same for an unpacked archive (engine/source/context_archive.h); layer 0 is an empty context. */
+/* The same for an unpacked archive (engine/source/context_archive.h); layer 0 is an empty
+ * context. */
 void engine_add_layer_context(struct engine *e, const char *name, int64_t layer);
 /* NULL if there is no such context. Borrowed. */
 const struct engine_context *engine_find_context(const struct engine *e, const char *name);

@@ -2,9 +2,9 @@
 /* Making the bytes of layers present for who is about to read them, wherever they are: in a
  * registry, a layout, a cache that only its backend can read.
  *
- * A layer that came with a cached result and cannot be had any more (its blob is gone, refused, out
+ * A layer that came with a cached result and is no longer available (its blob is gone, refused, out
  * of reach or not what it should be) is forgotten with a warning, and the answer is ERR_NOTFOUND or
- * ERR_CORRUPT: the step that made it runs again. A layer of a base image that cannot be had is an
+ * ERR_CORRUPT: the step that made it runs again. An unavailable layer of a base image is an
  * error as it is.
  */
 #ifndef KILN_ENGINE_REQUIRE_H

@@ -150,7 +150,7 @@ void frontend_result_release(struct frontend_result *r);
 
 /* The source of a main context that is a git URL, to read the Dockerfile from before it can be
  * compiled: frontend_compile with `url` as the context uses the same vertex. 1: *ret is set. 0: it
- * is no git URL. */
+ * is not a git URL. */
 int frontend_git_context(const char *url, const struct strv *build_args, struct graph *g,
 			 struct edge *ret, struct error **err) _must_check_;
 

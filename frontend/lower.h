@@ -172,8 +172,8 @@ int resolve_stages(struct compiler *c, struct error **err) _must_check_;
 /* The named context for a stage name or image reference on `platform`, or NULL. */
 const struct named_context *context_find(const struct compiler *c, const char *name,
 					 const struct platform *platform);
-/* The source draft of a context that is no image; NULL named: the main context. *use (may be NULL)
- * is set if what is used of it is to be recorded. */
+/* The source draft of a context other than an image; NULL named: the main context. *use (may be
+ * NULL) is set if what is used of it is to be recorded. */
 int context_source(struct compiler *c, const struct named_context *named, struct draft **ret,
 		   struct path_use **use, struct error **err) _must_check_;
 struct draft *context_image(struct compiler *c, const char *identifier, const char *name,

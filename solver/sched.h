@@ -30,7 +30,7 @@ struct consumer {
 enum key_state {
 	KEY_UNKNOWN,
 	KEY_KNOWN,
-	KEY_NONE, /* there is none: content that cannot be told is part of it */
+	KEY_NONE, /* none: content that is not known is part of it */
 	KEY_LATE, /* nothing can be found under it; it is known when the inputs are complete, or
 		   * once the vertex has run */
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Brings the targets of a graph about: reuses what the cache has, runs the rest in parallel.
+/* Makes the targets of a graph: reuses what the cache has, runs the rest in parallel.
  *
  * The solver knows no file system and no cache store: `struct solver_ops` runs ops and digests what
  * they select, `struct cache_backend` finds and keeps results. A `struct result` is the engine's
@@ -9,7 +9,7 @@
  *   1. sources are pinned, all at once; a source known only by its content (a local context) is
  * run;
  *   2. its definition key is computed from its op and its inputs' definition keys, and looked up;
- *   3. if it is needed and missed, its inputs are brought about, then the content key is computed
+ *   3. if it is needed and missed, its inputs are made, then the content key is computed
  *      from what the op selects of them, and looked up;
  *   4. if that missed too, it runs, and its result is added under both keys.
  * A copy that no record can exist for (cache_backend.knows) skips 2 and 3: what it copies is
@@ -66,9 +66,9 @@ struct solver_ops {
 	 * borrowed.
 	 *
 	 * *ret_hollow is SOLVER_NOT_HOLLOW on entry. Where the failure is that a reused input
-	 * cannot be had after all (its lazy blob is gone or does not verify), set it to the input's
-	 * number: if that result came from the cache the record is forgotten, the input runs and
-	 * then v is tried again; else the error stands. */
+	 * is not available after all (its lazy blob is gone or does not verify), set it to the
+	 * input's number: if that result came from the cache the record is forgotten, the input
+	 * runs and then v is tried again; else the error stands. */
 	int (*run)(void *data, struct job *job, const struct vertex *v,
 		   struct result *const *inputs, struct result **ret_outputs, size_t n_outputs,
 		   size_t *ret_hollow, struct error **err);
@@ -176,7 +176,7 @@ struct solver_options {
 	unsigned max_parallelism;
 	unsigned workers;	    /* threads for everything else; 0: max(8, 2 x cores) */
 	struct solver_stats *stats; /* filled at the end, also on failure; may be NULL */
-	/* Optional. Told of the outputs (borrowed) of every vertex that had to be brought about, as
+	/* Optional. Told of the outputs (borrowed) of every vertex that had to be made, as
 	 * soon as they stand, while others are still worked on: what goes out can set out then. On
 	 * the solver's thread, where it must not block; may come twice for a hollow hit. */
 	void (*made)(void *data, const struct vertex *v, struct result *const *outputs,

@@ -7,7 +7,7 @@
  *	index_draft_seal(d);
  *	layer_put_blob(s, d, ...)			store/layer.h
  *
- * The builder is not needed any more once the draft is open. Free without putting it into the store
+ * The builder is no longer needed once the draft is open. Free without putting it into the store
  * removes the file.
  */
 #ifndef KILN_STORE_INDEX_DRAFT_H

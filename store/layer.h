@@ -50,7 +50,7 @@ int layer_get(struct store *s, int64_t id, struct layer_info *ret, struct error 
 enum layer_part { LAYER_INDEX, LAYER_DIR };
 int layers_have(struct store *s, enum layer_part part, const int64_t *ids, size_t n, bool *ret,
 		struct error **err) _must_check_;
-/* Has the layer no dir (any more), and nothing that one can be made of? */
+/* Does the layer have no dir (any more), and nothing to make one from? */
 int layer_is_lost(struct store *s, int64_t id, bool *ret, struct error **err) _must_check_;
 /* Compares the dir, if there is one, with the index, past all caches, and the stored blob of a
  * layer made here with its digest. What is damaged is not there from then on. */
@@ -181,7 +181,7 @@ int layer_writer_settle(struct layer_writer *w, const struct rootfs *below,
  * records the layer under this process's lease. */
 int layer_writer_commit(struct layer_writer *w, int64_t *ret_id, struct error **err) _must_check_;
 /* Instead: the tree, with the modes and times of its directories, replaces the empty directory
- * `path` (relative to the store) at once, and is no layer. All that is left to do is to free. */
+ * `path` (relative to the store) at once, and is not a layer. It can only be freed then. */
 int layer_writer_move(struct layer_writer *w, const char *path, struct error **err) _must_check_;
 void layer_writer_free(struct layer_writer *w);
 DEFINE_FREEP(struct layer_writer, layer_writer_free)

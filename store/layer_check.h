@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Compares a layer's dir with its index: what `kiln verify` does, and what happens to a layer that
- * was not yet synced when the machine went down. */
+/* Compares a layer's dir with its index: what `kiln store verify` does, and what happens to a
+ * layer that was not yet synced when the machine went down. */
 #ifndef KILN_STORE_LAYER_CHECK_H
 #define KILN_STORE_LAYER_CHECK_H
 

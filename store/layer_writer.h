@@ -22,7 +22,7 @@ struct layer_writer {
 	struct map
 		implied; /* paths of directories that were made as parents; value NULL: put since */
 
-	bool no_devices; /* refused: the files are for steps, and no layer */
+	bool no_devices; /* refused: the files are for steps, not for a layer */
 	bool scanned;	 /* modes and times of directories are on disk already */
 
 	char *parent; /* path of the directory that parent_fd is open on; NULL: none */

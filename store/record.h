@@ -55,7 +55,7 @@ int record_remove(struct store *s, int64_t id, struct error **err) _must_check_;
 /* One batched last-used update at the end of a build. Sorts the ids, each of which counts once. */
 int record_touch(struct store *s, int64_t *ids, size_t n, struct error **err) _must_check_;
 
-/* Forgets the records of layers that can not be had any more: torn, and neither a blob of them nor
+/* Forgets the records of layers that are no longer available: torn, and neither a blob of them nor
  * a place to fetch it from is known. */
 int record_drop_torn(struct store *s, size_t *ret_n, struct error **err) _must_check_;
 /* Compares every record with its checksum; forgets those that differ. */

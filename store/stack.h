@@ -18,7 +18,7 @@ int64_t stack_id(int64_t parent, int64_t layer);
 /* Of a whole chain; 0 if n is 0. */
 int64_t stack_id_of(const int64_t *layers, size_t n);
 
-/* Makes what is not there of a chain of n > 0 layers. Not found: one of the layers is not in the
+/* Makes what is missing of a chain of n > 0 layers. Not found: one of the layers is not in the
  * store. */
 int stack_add(struct db_tx *tx, const int64_t *layers, size_t n, int64_t *ret,
 	      struct error **err) _must_check_;

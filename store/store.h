@@ -35,7 +35,7 @@ void store_watch(struct store *s, const struct cancel *cancel);
 const struct cancel *store_cancel(const struct store *s); /* NULL: none */
 DEFINE_FREEP(struct store, store_close)
 
-/* Remembers that something was found damaged, or cannot be had, and is not used any more. */
+/* Remembers that something was found damaged, or unavailable, and is no longer used. */
 void store_notice(struct store *s, const char *fmt, ...) _printf_(2, 3);
 /* What was found damaged since the last call, a sentence each: it is a miss from now on and will be
  * made or fetched again. For showing as warnings. */

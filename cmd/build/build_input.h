@@ -11,7 +11,7 @@
 #include "solver/graph.h"
 
 struct build_input {
-	char *context_dir;     /* absolute; NULL: the context is no directory of this machine */
+	char *context_dir;     /* absolute; NULL: the context is not a local directory */
 	int64_t context_layer; /* ... but what this layer holds, or nothing if it is 0 */
 	bool context_is_git;   /* ... the checkout of a git URL, which has a vertex of its own */
 	const struct op_source *git; /* its source; lives in the graph */

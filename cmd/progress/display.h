@@ -23,7 +23,7 @@ struct display;
 
 /* "auto", "plain", "tty", "rawjson", "quiet", "none". */
 int display_mode_parse(const char *text, enum display_mode *ret, struct error **err) _must_check_;
-/* tty on something that is no terminal is ERR_INVALID. */
+/* ERR_INVALID: tty was asked for, but it is not a terminal. */
 int display_open(enum display_mode mode, struct display **ret, struct error **err) _must_check_;
 const struct progress *display_progress(struct display *d);
 /* Draws what is known and leaves the terminal to the caller until display_resume, on the same

@@ -29,7 +29,7 @@ void miss_log_release(struct miss_log *l);
 /* A reason that no comparison of traces would find. The first one for a vertex stands. */
 void miss_log_note(struct miss_log *l, const struct vertex *v, const char *fmt, ...) _printf_(3, 4);
 /* v ran: compares its trace with the nearest earlier one, unless something was noted. To be called
- * before its own trace is stored. `trace` may be empty: not to be had. */
+ * before its own trace is stored. `trace` may be empty: not available. */
 void miss_log_ran(struct miss_log *l, const struct vertex *v, const char *place,
 		  const struct buf *trace);
 /* Appends a line for every step that ran, in graph order. */

@@ -16,7 +16,7 @@
 int step_trace_encode(struct store *s, const struct cache_entry *e, const struct digest *salt,
 		      struct buf *ret, struct error **err) _must_check_;
 /* Decodes one as JSON: {"version", "name", "op": {...}, "salt", "inputs": [{"name", "content",
- * "files": {path: digest}, "cut"}]}; digests are in hex. ERR_CORRUPT for what is none. */
+ * "files": {path: digest}, "cut"}]}; digests are in hex. ERR_CORRUPT if it is not a trace. */
 int step_trace_decode(const void *data, size_t n, json_t **ret, struct error **err) _must_check_;
 /* The whole op as JSON, as docs/formats-op.md has it. */
 int step_trace_op(const struct op *op, size_t n_inputs, json_t **ret,

@@ -15,8 +15,8 @@
  *
  * Read from $KILN_CONFIG alone if that is set, else from /etc/kiln/config.json and
  * ~/.config/kiln/config.json ($XDG_CONFIG_HOME), where the later file replaces an entry of the same
- * registry as a whole. A missing default file is no error; an unknown key is, and the error names
- *it.
+ * registry as a whole. A missing default file is not an error; an unknown key is, and the error
+ * names it.
  *
  * `insecure` allows HTTPS without verification and plain HTTP; a registry on the loopback interface
  * may always be plain HTTP. `ca` is relative to the file it stands in. Both count for the registry

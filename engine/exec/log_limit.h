@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Bounds what one step may log, where somebody asks for it: BUILDKIT_STEP_LOG_MAX_SIZE bytes in all
  * for each of its two streams, and BUILDKIT_STEP_LOG_MAX_SPEED for every second that has begun.
- * Unset or -1 is no limit, which differs from BuildKit on purpose: clipped logs hide what people
+ * Unset or -1 means no limit, which differs from BuildKit on purpose: clipped logs hide what people
  * look for. What goes beyond is dropped, with a line that says so in its place; the newest 256 KiB
  * of it are kept, and shown after all if the step fails.
  */

@@ -70,7 +70,7 @@ struct exec_options {
 
 /* Runs the op. ret_outputs[0 .. n_outputs) get a reference each: output of the root mount the
  * extended root. A process that fails is ERR_PROCESS with its exit status. `ret_hollow` as in
- * solver/solver.h: the input whose layers cannot be had. */
+ * solver/solver.h: the input whose layers are not available. */
 int exec_op_run(const struct exec_options *o, const struct op_exec *op,
 		struct result *const *inputs, size_t n_inputs, struct job *job,
 		struct result **ret_outputs, size_t n_outputs, size_t *ret_hollow,

@@ -13,7 +13,7 @@ int snapshot_make(struct store *s, const int64_t *layers, size_t n, const char *
 		  const char *clock, struct cancel *cancel, struct layer_snapshot *ret,
 		  struct error **err) _must_check_;
 /* Removes the mount points that the sandbox helper made in `dir` and listed in its scratch
- * directory: they are no change of the step's. */
+ * directory: they do not count as changes by the step. */
 int snapshot_clear(const char *dir, const char *scratch, struct error **err) _must_check_;
 
 #endif

@@ -7,7 +7,7 @@
 
 /* What the mounts of one step hold on to until it has ended. */
 struct step_mounts {
-	VEC(struct mount_use *) caches; /* one per mount of the op, NULL where it is no cache */
+	VEC(struct mount_use *) caches; /* one per mount of the op, NULL if it is not a cache */
 	VEC(struct ssh_forward *) agents;
 	VEC(char *) dirs; /* of the agents' sockets, below the scratch directory */
 };

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 /* Changes `mode` (07777) by the clauses of `text`; the umask is taken as 0. False if the text is
- * none of that form. */
+ * not of that form. */
 bool mode_text_apply(const char *text, uint32_t mode, bool is_dir, uint32_t *ret);
 
 #endif

@@ -95,7 +95,7 @@ const char *http_header_next(const struct http_response *r, const char *name, si
 
 /* Success means that an answer arrived, whatever its status. Errors: ERR_UNAVAILABLE (unknown host,
  * refused, broken), ERR_TIMEOUT, ERR_DENIED (a certificate that does not verify), ERR_INVALID (an
- * answer that is no sound HTTP or too large), ERR_CANCELED, or the sink's. */
+ * answer that is not valid HTTP or is too large), ERR_CANCELED, or the sink's. */
 int http_perform(struct http *h, const struct http_request *req, struct http_response *ret,
 		 struct error **err) _must_check_;
 
@@ -107,14 +107,15 @@ char *http_url_display(const char *url);
  * `from` is plain as well and it is on this machine's loopback. */
 int http_url_next(const char *from, const char *to, bool plain, char **ret,
 		  struct error **err) _must_check_;
-/* "host" or "host:port" as the URL has it, "" if it is none. Heap. */
+/* "host" or "host:port" as the URL has it, "" if it is not a URL. Heap. */
 char *http_url_host(const char *url);
 /* Is its host this machine's loopback (config_host_is_loopback)? */
 bool http_url_is_loopback(const char *url);
 /* Do both URLs name the same scheme, host and port? */
 bool http_url_same_origin(const char *a, const char *b);
 /* Seconds since the epoch of a date in a header, in any of the forms of HTTP
- * ("Sun, 06 Nov 1994 08:49:37 GMT"); 0 if it is none, is before 1970 or after 2261, or NULL. */
+ * ("Sun, 06 Nov 1994 08:49:37 GMT"); 0 if it is not a date, is before 1970 or after 2261, or
+ * NULL. */
 int64_t http_date(const char *text);
 /* Percent-encodes everything but unreserved characters. Heap. */
 char *http_escape(const char *text);

@@ -78,7 +78,7 @@ int layer_blob_check(struct store *s, const struct layer_info *info,
 		     struct error **err) _must_check_;
 
 /* The blob of a received layer unpacks to another diff id than was said of it by the cache or image
- * that it came with. The layer has no blob any more, so that the next to say what it is is heard,
+ * that it came with. The layer no longer has a blob, so that the next to say what it is is heard,
  * and the error (ERR_CORRUPT) and a notice say so. */
 int layer_blob_misnamed(struct store *s, const struct layer_info *info, const struct digest *found,
 			struct error **err) _must_check_;

@@ -7,7 +7,7 @@
  *   directories by a slash.
  * - Links, directories, devices and fifos have no bytes, whatever size their headers say.
  *
- * What is no tar, or none that can be followed, passes as it is: libarchive judges.
+ * What is not a tar, or cannot be followed, passes as it is: libarchive judges it.
  */
 #ifndef KILN_ENGINE_LAYER_TAR_RULES_H
 #define KILN_ENGINE_LAYER_TAR_RULES_H

@@ -34,7 +34,7 @@ enum {
 	OCI_LAYERS_MAX = 4096,	  /* layers of one manifest */
 	OCI_NESTING_MAX = 4,	  /* indexes within indexes */
 };
-#define OCI_BLOB_MAX (UINT64_C(1) << 40) /* a layer of more than a tebibyte is no layer */
+#define OCI_BLOB_MAX (UINT64_C(1) << 40) /* a tebibyte: larger layers are refused */
 
 struct oci_descriptor {
 	char *media_type;

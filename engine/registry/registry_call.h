@@ -24,7 +24,7 @@ bool registry_is_insecure(struct registry *r, const char *host);
 /* What a request for a manifest or an index takes: a header line. */
 extern const char registry_accept_manifests[];
 /* "message" of a registry's JSON error, else its code, with nothing in it that moves a cursor;
- * appends nothing where `p` is no such document. */
+ * appends nothing if `p` is not such a document. */
 void registry_error_text(const void *p, size_t n, struct buf *ret);
 
 #endif

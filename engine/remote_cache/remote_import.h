@@ -25,8 +25,8 @@ struct remote_imports *remote_imports_new(const struct remote_env *env);
 int remote_imports_add(struct remote_imports *im, const struct remote_spec *spec,
 		       struct error **err) _must_check_;
 void remote_imports_start(struct remote_imports *im, const struct progress *progress);
-/* Nobody waits any more for what is still being read, and nothing is told of it after this. Accepts
- * NULL, as the next does. */
+/* Nobody waits any longer for what is still being read, and nothing is told of it after this.
+ * Accepts NULL, as the next does. */
 void remote_imports_stop(struct remote_imports *im);
 void remote_imports_free(struct remote_imports *im);
 

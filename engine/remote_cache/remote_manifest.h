@@ -57,7 +57,7 @@ void remote_manifest_release(struct remote_manifest *m);
 /* The mount of an id; NULL if it has none. */
 struct remote_mount *remote_manifest_mount(const struct remote_manifest *m, const char *id);
 
-/* Takes bytes that nobody vouches for; every descriptor is checked. ERR_INVALID for what is none
+/* Takes bytes that nobody vouches for; every descriptor is checked. ERR_INVALID if it is not one
  * of the kinds above. */
 int remote_manifest_parse(const void *json, size_t n, struct remote_manifest *ret,
 			  struct error **err) _must_check_;

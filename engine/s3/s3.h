@@ -59,7 +59,7 @@ int s3_put_file(struct s3 *s, const struct s3_upload *u, struct error **err) _mu
  * left alone, since S3 does not copy them in one request. */
 int s3_touch(struct s3 *s, const char *key, const struct s3_object *o,
 	     struct error **err) _must_check_;
-/* An object that is not there is no error. */
+/* An object that does not exist is not an error. */
 int s3_delete(struct s3 *s, const char *key, struct error **err) _must_check_;
 /* Appends the objects whose keys start with `prefix`, by key; more than a million are an error. */
 typedef VEC(struct s3_object) s3_objects;

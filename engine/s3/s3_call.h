@@ -27,7 +27,7 @@ struct s3_call {
 	struct http_request http;
 };
 
-/* Success is a 2xx whose body is no error document. */
+/* Success is a 2xx whose body is not an error document. */
 int s3_call(struct s3 *s, const struct s3_call *c, struct http_response *ret,
 	    struct error **err) _must_check_;
 

@@ -16,7 +16,7 @@ enum {
 typedef int (*s3_xml_fn)(void *data, const char *path, const char *text);
 
 /* Calls `fn` for every element, in the order they end. 0, what `fn` failed with, or -EINVAL if this
- * is no well-formed document of the kind above. */
+ * is not a well-formed document of the kind above. */
 int s3_xml_walk(const void *p, size_t n, s3_xml_fn fn, void *data);
 
 /* Text of the first element of that path, heap; NULL if there is none or the document is broken. */

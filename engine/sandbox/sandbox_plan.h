@@ -2,9 +2,9 @@
 /* What one sandboxed process gets: root file system, mounts, identity, limits.
  *
  * A plan is plain data. It is built without privilege by the threaded process, can be printed and
- * compared in tests, and is carried out by the helper program (engine/sandbox/), which gets it in
- * the flat form of sandbox_plan_encode (engine/sandbox/wire.h). Paths of the host are absolute;
- * paths inside are resolved by the helper below the new root.
+ * compared in tests, and is carried out by the helper program (engine/sandbox/helper/), which gets
+ * it in the flat form of sandbox_plan_encode (engine/sandbox/wire.h). Paths of the host are
+ * absolute; paths inside are resolved by the helper below the new root.
  */
 #ifndef KILN_ENGINE_SANDBOX_SANDBOX_PLAN_H
 #define KILN_ENGINE_SANDBOX_SANDBOX_PLAN_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The helper program (engine/sandbox/) and its processes.
+/* The helper program (engine/sandbox/helper/) and its processes.
  *
  * kiln carries it in itself and starts it once, when one is first needed, as a server that copies
  * itself for every step and network: copying a process that is there takes a tenth of the time that

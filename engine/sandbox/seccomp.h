@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The seccomp filters of steps: BPF programs that engine/seccomp/ makes when kiln is built, since
- * compiling them takes as long as a few steps do.
+/* The seccomp filters of steps: BPF programs that engine/sandbox/seccomp/ makes when kiln is
+ * built, since compiling them takes as long as a few steps do.
  *
  * The profile is Docker's default: the allow-list of moby's profiles/seccomp/default.json (v27),
  * for the capabilities that a container has by default. What the list leaves out gets EPERM; calls

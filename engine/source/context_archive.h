@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Build contexts that are no directory here: an archive, or a Dockerfile alone, from standard input
- * or by URL.
+/* Build contexts other than local directories: an archive, or a Dockerfile alone, from standard
+ * input or by URL.
  *
  * An archive (tar, plain or compressed with gzip, bzip2, xz or zstd, known by its content) becomes
  * one layer of the store, with owners and times as they stand in it; engine_add_layer_context makes
- * it a context. Archives come from strangers: see `strict` in engine/layer/unpack_archive.h and docs/
- * contexts.md. Of a URL the server's validators are kept, so that a context that did not change is
- * neither fetched nor unpacked again.
+ * it a context. Archives come from strangers: see `strict` in engine/layer/unpack_archive.h and
+ * docs/contexts.md. Of a URL the server's validators are kept, so that a context that did not
+ * change is neither fetched nor unpacked again.
  */
 #ifndef KILN_ENGINE_SOURCE_CONTEXT_ARCHIVE_H
 #define KILN_ENGINE_SOURCE_CONTEXT_ARCHIVE_H

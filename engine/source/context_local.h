@@ -17,8 +17,8 @@
 /* `excludes`: lines of the ignore file as ignorefile_parse gives them; NULL: none.
  * `follow`: only these paths (wildcards allowed; symlinks in them are followed) and what is below
  * them are looked at; NULL or a list with "/" or "" or ".": everything. A path that does not exist
- * is no error here. Reports "transferring context:" through `job` (may be NULL). The stat index is
- * written when the tree is freed. */
+ * is not an error here. Reports "transferring context:" through `job` (may be NULL). The stat
+ * index is written when the tree is freed. */
 int context_open(struct store *s, const char *dir, const struct strv *excludes,
 		 const struct strv *follow, struct job *job, struct tree **ret,
 		 struct error **err) _must_check_;

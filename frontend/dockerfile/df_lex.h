@@ -54,7 +54,7 @@ int df_lex_heredoc(struct df_lex *x, const char *terminator, bool chomp, const c
 		   struct error **err) _must_check_;
 
 /* Reads "name = value" after the comment sign as a parser directive; both are in the arena. False
- * if it is none; the name is lower case and known ("syntax", "escape", "check"). */
+ * if it is not one; the name is lower case and known ("syntax", "escape", "check"). */
 bool df_lex_directive(struct arena *a, struct df_slice comment, const char **ret_name,
 		      const char **ret_value);
 

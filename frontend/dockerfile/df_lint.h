@@ -45,7 +45,7 @@ struct df_rule_info {
 };
 extern const struct df_rule_info df_rules[DF_N_RULES];
 
-/* What to report. Sets are bit masks, 1 << rule; names that are no rule are ignored. */
+/* What to report. Sets are bit masks, 1 << rule; names that match no rule are ignored. */
 struct df_lint_config {
 	bool skip_all, experimental_all, error;
 	uint32_t skip, experimental;

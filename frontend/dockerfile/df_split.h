@@ -20,8 +20,8 @@ void df_split_flags(struct arena *a, struct df_slice *rest, char escape, struct 
 void df_split_words(struct arena *a, struct df_slice text, char escape, struct df_strings *ret);
 /* Words between blanks; quotes do not count. */
 void df_split_blanks(struct arena *a, struct df_slice text, struct df_strings *ret);
-/* 1 and *ret if the text is a JSON array of strings, 0 if it is no JSON array, ERR_INVALID for an
- * array with anything but strings. */
+/* 1 and *ret if the text is a JSON array of strings, 0 if it is not a JSON array, ERR_INVALID for
+ * an array with anything but strings. */
 int df_split_json(struct arena *a, struct df_slice text, struct df_strings *ret,
 		  struct error **err) _must_check_;
 /* The fields of one CSV record (base/csv.h). */
