@@ -144,7 +144,7 @@ prints "says what helps" '^build or load the image again$'
 check "which is so" kiln build -t lost .
 flip "$(head -n 1 "$WORK/new")"
 fails "with another byte in it, too, a build on top" 1 kiln build -f Dockerfile.on .
-prints "says what helps" '^build or load the image again$'
+prints "says what helps" '^build, load or pull the image again$'
 check "which makes the layer anew" kiln build -t lost .
 check "as it was" kiln build -f Dockerfile.on .
 check "the store is whole after that" kiln store verify

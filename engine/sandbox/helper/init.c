@@ -45,6 +45,8 @@ void init_fork(const struct plan *p)
 	/* Blocked, so that none is lost. */
 	(void)sigfillset(&all);
 	(void)sigprocmask(SIG_BLOCK, &all, &before);
+	/* Before there is anyone to see it; the process takes the name of what it executes. */
+	(void)prctl(PR_SET_NAME, "kiln-init");
 	process = fork();
 	if (process < 0)
 		fail(errno, "start the process beside its init");
@@ -54,7 +56,6 @@ void init_fork(const struct plan *p)
 	}
 	mind_signals();
 	drop_privileges(p);
-	(void)prctl(PR_SET_NAME, "kiln-init");
 	/* Nothing that is open here may outlive the process. */
 	(void)syscall(SYS_close_range, 0, ~0U, 0);
 	for (;;) {
