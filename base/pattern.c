@@ -274,8 +274,13 @@ static int add(struct pattern_list *l, const char *line, struct error **err)
 			return error_new(err, ERR_INVALID, 0, "illegal exclusion pattern: \"!\"");
 		p.exception = true;
 	}
-	if (!pattern_ok(text))
-		return error_new(err, ERR_INVALID, 0, "syntax error in pattern \"%s\"", line);
+	if (!pattern_ok(text)) {
+		int r = error_new(err, ERR_INVALID, 0, "syntax error in pattern \"%s\"", line);
+
+		return error_hint(err, r,
+				  "\"[\" begins a set of characters, which \"]\" ends; \"\\[\" is "
+				  "the character");
+	}
 	if (loose_double_stars(text) > LOOSE_DOUBLE_STARS_MAX)
 		return error_new(err, ERR_INVALID, 0,
 				 "pattern \"%s\" has too many \"**\" next to other text", line);
@@ -336,21 +341,26 @@ static bool match_self_or_parent(const struct pattern *p, char *path)
 	return false;
 }
 
-bool pattern_list_matches(const struct pattern_list *l, const char *path)
+const char *pattern_list_match(const struct pattern_list *l, const char *path)
 {
 	_cleanup_free_ char *copy = xstrdup(path);
-	bool matched = false;
+	const char *matched = NULL;
 
 	for (size_t i = 0; i < l->patterns.n; i++) {
 		const struct pattern *p = &l->patterns.v[i];
 
 		/* It could only say what is already known. */
-		if (p->exception != matched)
+		if (p->exception != (matched != NULL))
 			continue;
 		if (match_self_or_parent(p, copy))
-			matched = !p->exception;
+			matched = p->exception ? NULL : p->text;
 	}
 	return matched;
+}
+
+bool pattern_list_matches(const struct pattern_list *l, const char *path)
+{
+	return pattern_list_match(l, path) != NULL;
 }
 
 bool pattern_list_may_reinclude(const struct pattern_list *l, const char *path)
@@ -383,17 +393,18 @@ static void trim(const char **s, size_t *n)
 		(*n)--;
 }
 
-static void ignore_line(const char *s, size_t n, struct strv *ret)
+/* The pattern of a line; NULL if it has none. Heap. */
+static char *ignore_line(const char *s, size_t n)
 {
 	_cleanup_free_ char *text = NULL, *clean = NULL;
 	bool exception;
 	const char *p;
 
 	if (n > 0 && *s == '#')
-		return;
+		return NULL;
 	trim(&s, &n);
 	if (n == 0)
-		return;
+		return NULL;
 	exception = *s == '!';
 	if (exception) {
 		s++;
@@ -405,7 +416,36 @@ static void ignore_line(const char *s, size_t n, struct strv *ret)
 	p = clean;
 	if (p[0] == '/' && p[1])
 		p++;
-	strv_pushf(ret, "%s%s", exception ? "!" : "", p);
+	return xasprintf("%s%s", exception ? "!" : "", p);
+}
+
+/* Takes the first line off the text. Returns its length. */
+static size_t next_line(const char **text, size_t *n)
+{
+	const char *newline = memchr(*text, '\n', *n);
+	size_t len = newline ? (size_t)(newline - *text) : *n, taken = len + (newline ? 1 : 0);
+
+	*text += taken;
+	*n -= taken;
+	return len;
+}
+
+static void skip_bom(const char **text, size_t *n)
+{
+	if (*n < 3 || memcmp(*text, "\xef\xbb\xbf", 3) != 0)
+		return;
+	*text += 3;
+	*n -= 3;
+}
+
+/* What is wrong with a pattern is told where it stands. */
+static int check_line(const char *what, unsigned line, const char *pattern, struct error **err)
+{
+	struct pattern_list *l = NEW(struct pattern_list);
+	int r = *pattern ? add(l, pattern, err) : 0;
+
+	pattern_list_free(l);
+	return r < 0 ? error_wrap(err, r, "%s:%u", what, line) : 0;
 }
 
 int ignorefile_parse(const char *what, const char *text, size_t n, struct strv *ret,
@@ -413,25 +453,42 @@ int ignorefile_parse(const char *what, const char *text, size_t n, struct strv *
 {
 	unsigned line = 0;
 
-	if (n >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
-		text += 3;
-		n -= 3;
-	}
+	skip_bom(&text, &n);
 	if (memchr(text, '\0', n))
 		return error_new(err, ERR_INVALID, 0, "parse %s: it holds a NUL byte", what);
 	while (n > 0) {
-		const char *newline = memchr(text, '\n', n);
-		size_t len = newline ? (size_t)(newline - text) : n;
+		const char *start = text;
+		size_t len = next_line(&text, &n);
+		char *pattern;
+		int r;
 
 		line++;
 		if (len > IGNORE_LINE_MAX)
 			return error_new(err, ERR_INVALID, 0,
 					 "parse %s: line %u is longer than %d bytes", what, line,
 					 IGNORE_LINE_MAX);
-		ignore_line(text, len, ret);
-		len += newline ? 1 : 0;
-		text += len;
-		n -= len;
+		pattern = ignore_line(start, len);
+		if (!pattern)
+			continue;
+		strv_push_take(ret, pattern);
+		r = check_line(what, line, pattern, err);
+		if (r < 0)
+			return r;
 	}
 	return 0;
+}
+
+unsigned ignorefile_line(const char *text, size_t n, const char *pattern)
+{
+	unsigned last = 0;
+
+	skip_bom(&text, &n);
+	for (unsigned line = 1; n > 0; line++) {
+		const char *start = text;
+		_cleanup_free_ char *have = ignore_line(start, next_line(&text, &n));
+
+		if (have && strcmp(have, pattern) == 0)
+			last = line;
+	}
+	return last;
 }

@@ -25,13 +25,18 @@ void pattern_list_free(struct pattern_list *l);
 DEFINE_FREEP(struct pattern_list, pattern_list_free)
 /* Is `path` (clean, relative) matched, itself or through a parent, after all exceptions? */
 bool pattern_list_matches(const struct pattern_list *l, const char *path);
+/* The same; the pattern that decides, or NULL. Borrowed. */
+const char *pattern_list_match(const struct pattern_list *l, const char *path);
 /* May something below the directory `path`, itself matched, be re-included by an exception? If not
  * a walk can skip it. */
 bool pattern_list_may_reinclude(const struct pattern_list *l, const char *path);
 bool pattern_list_has_exceptions(const struct pattern_list *l);
 
-/* Parses an ignore file: comments, blank lines, BOM, cleaning, leading slash. */
+/* Parses an ignore file: comments, blank lines, BOM, cleaning, leading slash. What is wrong with a
+ * pattern is told with `what` and its line. */
 int ignorefile_parse(const char *what, const char *text, size_t n, struct strv *ret,
 		     struct error **err) _must_check_;
+/* The last line of an ignore file with that pattern, which ignorefile_parse gave; 0: none. */
+unsigned ignorefile_line(const char *text, size_t n, const char *pattern);
 
 #endif

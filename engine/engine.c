@@ -24,6 +24,8 @@ static void context_free(void *data)
 	struct engine_context *c = data;
 
 	free(c->dir);
+	free(c->ignore.name);
+	free(c->ignore.text);
 	free(c);
 }
 
@@ -93,6 +95,16 @@ static void add_context(struct engine *e, const char *name, struct engine_contex
 void engine_add_context(struct engine *e, const char *name, const char *dir)
 {
 	add_context(e, name, (struct engine_context){.dir = xstrdup(dir)});
+}
+
+void engine_set_ignore_file(struct engine *e, const char *context, const char *file,
+			    const char *text, size_t n)
+{
+	struct engine_context *c = map_gets(&e->contexts, context);
+
+	free(c->ignore.name);
+	free(c->ignore.text);
+	c->ignore = (struct ignore_file){xstrdup(file), xstrndup(text, n), n};
 }
 
 void engine_add_layer_context(struct engine *e, const char *name, int64_t layer)

@@ -25,6 +25,7 @@
 #include "engine/git/source_git.h"
 #include "engine/layer/layer_blob.h"
 #include "engine/registry/pull.h"
+#include "engine/source/context_local.h"
 #include "engine/source/source_env.h"
 #include "engine/source/source_http.h"
 #include "engine/tree/result.h"
@@ -37,8 +38,9 @@ struct remote_imports;
 
 /* What a "local://NAME" source reads. */
 struct engine_context {
-	char *dir;     /* a directory of this machine; NULL: an unpacked archive */
-	int64_t layer; /* ... in this layer; 0: nothing, an empty context */
+	char *dir;		   /* a directory of this machine; NULL: an unpacked archive */
+	int64_t layer;		   /* ... in this layer; 0: nothing, an empty context */
+	struct ignore_file ignore; /* for messages; without a name if there is none */
 };
 
 /* Somebody who is told of results as soon as they stand (solver_options.made): to compress and
@@ -87,6 +89,10 @@ DEFINE_FREEP(struct engine, engine_close)
 
 /* A directory that "local://NAME" sources read. */
 void engine_add_context(struct engine *e, const char *name, const char *dir);
+
+/* Of a context that was added: the file that its ignore patterns come from, for messages. */
+void engine_set_ignore_file(struct engine *e, const char *context, const char *file,
+			    const char *text, size_t n);
 
 /* The same for an unpacked archive (engine/source/context_archive.h); layer 0 is an empty
  * context. */

@@ -283,6 +283,7 @@ static int run_local(struct vertex_ops *o, struct job *job, const struct vertex 
 		return r;
 	if (o->engine->cache_policy.normalize_modes)
 		context_normalize_modes(tree);
+	context_explain_ignored(tree, &context->ignore);
 	*ret = result_new_tree(tree);
 	return 0;
 }

@@ -100,6 +100,22 @@ struct vertex_meta lower_meta(const struct compiler *c, const struct stage *s, c
 	};
 }
 
+void lower_note_outside(struct compiler *c, const char *source, bool from, const char **ret)
+{
+	_cleanup_free_ char *clean = path_clean(source), *below = path_rooted(source);
+
+	if (strcmp(clean, "..") != 0 && strncmp(clean, "../", 3) != 0)
+		return;
+	*ret = arena_printf(
+		c->arena,
+		from ? "\"%s\" cannot lead out of what --from names, where \"/%s\" was "
+		       "looked for"
+		     : "\"%s\" cannot lead out of the build context, where \"/%s\" was "
+		       "looked for: build a folder further up (kiln build -f DOCKERFILE "
+		       "FOLDER), or give --build-context NAME=FOLDER and take it --from=NAME",
+		source, below);
+}
+
 int64_t lower_timestamp(const struct compiler *c)
 {
 	return c->has_epoch ? c->epoch * NS_PER_S : OP_TIME_NONE;

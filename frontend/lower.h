@@ -195,6 +195,10 @@ int lower_count_environment(struct compiler *c, const struct stage *s, unsigned 
 struct op_platform lower_platform(struct compiler *c, const struct platform *p);
 struct vertex_meta lower_meta(const struct compiler *c, const struct stage *s, const char *name,
 			      struct source_span span);
+/* What to say (vertex_meta.if_missing) of a source that begins with `..`: it is a path below the root
+ * of the context, or of the stage or image that `from` names, and seldom there. Other sources leave
+ * *ret alone. */
+void lower_note_outside(struct compiler *c, const char *source, bool from, const char **ret);
 int64_t lower_timestamp(const struct compiler *c);
 
 /* One instruction each. */
@@ -239,6 +243,7 @@ struct exec_mounts {
 	struct draft_inputs inputs;
 	unsigned n_ssh;
 	const char *ssh_socket; /* of the first ssh mount */
+	const char *if_missing; /* see struct vertex_meta */
 };
 int lower_mounts(struct compiler *c, struct stage *s, const struct command *cmd,
 		 struct exec_mounts *m, struct error **err) _must_check_;

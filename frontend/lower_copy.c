@@ -22,6 +22,7 @@ struct copying {
 	const char *dest, *chown, *chmod, *checksum;
 	struct op_file_copy base; /* what all actions have in common */
 	const char *name;	  /* of the step */
+	const char *if_missing;	  /* see struct vertex_meta */
 	struct draft_inputs inputs;
 	VEC(struct op_file_action) actions;
 };
@@ -214,6 +215,7 @@ static int copy_local(struct copying *p, const char *source, struct error **err)
 	int r;
 
 	check_ignored(p, source);
+	lower_note_outside(p->c, source, p->cmd->n_sources > 0, &p->if_missing);
 	if (p->cmd->n_sources == 0) {
 		r = context_source(p->c, NULL, &p->from, &p->use, err);
 		if (r < 0)
@@ -492,6 +494,7 @@ static int lower_copying(struct copying *p, struct error **err)
 		return r;
 	meta = lower_meta(p->c, p->s, p->name, p->in->span);
 	meta.ignore_cache = p->s->ignore_cache;
+	meta.if_missing = p->if_missing;
 	if (link)
 		p->s->state = make_link(p, text, meta);
 	else

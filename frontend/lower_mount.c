@@ -199,8 +199,11 @@ static int mount_tree(struct mounting *m, const struct df_mount *mount, struct e
 	if (r < 0)
 		return r;
 	out.dest = absolute(m, mount->target);
-	if (strcmp(out.dest, "/") == 0)
-		return error_new(err, ERR_INVALID, 0, "invalid mount target \"%s\"", out.dest);
+	if (strcmp(out.dest, "/") == 0) {
+		r = error_new(err, ERR_INVALID, 0, "invalid mount target \"%s\"", out.dest);
+		return error_hint(err, r, "say where the step sees it: target=/path");
+	}
+	lower_note_outside(m->c, mount->source, m->from != NULL, &m->out->if_missing);
 	if (mount->type == DF_MOUNT_CACHE)
 		set_cache(m, mount, &out);
 	if (mount->type == DF_MOUNT_TMPFS)

@@ -237,6 +237,7 @@ static int lower_running(struct running *run, struct error **err)
 			 false);
 	meta = lower_meta(run->c, run->s, name, run->in->span);
 	meta.ignore_cache = run->s->ignore_cache;
+	meta.if_missing = run->mounts.if_missing;
 	run->s->state = exec_draft(run, &meta);
 	add_run_history(run);
 	return 0;

@@ -32,7 +32,8 @@ struct vertex_meta {
 	const char *ignore_reason; /* why, as shown: "--no-cache"; may be NULL */
 	const char *progress_group, *progress_group_name; /* NULL: none */
 	bool progress_group_weak;
-	const char *stage; /* stage name, for --no-cache-filter; NULL: none */
+	const char *if_missing; /* the hint where something is not found; NULL: the error's own */
+	const char *stage;	/* stage name, for --no-cache-filter; NULL: none */
 };
 
 struct vertex {

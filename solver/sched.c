@@ -113,6 +113,8 @@ static void fail(struct solve *s, const struct node *n, int r, struct error **er
 	s->error = TAKE_PTR(*err);
 	if (n && n->v->meta.file)
 		error_at(&s->error, r, n->v->meta.file, n->v->meta.span);
+	if (n && n->v->meta.if_missing && r == -ERR_NOTFOUND)
+		error_hint(&s->error, r, "%s", n->v->meta.if_missing);
 	cancel_set(&s->stop);
 }
 

@@ -352,28 +352,33 @@ static int read_ignore(const char *path, const struct cancel *cancel, struct buf
 	return r < 0 ? error_new(err, named_file_error(r), -r, "read '%s'", path) : 0;
 }
 
-/* "<Dockerfile>.dockerignore" replaces the context's .dockerignore. */
+/* "<Dockerfile>.dockerignore" replaces the context's .dockerignore. *ret_name: for messages. */
 static int find_ignore(const struct build_input *in, const char *dockerfile,
-		       const struct cancel *cancel, struct buf *b, struct error **err)
+		       const struct cancel *cancel, struct buf *b, char **ret_name,
+		       struct error **err)
 {
 	_cleanup_free_ char *own = dockerfile ? xasprintf("%s.dockerignore", dockerfile) : NULL;
 	_cleanup_free_ char *general = path_join(in->context_dir, ".dockerignore");
 	int r = own ? read_ignore(own, cancel, b, err) : -ERR_NOTFOUND;
 
+	*ret_name = xstrdup(r == -ERR_NOTFOUND ? ".dockerignore" : path_base(own));
 	return r == -ERR_NOTFOUND ? read_ignore(general, cancel, b, err) : r;
 }
 
-static int load_ignore(struct build_input *in, const char *dockerfile,
-		       const struct progress *progress, struct cancel *cancel, struct error **err)
+static int load_ignore(struct build_input *in, const char *dockerfile, struct engine *e,
+		       const struct progress *progress, struct error **err)
 {
 	_cleanup_buf_ struct buf b = BUF_INIT_MAX(IGNOREFILE_MAX);
-	struct job *job = job_open(progress, cancel, "[internal] load .dockerignore");
-	int r = find_ignore(in, dockerfile, cancel, &b, err);
+	_cleanup_free_ char *name = NULL;
+	struct job *job = job_open(progress, e->cancel, "[internal] load .dockerignore");
+	int r = find_ignore(in, dockerfile, e->cancel, &b, &name, err);
 
 	if (r == -ERR_NOTFOUND)
 		r = 0;
 	else if (r == 0)
-		r = ignorefile_parse(".dockerignore", b.p, b.n, &in->ignore, err);
+		r = ignorefile_parse(name, b.p, b.n, &in->ignore, err);
+	if (r == 0 && b.n > 0)
+		engine_set_ignore_file(e, "context", name, b.p, b.n);
 	/* Two bytes are what asking for a file that is not there costs BuildKit. */
 	if (r == 0)
 		job_status(job, "transferring context:", b.n ? b.n : 2, 0, true);
@@ -392,7 +397,7 @@ int build_input_load(struct build_input *in, const struct build_options *o, stru
 		r = load_dockerfile(in, o, e, &dockerfile, progress, err);
 	/* What comes as a stream is taken as it is. */
 	if (r == 0 && in->context_dir)
-		r = load_ignore(in, dockerfile, progress, e->cancel, err);
+		r = load_ignore(in, dockerfile, e, progress, err);
 	return r;
 }
 

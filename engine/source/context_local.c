@@ -38,7 +38,8 @@ struct context {
 	struct store *store;
 	char *dir; /* absolute */
 	int rootfd;
-	struct pattern_list *excludes; /* NULL: none */
+	struct pattern_list *excludes;	  /* NULL: none */
+	const struct ignore_file *ignore; /* what they come from; may be NULL */
 	struct scan scan;
 	struct node_state *states; /* one per node */
 	struct statindex *index;
@@ -434,11 +435,23 @@ static void context_names(struct tree *t, const char *dir, struct strv *ret)
 		(void)close(fd);
 }
 
-static bool context_leaves_out(struct tree *t, const char *path)
+static char *context_leaves_out(struct tree *t, const char *path)
 {
-	const struct pattern_list *excludes = context_of(t)->excludes;
+	const struct context *c = context_of(t);
+	const char *pattern = c->excludes ? pattern_list_match(c->excludes, path) : NULL;
+	unsigned line = 0;
 
-	return excludes && pattern_list_matches(excludes, path);
+	if (pattern && c->ignore && c->ignore->name)
+		line = ignorefile_line(c->ignore->text, c->ignore->n, pattern);
+	if (!pattern)
+		return NULL;
+	return line > 0 ? xasprintf("line %u of %s (\"%s\")", line, c->ignore->name, pattern)
+			: xasprintf("\"%s\" in .dockerignore", pattern);
+}
+
+static const char *context_place(struct tree *t)
+{
+	return context_of(t)->dir;
 }
 
 static const struct tree_ops context_ops = {
@@ -449,6 +462,7 @@ static const struct tree_ops context_ops = {
 	.still = context_still,
 	.names = context_names,
 	.leaves_out = context_leaves_out,
+	.place = context_place,
 	.free = context_free,
 };
 
@@ -557,4 +571,9 @@ int context_open(struct store *s, const char *dir, const struct strv *excludes,
 void context_normalize_modes(struct tree *t)
 {
 	context_of(t)->normalize = true;
+}
+
+void context_explain_ignored(struct tree *t, const struct ignore_file *file)
+{
+	context_of(t)->ignore = file;
 }

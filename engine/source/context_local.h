@@ -14,6 +14,12 @@
 #include "solver/progress.h"
 #include "store/store.h"
 
+/* Where ignore patterns come from. */
+struct ignore_file {
+	char *name, *text;
+	size_t n;
+};
+
 /* `excludes`: lines of the ignore file as ignorefile_parse gives them; NULL: none.
  * `follow`: only these paths (wildcards allowed; symlinks in them are followed) and what is below
  * them are looked at; NULL or a list with "/" or "" or ".": everything. A path that does not exist
@@ -26,5 +32,8 @@ int context_open(struct store *s, const char *dir, const struct strv *excludes,
 /* Files read as 0644, or 0755 where anybody may execute them, directories as 0755: what a checkout
  * under any umask gives. To be called before the tree is used. */
 void context_normalize_modes(struct tree *t);
+
+/* For messages: the file whose lines the excludes are. Borrowed, for as long as the tree is used. */
+void context_explain_ignored(struct tree *t, const struct ignore_file *file);
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/parallel.h"
@@ -48,15 +49,34 @@ static void find_siblings(struct tree *t, const char *dir, struct siblings *s)
 		(void)t->ops->walk(t, dir, note_sibling, s, NULL);
 }
 
+/* A path of this machine, where one of the context was meant, or the context was not thought of. */
+static int explain_context(struct tree *t, const char *path, int r, struct error **err)
+{
+	const char *place = t->ops->place ? t->ops->place(t) : NULL;
+	_cleanup_free_ char *host = xasprintf("/%s", path);
+
+	if (!place)
+		return error_hint(err, r, "the build context has no such file");
+	if (strchr(path, '/') && access(host, F_OK) == 0)
+		return error_hint(err, r,
+				  "the build context, %s, has no such file, and %s of this machine "
+				  "is not in it: copy it there, or give its folder as "
+				  "--build-context NAME=FOLDER and copy --from=NAME",
+				  place, host);
+	return error_hint(err, r, "the build context, %s, has no such file", place);
+}
+
 /* Names a file beside the missing one that may have been meant, or what hides the file itself. */
 static int explain_missing(struct tree *t, const char *path, int r, struct error **err)
 {
 	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path, *near;
-	_cleanup_free_ char *dir = xstrndup(path, slash ? (size_t)(slash - path) : 0);
+	_cleanup_free_ char *dir = xstrndup(path, slash ? (size_t)(slash - path) : 0), *line = NULL;
 	struct siblings s = {.dir_n = (size_t)(name - path)};
 
-	if (t->ops->leaves_out && t->ops->leaves_out(t, path))
-		return error_hint(err, r, ".dockerignore leaves it out of the build context");
+	if (t->ops->leaves_out)
+		line = t->ops->leaves_out(t, path);
+	if (line)
+		return error_hint(err, r, "%s leaves it out of the build context", line);
 	find_siblings(t, dir, &s);
 	near = suggest(name, (const char *const *)s.names.v, s.names.n, true);
 	for (size_t i = 0; i < s.names.n; i++)
@@ -65,7 +85,7 @@ static int explain_missing(struct tree *t, const char *path, int r, struct error
 	if (near && strcmp(near, name) != 0)
 		r = error_hint(err, r, "did you mean \"/%.*s%s\"?", (int)s.dir_n, path, near);
 	else if (t->is_context && !near)
-		r = error_hint(err, r, "the build context has no such file");
+		r = explain_context(t, path, r, err);
 	strv_release(&s.names);
 	return r;
 }

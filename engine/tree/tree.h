@@ -40,8 +40,11 @@ struct tree_ops {
 	 * such that the tree leaves out; nothing if there is no such directory. NULL: the tree is
 	 * all there is. */
 	void (*names)(struct tree *t, const char *dir, struct strv *ret);
-	/* For messages: does an ignore file keep the path out of the tree? NULL: there is none. */
-	bool (*leaves_out)(struct tree *t, const char *path);
+	/* For messages: which line of an ignore file keeps the path out of the tree, NULL if none
+	 * does (heap). NULL: there is none. */
+	char *(*leaves_out)(struct tree *t, const char *path);
+	/* For messages: the directory that the tree is. NULL: none. */
+	const char *(*place)(struct tree *t);
 	void (*free)(struct tree *t);
 };
 

@@ -169,9 +169,9 @@ static void an_ignore_file_is_cleaned_line_by_line(void **state)
 {
 	static const char text[] = "\xef\xbb\xbf"
 				   "a/b\r\n# comment\n\n  # not a comment\n/rooted/\n! spaced \n"
-				   "./x//y/../z\n!\n/\n";
-	static const char *const want[] = {
-		"a/b", "# not a comment", "rooted", "!spaced", "x/z", "!", "/"};
+				   "./x//y/../z\n/\n";
+	static const char *const want[] = {"a/b", "# not a comment", "rooted", "!spaced", "x/z",
+					   "/"};
 	_cleanup_strv_ struct strv lines = {0};
 
 	(void)state;
@@ -198,9 +198,32 @@ static void bad_patterns_and_files_are_refused(void **state)
 		assert_int_equal(pattern_list_new(&one, &l, &e), -ERR_INVALID);
 		assert_non_null(strstr(error_text(e), bad[i]));
 	}
+	assert_int_equal(ignorefile_parse("ig", "# c\n\na\n\nb[\nc[\n", 14, &lines, &err),
+			 -ERR_INVALID);
+	assert_non_null(strstr(error_text(err), "ig:5: "));
+	error_free(TAKE_PTR(err));
 	memset(line, 'a', sizeof(line));
 	assert_int_equal(ignorefile_parse("f", line, sizeof(line), &lines, &err), -ERR_INVALID);
 	assert_int_equal(ignorefile_parse("f", "a\0b", 3, &lines, NULL), -ERR_INVALID);
+}
+
+static void a_path_is_left_out_by_a_line(void **state)
+{
+	static const char text[] = "\xef\xbb\xbf# c\n/a/\n\n*.log\n!kept.log\n./a/b/..\nx";
+	_cleanup_strv_ struct strv lines = {0};
+	_cleanup_(pattern_list_freep) struct pattern_list *l = NULL;
+
+	(void)state;
+	assert_int_equal(ignorefile_parse("f", text, sizeof(text) - 1, &lines, NULL), 0);
+	assert_int_equal(pattern_list_new(&lines, &l, NULL), 0);
+	assert_string_equal(pattern_list_match(l, "a/b/c"), "a");
+	assert_string_equal(pattern_list_match(l, "1.log"), "*.log");
+	assert_null(pattern_list_match(l, "kept.log"));
+	assert_null(pattern_list_match(l, "b"));
+	assert_int_equal(ignorefile_line(text, sizeof(text) - 1, "a"), 6);
+	assert_int_equal(ignorefile_line(text, sizeof(text) - 1, "*.log"), 4);
+	assert_int_equal(ignorefile_line(text, sizeof(text) - 1, "x"), 7);
+	assert_int_equal(ignorefile_line(text, sizeof(text) - 1, "y"), 0);
 }
 
 static void many_stars_take_no_exponential_time(void **state)
@@ -226,6 +249,7 @@ int main(void)
 		cmocka_unit_test(a_walk_may_skip_what_no_exception_can_reach),
 		cmocka_unit_test(an_ignore_file_is_cleaned_line_by_line),
 		cmocka_unit_test(bad_patterns_and_files_are_refused),
+		cmocka_unit_test(a_path_is_left_out_by_a_line),
 		cmocka_unit_test(many_stars_take_no_exponential_time),
 	};
 
