@@ -95,7 +95,7 @@ void buf_vaddf(struct buf *b, const char *fmt, va_list ap)
 	} else if (n >= 0) {
 		to = buf_reserve(b, (size_t)n);
 		if (to) {
-			vsnprintf(to, (size_t)n + 1, fmt, again);
+			(void)vsnprintf(to, (size_t)n + 1, fmt, again);
 			buf_commit(b, (size_t)n);
 		}
 	}

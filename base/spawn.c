@@ -12,8 +12,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern char **environ;
-
 /* Above every number that a caller asks for, so that no dup2 can overwrite a source. */
 #define SPAWN_FD_BASE 100
 

@@ -3,6 +3,7 @@
 add_compile_options(
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla
   -Wformat=2 -Wundef -Wwrite-strings -Wpointer-arith -Wcast-qual -Wimplicit-fallthrough
+  -Wnull-dereference
   -fstack-protector-strong -fno-common)
 add_compile_definitions(_GNU_SOURCE)
 if(KILN_WERROR)

@@ -91,8 +91,8 @@ int cmd_completion(const struct command *self, int argc, char **argv)
 		return status;
 	for (size_t i = 0; args.n == 1 && i < ARRAY_SIZE(scripts); i++) {
 		if (strcmp(scripts[i].shell, args.v[0]) == 0) {
-			fwrite(scripts[i].begin, 1, (size_t)(scripts[i].end - scripts[i].begin),
-			       stdout);
+			(void)fwrite(scripts[i].begin, 1,
+				     (size_t)(scripts[i].end - scripts[i].begin), stdout);
 			return 0;
 		}
 	}

@@ -52,7 +52,7 @@ static int ask(const char *prompt, bool hidden, struct buf *ret, struct error **
 		buf_addc(ret, c);
 	if (hidden) {
 		tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
-		fputc('\n', stderr);
+		(void)fputc('\n', stderr);
 	}
 	return 0;
 }

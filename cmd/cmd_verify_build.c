@@ -21,8 +21,6 @@
 #include "engine/image/image_compare.h"
 #include "engine/sandbox/userns.h"
 
-extern char **environ;
-
 /* What must not show in an image. Neither zone is that of many machines, and in a Turkish locale
  * "I" and "i" are no pair; where it is not installed programs fall back to C. */
 static const struct surroundings {

@@ -205,7 +205,7 @@ static int help(int argc, char **argv)
 int kiln_main(int argc, char **argv)
 {
 	/* A reader that goes away shows as a write error, handled where it happens. */
-	signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGPIPE, SIG_IGN);
 	if (argc < 2) {
 		usage(stderr);
 		return EXIT_USAGE;

@@ -246,7 +246,7 @@ struct exec_mounts {
 	const char *if_missing; /* see struct vertex_meta */
 };
 int lower_mounts(struct compiler *c, struct stage *s, const struct command *cmd,
-		 struct exec_mounts *m, struct error **err) _must_check_;
+		 struct exec_mounts *out, struct error **err) _must_check_;
 void exec_mounts_release(struct exec_mounts *m);
 
 /* step_name.c */

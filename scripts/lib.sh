@@ -10,8 +10,8 @@ BUILD_PACKAGES="gcc libc6-dev cmake ninja-build pkg-config libssl-dev libjansson
 	libarchive-dev libseccomp-dev libgit2-dev"
 RUN_PACKAGES="passt uidmap ca-certificates"
 DEMO_PACKAGES="mmdebstrap debian-archive-keyring curl"
-TEST_PACKAGES="libcmocka-dev clang clang-format libclang-rt-14-dev docker-registry busybox-static
-	skopeo umoci podman buildah qemu-user-static python3 python3-venv zstd xz-utils bzip2 git openssl
+TEST_PACKAGES="libcmocka-dev clang clang-format clang-tidy shellcheck libclang-rt-14-dev
+	docker-registry busybox-static skopeo umoci podman buildah qemu-user-static python3 python3-venv zstd xz-utils bzip2 git openssl
 	iproute2 procps util-linux libcap2-bin openssh-client openssh-server dpkg-dev
 	man-db groff mandoc zsh fish patchelf"
 BENCH_PACKAGES="docker-registry python3 busybox-static time util-linux pigz zstd openssl e2fsprogs buildah

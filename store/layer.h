@@ -189,7 +189,7 @@ DEFINE_FREEP(struct layer_writer, layer_writer_free)
 /* A new layer that is a blob, which is in the store already, and has no dir: its index, sealed
  * (store/index_draft.h), moves into place. */
 struct index_draft;
-int layer_put_blob(struct store *s, struct index_draft *index, const struct layer_blob *blob,
+int layer_put_blob(struct store *s, struct index_draft *draft, const struct layer_blob *blob,
 		   const struct digest *diff_id, int64_t *ret_id, struct error **err) _must_check_;
 
 #endif

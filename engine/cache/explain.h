@@ -7,7 +7,7 @@
 #include "base/json.h"
 
 /* Appends the reasons, separated by "; ", nothing if the traces are equal. */
-void explain_difference(const json_t *now, const json_t *then, struct buf *ret);
+void explain_difference(const json_t *now, const json_t *then, struct buf *b);
 /* Do both run the same command, or the same file actions? */
 bool explain_is_same_command(const json_t *a, const json_t *b);
 /* How alike two traces are; greater is nearer. */

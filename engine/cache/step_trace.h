@@ -14,7 +14,7 @@
 /* Appends the encoding. e->parts may be NULL: nothing is known of the inputs. `salt` may be
  * NULL. */
 int step_trace_encode(struct store *s, const struct cache_entry *e, const struct digest *salt,
-		      struct buf *ret, struct error **err) _must_check_;
+		      struct buf *b, struct error **err) _must_check_;
 /* Decodes one as JSON: {"version", "name", "op": {...}, "salt", "inputs": [{"name", "content",
  * "files": {path: digest}, "cut"}]}; digests are in hex. ERR_CORRUPT if it is not a trace. */
 int step_trace_decode(const void *data, size_t n, json_t **ret, struct error **err) _must_check_;

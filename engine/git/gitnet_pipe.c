@@ -18,8 +18,6 @@
 #include "engine/git/gitnet_transport.h"
 #include "engine/http/resolve.h"
 
-extern char **environ;
-
 enum {
 	CONNECT_TIMEOUT_MS = 20000,
 	SILENCE_TIMEOUT_MS = 300000, /* a server may think long before it sends a pack, */

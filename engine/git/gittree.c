@@ -93,7 +93,8 @@ static int put_symlink(struct gittree *t, const char *path, const char *target, 
 
 static void note_pointer(struct gittree *t, const char *path, const char *p, size_t n)
 {
-	if (n > LFS_SIZE_MAX || n < strlen(LFS_START) || memcmp(p, LFS_START, strlen(LFS_START)))
+	if (n > LFS_SIZE_MAX || n < strlen(LFS_START) ||
+	    memcmp(p, LFS_START, strlen(LFS_START)) != 0)
 		return;
 	if (t->n_pointers++ == 0)
 		t->pointer = xstrdup(path);

@@ -16,8 +16,8 @@
 #include "engine/registry/pull.h"
 #include "store/layer.h"
 
-/* `ref` is PATH[:TAG][@DIGEST]. Errors as image_resolve's. */
-int oci_layout_resolve(struct store *s, const char *ref, const struct platform *platform,
+/* `text` is PATH[:TAG][@DIGEST]. Errors as image_resolve's. */
+int oci_layout_resolve(struct store *s, const char *text, const struct platform *platform,
 		       struct job *job, struct image_source *ret, struct error **err) _must_check_;
 
 #endif

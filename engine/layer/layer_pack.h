@@ -21,9 +21,9 @@ struct layer_pack;
 int layer_pack_open(struct store *s, const struct layer_pack_options *o, struct cancel *cancel,
 		    struct layer_pack **ret, struct error **err) _must_check_;
 /* Tar sinks. The halves of layer_pack_write share nothing: both get all of the tar. */
-int layer_pack_write(void *p, const void *data, size_t n, struct error **err) _must_check_;
-int layer_pack_body(void *p, const void *data, size_t n, struct error **err) _must_check_;
-int layer_pack_hash(void *p, const void *data, size_t n, struct error **err) _must_check_;
+int layer_pack_write(void *data, const void *bytes, size_t n, struct error **err) _must_check_;
+int layer_pack_body(void *data, const void *bytes, size_t n, struct error **err) _must_check_;
+int layer_pack_hash(void *data, const void *bytes, size_t n, struct error **err) _must_check_;
 /* Fills in all of *ret but the media type. *ret_size: of the tar. */
 int layer_pack_finish(struct layer_pack *p, struct layer_body *ret, uint64_t *ret_size,
 		      struct error **err) _must_check_;

@@ -68,7 +68,7 @@ int oci_document_parse(const char *media_type, const void *json, size_t n, struc
 void oci_document_release(struct oci_document *d);
 
 /* What every descriptor has; one of more than `max` bytes is ERR_INVALID. */
-int oci_blob_parse(const json_t *descriptor, uint64_t max, struct layer_blob *ret,
+int oci_blob_parse(const json_t *object, uint64_t max, struct layer_blob *ret,
 		   struct error **err) _must_check_;
 
 /* Is this entry of an index an image (or an index of images), and nothing about one? */

@@ -115,8 +115,8 @@ char *s3_sign(const struct s3_signing *s, const struct s3_credentials *c, struct
 	struct tm tm;
 
 	gmtime_r(&seconds, &tm);
-	strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", &tm);
-	strftime(date, sizeof(date), "%Y%m%d", &tm);
+	(void)strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", &tm);
+	(void)strftime(date, sizeof(date), "%Y%m%d", &tm);
 	digest_hex(&s->payload, payload);
 	strv_pushf(headers, "x-amz-date: %s", stamp);
 	strv_pushf(headers, "x-amz-content-sha256: %s", payload);

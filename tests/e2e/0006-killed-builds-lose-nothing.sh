@@ -14,7 +14,6 @@ COPY . .
 CMD ["cat", "/app/round"]
 END
 head -c 4000000 /dev/urandom > data
-images=0
 for round in $(seq 10); do
 	echo "$round" > round
 	echo "$round" >> data # so that all but the base has to be made again

@@ -96,9 +96,9 @@ damaged() { # NAME REASON: the cache in $WORK/bad
 	rm -rf bad && cp -r good bad
 }
 cp -r good bad
-head -c 100 "$graph" > cut && python3 forge.py bad cut
+head -c 100 "$graph" > "cut" && python3 forge.py bad cut
 damaged "a graph that is cut short" 'cache graph'
-zstd -dqc "$graph" > content && head -c 300 content > cut && zstd -q --content-size cut && python3 forge.py bad cut.zst
+zstd -dqc "$graph" > content && head -c 300 content > "cut" && zstd -q --content-size cut && python3 forge.py bad cut.zst
 damaged "content that is cut short" 'cache graph'
 (printf '\222\002'; tail -c +3 content) > other && zstd -q --content-size other && python3 forge.py bad other.zst
 damaged "another version" 'version 2 is not known'

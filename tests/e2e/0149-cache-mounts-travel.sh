@@ -77,7 +77,7 @@ check "a mount that is nowhere" kiln build --progress plain --cache-to "$to,moun
 prints "is a warning" "WARN.*there is no cache mount 'absent' to export"
 
 # Whenever it is killed: the mount is empty or whole.
-whole=0 rest=0
+rest=0
 for i in 0 1 2 3 4 5 6 7; do
 	KILN_ROOT=$WORK/store-killed
 	"$KILN" build --build-arg AGAIN=5$i --cache-from "$from" . > /dev/null 2>&1 &

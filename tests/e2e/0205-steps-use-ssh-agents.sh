@@ -62,7 +62,7 @@ fails "the agent for the files is gone" 1 pgrep -f "ssh-agent -a /proc"
 fails "a key with a passphrase is refused" 1 kiln build --ssh deploy=locked .
 prints "by its name" "use the ssh key 'locked'"
 fails "so is a key that does not exist" 2 kiln build --ssh deploy=none .
-SSH_AUTH_SOCK= fails "and an agent that does not exist" 2 kiln build --ssh default .
+SSH_AUTH_SOCK="" fails "and an agent that does not exist" 2 kiln build --ssh default .
 prints "with what to do" 'SSH_AUTH_SOCK'
 fails "a step can tell which agent it lacks" 1 kiln build --no-cache --ssh default - <<'END'
 FROM client

@@ -13,7 +13,6 @@ ln -s real context/inside
 
 attempt() { # attempt NAME < DOCKERFILE: builds, and what comes out does not hold the word
 	quietly kiln build --no-cache --progress=plain -t attempt -f - context
-	built=$?
 	! grep -q "$word" out err && ! grep -aq '^root:.*:0:' out err
 	ok "$1" $?
 }

@@ -133,7 +133,7 @@ fact "files that were in the folder stay" grep -q mine files/mine
 fact "files of one platform are in no folder of its own" test -f files/made
 mkdir zstd
 check "a base has layers of zstd" away -o type=oci,dest=zstd,tar=false,compression=zstd,force-compression=true ctx
-printf 'FROM base\nRUN echo more > /more\n' > more
+printf 'FROM base\nRUN echo more > /more\n' > "more"
 based() { KILN_ROOT=$WORK/fresh "$KILN" build --build-context "base=oci-layout://$WORK/zstd" -f more "$@" ctx; }
 check "an image is built on that" based -o type=oci,dest=mixed,tar=false
 fact "layers of the base stay as they came" sh -c "[ '$(layers zstd)' = '$(layers mixed | head -n -1)' ]"

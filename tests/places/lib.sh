@@ -144,7 +144,8 @@ user_podman() {
 		[ ! -L /$link ] || ln -sfn usr/$link "$WORK/root/$link"
 	done
 	cp -r /etc/passwd /etc/group /etc/ssl /etc/ld.so.cache /etc/alternatives "$WORK/root/etc/"
-	mkdir -p -m 700 "$WORK/root/$WORK" "$WORK/runtime"
+	mkdir -p "$WORK/root/$WORK" "$WORK/runtime"
+	chmod 700 "$WORK/root/$WORK" "$WORK/runtime"
 	chown -R $PLAIN_USER:$PLAIN_USER "$WORK/root" "$WORK/runtime" "$HOME"
 	unshare --mount sh -c 'mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec "$@"' sh \
 		setpriv --reuid $PLAIN_USER --regid $PLAIN_USER --clear-groups env USER=$ACCOUNT XDG_RUNTIME_DIR="$WORK/runtime" \
