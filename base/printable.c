@@ -17,25 +17,31 @@ static size_t utf8_length(const unsigned char *p, size_t n)
 	return p[0] == 0xc2 && p[1] < 0xa0 ? 0 : length;
 }
 
+size_t printable_add_char(struct buf *b, const char *p, size_t n)
+{
+	const unsigned char *c = (const unsigned char *)p;
+	size_t length = *c < 0x80 ? 0 : utf8_length(c, n);
+
+	if (length > 0) {
+		buf_add(b, c, length);
+		return length;
+	}
+	if (*c == '\t' || (*c >= 0x20 && *c < 0x7f)) {
+		buf_addc(b, (char)*c);
+	} else {
+		/* By hand: there are programs that print megabytes of NULs. */
+		const char escaped[] = {'\\', 'x', "0123456789abcdef"[*c >> 4],
+					"0123456789abcdef"[*c & 15]};
+
+		buf_add(b, escaped, sizeof(escaped));
+	}
+	return 1;
+}
+
 void printable_add(struct buf *b, const char *p, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
-		const unsigned char *c = (const unsigned char *)p + i;
-		size_t length = *c < 0x80 ? 0 : utf8_length(c, n - i);
-
-		if (length > 0) {
-			buf_add(b, c, length);
-			i += length - 1;
-		} else if (*c == '\t' || (*c >= 0x20 && *c < 0x7f)) {
-			buf_addc(b, (char)*c);
-		} else {
-			/* By hand: there are programs that print megabytes of NULs. */
-			const char escaped[] = {'\\', 'x', "0123456789abcdef"[*c >> 4],
-						"0123456789abcdef"[*c & 15]};
-
-			buf_add(b, escaped, sizeof(escaped));
-		}
-	}
+	for (size_t i = 0; i < n;)
+		i += printable_add_char(b, p + i, n - i);
 }
 
 void printable_add_lines(struct buf *b, const char *p, size_t n)

@@ -332,7 +332,7 @@ static int build(const struct command *self, struct build *b, struct error **err
 		return session_fail(r, err);
 	}
 	b->cancel = session_cancel();
-	r = display_open(b->options.display, &b->display, err);
+	r = display_open(b->options.display, "Building", &b->display, err);
 	if (r == -ERR_IO)
 		return session_fail(error_wrap(err, r, "failed to build"), err);
 	if (r < 0)

@@ -104,7 +104,7 @@ static int run(const struct import_command *c, enum display_mode mode, struct er
 	int r = session_open_store_for_image(&s, err);
 
 	if (r == 0)
-		r = display_open(mode, &display, err);
+		r = display_open(mode, "Importing", &display, err);
 	if (r == 0)
 		r = import(c, s, display_progress(display), &result, err);
 	display_close(display, r < 0);

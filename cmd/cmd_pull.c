@@ -95,7 +95,7 @@ int cmd_pull(const struct command *self, int argc, char **argv)
 	o.ref = args.v[0];
 	r = session_open_store_for_image(&s, &err);
 	if (r == 0)
-		r = display_open(o.quiet ? DISPLAY_QUIET : mode, &display, &err);
+		r = display_open(o.quiet ? DISPLAY_QUIET : mode, "Pulling", &display, &err);
 	if (r == 0)
 		r = pull(&o, s, display_progress(display), &names, &err);
 	display_close(display, r < 0);

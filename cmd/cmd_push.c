@@ -79,7 +79,7 @@ static int push(const char *text, struct push_options *o, struct error **err)
 	if (r == 0)
 		r = engine_open(s, session_cancel(), &engine, err);
 	if (r == 0)
-		r = display_open(o->quiet ? DISPLAY_QUIET : o->mode, &display, err);
+		r = display_open(o->quiet ? DISPLAY_QUIET : o->mode, "Pushing", &display, err);
 	if (r < 0)
 		return r;
 	fetcher = engine_blob_fetcher(engine);

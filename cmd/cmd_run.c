@@ -70,7 +70,7 @@ static int pull_missing(struct engine *e, const struct run_options *o, struct im
 	struct display *display;
 	bool found = false;
 	struct image_source source = {.config = BUF_INIT};
-	int r = display_open(DISPLAY_AUTO, &display, err);
+	int r = display_open(DISPLAY_AUTO, "Pulling", &display, err);
 
 	if (r < 0)
 		return r;

@@ -2,6 +2,8 @@
 #include "cmd/progress/display.h"
 
 #include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -9,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "base/number.h"
 #include "base/times.h"
 #include "cmd/progress/progress_render.h"
 
@@ -16,6 +19,11 @@
 #define TICK_NS (INT64_C(150) * 1000 * 1000)
 
 enum { PENDING_MAX = 1 << 20 }; /* bytes of logs kept for a slow reader */
+enum { LOG_LINES_MAX = 1000 };
+
+/* Set when this process goes on after a stop (Ctrl-Z, then fg): the shell has written to the
+ * terminal, so that the frame is no longer where it was. */
+static volatile sig_atomic_t continued;
 
 struct display {
 	enum display_mode mode;
@@ -64,13 +72,14 @@ static bool may_end_in_failure(const struct event *event)
 static void emit(void *data, const struct event *event)
 {
 	struct display *d = data;
+	struct step *step;
 
 	if (d->mode == DISPLAY_QUIET && !may_end_in_failure(event))
 		return;
 	pthread_mutex_lock(&d->lock);
-	progress_model_apply(&d->model, event);
+	step = progress_model_apply(&d->model, event);
 	if (d->mode == DISPLAY_RAWJSON)
-		rawjson_render(event, &d->raw);
+		rawjson_render(event, step, &d->raw);
 	if (event->kind == EVENT_LOG && (d->mode == DISPLAY_PLAIN || d->mode == DISPLAY_RAWJSON))
 		d->pending += event->log.n;
 	/* One signal a frame: the thread looks at all that has come by then. */
@@ -123,11 +132,24 @@ static void render(struct display *d, bool last, struct buf *out)
 	}
 }
 
+/* A job in the background leaves the terminal to the one in front. */
+static bool may_draw_now(struct display *d)
+{
+	bool in_front = tcgetpgrp(STDERR_FILENO) == getpgrp();
+
+	if (!in_front || continued)
+		tty_forget(&d->tty);
+	continued = 0;
+	return in_front;
+}
+
 /* Called by who holds the screen. */
 static void draw(struct display *d, bool last)
 {
 	struct buf out = BUF_INIT;
 
+	if (d->mode == DISPLAY_TTY && !may_draw_now(d) && !last)
+		return;
 	pthread_mutex_lock(&d->lock);
 	d->dirty = false;
 	render(d, last, &out);
@@ -157,8 +179,9 @@ static void *display_thread(void *arg)
 
 		pthread_mutex_lock(&d->lock);
 		while ((!d->dirty || d->mode == DISPLAY_QUIET) && !d->closing) {
-			/* A live view also moves while nothing happens: its clocks run. */
-			if (d->mode == DISPLAY_TTY && d->model.steps.n > 0) {
+			/* A live view also moves while nothing happens: its clocks run. And a step
+			 * gets its turn when another has had its own. */
+			if ((d->mode == DISPLAY_TTY && d->model.steps.n > 0) || d->plain.waiting) {
 				wait_until(d, times_monotonic_ns() + TICK_NS);
 				break;
 			}
@@ -198,7 +221,35 @@ static void display_free(struct display *d)
 	free(d);
 }
 
-int display_open(enum display_mode mode, struct display **ret, struct error **err)
+static void on_continue(int sig)
+{
+	(void)sig;
+	continued = 1;
+}
+
+static void prepare_tty(struct display *d, const char *doing)
+{
+	const struct sigaction action = {.sa_handler = on_continue, .sa_flags = SA_RESTART};
+	const char *lines = getenv("BUILDKIT_TTY_LOG_LINES");
+	_cleanup_strv_ struct strv complaints = {0};
+	uint64_t n = 0;
+
+	d->tty.doing = doing;
+	screen_colors_init(&d->tty.colors, getenv("NO_COLOR"), getenv("BUILDKIT_COLORS"),
+			   &complaints);
+	if (lines && number_parse(lines, 10, LOG_LINES_MAX, &n) < 0)
+		strv_pushf(&complaints, "BUILDKIT_TTY_LOG_LINES: \"%s\" is not a number up to %d",
+			   lines, LOG_LINES_MAX);
+	d->tty.log_lines = (unsigned)n;
+	if (n > TAIL_LINES)
+		d->model.tail_lines = (unsigned)n;
+	for (size_t i = 0; i < complaints.n; i++)
+		(void)fprintf(stderr, "WARNING: %s\n", complaints.v[i]);
+	(void)sigaction(SIGCONT, &action, NULL);
+}
+
+int display_open(enum display_mode mode, const char *doing, struct display **ret,
+		 struct error **err)
 {
 	pthread_condattr_t attr;
 	struct display *d;
@@ -213,9 +264,10 @@ int display_open(enum display_mode mode, struct display **ret, struct error **er
 	d->mode = mode;
 	d->progress = (struct progress){.emit = emit, .data = d};
 	d->raw = (struct buf)BUF_INIT;
-	d->model.keep_log = mode == DISPLAY_PLAIN;
+	d->model.keep_log = mode == DISPLAY_PLAIN || mode == DISPLAY_TTY;
 	d->model.raw_log = mode == DISPLAY_PLAIN && !isatty(STDERR_FILENO);
-	d->tty.color = !getenv("NO_COLOR");
+	if (mode == DISPLAY_TTY)
+		prepare_tty(d, doing);
 	pthread_mutex_init(&d->lock, NULL);
 	pthread_mutex_init(&d->screen, NULL);
 	pthread_condattr_init(&attr);
@@ -248,7 +300,7 @@ void display_pause(struct display *d)
 	pthread_mutex_lock(&d->screen);
 	draw(d, false);
 	/* What others print moves the frame out of reach: the next one starts below it. */
-	strv_release(&d->tty.frame);
+	tty_forget(&d->tty);
 }
 
 void display_resume(struct display *d)
@@ -256,10 +308,31 @@ void display_resume(struct display *d)
 	pthread_mutex_unlock(&d->screen);
 }
 
+static void write_stderr(void *data, const char *p, size_t n)
+{
+	(void)data;
+	(void)!fs_write_full(STDERR_FILENO, p, n);
+}
+
+static void report_failures(const struct display *d)
+{
+	for (size_t i = 0; i < d->model.steps.n; i++) {
+		const struct step *s = d->model.steps.v[i];
+		_cleanup_buf_ struct buf b = BUF_INIT;
+
+		if (s->state != VERTEX_FAILED)
+			continue;
+		if (d->mode == DISPLAY_TTY) {
+			tty_report(&d->tty, s, write_stderr, NULL);
+			continue;
+		}
+		step_report(&d->model, s, &b);
+		write_stderr(NULL, b.p, b.n);
+	}
+}
+
 void display_close(struct display *d, bool failed)
 {
-	struct buf out = BUF_INIT;
-
 	if (!d)
 		return;
 	pthread_mutex_lock(&d->lock);
@@ -269,10 +342,7 @@ void display_close(struct display *d, bool failed)
 	pthread_cond_broadcast(&d->drained);
 	pthread_mutex_unlock(&d->lock);
 	pthread_join(d->thread, NULL);
-	for (size_t i = 0; i < d->model.steps.n; i++)
-		if (d->model.steps.v[i]->state == VERTEX_FAILED && d->mode != DISPLAY_RAWJSON)
-			step_report(d->model.steps.v[i], &out);
-	(void)!fs_write_full(STDERR_FILENO, out.p, out.n);
-	buf_release(&out);
+	if (d->mode != DISPLAY_RAWJSON)
+		report_failures(d);
 	display_free(d);
 }

@@ -23,14 +23,17 @@ struct display;
 
 /* "auto", "plain", "tty", "rawjson", "quiet", "none". */
 int display_mode_parse(const char *text, enum display_mode *ret, struct error **err) _must_check_;
-/* ERR_INVALID: tty was asked for, but it is not a terminal. */
-int display_open(enum display_mode mode, struct display **ret, struct error **err) _must_check_;
+/* `doing` is the word that heads the live view ("Building"), borrowed. ERR_INVALID: tty was asked for,
+ * but it is not a terminal. */
+int display_open(enum display_mode mode, const char *doing, struct display **ret,
+		 struct error **err) _must_check_;
 const struct progress *display_progress(struct display *d);
 /* Draws what is known and leaves the terminal to the caller until display_resume, on the same
  * thread; others wait. */
 void display_pause(struct display *d);
 void display_resume(struct display *d);
-/* Ends the stream: draws what is left and, for every failed step, its last log lines. Text of the
+/* Ends the stream: draws what is left and, for every failed step, its last log lines; all of them
+ * where only a live view was seen of them. Text of the
  * command that follows may then be printed. Frees d. */
 void display_close(struct display *d, bool failed);
 

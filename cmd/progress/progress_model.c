@@ -6,7 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void step_free(struct step *s)
+static unsigned tail_size(const struct progress_model *m)
+{
+	return m->tail_lines ? m->tail_lines : TAIL_LINES;
+}
+
+static void step_free(const struct progress_model *m, struct step *s)
 {
 	free(s->name);
 	free(s->error);
@@ -14,12 +19,12 @@ static void step_free(struct step *s)
 		free(s->statuses.v[i].id);
 	for (size_t i = 0; i < s->warnings.n; i++)
 		free(s->warnings.v[i].text);
-	for (size_t i = 0; s->tail && i < TAIL_LINES; i++)
+	for (size_t i = 0; s->tail && i < tail_size(m); i++)
 		buf_release(&s->tail[i]);
 	free(s->tail);
 	vec_release(&s->statuses);
 	vec_release(&s->warnings);
-	buf_release(&s->log);
+	step_log_release(&s->log);
 	buf_release(&s->partial);
 	free(s);
 }
@@ -27,7 +32,7 @@ static void step_free(struct step *s)
 void progress_model_release(struct progress_model *m)
 {
 	for (size_t i = 0; i < m->steps.n; i++)
-		step_free(m->steps.v[i]);
+		step_free(m, m->steps.v[i]);
 	vec_release(&m->steps);
 	map_release(&m->by_id, NULL);
 }
@@ -53,7 +58,7 @@ static struct step *step_get(struct progress_model *m, const struct digest *id)
 	s = NEW(struct step);
 	s->id = *id;
 	s->name = xstrdup("");
-	s->log = (struct buf)BUF_INIT;
+	s->log = (struct step_log)STEP_LOG_INIT;
 	s->partial = (struct buf)BUF_INIT;
 	*slot = s;
 	vec_push(&m->steps, s);
@@ -75,7 +80,7 @@ static void apply_vertex(struct progress_model *m, struct step *s, const struct 
 	}
 	s->state = v->state;
 	if (v->state == VERTEX_STARTED) {
-		s->started = v->time;
+		s->started = s->last_started = v->time;
 		if (!s->first_started)
 			s->first_started = v->time;
 		if (was_over)
@@ -116,16 +121,18 @@ static void apply_status(struct step *s, const struct event_status *e)
 	status->dirty = true;
 }
 
-static void add_to_tail(struct step *s, struct buf line)
+static void add_to_tail(const struct progress_model *m, struct step *s, struct buf line)
 {
+	unsigned size = tail_size(m);
+
 	if (!s->tail) {
-		s->tail = xcalloc(TAIL_LINES, sizeof(*s->tail));
-		for (size_t i = 0; i < TAIL_LINES; i++)
+		s->tail = xcalloc(size, sizeof(*s->tail));
+		for (size_t i = 0; i < size; i++)
 			s->tail[i] = (struct buf)BUF_INIT;
 	}
 	buf_release(&s->tail[s->tail_next]);
 	s->tail[s->tail_next] = line;
-	s->tail_next = (s->tail_next + 1) % TAIL_LINES;
+	s->tail_next = (s->tail_next + 1) % size;
 }
 
 static const char *seconds_format(double t)
@@ -142,18 +149,16 @@ static void end_line(struct progress_model *m, struct step *s, double t)
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
 	buf_addf(&line, seconds_format(t), t);
 #pragma GCC diagnostic pop
-	if (m->keep_log && m->raw_log) {
-		buf_add(&s->log, line.p, line.n);
-		buf_add(&s->log, s->partial.p, s->partial.n);
-	}
-	/* A report's lines carry no prefix. */
-	printable_add(&line, s->partial.p, s->partial.n);
+	while (!m->raw_log && s->partial.n > 0 && s->partial.p[s->partial.n - 1] == '\r')
+		buf_truncate(&s->partial, s->partial.n - 1);
+	buf_add(&line, s->partial.p, s->partial.n);
 	buf_clear(&s->partial);
-	if (m->keep_log && !m->raw_log)
-		buf_add(&s->log, line.p, line.n);
-	if (m->keep_log)
-		buf_addc(&s->log, '\n');
-	add_to_tail(s, line);
+	if (m->keep_log) {
+		buf_addc(&line, '\n');
+		step_log_add(&s->log, line.p, line.n);
+		buf_truncate(&line, line.n - 1);
+	}
+	add_to_tail(m, s, line);
 }
 
 /* Shows what there is of a line that is too long, but for the first bytes of a character. */
@@ -187,15 +192,23 @@ static void add_to_line(struct progress_model *m, struct step *s, const char *p,
 	}
 }
 
-/* A carriage return redraws the line; what counts is what was drawn last. */
+/* A carriage return redraws the line; what counts is what was drawn last. One at the end waits for
+ * what follows: there may be nothing. */
 static void skip_redrawn(struct step *s, const char **p, size_t *n)
 {
-	for (const char *cr; *n > 1 && (cr = memchr(*p, '\r', *n - 1)); buf_clear(&s->partial)) {
-		*n -= (size_t)(cr + 1 - *p);
-		*p = cr + 1;
-	}
-	if (*n > 0 && (*p)[*n - 1] == '\r')
-		(*n)--;
+	size_t text = *n;
+	const char *cr;
+
+	while (text > 0 && (*p)[text - 1] == '\r')
+		text--;
+	if (text > 0 && s->partial.n > 0 && s->partial.p[s->partial.n - 1] == '\r')
+		buf_clear(&s->partial);
+	cr = memrchr(*p, '\r', text);
+	if (!cr)
+		return;
+	buf_clear(&s->partial);
+	*n -= (size_t)(cr + 1 - *p);
+	*p = cr + 1;
 }
 
 static void apply_log(struct progress_model *m, struct step *s, const struct event_log *e)
@@ -247,22 +260,25 @@ int64_t step_elapsed(const struct step *s, int64_t now)
 	return s->elapsed + (s->started ? now - s->started : 0);
 }
 
-const struct buf *step_tail_line(const struct step *s, unsigned i)
+const struct buf *step_tail_line(const struct progress_model *m, const struct step *s, unsigned i)
 {
-	const struct buf *line = s->tail ? &s->tail[(s->tail_next + i) % TAIL_LINES] : NULL;
+	unsigned size = tail_size(m);
+	const struct buf *line =
+		s->tail && i < size ? &s->tail[(s->tail_next + size - 1 - i) % size] : NULL;
 
 	return line && line->n > 0 ? line : NULL;
 }
 
-void step_report(const struct step *s, struct buf *b)
+void step_report(const struct progress_model *m, const struct step *s, struct buf *b)
 {
 	buf_addf(b, "------\n > %s:\n", s->name);
-	for (unsigned i = 0; i < TAIL_LINES; i++) {
-		const struct buf *line = step_tail_line(s, i);
+	for (unsigned i = TAIL_LINES; i-- > 0;) {
+		const struct buf *line = step_tail_line(m, s, i);
 
 		if (!line)
 			continue;
-		buf_add(b, line->p, line->n);
+		/* Its lines carry no prefix. */
+		printable_add(b, line->p, line->n);
 		buf_addc(b, '\n');
 	}
 	buf_adds(b, "------\n");

@@ -7,9 +7,10 @@
 #include "base/buf.h"
 #include "base/map.h"
 #include "base/vec.h"
+#include "cmd/progress/step_log.h"
 #include "solver/progress.h"
 
-enum { TAIL_LINES = 10 }; /* log lines kept per step for the report of a failure */
+enum { TAIL_LINES = 10 }; /* log lines in the report of a failure */
 
 struct step_status {
 	char *id;
@@ -32,25 +33,30 @@ struct step {
 	enum vertex_state state;
 	char *error;
 	int64_t started; /* of the current run interval, 0 if not running */
-	int64_t first_started, finished;
+	int64_t first_started, last_started, finished;
 	int64_t elapsed; /* ns in finished intervals */
 	VEC(struct step_status) statuses;
 	VEC(struct step_warning) warnings;
-	struct buf log;	    /* what was written and not yet printed, prefixed lines */
+	/* What was written and not yet printed: whole lines as they came, each with its time
+	 * before it. */
+	struct step_log log;
 	struct buf partial; /* a line without its end yet */
-	/* Ring of the last TAIL_LINES lines, with their time prefix; NULL: it has printed
-	 * nothing. */
+	/* Ring of the last lines, as in the log; NULL: it has printed nothing. */
 	struct buf *tail;
 	unsigned tail_next;
-	bool dirty, reported;
+	bool dirty;
+	int64_t printed_at, waits_since; /* plain: ns; 0: not yet; it does not wait */
 };
 
 struct progress_model {
 	VEC(struct step *) steps; /* in order of appearance */
 	struct map by_id;
 	size_t completed;
-	bool keep_log; /* collect step->log for printing (plain) */
-	bool raw_log;  /* every byte of the log as it came, for a file or pipe; else sanitised */
+	bool keep_log; /* collect step->log */
+	/* Every byte of the log as it came, for a file or pipe; else of a line that was redrawn
+	 * what was drawn last. */
+	bool raw_log;
+	unsigned tail_lines; /* kept of each step's log; 0: TAIL_LINES */
 };
 
 void progress_model_release(struct progress_model *m);
@@ -59,9 +65,9 @@ struct step *progress_model_apply(struct progress_model *m, const struct event *
 /* ns the step has run, up to `now`. */
 int64_t step_elapsed(const struct step *s, int64_t now);
 bool step_is_over(const struct step *s);
-/* One of the last TAIL_LINES log lines with its time, oldest first; NULL if there are fewer. */
-const struct buf *step_tail_line(const struct step *s, unsigned i);
+/* The i-th last line of the log (0: the last one), with its time; NULL if there are fewer. */
+const struct buf *step_tail_line(const struct progress_model *m, const struct step *s, unsigned i);
 /* Appends " > NAME:" and the last log lines between dashes, for a failed step. */
-void step_report(const struct step *s, struct buf *b);
+void step_report(const struct progress_model *m, const struct step *s, struct buf *b);
 
 #endif

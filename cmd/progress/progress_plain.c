@@ -3,11 +3,14 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/printable.h"
 #include "base/times.h"
 #include "cmd/progress/progress_render.h"
 
 enum { STATUS_PERCENT = 5 };
 #define STATUS_INTERVAL (5 * NS_PER_S)
+#define BLOCK_TIME (5 * NS_PER_S)
+#define SILENCE NS_PER_S
 
 static bool status_is_due(const struct step_status *s, int64_t now)
 {
@@ -49,17 +52,37 @@ static size_t line_length(const char *p, size_t n)
 	return n;
 }
 
-static void print_log(struct step *s, struct buf *b)
-{
-	for (size_t at = 0; at < s->log.n;) {
-		const char *line = s->log.p + at;
-		size_t n = line_length(line, s->log.n - at);
+struct log_target {
+	unsigned number;
+	bool raw;
+	struct buf *b;
+};
 
-		buf_addf(b, "#%u ", s->number);
-		buf_add(b, line, n);
-		at += n;
+static void print_piece(void *data, const char *p, size_t n)
+{
+	const struct log_target *to = data;
+	_cleanup_buf_ struct buf shown = BUF_INIT;
+
+	if (!to->raw) {
+		printable_add_lines(&shown, p, n);
+		p = shown.p;
+		n = shown.n;
 	}
-	buf_clear(&s->log);
+	for (size_t at = 0; at < n;) {
+		size_t line = line_length(p + at, n - at);
+
+		buf_addf(to->b, "#%u ", to->number);
+		buf_add(to->b, p + at, line);
+		at += line;
+	}
+}
+
+static void print_log(struct step *s, bool raw, struct buf *b)
+{
+	struct log_target to = {.number = s->number, .raw = raw, .b = b};
+
+	step_log_read(&s->log, print_piece, &to);
+	step_log_release(&s->log);
 }
 
 /* No line of it stands for itself: it may come from a server or a Dockerfile. */
@@ -95,7 +118,8 @@ static void print_end(struct step *s, int64_t now, struct buf *b)
 	}
 }
 
-static void print_step(struct plain_renderer *r, struct step *s, int64_t now, struct buf *b)
+static void print_step(struct plain_renderer *r, const struct progress_model *m, struct step *s,
+		       int64_t now, struct buf *b)
 {
 	if (!s->number)
 		s->number = ++r->numbers;
@@ -106,6 +130,7 @@ static void print_step(struct plain_renderer *r, struct step *s, int64_t now, st
 			buf_addc(b, '\n');
 		r->not_first = true;
 		buf_addf(b, "#%u %s\n", s->number, s->name);
+		r->since = now;
 	}
 	r->current = s;
 	for (size_t i = 0; i < s->warnings.n; i++) {
@@ -119,46 +144,63 @@ static void print_step(struct plain_renderer *r, struct step *s, int64_t now, st
 		if (status->dirty && (status_is_due(status, now) || step_is_over(s)))
 			print_status(s, status, now, b);
 	}
-	print_log(s, b);
+	print_log(s, m->raw_log, b);
 	s->dirty = false;
+	s->printed_at = now;
+	s->waits_since = 0;
 	if (!step_is_over(s))
 		return;
 	print_end(s, now, b);
 	r->current = NULL;
 }
 
-/* The open step among those that still run: the one whose block is open, else the oldest. A block
- * stays open as long as its step has something to say, so that output is not torn into shreds. */
-static struct step *choose_active(const struct plain_renderer *r, const struct progress_model *m)
+/* The step that has waited longest to say something; NULL if none waits. */
+static struct step *longest_waiting(const struct progress_model *m, int64_t now)
 {
-	struct step *oldest = NULL;
+	struct step *longest = NULL;
 
-	if (r->current && r->current->dirty)
-		return r->current;
 	for (size_t i = 0; i < m->steps.n; i++) {
 		struct step *s = m->steps.v[i];
 
 		if (!s->dirty || step_is_over(s) || !s->state)
 			continue;
-		if (!oldest || s->first_started < oldest->first_started)
-			oldest = s;
+		if (!s->waits_since)
+			s->waits_since = now;
+		if (!longest || s->waits_since < longest->waits_since)
+			longest = s;
 	}
-	return oldest;
+	return longest;
+}
+
+/* A step keeps its block for a while even if others have something to say, so that the output of
+ * steps that run at the same time is not torn into shreds; not if it has become silent. */
+static bool keeps_block(const struct plain_renderer *r, int64_t now)
+{
+	return r->current && now - r->since < BLOCK_TIME &&
+	       (r->current->dirty || now - r->current->printed_at < SILENCE);
+}
+
+static void print_running(struct plain_renderer *r, struct progress_model *m, int64_t now,
+			  struct buf *b)
+{
+	struct step *next = longest_waiting(m, now);
+
+	if (next && keeps_block(r, now))
+		next = r->current;
+	if (next && next->dirty)
+		print_step(r, m, next, now, b);
+	r->waiting = longest_waiting(m, now) != NULL;
 }
 
 void plain_render(struct plain_renderer *r, struct progress_model *m, int64_t now, struct buf *b)
 {
-	struct step *active;
-
 	if (r->current && r->current->dirty && step_is_over(r->current))
-		print_step(r, r->current, now, b);
+		print_step(r, m, r->current, now, b);
 	for (size_t i = 0; i < m->steps.n; i++) {
 		struct step *s = m->steps.v[i];
 
 		if (s->dirty && step_is_over(s))
-			print_step(r, s, now, b);
+			print_step(r, m, s, now, b);
 	}
-	active = choose_active(r, m);
-	if (active)
-		print_step(r, active, now, b);
+	print_running(r, m, now, b);
 }

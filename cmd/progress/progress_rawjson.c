@@ -27,8 +27,23 @@ static json_t *text_value(const char *s)
 	return value ? value : json_string("(text is not UTF-8)");
 }
 
-static json_t *vertex_value(const struct event *e)
+/* Its progress group, in which a client shows several steps as one. */
+static json_t *group_value(const struct event_vertex *v)
 {
+	json_t *group = json_object();
+
+	json_object_set_new(group, "id", text_value(v->group));
+	json_object_set_new(group, "name", text_value(v->group_name ? v->group_name : ""));
+	if (v->group_weak)
+		json_object_set_new(group, "weak", json_true());
+	return group;
+}
+
+/* One event tells all of the interval that it ends: a reader takes a step without a beginning for
+ * one that never ran. */
+static json_t *vertex_value(const struct event *e, const struct step *s)
+{
+	int64_t started = s->last_started ? s->last_started : e->v.time;
 	json_t *v = json_object();
 
 	json_object_set_new(v, "digest", digest_value(&e->vertex));
@@ -39,12 +54,12 @@ static json_t *vertex_value(const struct event *e)
 			json_array_append_new(inputs, digest_value(&e->v.inputs[i]));
 		json_object_set_new(v, "inputs", inputs);
 	}
-	if (e->v.name)
-		json_object_set_new(v, "name", text_value(e->v.name));
-	if (e->v.state == VERTEX_STARTED) {
-		json_object_set_new(v, "started", time_value(e->v.time));
+	json_object_set_new(v, "name", text_value(e->v.name ? e->v.name : s->name));
+	if (e->v.group)
+		json_object_set_new(v, "progressGroup", group_value(&e->v));
+	json_object_set_new(v, "started", time_value(started));
+	if (e->v.state == VERTEX_STARTED)
 		return v;
-	}
 	json_object_set_new(v, "completed", time_value(e->v.time));
 	if (e->v.state == VERTEX_CACHED)
 		json_object_set_new(v, "cached", json_true());
@@ -107,16 +122,31 @@ static json_t *warning_value(const struct event *e)
 	return v;
 }
 
-void rawjson_render(const struct event *event, struct buf *b)
+void rawjson_render(const struct event *event, const struct step *step, struct buf *b)
 {
-	static const char *const lists[] = {"vertexes", "statuses", "logs", "warnings"};
-	static json_t *(*const values[])(const struct event *) = {vertex_value, status_value,
-								  log_value, warning_value};
 	_cleanup_json_ json_t *line = json_object();
-	json_t *list = json_array();
+	json_t *value = NULL;
+	const char *list = NULL;
 
-	json_array_append_new(list, values[event->kind](event));
-	json_object_set_new(line, lists[event->kind], list);
+	switch (event->kind) {
+	case EVENT_VERTEX:
+		list = "vertexes";
+		value = vertex_value(event, step);
+		break;
+	case EVENT_STATUS:
+		list = "statuses";
+		value = status_value(event);
+		break;
+	case EVENT_LOG:
+		list = "logs";
+		value = log_value(event);
+		break;
+	case EVENT_WARNING:
+		list = "warnings";
+		value = warning_value(event);
+		break;
+	}
+	json_object_set_new(line, list, json_pack("[o]", value));
 	js_dump(line, false, b);
 	buf_addc(b, '\n');
 }

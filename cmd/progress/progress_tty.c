@@ -1,208 +1,319 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* --progress=tty: the live view of a terminal, drawn again with every change. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/times.h"
 #include "cmd/progress/progress_render.h"
+#include "cmd/progress/screen_text.h"
+#include "cmd/progress/tty_layout.h"
 
-enum { LOG_ROWS = 6, MIN_COLUMNS = 20 };
+enum { MIN_COLUMNS = 20, MIN_NAME = 8 };
 
-#define BLUE "\033[34m"
-#define CYAN "\033[36m"
-#define RED "\033[31m"
 #define RESET "\033[0m"
+#define FAINT "\033[2m"
+/* While a frame is written the cursor is hidden and no line wraps, whatever a terminal thinks of
+ * the width of a character. Both end with the frame, so that nothing is left behind. */
+#define BEGIN_FRAME "\033[?25l\033[?7l"
+#define END_FRAME "\033[?7h\033[?25h"
 
-/* Columns that UTF-8 text takes, one a character: names are mostly ASCII, and a wide character that
- * is cut one column early does no harm. */
-static size_t text_columns(const char *s)
+/* One frame on its way. */
+struct frame {
+	const struct tty_renderer *r;
+	const struct progress_model *m;
+	int64_t now;
+	unsigned width; /* of rows: the last column stays free */
+	struct strv lines;
+};
+
+/* --- Rows --- */
+
+/* "NAME EXTRA ........ 1.2s": the name is shortened, so that what changes is always seen and the
+ * time ends where the row does. */
+static void add_row(struct frame *f, const char *mark, const char *name, const char *extra,
+		    int64_t elapsed, const char *color)
 {
-	size_t n = 0;
-
-	for (; *s; s++)
-		n += ((unsigned char)*s & 0xc0) != 0x80;
-	return n;
-}
-
-static size_t bytes_of_columns(const char *s, size_t columns)
-{
-	size_t i = 0;
-
-	for (; s[i]; i++) {
-		if (((unsigned char)s[i] & 0xc0) == 0x80)
-			continue;
-		if (columns-- == 0)
-			break;
-	}
-	return i;
-}
-
-/* "left ........ 1.2s", cut or padded so that the time ends in the last column. */
-static char *row(const char *left, int64_t elapsed, unsigned columns, const char *color)
-{
+	_cleanup_buf_ struct buf text = BUF_INIT;
 	struct buf b = BUF_INIT;
 	char time[32];
-	size_t room, used = text_columns(left);
+	int time_columns = snprintf(time, sizeof(time), " %.1fs", (double)elapsed / 1e9);
+	size_t fixed = (size_t)time_columns + strlen(mark) + (*extra ? strlen(extra) + 1 : 0), used;
 
-	snprintf(time, sizeof(time), " %.1fs", (double)elapsed / 1e9);
-	room = columns > strlen(time) + 1 ? columns - strlen(time) - 1 : 1;
-	if (color)
+	buf_adds(&text, mark);
+	used = text_add_shortened(&text, name,
+				  f->width > fixed + MIN_NAME ? f->width - fixed : MIN_NAME);
+	if (*extra)
+		buf_addf(&text, " %s", extra);
+	for (used += fixed; used < f->width; used++)
+		buf_addc(&text, ' ');
+	buf_adds(&text, time);
+	if (*color)
 		buf_adds(&b, color);
-	buf_add(&b, left, bytes_of_columns(left, room));
-	for (; used < room; used++)
-		buf_addc(&b, ' ');
-	buf_adds(&b, time);
-	if (color)
+	text_add_cut(&b, text.p, f->width);
+	if (*color)
 		buf_adds(&b, RESET);
-	return buf_take(&b);
+	strv_push_take(&f->lines, buf_take(&b));
+}
+
+static void add_more(struct frame *f, const char *mark, size_t n, const char *what)
+{
+	strv_pushf(&f->lines, "%s+%zu more%s", mark, n, what);
 }
 
 static const char *state_prefix(const struct step *s)
 {
 	switch (s->state) {
 	case VERTEX_CACHED:
-		return "CACHED ";
+		return " => CACHED ";
 	case VERTEX_FAILED:
-		return "ERROR ";
+		return " => ERROR ";
 	case VERTEX_CANCELED:
-		return "CANCELED ";
+		return " => CANCELED ";
 	case VERTEX_STARTED:
 	case VERTEX_DONE:
 		break;
 	}
-	return "";
+	return " => ";
 }
 
-static const char *state_color(const struct step *s)
+static const char *state_color(const struct frame *f, const struct step *s)
 {
-	if (s->state == VERTEX_FAILED)
-		return RED;
-	if (s->state == VERTEX_CANCELED)
-		return CYAN;
-	return step_is_over(s) ? BLUE : NULL;
+	const struct screen_colors *c = &f->r->colors;
+
+	if (!c->on || !step_is_over(s))
+		return "";
+	return s->state == VERTEX_FAILED     ? c->error
+	       : s->state == VERTEX_CANCELED ? c->cancel
+					     : c->run;
 }
 
-static void add_statuses(const struct step *s, int64_t now, unsigned columns, const char *color,
-			 struct strv *frame)
+static void add_status(struct frame *f, const struct step_status *st, const char *color)
 {
-	for (size_t i = 0; i < s->statuses.n; i++) {
+	_cleanup_free_ char *current = times_progress_size(st->current);
+	_cleanup_free_ char *total = times_progress_size(st->total);
+	_cleanup_free_ char *bytes = st->total	   ? xasprintf("%s / %s", current, total)
+				     : st->current ? xstrdup(current)
+						   : xstrdup("");
+
+	add_row(f, " => => ", st->id, bytes, (st->completed ? st->completed : f->now) - st->started,
+		color);
+}
+
+/* What is under way goes first where there is no room for all. */
+static void add_statuses(struct frame *f, const struct step *s, size_t rows, const char *color)
+{
+	size_t room = rows < s->statuses.n && rows > 0 ? rows - 1 : rows, going = 0;
+
+	for (size_t i = 0; i < s->statuses.n; i++)
+		going += s->statuses.v[i].completed == 0;
+	/* How many of those that are over have a row. */
+	size_t over = going < room ? room - going : 0, skip = s->statuses.n - going;
+
+	skip = skip > over ? skip - over : 0;
+	for (size_t i = 0; i < s->statuses.n && room > 0; i++) {
 		const struct step_status *st = &s->statuses.v[i];
-		_cleanup_free_ char *current = times_progress_size(st->current);
-		_cleanup_free_ char *total = times_progress_size(st->total);
-		_cleanup_free_ char *left = NULL;
 
-		if (st->total)
-			left = xasprintf(" => => %s %s / %s", st->id, current, total);
-		else if (st->current)
-			left = xasprintf(" => => %s %s", st->id, current);
-		else
-			left = xasprintf(" => => %s", st->id);
-		strv_push_take(frame, row(left, (st->completed ? st->completed : now) - st->started,
-					  columns, color));
-	}
-}
-
-static void add_log(const struct step *s, unsigned columns, struct strv *frame)
-{
-	for (unsigned i = TAIL_LINES - LOG_ROWS; i < TAIL_LINES; i++) {
-		const struct buf *line = step_tail_line(s, i);
-		_cleanup_free_ char *left = NULL;
-		const char *text;
-
-		if (!line)
+		if (st->completed && skip > 0) {
+			skip--;
 			continue;
-		text = strchr(line->p, ' ');
-		left = xasprintf(" => => # %s", text ? text + 1 : line->p);
-		strv_pushn(frame, left, bytes_of_columns(left, columns - 1));
-	}
-}
-
-static size_t add_step(const struct step *s, int64_t now, unsigned columns, bool use_color,
-		       struct strv *frame)
-{
-	_cleanup_free_ char *left = xasprintf(" => %s%s", state_prefix(s), s->name);
-	const char *color = use_color ? state_color(s) : NULL;
-	size_t before = frame->n;
-
-	strv_push_take(frame, row(left, step_elapsed(s, now), columns, color));
-	add_statuses(s, now, columns, color, frame);
-	if (!step_is_over(s))
-		add_log(s, columns, frame);
-	return frame->n - before;
-}
-
-/* Steps are left out from the top, finished ones first, until the rest fits the screen. */
-static void compose(const struct progress_model *m, int64_t now, unsigned columns, size_t room,
-		    bool use_color, struct strv *frame)
-{
-	_cleanup_free_ bool *hidden = xcalloc(m->steps.n + 1, sizeof(*hidden));
-	size_t lines = 0;
-
-	for (size_t i = 0; i < m->steps.n; i++) {
-		struct strv rows = {0};
-
-		if (m->steps.v[i]->state)
-			lines += add_step(m->steps.v[i], now, columns, use_color, &rows);
-		strv_release(&rows);
-	}
-	for (int pass = 0; pass < 2; pass++) {
-		for (size_t i = 0; i < m->steps.n && lines > room; i++) {
-			const struct step *s = m->steps.v[i];
-			struct strv rows = {0};
-
-			if (hidden[i] || !s->state || (pass == 0 && !step_is_over(s)))
-				continue;
-			lines -= add_step(s, now, columns, use_color, &rows);
-			strv_release(&rows);
-			hidden[i] = true;
 		}
+		add_status(f, st, color);
+		room--;
 	}
-	for (size_t i = 0; i < m->steps.n; i++)
-		if (!hidden[i] && m->steps.v[i]->state)
-			add_step(m->steps.v[i], now, columns, use_color, frame);
+	if (rows > 0 && rows < s->statuses.n)
+		add_more(f, " => => ", s->statuses.n - rows + 1, "");
+}
+
+static void add_log_line(struct frame *f, const char *p, size_t n)
+{
+	static const char mark[] = " => => # ";
+	struct buf b = BUF_INIT;
+	bool color = f->r->colors.on;
+
+	if (color)
+		buf_adds(&b, FAINT);
+	buf_adds(&b, mark);
+	text_add_log(&b, p, n, f->width - (sizeof(mark) - 1), color);
+	if (color)
+		buf_adds(&b, RESET);
+	strv_push_take(&f->lines, buf_take(&b));
+}
+
+static void add_log(struct frame *f, const struct step *s, size_t rows)
+{
+	const struct buf *open = s->partial.n > 0 ? &s->partial : NULL;
+	size_t n = open ? open->n : 0;
+
+	for (size_t i = rows - (open && rows > 0); i-- > 0;) {
+		const struct buf *line = step_tail_line(f->m, s, (unsigned)i);
+		const char *text = line ? memchr(line->p, ' ', line->n) : NULL;
+
+		if (text)
+			add_log_line(f, text + 1, line->n - (size_t)(text + 1 - line->p));
+	}
+	/* A bar's last carriage return waits for what comes next. */
+	while (n > 0 && open->p[n - 1] == '\r')
+		n--;
+	if (open && rows > 0)
+		add_log_line(f, open->p, n);
+}
+
+static void add_step(struct frame *f, const struct step *s, const struct tty_share *share)
+{
+	const char *color = state_color(f, s);
+
+	add_row(f, state_prefix(s), s->name, "", step_elapsed(s, f->now), color);
+	add_statuses(f, s, share->statuses, color);
+	add_log(f, s, share->logs);
+}
+
+/* --- Frames --- */
+
+static void add_heading(struct frame *f, enum tty_end end)
+{
+	static const char *const ends[] = {
+		[TTY_GOING] = "", [TTY_FINISHED] = " FINISHED", [TTY_FAILED] = " FAILED"};
+	_cleanup_free_ char *text = NULL;
+	struct buf b = BUF_INIT;
+	size_t known = 0;
+
+	for (size_t i = 0; i < f->m->steps.n; i++)
+		known += f->m->steps.v[i]->state != 0;
+	text = xasprintf("[+] %s %.1fs (%zu/%zu)%s", f->r->doing,
+			 (double)(f->now - f->r->started) / 1e9, f->m->completed, known, ends[end]);
+	text_add_cut(&b, text, f->width);
+	strv_push_take(&f->lines, buf_take(&b));
+}
+
+static void compose(struct frame *f, size_t room, size_t log_lines)
+{
+	_cleanup_free_ struct tty_share *shares = xcalloc(f->m->steps.n + 1, sizeof(*shares));
+	size_t hidden = tty_layout(f->m, room, log_lines, shares);
+
+	for (size_t i = 0; i < f->m->steps.n; i++)
+		if (shares[i].shown)
+			add_step(f, f->m->steps.v[i], &shares[i]);
+	if (hidden > 0)
+		add_more(f, " => ", hidden, " running");
+}
+
+/* The rows that the last frame takes on a screen that has become narrower: terminals wrap then. */
+static size_t rows_of_old(const struct tty_renderer *r, unsigned columns)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->frame.n; i++) {
+		size_t width = text_columns(r->frame.v[i]);
+
+		n += width > columns ? (width + columns - 1) / columns : 1;
+	}
+	return n;
 }
 
 /* Rewrites only the lines that changed. */
 static void repaint(const struct strv *old, const struct strv *new, struct buf *b)
 {
-	if (old->n > 0)
-		buf_addf(b, "\033[%zuA", old->n);
-	for (size_t i = 0; i < new->n; i++) {
+	size_t first = 0;
+
+	while (first < old->n && first < new->n &&strcmp(old->v[first], new->v[first]) == 0)
+		first++;
+	if (first == old->n && first == new->n)
+		return;
+	buf_adds(b, BEGIN_FRAME);
+	if (first < old->n)
+		buf_addf(b, "\033[%zuA", old->n - first);
+	for (size_t i = first; i < new->n; i++) {
 		if (i >= old->n || strcmp(old->v[i], new->v[i]) != 0)
 			/* Erased first: behind a full line some terminals take its last
 			 * character. */
 			buf_addf(b, "\r\033[K%s", new->v[i]);
 		buf_adds(b, "\r\n");
 	}
-	if (new->n < old->n)
-		buf_adds(b, "\033[J");
+	/* Also what the terminal has shown of a key below the frame. */
+	buf_adds(b, "\033[J" END_FRAME);
+}
+
+static void repaint_all(const struct tty_renderer *r, const struct frame *f, unsigned columns,
+			struct buf *b)
+{
+	static const struct strv none = {0};
+	size_t rows = rows_of_old(r, columns);
+
+	if (rows > 0)
+		buf_addf(b, "\033[%zuA\r\033[J", rows);
+	repaint(&none, &f->lines, b);
 }
 
 void tty_render(struct tty_renderer *r, const struct progress_model *m, int64_t now,
 		unsigned columns, unsigned rows, enum tty_end end, struct buf *b)
 {
-	_cleanup_free_ char *heading = NULL;
-	struct strv frame = {0};
-	size_t known = 0;
+	struct frame f = {.r = r, .m = m, .now = now};
 
 	if (columns < MIN_COLUMNS)
 		columns = MIN_COLUMNS;
+	f.width = columns - 1;
 	if (!r->started)
 		r->started = now;
-	for (size_t i = 0; i < m->steps.n; i++)
-		known += m->steps.v[i]->state != 0;
-	heading = xasprintf("[+] Building %.1fs (%zu/%zu)%s", (double)(now - r->started) / 1e9,
-			    m->completed, known, end == TTY_GOING ? "" : " FINISHED");
-	strv_pushn(&frame, heading, bytes_of_columns(heading, columns));
+	add_heading(&f, end);
 	/* The last frame stays on the screen whole, scrolled if need be. */
-	compose(m, now, columns, end == TTY_GOING && rows > 3 ? rows - 3 : SIZE_MAX, r->color,
-		&frame);
-	repaint(&r->frame, &frame, b);
+	compose(&f,
+		end != TTY_GOING ? SIZE_MAX
+		: rows > 2	 ? rows - 2
+				 : 1,
+		r->log_lines ? r->log_lines : LOG_LINES);
+	if (columns < r->columns)
+		repaint_all(r, &f, columns, b);
+	else
+		repaint(&r->frame, &f.lines, b);
 	strv_release(&r->frame);
-	r->frame = frame;
+	r->frame = f.lines;
+	r->columns = columns;
+}
+
+void tty_forget(struct tty_renderer *r)
+{
+	strv_release(&r->frame);
 }
 
 void tty_release(struct tty_renderer *r)
 {
 	strv_release(&r->frame);
+}
+
+/* --- The log of a failure --- */
+
+struct report {
+	void (*write)(void *data, const char *p, size_t n);
+	void *data;
+	bool color;
+};
+
+static void report_lines(void *data, const char *p, size_t n)
+{
+	const struct report *report = data;
+	_cleanup_buf_ struct buf b = BUF_INIT;
+
+	for (const char *end = p + n; p < end;) {
+		const char *nl = memchr(p, '\n', (size_t)(end - p));
+		size_t line = (size_t)((nl ? nl : end) - p);
+
+		text_add_log(&b, p, line, SIZE_MAX, report->color);
+		if (nl)
+			buf_addc(&b, '\n');
+		p += line + (nl != NULL);
+	}
+	report->write(report->data, b.p, b.n);
+}
+
+void tty_report(const struct tty_renderer *r, const struct step *s,
+		void (*write)(void *data, const char *p, size_t n), void *data)
+{
+	struct report report = {.write = write, .data = data, .color = r->colors.on};
+	_cleanup_free_ char *heading = xasprintf("------\n > %s:\n", s->name);
+	static const char end[] = "------\n";
+
+	write(data, heading, strlen(heading));
+	step_log_read(&s->log, report_lines, &report);
+	write(data, end, sizeof(end) - 1);
 }

@@ -41,6 +41,44 @@ assert {"vertexes", "logs", "statuses"} <= seen, seen
 assert b"red \x1b[31mink" in log
 END
 ok "is one object per line, logs as they were" $?
+cat > Dockerfile.cached <<'END'
+FROM busybox AS base
+RUN echo kept
+FROM base
+RUN sleep 0.1; echo new; false
+END
+quietly kiln build --target base -f Dockerfile.cached .
+fails "of a failed build" 1 kiln build --progress=rawjson -f Dockerfile.cached .
+grep -a '^{' "$WORK/err" > "$WORK/events"
+python3 - "$WORK/events" <<'END'
+# BuildKit's client knows a step by its digest: it exists once it has started, takes its latest name,
+# and is over when its last interval is; what is said of a step that is not known is lost.
+import json, sys
+from datetime import datetime
+steps, lost = {}, 0
+for line in open(sys.argv[1]):
+    event = json.loads(line)
+    for v in event.get("vertexes", []):
+        if "started" not in v:
+            lost += 1
+            continue
+        steps[v["digest"]] = v
+        assert set(v) <= {"digest", "inputs", "name", "started", "completed", "cached", "error"}, v
+    for kind in "statuses", "logs", "warnings":
+        for entry in event.get(kind, []):
+            lost += entry["vertex"] not in steps
+assert lost == 0, lost
+date = lambda t: datetime.fromisoformat(t[:19])
+states = {}
+for v in steps.values():
+    assert v["name"] and date(v["started"]) <= date(v["completed"]), v
+    states[v["name"]] = "cached" if v.get("cached") else "error" if v.get("error") else "done"
+named = lambda part: [state for name, state in states.items() if part in name]
+assert named("echo kept") == ["cached"], states
+assert named("echo new") == ["error"], states
+assert named("load build definition") == ["done"], states
+END
+ok "tells BuildKit's readers all of every step" $?
 fails "an unknown mode is wrong usage" 2 kiln build --progress=fancy .
 prints "that names those there are" 'use auto, plain, tty, rawjson, quiet or none'
 fails "tty wants a terminal" 2 kiln build --progress=tty .
@@ -69,6 +107,17 @@ END
 		ok "  has no line that is longer" $?
 		grep -q FINISHED "$WORK/tty" || test "$1" -lt 30; ok "  ends with what was done" $?
 	done
+	cat > Dockerfile.fails <<'END'
+FROM busybox
+RUN for i in $(seq 30); do echo "line $i"; done; printf '\033[35mpurple\033[0m \033[2J'; false
+END
+	BUILDKIT_COLORS=error=green:run=pink script -qec \
+		"TERM=xterm '$KILN' build --no-cache -f Dockerfile.fails ." /dev/null > "$WORK/tty" < /dev/null
+	grep -aq 'line 1.$' "$WORK/tty" && grep -aq 'line 30.$' "$WORK/tty"
+	ok "a failed step leaves its whole log" $?
+	grep -aqF "$(printf '\033[35mpurple\033[0m \\x1b[2J')" "$WORK/tty"; ok "in its colours, and no more" $?
+	grep -aq "$(printf '^\r.*\033\[32m => ERROR')" "$WORK/tty"; ok "BUILDKIT_COLORS sets the view's" $?
+	grep -aq '^WARNING: BUILDKIT_COLORS: "pink" is neither' "$WORK/tty"; ok "and is told what it got wrong" $?
 	NO_COLOR=1 script -qec "TERM=xterm '$KILN' build ." /dev/null > "$WORK/tty" < /dev/null
 	! grep -q "$(printf '\033')\[3[0-9]m" "$WORK/tty"; ok "NO_COLOR leaves colours out" $?
 	TERM=dumb script -qec "'$KILN' build ." /dev/null > "$WORK/tty" < /dev/null

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "cmd/progress/progress_render.h"
@@ -22,7 +23,8 @@ struct stage {
 
 static void stage_init(struct stage *s)
 {
-	*s = (struct stage){.out = BUF_INIT, .model = {.keep_log = true}};
+	*s = (struct stage){
+		.out = BUF_INIT, .model = {.keep_log = true}, .tty = {.doing = "Building"}};
 }
 
 static void stage_release(struct stage *s)
@@ -189,7 +191,7 @@ static void a_file_gets_every_byte_of_a_log(void **state)
 	assert_memory_equal(s.out.p, "#1 RUN x\n#1 0.001 10%\r50%\r\x1b[1mq\0\x80\r\n", s.out.n);
 	assert_int_equal(s.out.n, sizeof("#1 RUN x\n#1 0.001 ") - 1 + sizeof(bytes) - 1);
 	buf_clear(&s.out);
-	step_report(s.model.steps.v[0], &s.out);
+	step_report(&s.model, s.model.steps.v[0], &s.out);
 	/* A report has no step's number before its lines. */
 	assert_string_equal(s.out.p, "------\n > RUN x:\n0.001 10%\\x0d50%\\x0d\\x1b[1mq\\x00"
 				     "\\x80\\x0d\n------\n");
@@ -231,11 +233,31 @@ static void a_failure_is_reported_with_its_last_lines(void **state)
 		text(&s, 1, line, i);
 	}
 	buf_clear(&s.out);
-	step_report(s.model.steps.v[0], &s.out);
+	step_report(&s.model, s.model.steps.v[0], &s.out);
 	assert_string_equal(s.out.p, "------\n > [2/2] RUN make:\n0.002 c\n0.003 d\n0.004 e\n"
 				     "0.005 f\n0.006 g\n0.007 h\n0.008 i\n0.009 j\n0.010 k\n"
 				     "0.011 l\n------\n");
 	stage_release(&s);
+}
+
+#define BEGIN "\033[?25l\033[?7l"
+#define END "\033[J\033[?7h\033[?25h"
+
+static const char *tty(struct stage *s, int64_t at, unsigned columns, unsigned rows)
+{
+	buf_clear(&s->out);
+	tty_render(&s->tty, &s->model, START + at * 1000000, columns, rows, TTY_GOING, &s->out);
+	return s->out.n > 0 ? s->out.p : "";
+}
+
+/* The rows on the screen, one a line. */
+static const char *screen(struct stage *s, int64_t at, unsigned columns, unsigned rows)
+{
+	(void)tty(s, at, columns, rows);
+	buf_clear(&s->out);
+	for (size_t i = 0; i < s->tty.frame.n; i++)
+		buf_addf(&s->out, "%s\n", s->tty.frame.v[i]);
+	return s->out.p;
 }
 
 static void the_live_view_rewrites_only_changed_lines(void **state)
@@ -246,18 +268,135 @@ static void the_live_view_rewrites_only_changed_lines(void **state)
 	stage_init(&s);
 	vertex(&s, 1, "[1/2] FROM x", VERTEX_CACHED, 0, NULL);
 	vertex(&s, 2, "[2/2] RUN y", VERTEX_STARTED, 0, NULL);
-	tty_render(&s.tty, &s.model, START, 40, 24, TTY_GOING, &s.out);
-	assert_string_equal(s.out.p, "\r\033[K[+] Building 0.0s (1/2)\r\n"
-				     "\r\033[K => CACHED [1/2] FROM x            0.0s\r\n"
-				     "\r\033[K => [2/2] RUN y                    0.0s\r\n");
-	buf_clear(&s.out);
-	tty_render(&s.tty, &s.model, START + 2 * SECOND, 40, 24, TTY_GOING, &s.out);
-	assert_string_equal(s.out.p, "\033[3A\r\033[K[+] Building 2.0s (1/2)\r\n\r\n"
-				     "\r\033[K => [2/2] RUN y                    2.0s\r\n");
+	assert_string_equal(tty(&s, 0, 40, 24),
+			    BEGIN "\r\033[K[+] Building 0.0s (1/2)\r\n"
+				  "\r\033[K => CACHED [1/2] FROM x            0.0s\r\n"
+				  "\r\033[K => [2/2] RUN y                    0.0s\r\n" END);
+	assert_string_equal(tty(&s, 2000, 40, 24),
+			    BEGIN "\033[3A\r\033[K[+] Building 2.0s (1/2)\r\n\r\n"
+				  "\r\033[K => [2/2] RUN y                    2.0s\r\n" END);
+	assert_string_equal(tty(&s, 2001, 40, 24), "");
 	vertex(&s, 2, NULL, VERTEX_DONE, 2700, NULL);
 	buf_clear(&s.out);
 	tty_render(&s.tty, &s.model, START + 27 * SECOND / 10, 40, 24, TTY_FINISHED, &s.out);
 	assert_non_null(strstr(s.out.p, "[+] Building 2.7s (2/2) FINISHED"));
+	stage_release(&s);
+}
+
+static void a_narrower_terminal_is_drawn_anew(void **state)
+{
+	struct stage s;
+
+	(void)state;
+	stage_init(&s);
+	vertex(&s, 1, "[1/1] RUN y", VERTEX_STARTED, 0, NULL);
+	(void)tty(&s, 0, 40, 24);
+	/* The row of 39 columns takes two of the 25 that there are now. */
+	assert_string_equal(tty(&s, 0, 25, 24),
+			    "\033[3A\r\033[J" BEGIN "\r\033[K[+] Building 0.0s (0/1)\r\n"
+			    "\r\033[K => [1/1] RUN y     0.0s\r\n" END);
+	stage_release(&s);
+}
+
+static void names_are_shortened_and_bytes_are_not(void **state)
+{
+	struct stage s;
+
+	(void)state;
+	stage_init(&s);
+	vertex(&s, 1, "[1/2] RUN one && two && three && four", VERTEX_STARTED, 0, NULL);
+	status(&s, 1, "sha256:0123456789abcdef0123456789abcdef", 1200000, 2000000, 0, 0);
+	assert_string_equal(screen(&s, 1500, 40, 24), "[+] Building 0.0s (0/1)\n"
+						      " => [1/2] RUN one ...three && four 1.5s\n"
+						      " => => sha2...cdef 1.20MB / 2.00MB 1.5s\n");
+	stage_release(&s);
+}
+
+static void wide_and_combining_characters_are_measured(void **state)
+{
+	struct stage s;
+
+	(void)state;
+	stage_init(&s);
+	vertex(&s, 1, "\xe6\x97\xa5\xe6\x9c\xac e\xcc\x81", VERTEX_STARTED, 0, NULL);
+	text(&s, 1, "\xe6\x97\xa5\xe6\x97\xa5\xe6\x97\xa5\xe6\x97\xa5\xe6\x97\xa5\xe6\x97\xa5\n",
+	     0);
+	assert_string_equal(
+		screen(&s, 0, 20, 24),
+		"[+] Building 0.0s (\n"
+		" => \xe6\x97\xa5\xe6\x9c\xac e\xcc\x81     0.0s\n"
+		" => => # \xe6\x97\xa5\xe6\x97\xa5\xe6\x97\xa5\xe6\x97\xa5\xe6\x97\xa5\n");
+	stage_release(&s);
+}
+
+static void logs_keep_their_colors_and_nothing_else(void **state)
+{
+	struct stage s;
+
+	(void)state;
+	stage_init(&s);
+	s.tty.colors.on = true;
+	vertex(&s, 1, "RUN x", VERTEX_STARTED, 0, NULL);
+	text(&s, 1, "\x1b[1;31mred\x1b[0m\tand\x1b[2Jmore\n", 0);
+	assert_non_null(strstr(screen(&s, 0, 80, 24),
+			       " => => # \x1b[1;31mred\x1b[0m     and\\x1b[2Jmore\x1b[0m"));
+	s.tty.colors.on = false;
+	assert_non_null(strstr(screen(&s, 0, 80, 24), " => => # red     and\\x1b[2Jmore\n"));
+	stage_release(&s);
+}
+
+static void a_line_without_an_end_is_shown(void **state)
+{
+	struct stage s;
+
+	(void)state;
+	stage_init(&s);
+	vertex(&s, 1, "RUN x", VERTEX_STARTED, 0, NULL);
+	text(&s, 1, "Continue? ", 0);
+	assert_non_null(strstr(screen(&s, 0, 40, 24), " => => # Continue? \n"));
+	text(&s, 1, "y\n10%\r", 0);
+	assert_non_null(strstr(screen(&s, 0, 40, 24), " => => # Continue? y\n => => # 10%\n"));
+	text(&s, 1, "20%\r", 0);
+	text(&s, 1, "\r", 0);
+	assert_non_null(strstr(screen(&s, 0, 40, 24), " => => # Continue? y\n => => # 20%\n"));
+	text(&s, 1, "\n", 0);
+	assert_non_null(strstr(screen(&s, 0, 40, 24), " => => # Continue? y\n => => # 20%\n"));
+	stage_release(&s);
+}
+
+static void steps_that_run_come_before_logs_and_those_that_ended(void **state)
+{
+	struct stage s;
+	const char *rows;
+
+	(void)state;
+	stage_init(&s);
+	for (uint8_t i = 1; i <= 10; i++) {
+		vertex(&s, i, i <= 5 ? "over" : "runs", i <= 5 ? VERTEX_DONE : VERTEX_STARTED, 0,
+		       NULL);
+		text(&s, i, "one\ntwo\nthree\n", 0);
+	}
+	/* A heading, a row for each that runs, and a line for two of them. */
+	rows = screen(&s, 0, 40, 9);
+	assert_string_equal(rows, "[+] Building 0.0s (5/10)\n"
+				  " => runs                           0.0s\n => => # three\n"
+				  " => runs                           0.0s\n => => # three\n"
+				  " => runs                           0.0s\n"
+				  " => runs                           0.0s\n"
+				  " => runs                           0.0s\n");
+	assert_non_null(strstr(screen(&s, 0, 40, 6), " => +2 more running\n"));
+	assert_int_equal(s.tty.frame.n, 5);
+	for (uint8_t i = 6; i <= 10; i++)
+		for (int n = 0; n < 5; n++) {
+			char id[] = {'a', (char)('0' + n), '\0'};
+
+			status(&s, i, id, 1, 0, 0, n < 2);
+		}
+	/* What is under way is shown first. */
+	assert_non_null(strstr(screen(&s, 0, 40, 11), " => => a2 1B                       0.0s\n"
+						      " => => a3 1B                       0.0s\n"
+						      " => => a4 1B                       0.0s\n"
+						      " => => +2 more\n"));
 	stage_release(&s);
 }
 
@@ -271,26 +410,124 @@ static void the_live_view_never_exceeds_the_screen(void **state)
 		vertex(&s, i,
 		       "a step with a name that is far too long for one line of this terminal",
 		       i < 50 ? VERTEX_DONE : VERTEX_STARTED, 0, NULL);
-	tty_render(&s.tty, &s.model, START, 30, 10, TTY_GOING, &s.out);
-	assert_true(s.tty.frame.n <= 10);
-	for (size_t i = 0; i < s.tty.frame.n; i++)
-		assert_true(strlen(s.tty.frame.v[i]) < 30);
+	for (unsigned rows = 3; rows < 110; rows++) {
+		(void)tty(&s, 0, 30, rows);
+		assert_true(s.tty.frame.n < rows);
+		for (size_t i = 0; i < s.tty.frame.n; i++)
+			assert_true(strlen(s.tty.frame.v[i]) <= 30);
+	}
+	stage_release(&s);
+}
+
+static void collect(void *data, const char *p, size_t n)
+{
+	buf_add(data, p, n);
+}
+
+static void a_failure_leaves_the_whole_log_on_the_screen(void **state)
+{
+	struct buf want = BUF_INIT;
+	struct stage s;
+
+	(void)state;
+	stage_init(&s);
+	vertex(&s, 1, "RUN make", VERTEX_STARTED, 0, NULL);
+	buf_adds(&want, "------\n > RUN make:\n");
+	/* More than is kept in memory. */
+	for (unsigned i = 0; i < 200000; i++) {
+		char line[32];
+
+		snprintf(line, sizeof(line), "line %u of them\n", i);
+		text(&s, 1, line, 0);
+		buf_addf(&want, "0.000 %s", line);
+	}
+	buf_adds(&want, "------\n");
+	buf_clear(&s.out);
+	tty_report(&s.tty, s.model.steps.v[0], collect, &s.out);
+	assert_string_equal(s.out.p, want.p);
+	buf_clear(&want);
+	buf_adds(&want, "#1 RUN make\n");
+	for (unsigned i = 0; i < 200000; i++)
+		buf_addf(&want, "#1 0.000 line %u of them\n", i);
+	assert_string_equal(plain(&s, 0), want.p);
+	buf_release(&want);
+	stage_release(&s);
+}
+
+static void a_block_keeps_the_word_for_a_while(void **state)
+{
+	struct stage s;
+
+	(void)state;
+	stage_init(&s);
+	vertex(&s, 1, "RUN a", VERTEX_STARTED, 0, NULL);
+	vertex(&s, 2, "RUN b", VERTEX_STARTED, 0, NULL);
+	text(&s, 1, "a\n", 0);
+	text(&s, 2, "b\n", 0);
+	assert_string_equal(plain(&s, 1), "#1 RUN a\n#1 0.000 a\n");
+	assert_true(s.plain.waiting);
+	for (int at = 500; at < 5000; at += 500) {
+		text(&s, 1, "a\n", at);
+		text(&s, 2, "b\n", at);
+		assert_null(strstr(plain(&s, at), "RUN"));
+	}
+	text(&s, 1, "a\n", 5100);
+	assert_string_equal(
+		plain(&s, 5100),
+		"#1 ...\n\n#2 RUN b\n#2 0.000 b\n#2 0.500 b\n#2 1.000 b\n#2 1.500 b\n"
+		"#2 2.000 b\n#2 2.500 b\n#2 3.000 b\n#2 3.500 b\n#2 4.000 b\n#2 4.500 b\n");
+	/* One that has become silent loses it sooner. */
+	assert_string_equal(plain(&s, 5500), "");
+	assert_string_equal(plain(&s, 6200), "#2 ...\n\n#1 RUN a\n#1 5.100 a\n");
+	assert_false(s.plain.waiting);
 	stage_release(&s);
 }
 
 static void rawjson_is_one_status_object_a_line(void **state)
 {
 	struct event e = {.kind = EVENT_LOG, .vertex = id(1)};
+	char name[] = "RUN x";
+	struct step step = {.name = name, .last_started = START};
 	struct buf b = BUF_INIT;
 
 	(void)state;
 	e.log = (struct event_log){.stream = 2, .data = "hi\n", .n = 3, .time = START};
-	rawjson_render(&e, &b);
+	rawjson_render(&e, &step, &b);
 	assert_string_equal(b.p,
 			    "{\"logs\":[{\"vertex\":\"sha256:0100000000000000000000000000000000"
 			    "000000000000000000000000000000\",\"stream\":2,\"data\":\"aGkK\","
 			    "\"timestamp\":\"2023-11-14T22:13:20Z\"}]}\n");
+	/* What has ended has begun. */
+	buf_clear(&b);
+	e = (struct event){.kind = EVENT_VERTEX, .vertex = id(1)};
+	e.v = (struct event_vertex){.state = VERTEX_DONE, .time = START + 2 * SECOND};
+	rawjson_render(&e, &step, &b);
+	assert_non_null(strstr(b.p, "\"name\":\"RUN x\",\"started\":\"2023-11-14T22:13:20Z\","
+				    "\"completed\":\"2023-11-14T22:13:22Z\"}"));
 	buf_release(&b);
+}
+
+static void colors_are_those_asked_for(void **state)
+{
+	struct strv complaints = {0};
+	struct screen_colors c;
+
+	(void)state;
+	screen_colors_init(&c, NULL, NULL, &complaints);
+	assert_true(c.on);
+	assert_string_equal(c.error, "\033[31m");
+	screen_colors_init(&c, "",
+			   "run=green:Error=light-blue:cancel=255,165,0:warning=blu:x=red:y",
+			   &complaints);
+	assert_string_equal(c.run, "\033[32m");
+	assert_string_equal(c.error, "\033[94m");
+	assert_string_equal(c.cancel, "\033[38;2;255;165;0m");
+	assert_string_equal(c.warning, "\033[33m");
+	assert_int_equal(complaints.n, 3);
+	strv_release(&complaints);
+	screen_colors_init(&c, "1", "run=green", &complaints);
+	assert_false(c.on);
+	assert_int_equal(complaints.n, 0);
 }
 
 int main(void)
@@ -306,7 +543,16 @@ int main(void)
 		cmocka_unit_test(a_very_long_line_is_shown_in_pieces),
 		cmocka_unit_test(a_failure_is_reported_with_its_last_lines),
 		cmocka_unit_test(the_live_view_rewrites_only_changed_lines),
+		cmocka_unit_test(a_narrower_terminal_is_drawn_anew),
+		cmocka_unit_test(names_are_shortened_and_bytes_are_not),
+		cmocka_unit_test(wide_and_combining_characters_are_measured),
+		cmocka_unit_test(logs_keep_their_colors_and_nothing_else),
+		cmocka_unit_test(a_line_without_an_end_is_shown),
+		cmocka_unit_test(steps_that_run_come_before_logs_and_those_that_ended),
 		cmocka_unit_test(the_live_view_never_exceeds_the_screen),
+		cmocka_unit_test(a_failure_leaves_the_whole_log_on_the_screen),
+		cmocka_unit_test(a_block_keeps_the_word_for_a_while),
+		cmocka_unit_test(colors_are_those_asked_for),
 		cmocka_unit_test(rawjson_is_one_status_object_a_line),
 	};
 
