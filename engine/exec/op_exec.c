@@ -10,6 +10,7 @@
 #include "base/owner_mark.h"
 #include "base/quote.h"
 #include "base/times.h"
+#include "engine/exec/explain_step.h"
 #include "engine/exec/log_limit.h"
 #include "engine/exec/snapshot.h"
 #include "engine/exec/step_mounts.h"
@@ -174,19 +175,6 @@ static int process_failed(const struct op_exec *op, int status, const char *how,
 	return -ERR_PROCESS;
 }
 
-/* The kernel kills what goes beyond a limit of memory, which looks like any other kill. */
-static int out_of_memory(const struct op_exec *op, int status, const struct cgroup_limits *limits,
-			 struct error **err)
-{
-	_cleanup_free_ char *limit = times_human_size((uint64_t)limits->memory);
-	int r = process_failed(op, status, "cannot allocate memory", err);
-
-	if (limits->memory <= 0)
-		return error_hint(err, r, "the memory of its control group is used up");
-	return error_hint(err, r, "the step needs more memory than the %s that --memory gives it",
-			  limit);
-}
-
 /* Programs and their loaders are often reached through these links, and `COPY --link` puts a
  * directory in place of a link of its destination: with /bin goes /bin/sh. */
 static int look_for_hidden(const struct exec_options *o, const struct result *root, int failed,
@@ -244,10 +232,14 @@ static int run_process(const struct exec_options *o, const struct op_exec *op, s
 		return r;
 	if (o->session && o->session->debugger.on_failure)
 		stop(o, job, p, status);
+	/* The kernel kills what goes beyond a limit of memory, which looks like any other kill. */
 	if (status == 128 + SIGKILL && cgroup_out_of_memory(group))
-		return out_of_memory(op, status, step_limits(o), err);
-	how = xasprintf("exit code: %d", unstarted ? EXIT_FAILURE : status);
-	return process_failed(op, status, how, err);
+		how = xstrdup("cannot allocate memory");
+	else
+		how = xasprintf("exit code: %d", unstarted ? EXIT_FAILURE : status);
+	r = process_failed(op, status, how, err);
+	explain_limits(o, group, p->upper, status, err);
+	return r;
 }
 
 /* Runs the process of the plan; everything but the layer is gone when it returns. */
@@ -370,8 +362,14 @@ int exec_op_run(const struct exec_options *o, const struct op_exec *op,
 	r = make_plan(o, op, root, job, &plan, &copy, err);
 	if (r == 0)
 		r = run(o, op, inputs, n_inputs, job, &plan, ret_hollow, err);
-	if (r == -ERR_PROCESS && err && error_exit_status(*err) == STATUS_NOT_FOUND)
-		r = look_for_hidden(o, root, r, err);
+	if (r == -ERR_PROCESS && err) {
+		const struct failed_step step = {o,	 op,	   root,
+						 inputs, n_inputs, error_exit_status(*err)};
+
+		if (step.status == STATUS_NOT_FOUND)
+			r = look_for_hidden(o, root, r, err);
+		explain_program(&step, err);
+	}
 	if (r == 0)
 		r = read_back(o, root, &plan, &copy, w, err);
 	layer_snapshot_release(&copy);

@@ -475,23 +475,33 @@ int cgroup_make(const struct cgroup_site *site, const struct cgroup_limits *l, c
 	return r;
 }
 
-bool cgroup_out_of_memory(const struct cgroup *c)
+/* Has the line `name N` of one of the group's files an N that is not 0? */
+static bool has_counted(const struct cgroup *c, const char *file, const char *name)
 {
-	static const char count[] = "oom_kill ";
+	size_t n = strlen(name);
 
 	for (size_t i = 0; c && i < c->dirs.n; i++) {
-		_cleanup_free_ char *path = xasprintf(
-			"%s/%s", c->dirs.v[i], c->unified ? "memory.events" : "memory.oom_control");
+		_cleanup_free_ char *path = xasprintf("%s/%s", c->dirs.v[i], file);
 		_cleanup_buf_ struct buf text = BUF_INIT;
 
 		if (fs_read_file(AT_FDCWD, path, &text) < 0)
 			continue;
 		for (const char *line = text.p; *line;
 		     line += strcspn(line, "\n"), line += *line == '\n')
-			if (strncmp(line, count, strlen(count)) == 0 && line[strlen(count)] != '0')
+			if (strncmp(line, name, n) == 0 && line[n] == ' ' && line[n + 1] != '0')
 				return true;
 	}
 	return false;
+}
+
+bool cgroup_out_of_memory(const struct cgroup *c)
+{
+	return has_counted(c, c && c->unified ? "memory.events" : "memory.oom_control", "oom_kill");
+}
+
+bool cgroup_out_of_processes(const struct cgroup *c)
+{
+	return has_counted(c, "pids.events", "max");
 }
 
 void cgroup_remove(struct cgroup *c)

@@ -46,6 +46,8 @@ const struct strv *cgroup_files(const struct cgroup *c);
 /* Has the kernel killed a process in it for a limit of memory? Not known of a group without one,
  * which is then not said to. NULL allowed. */
 bool cgroup_out_of_memory(const struct cgroup *c);
+/* Was a process refused for its limit of processes? NULL allowed. */
+bool cgroup_out_of_processes(const struct cgroup *c);
 void cgroup_remove(struct cgroup *c); /* nothing may be running in it; NULL allowed */
 
 #endif

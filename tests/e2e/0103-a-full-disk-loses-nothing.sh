@@ -20,6 +20,7 @@ check "a small image builds" kiln build -t small .
 printf 'FROM busybox\nRUN dd if=/dev/zero of=/big bs=1M count=30\n' > Dockerfile
 fails "a step that fills the disk fails" 1 kiln build -t big .
 prints "with what the program says" 'No space left on device'
+prints "and whose disk it is" "^the disk of the store, $KILN_ROOT, has no space left: "
 dd if=/dev/zero of=big bs=1M count=30 2> /dev/null
 printf 'FROM busybox\nCOPY big /big\n' > Dockerfile
 fails "a copy that fills the disk fails" 1 kiln build -t big .

@@ -33,6 +33,7 @@ RUN for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do sleep 3 & done; echo "al
 END
 fails "a step with too many processes fails" 2 timeout 60 sh -c '"$KILN" build --no-cache --resource pids=8 . || exit 2'
 prints "as it cannot fork" "can't fork"
+prints "and is told for what limit" '^the step had 8 processes and threads, and was allowed no more: --resource pids=N sets another limit$'
 check "and works without the limit" kiln build --no-cache .
 quietly timeout 60 "$KILN" build --resource pids=32 - <<'END'
 FROM busybox
@@ -66,7 +67,7 @@ RUN tail /dev/zero
 END
 	fails "a step that takes more memory is ended" 1 kiln build --memory 32m .
 	prints "and told why" '^ERROR: .*"/bin/sh -c tail /dev/zero" did not complete successfully: cannot allocate memory$'
-	prints "and by what limit" '^the step needs more memory than the 33.6MB that --memory gives it$'
+	prints "and by what limit" '^the step needs more memory than the 32MiB that --memory gives it$'
 	cat > Dockerfile <<'END'
 FROM busybox
 RUN true

@@ -175,6 +175,24 @@ static const char *get_path(const struct plan *p)
 	return "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 }
 
+/* The kernel says of a script that it is not there where its interpreter is not. */
+static char *not_there(const char *file)
+{
+	char line[256] = "";
+	int fd = open(file, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	ssize_t n = fd < 0 ? -1 : read(fd, line, sizeof(line) - 1);
+	size_t blanks = n > 2 ? strspn(line + 2, " \t") : 0;
+
+	if (fd >= 0)
+		(void)close(fd);
+	if (access(file, F_OK) < 0)
+		return format("exec: \"%s\": stat %s: no such file or directory", file, file);
+	if (n > 2 && strncmp(line, "#!", 2) == 0)
+		return format("exec: \"%s\": its interpreter is not there: %.*s", file,
+			      (int)strcspn(line + 2 + blanks, " \t\r\n"), line + 2 + blanks);
+	return format("exec: \"%s\": the loader that it asks for is not there", file);
+}
+
 static void __attribute__((noreturn)) execute(const struct plan *p)
 {
 	const char *name = p->args[0], *path;
@@ -183,9 +201,7 @@ static void __attribute__((noreturn)) execute(const struct plan *p)
 	if (strchr(name, '/')) {
 		(void)execve(name, p->args, p->env);
 		if (errno == ENOENT || errno == ENOTDIR)
-			exec_failed(errno,
-				    format("exec: \"%s\": stat %s: no such file or directory", name,
-					   name));
+			exec_failed(errno, not_there(name));
 		exec_failed(errno, format("exec %s: %s", name,
 					  errno == E2BIG ? too_long(p) : strerror(errno)));
 	}

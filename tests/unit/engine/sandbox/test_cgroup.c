@@ -309,6 +309,31 @@ static void expect_kills(struct cgroup *c, const char *name)
 	assert_false(cgroup_out_of_memory(c));
 }
 
+static void what_was_refused_a_process_is_known(void **state)
+{
+	const struct cgroup_limits limits = {.pids = 5};
+	_cleanup_free_ char *events = NULL;
+	const char *procs;
+	struct cgroup *c = NULL;
+
+	(void)state;
+	assert_false(cgroup_out_of_processes(NULL));
+	set_up(true, "/", unified_files);
+	put("cgroup.subtree_control", "");
+	assert_int_equal(cgroup_make(&site, &limits, NULL, &c, NULL), 0);
+	procs = cgroup_files(c)->v[0];
+	events = xasprintf("%.*s/pids.events", (int)(strlen(procs) - strlen("/cgroup.procs")),
+			   procs);
+	assert_false(cgroup_out_of_processes(c));
+	write_text(events, "max 0\n");
+	assert_false(cgroup_out_of_processes(c));
+	write_text(events, "max 31\n");
+	assert_true(cgroup_out_of_processes(c));
+	assert_int_equal(unlink(events), 0);
+	cgroup_remove(c);
+	tear_down();
+}
+
 static void what_was_killed_for_memory_is_known(void **state)
 {
 	static const char *const old_files[] = {"cgroup.procs", "memory.limit_in_bytes", "pids.max",
@@ -346,6 +371,7 @@ int main(void)
 		cmocka_unit_test(groups_of_killed_builds_are_swept),
 		cmocka_unit_test(groups_of_kilns_elsewhere_stay),
 		cmocka_unit_test(the_older_hierarchies_are_told_apart),
+		cmocka_unit_test(what_was_refused_a_process_is_known),
 		cmocka_unit_test(what_was_killed_for_memory_is_known),
 	};
 
