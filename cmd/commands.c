@@ -9,6 +9,7 @@
 #include "cmd/cli/session.h"
 
 static const struct command commands[] = {
+	{"bake", cmd_bake, "[OPTIONS] [TARGET...]", "Build many targets from a bake file"},
 	{"build", cmd_build, "[OPTIONS] PATH | URL | -", "Build an image from a Dockerfile"},
 	{"cache", cmd_cache, "ls | inspect | rm [OPTIONS] REF",
 	 "Look into caches outside the store (REF as for --cache-from), and remove them"},
@@ -64,7 +65,7 @@ static const struct {
 	const char *group, *names[12]; /* those that are called the same without the group */
 } groups[] = {
 	{"builder", {"build", "prune"}},
-	{"buildx", {"build", "du", "imagetools", "prune", "version"}},
+	{"buildx", {"bake", "build", "du", "imagetools", "prune", "version"}},
 	{"image", {"build", "history", "import", "inspect", "load", "pull", "push", "save", "tag"}},
 };
 

@@ -7,6 +7,7 @@
 
 #include "cmd/cli/opt.h"
 
+int cmd_bake(const struct command *self, int argc, char **argv);
 int cmd_build(const struct command *self, int argc, char **argv);
 int cmd_cache(const struct command *self, int argc, char **argv);
 int cmd_complete(const struct command *self, int argc, char **argv);
