@@ -124,7 +124,8 @@ int cmd_import(const struct command *self, int argc, char **argv)
 		 "Apply a Dockerfile instruction to the image's config"},
 		{"message", 'm', OPT_STRING, &c.message, "TEXT", "Comment of the history entry"},
 		{"platform", 0, OPT_PLATFORM, &c.platform, "PLATFORM", "Platform of the image"},
-		{"progress", 0, OPT_STRING, &c.progress, "MODE", "auto, plain, tty or quiet"},
+		{"progress", 0, OPT_STRING, &c.progress, "MODE",
+		 "auto, plain, ordered, tty or quiet"},
 		{0},
 	};
 	enum display_mode mode = DISPLAY_QUIET;

@@ -71,7 +71,8 @@ int cmd_pull(const struct command *self, int argc, char **argv)
 		{"all-tags", 'a', OPT_BOOL, &o.all, NULL, "Pull every tag of the repository"},
 		{"platform", 0, OPT_PLATFORM, &o.platform, "PLATFORM",
 		 "Pull the image for this platform"},
-		{"progress", 0, OPT_STRING, &o.progress, "MODE", "auto, plain, tty or quiet"},
+		{"progress", 0, OPT_STRING, &o.progress, "MODE",
+		 "auto, plain, ordered, tty or quiet"},
 		{"quiet", 'q', OPT_BOOL, &o.quiet, NULL, "Print only the name"},
 		{0},
 	};

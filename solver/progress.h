@@ -21,7 +21,8 @@
 enum event_kind { EVENT_VERTEX, EVENT_STATUS, EVENT_LOG, EVENT_WARNING };
 
 enum vertex_state {
-	VERTEX_STARTED = 1, /* may come again after a pause: times add up */
+	VERTEX_PLANNED, /* is part of a graph to solve; nothing else comes of it if nothing needs it */
+	VERTEX_STARTED, /* may come again after a pause: times add up */
 	VERTEX_CACHED,
 	VERTEX_DONE,
 	VERTEX_FAILED,

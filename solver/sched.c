@@ -85,6 +85,18 @@ static struct job *open_job(struct solve *s, const struct node *n)
 	return job_open_quiet(s->o->progress, &s->stop, &n->v->digest, &tell);
 }
 
+void sched_announce_plan(struct solve *s)
+{
+	struct event e = {.kind = EVENT_VERTEX};
+
+	for (size_t i = 0; s->o->progress && i < s->n_nodes; i++) {
+		e.vertex = s->nodes[i].v->digest;
+		e.v = about(s, &s->nodes[i]);
+		e.v.time = times_now_ns();
+		s->o->progress->emit(s->o->progress->data, &e);
+	}
+}
+
 static void announce_cached(struct solve *s, const struct node *n)
 {
 	const struct event_vertex tell = about(s, n);

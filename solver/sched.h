@@ -132,6 +132,8 @@ void sched_advance(struct solve *s);
 /* Takes a finished task and frees it. */
 void sched_collect(struct solve *s, struct task *t);
 /* Announces the definition hits that come next in graph order; all = true: all that are known. */
+/* Tells of every vertex that it will be looked up, and made if it is needed. */
+void sched_announce_plan(struct solve *s);
 void sched_announce(struct solve *s, bool all);
 void sched_interrupt(struct solve *s);
 

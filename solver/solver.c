@@ -208,6 +208,7 @@ static int solve(struct solve *s, struct node *const *by_id, const struct edge *
 	r = open_pool(s, err);
 	if (r < 0)
 		return r;
+	sched_announce_plan(s);
 	for (size_t i = 0; i < s->n_nodes; i++)
 		sched_touch(s, &s->nodes[i]);
 	for (size_t i = 0; i < n_targets; i++)

@@ -20,7 +20,8 @@
  * started has ended. `run`, `pin`, `content` and the cache callbacks with a job are called on
  * workers, several at once; all callbacks must be thread safe. Several solves may run at once.
  *
- * Events: a vertex that works emits VERTEX_STARTED and then DONE, FAILED or CANCELED; one that was
+ * Events: first every vertex that a target reaches emits VERTEX_PLANNED, in graph order. Then one that
+ * works emits VERTEX_STARTED and then DONE, FAILED or CANCELED; one that was
  * found emits only VERTEX_CACHED, unless it reported something before, such as a wait. Hits by
  * definition are emitted in graph order.
  */

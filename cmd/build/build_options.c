@@ -244,7 +244,7 @@ int build_options_parse(struct build_options *o, const struct command *self, int
 		{"platform", 0, OPT_CSV, &o->platforms, "PLATFORMS",
 		 "Build for these (linux/amd64,linux/arm64)"},
 		{"progress", 0, OPT_STRING, &o->progress, "MODE",
-		 "auto, plain, tty, rawjson or quiet"},
+		 "auto, plain, ordered[,groups=github|gitlab], tty, rawjson or quiet"},
 		{"provenance", 0, OPT_STRING, &o->provenance, "false", NULL},
 		{"pull", 0, OPT_BOOL, &o->pull, NULL, "Always ask for newer base images"},
 		{"push", 0, OPT_BOOL, &o->push, NULL, "Push the image"},

@@ -19,7 +19,7 @@
 #define TICK_NS (INT64_C(150) * 1000 * 1000)
 
 enum { PENDING_MAX = 1 << 20 }; /* bytes of logs kept for a slow reader */
-enum { LOG_LINES_MAX = 1000 };
+enum { LOG_LINES_MAX = 1000, TTY_LOG_MAX = 256 << 20 };
 
 /* Set when this process goes on after a stop (Ctrl-Z, then fg): the shell has written to the
  * terminal, so that the frame is no longer where it was. */
@@ -37,7 +37,8 @@ struct display {
 	size_t pending; /* bytes of logs that wait to be written */
 	pthread_cond_t drained;
 	bool dirty, closing, failed;
-	struct plain_renderer plain; /* the thread's, as tty */
+	struct plain_renderer plain; /* the thread's, as the next two */
+	struct ordered_renderer ordered;
 	struct tty_renderer tty;
 };
 
@@ -47,8 +48,15 @@ int display_mode_parse(const char *text, enum display_mode *ret, struct error **
 		const char *name;
 		enum display_mode mode;
 	} modes[] = {
-		{"auto", DISPLAY_AUTO},	      {"plain", DISPLAY_PLAIN}, {"tty", DISPLAY_TTY},
-		{"rawjson", DISPLAY_RAWJSON}, {"quiet", DISPLAY_QUIET}, {"none", DISPLAY_QUIET},
+		{"auto", DISPLAY_AUTO},
+		{"plain", DISPLAY_PLAIN},
+		{"tty", DISPLAY_TTY},
+		{"ordered", DISPLAY_ORDERED},
+		{"ordered,groups=github", DISPLAY_ORDERED_GITHUB},
+		{"ordered,groups=gitlab", DISPLAY_ORDERED_GITLAB},
+		{"rawjson", DISPLAY_RAWJSON},
+		{"quiet", DISPLAY_QUIET},
+		{"none", DISPLAY_QUIET},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
@@ -59,14 +67,17 @@ int display_mode_parse(const char *text, enum display_mode *ret, struct error **
 	}
 	return error_new(
 		err, ERR_INVALID, 0,
-		"invalid progress mode \"%s\": use auto, plain, tty, rawjson, quiet or none", text);
+		"invalid progress mode \"%s\": use auto, plain, ordered[,groups=github|gitlab], "
+		"tty, rawjson, quiet or none",
+		text);
 }
 
 /* What a report of a failure is made of: steps that began and what they printed. */
 static bool may_end_in_failure(const struct event *event)
 {
 	return event->kind == EVENT_LOG ||
-	       (event->kind == EVENT_VERTEX && event->v.state != VERTEX_CACHED);
+	       (event->kind == EVENT_VERTEX && event->v.state != VERTEX_CACHED &&
+		event->v.state != VERTEX_PLANNED);
 }
 
 static void emit(void *data, const struct event *event)
@@ -113,6 +124,11 @@ static void render(struct display *d, bool last, struct buf *out)
 	switch (d->mode) {
 	case DISPLAY_PLAIN:
 		plain_render(&d->plain, &d->model, now, out);
+		break;
+	case DISPLAY_ORDERED:
+	case DISPLAY_ORDERED_GITHUB:
+	case DISPLAY_ORDERED_GITLAB:
+		ordered_render(&d->ordered, &d->model, now, last, out);
 		break;
 	case DISPLAY_TTY:
 		screen_size(&columns, &rows);
@@ -221,6 +237,12 @@ static void display_free(struct display *d)
 	free(d);
 }
 
+static bool prints_lines(enum display_mode mode)
+{
+	return mode == DISPLAY_PLAIN || mode == DISPLAY_ORDERED || mode == DISPLAY_ORDERED_GITHUB ||
+	       mode == DISPLAY_ORDERED_GITLAB;
+}
+
 static void on_continue(int sig)
 {
 	(void)sig;
@@ -235,6 +257,7 @@ static void prepare_tty(struct display *d, const char *doing)
 	uint64_t n = 0;
 
 	d->tty.doing = doing;
+	d->model.log_max = TTY_LOG_MAX;
 	screen_colors_init(&d->tty.colors, getenv("NO_COLOR"), getenv("BUILDKIT_COLORS"),
 			   &complaints);
 	if (lines && number_parse(lines, 10, LOG_LINES_MAX, &n) < 0)
@@ -264,8 +287,11 @@ int display_open(enum display_mode mode, const char *doing, struct display **ret
 	d->mode = mode;
 	d->progress = (struct progress){.emit = emit, .data = d};
 	d->raw = (struct buf)BUF_INIT;
-	d->model.keep_log = mode == DISPLAY_PLAIN || mode == DISPLAY_TTY;
-	d->model.raw_log = mode == DISPLAY_PLAIN && !isatty(STDERR_FILENO);
+	d->model.keep_log = prints_lines(mode) || mode == DISPLAY_TTY;
+	d->model.raw_log = prints_lines(mode) && !isatty(STDERR_FILENO);
+	d->ordered.groups = mode == DISPLAY_ORDERED_GITHUB   ? GROUPS_GITHUB
+			    : mode == DISPLAY_ORDERED_GITLAB ? GROUPS_GITLAB
+							     : GROUPS_NONE;
 	if (mode == DISPLAY_TTY)
 		prepare_tty(d, doing);
 	pthread_mutex_init(&d->lock, NULL);
@@ -275,7 +301,7 @@ int display_open(enum display_mode mode, const char *doing, struct display **ret
 	pthread_cond_init(&d->wake, &attr);
 	pthread_cond_init(&d->drained, NULL);
 	pthread_condattr_destroy(&attr);
-	if (mode == DISPLAY_PLAIN) {
+	if (prints_lines(mode)) {
 		static const char header[] =
 			"#0 building with \"default\" instance using kiln driver\n\n";
 

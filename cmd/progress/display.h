@@ -14,6 +14,10 @@
 enum display_mode {
 	DISPLAY_AUTO, /* tty where stderr is a terminal that we may draw on, else plain */
 	DISPLAY_PLAIN,
+	DISPLAY_ORDERED, /* plain, each step's block whole; with the lines by which GitHub's, GitLab's
+			  * log view folds blocks */
+	DISPLAY_ORDERED_GITHUB,
+	DISPLAY_ORDERED_GITLAB,
 	DISPLAY_TTY,
 	DISPLAY_RAWJSON,
 	DISPLAY_QUIET, /* nothing but errors */
@@ -21,7 +25,7 @@ enum display_mode {
 
 struct display;
 
-/* "auto", "plain", "tty", "rawjson", "quiet", "none". */
+/* "auto", "plain", "ordered[,groups=github|gitlab]", "tty", "rawjson", "quiet", "none". */
 int display_mode_parse(const char *text, enum display_mode *ret, struct error **err) _must_check_;
 /* `doing` is the word that heads the live view ("Building"), borrowed. ERR_INVALID: tty was asked for,
  * but it is not a terminal. */

@@ -14,6 +14,7 @@ static unsigned tail_size(const struct progress_model *m)
 static void step_free(const struct progress_model *m, struct step *s)
 {
 	free(s->name);
+	free(s->inputs);
 	free(s->error);
 	for (size_t i = 0; i < s->statuses.n; i++)
 		free(s->statuses.v[i].id);
@@ -59,6 +60,7 @@ static struct step *step_get(struct progress_model *m, const struct digest *id)
 	s->id = *id;
 	s->name = xstrdup("");
 	s->log = (struct step_log)STEP_LOG_INIT;
+	s->log.max = m->log_max;
 	s->partial = (struct buf)BUF_INIT;
 	*slot = s;
 	vec_push(&m->steps, s);
@@ -70,6 +72,38 @@ bool step_is_over(const struct step *s)
 	return s->state >= VERTEX_CACHED;
 }
 
+static void plan(struct step *s, const struct event_vertex *v)
+{
+	if (s->inputs || v->n_inputs == 0)
+		return;
+	s->inputs = xcalloc(v->n_inputs, sizeof(*s->inputs));
+	s->n_inputs = v->n_inputs;
+	memcpy(s->inputs, v->inputs, v->n_inputs * sizeof(*v->inputs));
+}
+
+/* A step that has begun, or was found, has all that it needs: what did not run by then is not needed
+ * by it, nor what that needs. */
+static void pass_inputs(struct progress_model *m, struct step *s)
+{
+	VEC(struct step *) todo = {0};
+
+	vec_push(&todo, s);
+	while (todo.n > 0) {
+		const struct step *t = vec_pop(&todo);
+
+		for (size_t i = 0; i < t->n_inputs; i++) {
+			struct step *input =
+				map_get(&m->by_id, &t->inputs[i], sizeof(t->inputs[i]));
+
+			if (!input || input->state || input->passed)
+				continue;
+			input->passed = true;
+			vec_push(&todo, input);
+		}
+	}
+	vec_release(&todo);
+}
+
 static void apply_vertex(struct progress_model *m, struct step *s, const struct event_vertex *v)
 {
 	bool was_over = step_is_over(s);
@@ -78,6 +112,12 @@ static void apply_vertex(struct progress_model *m, struct step *s, const struct 
 		free(s->name);
 		s->name = sane(v->name);
 	}
+	if (v->state == VERTEX_PLANNED) {
+		plan(s, v);
+		return;
+	}
+	if (!s->state)
+		pass_inputs(m, s);
 	s->state = v->state;
 	if (v->state == VERTEX_STARTED) {
 		s->started = s->last_started = v->time;
@@ -234,7 +274,8 @@ struct step *progress_model_apply(struct progress_model *m, const struct event *
 {
 	struct step *s = step_get(m, &event->vertex);
 
-	s->dirty = true;
+	if (event->kind != EVENT_VERTEX || event->v.state != VERTEX_PLANNED)
+		s->dirty = true;
 	switch (event->kind) {
 	case EVENT_VERTEX:
 		apply_vertex(m, s, &event->v);

@@ -31,6 +31,10 @@ struct step {
 	unsigned number; /* "#N", given when it is first printed; 0: not yet */
 	char *name;	 /* sanitised */
 	enum vertex_state state;
+	/* Planned steps: what they need; and whether what needs them has done without them. */
+	struct digest *inputs;
+	size_t n_inputs;
+	bool passed;
 	char *error;
 	int64_t started; /* of the current run interval, 0 if not running */
 	int64_t first_started, last_started, finished;
@@ -49,13 +53,15 @@ struct step {
 };
 
 struct progress_model {
-	VEC(struct step *) steps; /* in order of appearance */
+	VEC(struct step *)
+	steps; /* in order of appearance, which is the plan's where there is one */
 	struct map by_id;
 	size_t completed;
 	bool keep_log; /* collect step->log */
 	/* Every byte of the log as it came, for a file or pipe; else of a line that was redrawn
 	 * what was drawn last. */
 	bool raw_log;
+	uint64_t log_max;    /* bytes of a step's log that are kept beyond memory; 0: all */
 	unsigned tail_lines; /* kept of each step's log; 0: TAIL_LINES */
 };
 

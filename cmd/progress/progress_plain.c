@@ -113,13 +113,14 @@ static void print_end(struct step *s, int64_t now, struct buf *b)
 	case VERTEX_CANCELED:
 		buf_addf(b, "#%u CANCELED\n", s->number);
 		break;
+	case VERTEX_PLANNED:
 	case VERTEX_STARTED:
 		break;
 	}
 }
 
-static void print_step(struct plain_renderer *r, const struct progress_model *m, struct step *s,
-		       int64_t now, struct buf *b)
+void plain_print_step(struct plain_renderer *r, const struct progress_model *m, struct step *s,
+		      int64_t now, struct buf *b)
 {
 	if (!s->number)
 		s->number = ++r->numbers;
@@ -188,19 +189,19 @@ static void print_running(struct plain_renderer *r, struct progress_model *m, in
 	if (next && keeps_block(r, now))
 		next = r->current;
 	if (next && next->dirty)
-		print_step(r, m, next, now, b);
+		plain_print_step(r, m, next, now, b);
 	r->waiting = longest_waiting(m, now) != NULL;
 }
 
 void plain_render(struct plain_renderer *r, struct progress_model *m, int64_t now, struct buf *b)
 {
 	if (r->current && r->current->dirty && step_is_over(r->current))
-		print_step(r, m, r->current, now, b);
+		plain_print_step(r, m, r->current, now, b);
 	for (size_t i = 0; i < m->steps.n; i++) {
 		struct step *s = m->steps.v[i];
 
 		if (s->dirty && step_is_over(s))
-			print_step(r, m, s, now, b);
+			plain_print_step(r, m, s, now, b);
 	}
 	print_running(r, m, now, b);
 }

@@ -57,6 +57,8 @@ static json_t *vertex_value(const struct event *e, const struct step *s)
 	json_object_set_new(v, "name", text_value(e->v.name ? e->v.name : s->name));
 	if (e->v.group)
 		json_object_set_new(v, "progressGroup", group_value(&e->v));
+	if (e->v.state == VERTEX_PLANNED)
+		return v;
 	json_object_set_new(v, "started", time_value(started));
 	if (e->v.state == VERTEX_STARTED)
 		return v;

@@ -15,7 +15,23 @@ struct plain_renderer {
 	bool not_first;
 	bool waiting; /* some step has something to say that it will be asked for later */
 };
+/* Prints what is new of one step: in its block, which is opened if it is not the current one, and
+ * closed if the step is over. */
+void plain_print_step(struct plain_renderer *r, const struct progress_model *m, struct step *s,
+		      int64_t now, struct buf *b);
 void plain_render(struct plain_renderer *r, struct progress_model *m, int64_t now, struct buf *b);
+
+/* --progress=ordered: plain's lines, each step's block whole, in the order of the graph. The first
+ * step that is not over prints as it goes; the others wait. */
+enum log_groups { GROUPS_NONE, GROUPS_GITHUB, GROUPS_GITLAB };
+struct ordered_renderer {
+	struct plain_renderer plain;
+	enum log_groups groups; /* lines around each block by which a CI's log view folds it */
+	size_t next;		/* the first step that is not printed whole */
+};
+/* `last`: nothing more will come of steps that have not begun. */
+void ordered_render(struct ordered_renderer *r, struct progress_model *m, int64_t now, bool last,
+		    struct buf *b);
 
 /* The live view of a terminal: appends to b what turns the last frame into the next one, which is
  * nothing if they are equal. */

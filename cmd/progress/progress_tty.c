@@ -70,6 +70,7 @@ static const char *state_prefix(const struct step *s)
 		return " => ERROR ";
 	case VERTEX_CANCELED:
 		return " => CANCELED ";
+	case VERTEX_PLANNED:
 	case VERTEX_STARTED:
 	case VERTEX_DONE:
 		break;
@@ -178,8 +179,10 @@ static void add_heading(struct frame *f, enum tty_end end)
 	struct buf b = BUF_INIT;
 	size_t known = 0;
 
+	/* At the end nothing is still to come. */
 	for (size_t i = 0; i < f->m->steps.n; i++)
-		known += f->m->steps.v[i]->state != 0;
+		known += f->m->steps.v[i]->state != VERTEX_PLANNED ||
+			 (end == TTY_GOING && !f->m->steps.v[i]->passed);
 	text = xasprintf("[+] %s %.1fs (%zu/%zu)%s", f->r->doing,
 			 (double)(f->now - f->r->started) / 1e9, f->m->completed, known, ends[end]);
 	text_add_cut(&b, text, f->width);

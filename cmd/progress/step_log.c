@@ -10,7 +10,7 @@
 
 #include "base/fs.h"
 
-enum { MEMORY_MAX = 1 << 20, FILE_MAX = 256 << 20, PIECE = 64 << 10 };
+enum { MEMORY_MAX = 1 << 20, PIECE = 64 << 10 };
 enum { NO_FILE_YET = -1, NO_FILE = -2 };
 
 void step_log_release(struct step_log *l)
@@ -18,7 +18,7 @@ void step_log_release(struct step_log *l)
 	buf_release(&l->memory);
 	if (l->fd >= 0)
 		(void)close(l->fd);
-	*l = (struct step_log)STEP_LOG_INIT;
+	*l = (struct step_log){.memory = BUF_INIT, .fd = NO_FILE_YET, .max = l->max};
 }
 
 static int open_file(void)
@@ -46,7 +46,7 @@ static void make_room(struct step_log *l)
 
 	if (l->fd == NO_FILE_YET)
 		l->fd = open_file();
-	if (l->fd >= 0 && l->lost == 0 && l->in_file < FILE_MAX &&
+	if (l->fd >= 0 && l->lost == 0 && (!l->max || l->in_file < l->max) &&
 	    fs_pwrite_full(l->fd, l->memory.p, l->memory.n, (off_t)l->in_file) == 0) {
 		l->in_file += l->memory.n;
 		buf_clear(&l->memory);

@@ -12,6 +12,7 @@ struct step_log {
 	struct buf memory; /* what is not in the file */
 	int fd;		   /* -1: no file yet; -2: none can be had */
 	uint64_t in_file;  /* bytes */
+	uint64_t max;	   /* bytes to keep in the file; 0: all */
 	uint64_t lost;	   /* bytes between the file's and memory's that there was no room for */
 };
 

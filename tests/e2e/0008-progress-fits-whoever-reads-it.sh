@@ -60,7 +60,7 @@ for line in open(sys.argv[1]):
     event = json.loads(line)
     for v in event.get("vertexes", []):
         if "started" not in v:
-            lost += 1
+            lost += "completed" in v
             continue
         steps[v["digest"]] = v
         assert set(v) <= {"digest", "inputs", "name", "started", "completed", "cached", "error"}, v
@@ -79,8 +79,27 @@ assert named("echo new") == ["error"], states
 assert named("load build definition") == ["done"], states
 END
 ok "tells BuildKit's readers all of every step" $?
+cat > Dockerfile.two <<'END'
+FROM busybox AS one
+RUN for i in 1 2 3 4; do echo "one $i"; sleep 0.2; done
+RUN echo "one 5"
+FROM busybox AS two
+RUN for i in 1 2 3 4; do echo "two $i"; sleep 0.2; done
+FROM busybox
+COPY --from=one /bin/true /one
+COPY --from=two /bin/true /two
+END
+check "ordered" kiln build --progress=ordered --no-cache -f Dockerfile.two .
+grep -o '\(one\|two\) [1-5]$' "$WORK/err" | tr '\n' ' ' > "$WORK/out"
+is "has every step's block whole, in the graph's order" \
+	"one 1 one 2 one 3 one 4 one 5 two 1 two 2 two 3 two 4 " "$(cat "$WORK/out")"
+! grep -q '^#[0-9]* \.\.\.$' "$WORK/err"; ok "never left and opened again" $?
+check "in groups" kiln build --progress=ordered,groups=github -f Dockerfile.two .
+test "$(grep -c '^::group::#' "$WORK/err")" = "$(grep -c '^::endgroup::$' "$WORK/err")"
+ok "which GitHub folds" $?
+prints "each with its title" '^::group::#[0-9]+ \[one 2/3\] RUN for i'
 fails "an unknown mode is wrong usage" 2 kiln build --progress=fancy .
-prints "that names those there are" 'use auto, plain, tty, rawjson, quiet or none'
+prints "that names those there are" 'use auto, plain, ordered\[,groups=github\|gitlab\], tty, rawjson, quiet or none'
 fails "tty wants a terminal" 2 kiln build --progress=tty .
 
 kiln build . 2>&-; ok "a closed standard error does no harm" $?

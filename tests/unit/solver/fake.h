@@ -291,8 +291,8 @@ static const struct solver_ops fake_ops = {
 
 static inline void fake_emit(void *data, const struct event *e)
 {
-	static const char *const states[] = {"?",    "STARTED", "CACHED",
-					     "DONE", "FAILED",	"CANCELED"};
+	static const char *const states[] = {"PLANNED", "STARTED", "CACHED",
+					     "DONE",	"FAILED",  "CANCELED"};
 	struct fake *f = data;
 
 	if (e->kind != EVENT_VERTEX)

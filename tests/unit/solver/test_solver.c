@@ -35,7 +35,8 @@ static void a_second_build_runs_nothing(void **state)
 	fake_next_build(f);
 	fake_expect(f, chain(f), "two(one(base))", "");
 	events = strv_join(&f->events, "|");
-	assert_string_equal(events, "CACHED image://base|CACHED one|CACHED two");
+	assert_string_equal(events, "PLANNED image://base|PLANNED one|PLANNED two|"
+				    "CACHED image://base|CACHED one|CACHED two");
 	assert_int_equal(f->stats.definition_hits, 3);
 }
 

@@ -507,6 +507,77 @@ static void rawjson_is_one_status_object_a_line(void **state)
 	buf_release(&b);
 }
 
+static void planned(struct stage *s, uint8_t n, const char *name, uint8_t input)
+{
+	struct event e = {.kind = EVENT_VERTEX, .vertex = id(n)};
+	struct digest of = id(input);
+
+	e.v = (struct event_vertex){.name = name, .inputs = &of, .n_inputs = input ? 1 : 0};
+	progress_model_apply(&s->model, &e);
+}
+
+static const char *ordered(struct stage *s, struct ordered_renderer *r, int64_t at, bool last)
+{
+	buf_clear(&s->out);
+	ordered_render(r, &s->model, START + at * 1000000, last, &s->out);
+	return s->out.n > 0 ? s->out.p : "";
+}
+
+static void ordered_blocks_are_whole_and_in_the_graphs_order(void **state)
+{
+	struct ordered_renderer r = {0};
+	struct stage s;
+
+	(void)state;
+	stage_init(&s);
+	planned(&s, 1, "RUN below", 0);
+	planned(&s, 2, "RUN needs it", 1);
+	planned(&s, 3, "RUN other", 0);
+	vertex(&s, 3, NULL, VERTEX_STARTED, 0, NULL);
+	text(&s, 3, "o1\n", 0);
+	assert_string_equal(ordered(&s, &r, 1, false), "");
+	/* What is found needs nothing below it. */
+	vertex(&s, 2, NULL, VERTEX_CACHED, 1, NULL);
+	assert_string_equal(ordered(&s, &r, 2, false),
+			    "#1 RUN needs it\n#1 CACHED\n\n#2 RUN other\n#2 0.000 o1\n");
+	vertex(&s, 4, "exporting", VERTEX_STARTED, 3, NULL);
+	vertex(&s, 4, NULL, VERTEX_DONE, 4, NULL);
+	assert_string_equal(ordered(&s, &r, 5, false), "");
+	text(&s, 3, "o2\n", 6);
+	vertex(&s, 3, NULL, VERTEX_DONE, 100, NULL);
+	assert_string_equal(ordered(&s, &r, 101, false),
+			    "#2 0.006 o2\n#2 DONE 0.1s\n\n#3 exporting\n#3 DONE 0.0s\n");
+	stage_release(&s);
+}
+
+static void groups_fold_each_block(void **state)
+{
+	struct ordered_renderer r = {.groups = GROUPS_GITHUB};
+	struct stage s;
+
+	(void)state;
+	stage_init(&s);
+	vertex(&s, 1, "RUN 100%", VERTEX_STARTED, 0, NULL);
+	text(&s, 1, "::error::x\n", 0);
+	vertex(&s, 1, NULL, VERTEX_DONE, 100, NULL);
+	assert_string_equal(ordered(&s, &r, 1, false),
+			    "::group::#1 RUN 100%25\n#1 RUN 100%\n#1 0.000 ::error::x\n"
+			    "#1 DONE 0.1s\n::endgroup::\n");
+	stage_release(&s);
+	r = (struct ordered_renderer){.groups = GROUPS_GITLAB};
+	stage_init(&s);
+	planned(&s, 2, "never begun", 0);
+	vertex(&s, 1, "RUN x", VERTEX_STARTED, 0, NULL);
+	assert_string_equal(ordered(&s, &r, 1, false), "");
+	vertex(&s, 1, NULL, VERTEX_FAILED, 0, "exit code: 1");
+	assert_string_equal(
+		ordered(&s, &r, 0, true),
+		"\033[0Ksection_start:1700000000:kiln_1[collapsed=true]\r\033[0K#1 RUN x\n"
+		"#1 RUN x\n#1 ERROR: exit code: 1\n"
+		"\033[0Ksection_end:1700000000:kiln_1\r\033[0K\n");
+	stage_release(&s);
+}
+
 static void colors_are_those_asked_for(void **state)
 {
 	struct strv complaints = {0};
@@ -552,6 +623,8 @@ int main(void)
 		cmocka_unit_test(the_live_view_never_exceeds_the_screen),
 		cmocka_unit_test(a_failure_leaves_the_whole_log_on_the_screen),
 		cmocka_unit_test(a_block_keeps_the_word_for_a_while),
+		cmocka_unit_test(ordered_blocks_are_whole_and_in_the_graphs_order),
+		cmocka_unit_test(groups_fold_each_block),
 		cmocka_unit_test(colors_are_those_asked_for),
 		cmocka_unit_test(rawjson_is_one_status_object_a_line),
 	};
