@@ -4,12 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/fields.h"
 #include "base/fs.h"
 #include "base/owner_mark.h"
 
@@ -19,13 +19,13 @@ static bool single;
 static void count_ids(void)
 {
 	_cleanup_buf_ struct buf map = BUF_INIT_MAX(4096);
-	unsigned long inside, outside, count;
-	int used = 0;
+	struct id_map ids;
+	const char *at;
 
 	if (fs_read_file(AT_FDCWD, "/proc/self/uid_map", &map) < 0)
 		return;
-	single = sscanf(map.p, "%lu %lu %lu %n", &inside, &outside, &count, &used) == 3 &&
-		 count == 1 && map.p[used] == '\0';
+	at = map.p;
+	single = id_map_next(&at, &ids) && ids.count == 1 && *at == '\0';
 }
 
 bool owner_single_id(void)

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pwd.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,6 +12,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "base/fields.h"
 #include "base/fs.h"
 #include "base/path.h"
 #include "engine/config/config.h"
@@ -196,12 +196,14 @@ static char *better_volume(void)
 	if (fs_read_file(AT_FDCWD, "/proc/self/mounts", &text) < 0 || text.n == 0)
 		return NULL;
 	for (char *line = strtok_r(text.p, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		char at[512], type[32];
+		char *fields[3], *at, *type;
 		struct statvfs vfs;
 		struct stat st;
 
-		if (sscanf(line, "%*s %511s %31s", at, type) != 2 || strchr(at, '\\'))
+		if (fields_split(line, fields, 3) < 3 || strchr(fields[1], '\\'))
 			continue;
+		at = fields[1];
+		type = fields[2];
 		for (size_t i = 0; i < ARRAY_SIZE(good); i++)
 			if (strcmp(type, good[i]) == 0 && stat(at, &st) == 0 &&
 			    S_ISDIR(st.st_mode) && access(at, W_OK) == 0 &&

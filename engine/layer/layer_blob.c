@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fields.h"
 #include "base/number.h"
 #include "base/parallel.h"
 #include "engine/layer/layer_bytes.h"
@@ -56,18 +57,17 @@ static int recall(struct store *s, const struct form *f, struct layer_body *ret,
 {
 	_cleanup_free_ char *name = form_name(f);
 	_cleanup_buf_ struct buf value = BUF_INIT;
-	char diff_id[DIGEST_TEXT], digest[DIGEST_TEXT];
-	uint64_t size;
+	char *fields[3];
 	int64_t when;
 	int r = pin_get(s, name, ret_found, &value, &when, err);
 
 	if (r < 0 || !*ret_found)
 		return r;
-	*ret_found = sscanf(value.p, "%71s %71s %" SCNu64, diff_id, digest, &size) == 3 &&
-		     digest_parse(diff_id, &ret->diff_id) == 0 &&
-		     digest_parse(digest, &ret->blob.digest) == 0;
+	*ret_found = fields_split(value.p, fields, 3) == 3 &&
+		     digest_parse(fields[0], &ret->diff_id) == 0 &&
+		     digest_parse(fields[1], &ret->blob.digest) == 0 &&
+		     number_parse(fields[2], 10, UINT64_MAX, &ret->blob.size) == 0;
 	if (*ret_found) {
-		ret->blob.size = size;
 		ret->stored = blob_exists(s, &ret->blob.digest, NULL);
 		*ret_found = ret->stored || f->type == COMPRESS_NONE;
 	}

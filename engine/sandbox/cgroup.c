@@ -8,7 +8,6 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -17,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/fields.h"
 #include "base/fs.h"
 #include "base/number.h"
 #include "base/path.h"
@@ -118,13 +118,17 @@ static bool is_ours(long pid)
 	for (int depth = 0; depth < 8; depth++) {
 		_cleanup_free_ char *path = xasprintf("/proc/%ld/stat", pid);
 		_cleanup_buf_ struct buf text = BUF_INIT_MAX(4096);
-		const char *name_end;
+		char *name_end, *fields[3];
+		uint64_t parent;
 
 		if (pid == getpid() || fs_read_file(AT_FDCWD, path, &text) < 0)
 			return true;
 		name_end = strrchr(text.p, ')');
-		if (!name_end || sscanf(name_end, ") %*c %ld", &pid) != 1 || pid <= 1)
+		/* ") STATE PARENT" */
+		if (!name_end || fields_split(name_end, fields, 3) < 3 ||
+		    number_parse(fields[2], 10, INT_MAX, &parent) < 0 || parent <= 1)
 			return false;
+		pid = (long)parent;
 	}
 	return false;
 }
@@ -226,12 +230,15 @@ static char *find_parent(const struct cgroup *c, const char *mount, const char *
 /* Is it the group of a kiln that is no more? "kiln-PID-N", or "kiln-self-PID". */
 static bool is_orphan(const char *name)
 {
-	int pid = 0, end = 0;
+	const bool self = strncmp(name, "kiln-self-", strlen("kiln-self-")) == 0;
+	const char *at = name + strlen(self ? "kiln-self-" : "kiln-");
+	uint64_t pid, n;
 
-	if (sscanf(name, "kiln-%d-%*u%n", &pid, &end) != 1 || name[end])
-		if (sscanf(name, "kiln-self-%d%n", &pid, &end) != 1 || name[end])
-			return false;
-	return pid > 0 && kill(pid, 0) < 0 && errno == ESRCH;
+	if (strncmp(name, "kiln-", strlen("kiln-")) != 0 || number_take(&at, 10, INT_MAX, &pid) < 0)
+		return false;
+	if (!self && (*at++ != '-' || number_take(&at, 10, UINT32_MAX, &n) < 0))
+		return false;
+	return !*at && pid > 0 && kill((pid_t)pid, 0) < 0 && errno == ESRCH;
 }
 
 /* What is locked has a kiln that lives, if in another pid namespace; see make_locked. */

@@ -7,13 +7,13 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/fields.h"
 #include "base/fs.h"
 #include "base/number.h"
 #include "base/spawn.h"
@@ -408,21 +408,23 @@ bool network_available(const char **ret_why)
 	return pasta != NULL;
 }
 
+static bool only_zeros(const char *text)
+{
+	return text[strspn(text, "0")] == '\0';
+}
+
 /* A line of /proc/net/route or ipv6_route whose destination is everything, and not by loopback. */
 static bool has_default_route(const char *path, bool six)
 {
 	_cleanup_buf_ struct buf text = BUF_INIT_MAX(1 << 20);
-	char *save = NULL, name[32], to[40], mask[40];
+	const size_t n = six ? 10 : 8, at_mask = six ? 1 : 7;
+	char *save = NULL, *fields[10];
 
 	if (fs_read_file(AT_FDCWD, path, &text) < 0)
 		return false;
 	for (char *line = strtok_r(text.p, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		int n = six ? sscanf(line, "%39s %39s %*s %*s %*s %*s %*s %*s %*s %31s", to, mask,
-				     name)
-			    : sscanf(line, "%31s %39s %*s %*s %*s %*s %*s %39s", name, to, mask);
-
-		if (n == 3 && strspn(to, "0") == strlen(to) && strspn(mask, "0") == strlen(mask) &&
-		    strcmp(name, "lo") != 0)
+		if (fields_split(line, fields, n) == n && only_zeros(fields[six ? 0 : 1]) &&
+		    only_zeros(fields[at_mask]) && strcmp(fields[six ? 9 : 0], "lo") != 0)
 			return true;
 	}
 	return false;

@@ -7,7 +7,6 @@
 #include <linux/capability.h>
 #include <pwd.h>
 #include <sched.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -16,13 +15,14 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/fields.h"
 #include "base/fs.h"
 #include "base/owner_set.h"
 #include "base/spawn.h"
 #include "base/strv.h"
 #include "engine/sandbox/machine.h"
 
-#define ALL_IDS 4294967295UL /* in the map of the first user namespace */
+#define ALL_IDS UINT32_MAX /* in the map of the first user namespace */
 
 static bool single;
 static char *single_notice; /* what userns_enter found, for the life of the process */
@@ -42,12 +42,14 @@ const char *userns_single_notice(void)
 bool userns_inside(void)
 {
 	_cleanup_buf_ struct buf map = BUF_INIT_MAX(4096);
-	unsigned long inside, outside, count;
+	struct id_map ids;
+	const char *at;
 
 	if (fs_read_file(AT_FDCWD, "/proc/self/uid_map", &map) < 0)
 		return false;
-	return sscanf(map.p, "%lu %lu %lu", &inside, &outside, &count) != 3 || inside != 0 ||
-	       outside != 0 || count != ALL_IDS;
+	at = map.p;
+	return !id_map_next(&at, &ids) || ids.inside != 0 || ids.outside != 0 ||
+	       ids.count != ALL_IDS;
 }
 
 /* Id 0 is the user, 1 and up are the range. */
@@ -93,15 +95,14 @@ static int map_own(pid_t pid, const char *name, struct error **err)
 	_cleanup_free_ char *from = xasprintf("/proc/self/%s", name);
 	_cleanup_free_ char *to = xasprintf("/proc/%d/%s", pid, name);
 	_cleanup_buf_ struct buf map = BUF_INIT_MAX(4096), text = BUF_INIT;
-	unsigned long inside, outside, count;
-	int used, r = fs_read_file(AT_FDCWD, from, &map);
+	int r = fs_read_file(AT_FDCWD, from, &map);
+	struct id_map ids;
 
 	if (r < 0)
 		return error_new(err, ERR_IO, -r, "read '%s'", from);
-	for (const char *at = map.p;
-	     sscanf(at, "%lu %lu %lu %n", &inside, &outside, &count, &used) == 3; at += used)
-		buf_addf(&text, "%lu %lu %lu\n", inside, inside,
-			 count == ALL_IDS ? count - 1 : count);
+	for (const char *at = map.p; id_map_next(&at, &ids);)
+		buf_addf(&text, "%u %u %u\n", ids.inside, ids.inside,
+			 ids.count == ALL_IDS ? ids.count - 1 : ids.count);
 	return write_map(to, text.p, err);
 }
 

@@ -21,7 +21,6 @@
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -29,6 +28,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/number.h"
 #include "engine/sandbox/helper/helper.h"
 
 #ifndef SIOCGSKNS
@@ -449,25 +449,37 @@ void guard_serve(void)
 
 /* --- setting up --- */
 
+static bool take_ports(const char *at, struct port_range *ret)
+{
+	uint64_t first, last;
+
+	if (number_take(&at, 10, UINT16_MAX, &first) < 0 || *at++ != '-' ||
+	    number_parse(at, 10, UINT16_MAX, &last) < 0)
+		return false;
+	*ret = (struct port_range){(unsigned)first, (unsigned)last};
+	return true;
+}
+
 /* "=FIRST-LAST": UDP ports that are published; "ADDRESS/PORT": what may be reached. */
 static void add_rule(const char *rule)
 {
 	struct address *let = &guard.let[guard.n_let];
-	struct port_range *ports = &guard.answers[guard.n_answers];
 	const char *slash = strchr(rule, '/');
+	uint64_t port;
 	char text[INET6_ADDRSTRLEN];
 
 	if (guard.n_let == RULES_MAX || guard.n_answers == RULES_MAX)
 		fail(0, "too many exceptions for a network");
-	if (sscanf(rule, "=%u-%u", &ports->first, &ports->last) == 2) {
+	if (*rule == '=' && take_ports(rule + 1, &guard.answers[guard.n_answers])) {
 		guard.n_answers++;
 		return;
 	}
-	if (!slash || slash - rule >= (ptrdiff_t)sizeof(text))
+	if (!slash || number_parse(slash + 1, 10, UINT16_MAX, &port) < 0 ||
+	    slash - rule >= (ptrdiff_t)sizeof(text))
 		fail(0, "'%s' is not a valid exception for a network", rule);
 	(void)snprintf(text, sizeof(text), "%.*s", (int)(slash - rule), rule);
 	let->family = strchr(text, ':') ? AF_INET6 : AF_INET;
-	let->port = (uint16_t)strtoul(slash + 1, NULL, 10);
+	let->port = (uint16_t)port;
 	if (inet_pton(let->family, text, let->bytes) != 1)
 		fail(0, "exception for a network: '%s' is not an IP address", text);
 	guard.n_let++;

@@ -166,6 +166,8 @@ bool users_enter(int socket);
 /* /proc may be that of another pid namespace, where processes have other numbers. */
 bool proc_is_ours(int proc);
 pid_t proc_pid(int proc, pid_t pid); /* also of a thread; -1: it is not there */
+/* The number behind `name`, as "\nTgid:", in the text of /proc/PID/status or fdinfo; -1: none is there. */
+pid_t status_pid(const char *text, const char *name);
 
 /* --- emulator.c */
 /* For programs of another machine: plan.binfmt is registered in a user namespace of the step's own.

@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/number.h"
 #include "engine/sandbox/helper/helper.h"
 
 void *alloc(size_t n)
@@ -116,8 +117,13 @@ static pid_t clone_process(const struct plan *p, int *ret_pidfd)
 static uint64_t signal_set(const char *status, const char *name)
 {
 	const char *at = strstr(status, name);
+	uint64_t set = 0;
 
-	return at ? strtoull(at + strlen(name), NULL, 16) : 0;
+	if (!at)
+		return 0;
+	at += strlen(name);
+	at += strspn(at, " \t");
+	return number_take(&at, 16, UINT64_MAX, &set) < 0 ? 0 : set;
 }
 
 /* Would the signal end the process if it were not the first of its namespace? The kernel spares

@@ -20,6 +20,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "base/fields.h"
+#include "base/number.h"
 #include "engine/sandbox/helper/helper.h"
 
 /* Something that covers others. A mount that is nowhere cannot be copied (before Linux 6.15), so
@@ -164,17 +166,18 @@ static void note_outer_covers(const struct mount_item *proc)
 {
 	int fd = openat(proc->fd, "self/mountinfo", O_RDONLY | O_CLOEXEC);
 	FILE *f = fd < 0 ? NULL : fdopen(fd, "r");
-	char *line = NULL, where[PATH_MAX];
-	unsigned long long id;
+	char *line = NULL, *fields[5];
 	size_t room = 0;
+	uint64_t id;
 
 	if (!f)
 		fail(errno, "read what covers '%s'", proc->dest);
 	n_proc_covers = 0;
 	while (getline(&line, &room, f) > 0)
-		if (sscanf(line, "%llu %*s %*s %*s %4095s", &id, where) == 2 &&
-		    below(where, proc->dest))
-			note_cover(id, where);
+		if (fields_split(line, fields, 5) == 5 &&
+		    number_parse(fields[0], 10, UINT64_MAX, &id) == 0 &&
+		    below(fields[4], proc->dest))
+			note_cover(id, fields[4]);
 	(void)fclose(f);
 }
 

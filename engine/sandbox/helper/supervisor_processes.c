@@ -8,12 +8,15 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fields.h"
+#include "base/number.h"
 #include "engine/sandbox/helper/helper.h"
 
 #define FOREBEARS_MAX 256 /* as deep as one looks for one that is known */
@@ -52,31 +55,27 @@ static bool read_file(const struct step_files *s, pid_t pid, const char *name, c
  * ends with the last ")". */
 static bool read_process(const struct step_files *s, pid_t pid, struct process *ret)
 {
-	char text[STATUS_MAX], *at;
+	enum { PARENT = 4 - 2, STARTED = 22 - 2 };
+	char text[STATUS_MAX], *at, *fields[STARTED + 1];
+	uint64_t parent, started;
 
 	if (pid <= 0 || !read_file(s, pid, "stat", text))
 		return false;
 	at = strrchr(text, ')');
-	*ret = (struct process){.pid = pid};
-	for (int field = 3; at && field <= 22; field++) {
-		at = strchr(at + 1, ' ');
-		if (at && field == 4)
-			ret->parent = (pid_t)strtol(at, NULL, 10);
-		else if (at && field == 22)
-			ret->started = strtoull(at, NULL, 10);
-	}
-	return at != NULL;
+	if (!at || fields_split(at, fields, STARTED + 1) <= STARTED ||
+	    number_parse(fields[PARENT], 10, INT_MAX, &parent) < 0 ||
+	    number_parse(fields[STARTED], 10, UINT64_MAX, &started) < 0)
+		return false;
+	*ret = (struct process){.pid = pid, .parent = (pid_t)parent, .started = started};
+	return true;
 }
 
 /* The process that a thread belongs to. */
 static pid_t process_of(const struct step_files *s, pid_t tid)
 {
-	char text[STATUS_MAX], *at;
+	char text[STATUS_MAX];
 
-	if (!read_file(s, tid, "status", text))
-		return -1;
-	at = strstr(text, "\nTgid:");
-	return at ? (pid_t)strtol(at + strlen("\nTgid:"), NULL, 10) : -1;
+	return read_file(s, tid, "status", text) ? status_pid(text, "\nTgid:") : -1;
 }
 
 static void follow_exec(const struct step_files *s, struct process *p)

@@ -8,14 +8,16 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/fields.h"
+#include "base/number.h"
 #include "engine/sandbox/helper/helper.h"
 
 #ifndef PIDFD_THREAD /* Linux 6.9 */
@@ -50,14 +52,27 @@ static int open_pid(pid_t pid)
 bool proc_is_ours(int proc)
 {
 	char text[16] = "";
+	uint64_t pid;
 
-	return readlinkat(proc, "self", text, sizeof(text) - 1) > 0 && atoi(text) == getpid();
+	return readlinkat(proc, "self", text, sizeof(text) - 1) > 0 &&
+	       number_parse(text, 10, INT_MAX, &pid) == 0 && (pid_t)pid == getpid();
+}
+
+pid_t status_pid(const char *text, const char *name)
+{
+	const char *at = strstr(text, name);
+	uint64_t pid;
+
+	if (!at)
+		return -1;
+	at += strlen(name);
+	at += strspn(at, " \t");
+	return number_take(&at, 10, INT_MAX, &pid) < 0 ? -1 : (pid_t)pid;
 }
 
 pid_t proc_pid(int proc, pid_t pid)
 {
 	char text[1024] = "", name[64];
-	const char *line;
 	int pidfd, fd;
 
 	if (proc_is_ours(proc))
@@ -72,25 +87,28 @@ pid_t proc_pid(int proc, pid_t pid)
 		(void)close(fd);
 	if (pidfd >= 0)
 		(void)close(pidfd);
-	line = strstr(text, "\nPid:");
-	return line ? atoi(line + strlen("\nPid:")) : -1;
+	return status_pid(text, "\nPid:");
 }
 
 /* Our own map with its inner ids on both sides: they stay what they are. */
 static void copy_map(pid_t step, const char *name)
 {
-	FILE *ours = fopen(format("/proc/self/%s", name), "re");
-	unsigned inside, outside, count;
-	char text[MAP_MAX];
+	char ours[MAP_MAX], text[MAP_MAX];
+	const char *at = ours;
+	struct id_map ids;
+	ssize_t got;
 	size_t n = 0;
 	int proc, fd;
 
-	if (!ours)
+	fd = open(format("/proc/self/%s", name), O_RDONLY | O_CLOEXEC);
+	got = fd < 0 ? -1 : read(fd, ours, sizeof(ours) - 1);
+	if (got < 0)
 		fail(errno, "read our id map");
-	while (n + 64 < sizeof(text) && fscanf(ours, "%u %u %u", &inside, &outside, &count) == 3)
-		n += (size_t)snprintf(text + n, sizeof(text) - n, "%u %u %u\n", inside, inside,
-				      count);
-	(void)fclose(ours);
+	ours[got] = '\0';
+	(void)close(fd);
+	while (n + 64 < sizeof(text) && id_map_next(&at, &ids))
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "%u %u %u\n", ids.inside,
+				      ids.inside, ids.count);
 	proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	fd = openat(proc, format("%d/%s", proc_pid(proc, step), name), O_WRONLY | O_CLOEXEC);
 	if (fd < 0 || write(fd, text, n) != (ssize_t)n)
