@@ -26,6 +26,14 @@ struct layer_blob {
 	uint64_t size;
 };
 
+/* Layers on top of each other, lowest first. Where one layer is meant it is the topmost. */
+struct layer_chain {
+	struct store *store;
+	const int64_t *layers;
+	size_t n;
+	size_t n_keep; /* so many are the base image's, which stay as they are */
+};
+
 struct layer_info {
 	int64_t id;
 	bool has_index; /* what is in it can be told without its bytes */

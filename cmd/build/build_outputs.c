@@ -87,13 +87,13 @@ static int squash_one(struct build_outputs *b, size_t i, struct job *job, struct
 {
 	const struct export_env env = engine_export_env(b->engine);
 	const struct result *image = b->results[i];
-	size_t keep = 0;
-	int r = find_keep(b, i, &keep, err);
+	struct layer_chain chain = {b->engine->store, image ? image->layers : NULL, n_layers(image),
+				    0};
+	int r = find_keep(b, i, &chain.n_keep, err);
 
 	if (r < 0)
 		return r;
-	return squash_image(&env, &b->images[i].config, image ? image->layers : NULL,
-			    n_layers(image), keep, job, &b->squashed[i], err);
+	return squash_image(&env, &b->images[i].config, &chain, job, &b->squashed[i], err);
 }
 
 static int squash(struct build_outputs *b, struct error **err)

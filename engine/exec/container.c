@@ -160,7 +160,8 @@ static int plan_root(const struct container_options *o, struct sandbox_plan *p, 
 		return 0;
 	}
 	p->flags |= WIRE_COPIED;
-	r = snapshot_make(o->store, o->layers, o->n_layers, p->upper, clock, NULL, &copy, err);
+	r = snapshot_make(&(struct layer_chain){o->store, o->layers, o->n_layers, 0}, p->upper,
+			  clock, NULL, &copy, err);
 	layer_snapshot_release(&copy);
 	return r;
 }

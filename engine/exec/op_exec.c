@@ -100,8 +100,8 @@ static int plan_root(const struct exec_options *o, const struct result *root, st
 		return 0;
 	}
 	p->flags |= WIRE_COPIED;
-	return snapshot_make(o->store, layers, n, p->upper, clock, job ? job_cancel(job) : NULL,
-			     copy, err);
+	return snapshot_make(&(struct layer_chain){o->store, layers, n, 0}, p->upper, clock,
+			     job ? job_cancel(job) : NULL, copy, err);
 }
 
 static int make_plan(const struct exec_options *o, const struct op_exec *op,

@@ -93,10 +93,10 @@ static int wait_for_tick(const char *clock, struct timespec *ret, struct error *
 	return r < 0 ? error_new(err, ERR_IO, -r, "take the time by '%s'", clock) : 0;
 }
 
-int snapshot_make(struct store *s, const int64_t *layers, size_t n, const char *dir,
-		  const char *clock, struct cancel *cancel, struct layer_snapshot *ret,
-		  struct error **err)
+int snapshot_make(const struct layer_chain *chain, const char *dir, const char *clock,
+		  struct cancel *cancel, struct layer_snapshot *ret, struct error **err)
 {
+	struct store *s = chain->store;
 	_cleanup_(tree_unrefp) struct tree *tree = NULL;
 	_cleanup_close_ int dirfd = fs_open_dir(AT_FDCWD, dir);
 	struct noting noting = {ret, dirfd};
@@ -105,13 +105,13 @@ int snapshot_make(struct store *s, const int64_t *layers, size_t n, const char *
 	*ret = (struct layer_snapshot){0};
 	if (dirfd < 0)
 		return error_new(err, ERR_IO, -dirfd, "open '%s'", dir);
-	r = rootfs_open(s, layers, n, &ret->below, err);
+	r = rootfs_open(s, chain->layers, chain->n, &ret->below, err);
 	if (r == 0)
-		r = tree_rootfs_open(s, layers, n, &tree, err);
+		r = tree_rootfs_open(s, chain->layers, chain->n, &tree, err);
 	if (r == 0)
 		r = tree_copy(tree, "", dirfd, "", TREE_COPY_WHOLE, cancel, err);
-	if (r == 0 && n > 0)
-		r = copy_root(s, layers[n - 1], dirfd, err);
+	if (r == 0 && chain->n > 0)
+		r = copy_root(s, chain->layers[chain->n - 1], dirfd, err);
 	if (r == 0)
 		r = rootfs_walk(ret->below, "", note_node, &noting, err);
 	return r == 0 ? wait_for_tick(clock, &ret->end, err) : r;

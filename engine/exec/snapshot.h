@@ -6,11 +6,11 @@
 #include "base/cancel.h"
 #include "store/layer_snapshot.h"
 
-/* Copies what the layers (lowest first) show into the empty directory `dir`, which gets the
+/* Copies what the layers show into the empty directory `dir`, which gets the
  * attributes of their root. `clock` is a name for a file on the same file system. Release *ret also
  * after failure. */
-int snapshot_make(struct store *s, const int64_t *layers, size_t n, const char *dir,
-		  const char *clock, struct cancel *cancel, struct layer_snapshot *ret,
+int snapshot_make(const struct layer_chain *chain, const char *dir, const char *clock,
+		  struct cancel *cancel, struct layer_snapshot *ret,
 		  struct error **err) _must_check_;
 /* Removes the mount points that the sandbox helper made in `dir` and listed in its scratch
  * directory: they do not count as changes by the step. */

@@ -195,6 +195,7 @@ static bool take_over(struct remote_target *t, const struct digest *digest, cons
 static int put_layer(struct remote_target *t, const int64_t *layers, size_t i,
 		     const struct layer_body *body, struct error **err)
 {
+	const struct layer_chain chain = {t->env.store, layers, i + 1, 0};
 	struct layer_blob_options lo = layer_options(t);
 	_cleanup_(layer_info_release) struct layer_info info = {0};
 	int r = layer_get(t->env.store, layers[i], &info, err), fd;
@@ -202,8 +203,7 @@ static int put_layer(struct remote_target *t, const int64_t *layers, size_t i,
 	if (r < 0 || take_over(t, &body->blob.digest, info.source) ||
 	    (t->finishing && take_over(t, &body->blob.digest, remote_target_elsewhere(t))))
 		return r;
-	fd = spool_layer(t->env.store, layers, i, 0, &lo, &lo.fetcher, body, t->backend->env.cancel,
-			 err);
+	fd = spool_layer(&chain, &lo, &lo.fetcher, body, t->backend->env.cancel, err);
 	if (fd < 0)
 		return fd;
 	r = put(t, &body->blob, fd, "layer", err);
@@ -214,6 +214,7 @@ static int put_layer(struct remote_target *t, const int64_t *layers, size_t i,
 
 int remote_send_layer(struct remote_target *t, const int64_t *layers, size_t i, struct error **err)
 {
+	const struct layer_chain chain = {t->env.store, layers, i + 1, 0};
 	struct layer_blob_options lo = layer_options(t);
 	struct layer_body body;
 	bool is_new, there = false;
@@ -223,8 +224,7 @@ int remote_send_layer(struct remote_target *t, const int64_t *layers, size_t i, 
 	if (l->there)
 		return 0;
 	look_before(t);
-	r = layer_blob_make_one(t->env.store, layers, i, 0, &lo, t->backend->env.cancel, &body,
-				err);
+	r = layer_blob_make_one(&chain, &lo, t->backend->env.cancel, &body, err);
 	if (r < 0)
 		return r;
 	layer_body_release(&l->body);

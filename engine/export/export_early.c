@@ -115,10 +115,10 @@ static void make(struct early_task *t, const struct export_options *o,
 		 const struct layer_blob_options *lo, bool push)
 {
 	struct export_early *e = t->early;
+	const struct layer_chain chain = {e->plan.store, t->layers, t->i + 1, t->n_keep};
 	struct layer_body body;
 
-	if (layer_blob_make_one(e->plan.store, t->layers, t->i, t->n_keep, lo, &e->stop, &body,
-				NULL) < 0)
+	if (layer_blob_make_one(&chain, lo, &e->stop, &body, NULL) < 0)
 		return;
 	if (push)
 		upload(t, o, lo, &body);

@@ -178,7 +178,8 @@ int export_make(struct store *s, const struct export_image *in, const struct exp
 				 "the image has %zu layers, fewer than its base image's %zu",
 				 in->n_layers, m.n_keep);
 	m.bodies = xcalloc(in->n_layers + 1, sizeof(*m.bodies));
-	r = layer_blob_make(s, in->layers, in->n_layers, m.n_keep, lo, cancel, m.bodies, err);
+	r = layer_blob_make(&(struct layer_chain){s, in->layers, in->n_layers, m.n_keep}, lo,
+			    cancel, m.bodies, err);
 	if (r < 0) {
 		made_image_release(&m);
 		return r;

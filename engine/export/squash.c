@@ -213,9 +213,11 @@ static void squash_history(struct image_config *c, size_t keep, size_t n_squashe
 }
 
 int squash_image(const struct export_env *e, const struct image_config *config,
-		 const int64_t *layers, size_t n, size_t keep, struct job *job,
-		 struct squashed *ret, struct error **err)
+		 const struct layer_chain *chain, struct job *job, struct squashed *ret,
+		 struct error **err)
 {
+	const int64_t *layers = chain->layers;
+	size_t n = chain->n, keep = chain->n_keep;
 	struct squashed q = {0};
 	int r;
 

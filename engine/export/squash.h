@@ -18,11 +18,11 @@ struct squashed {
 };
 void squashed_release(struct squashed *q);
 
-/* Of the image with these layers and this config (as in struct export_image) the lowest `keep`
+/* Of the image with these layers and this config (as in struct export_image) the lowest n_keep
  * layers stay. The rest is read from the layers' dirs, which are made present. The merged tree, its
  * times and its hard links stay the same. */
 int squash_image(const struct export_env *e, const struct image_config *config,
-		 const int64_t *layers, size_t n, size_t keep, struct job *job,
-		 struct squashed *ret, struct error **err) _must_check_;
+		 const struct layer_chain *chain, struct job *job, struct squashed *ret,
+		 struct error **err) _must_check_;
 
 #endif

@@ -113,8 +113,9 @@ static int make_bodies(struct stored_push *p, struct stored *m, struct error **e
 		return r;
 	for (size_t keep = 0;; keep++) {
 		m->bodies = xcalloc(image->n_layers + 1, sizeof(*m->bodies));
-		r = layer_blob_make(p->s, image->layers, image->n_layers, keep, o, p->cancel,
-				    m->bodies, err);
+		r = layer_blob_make(
+			&(struct layer_chain){p->s, image->layers, image->n_layers, keep}, o,
+			p->cancel, m->bodies, err);
 		if (r < 0) {
 			free(TAKE_PTR(m->bodies));
 			return r;

@@ -196,7 +196,8 @@ static int redescribe(struct save *v, struct saved_image *m, struct error **err)
 		layer_body_release(&m->bodies[i]);
 	if (v->fetcher)
 		lo.fetcher = *v->fetcher;
-	r = layer_blob_make(v->s, m->image.layers, m->image.n_layers, 0, &lo, NULL, m->bodies, err);
+	r = layer_blob_make(&(struct layer_chain){v->s, m->image.layers, m->image.n_layers, 0}, &lo,
+			    NULL, m->bodies, err);
 	if (r < 0)
 		return r;
 	buf_clear(&m->manifest);

@@ -125,7 +125,7 @@ static int remember(struct store *s, const struct form *f, const struct layer_bo
 /* --- making --- */
 
 /* Runs one layer's bytes through hash and codec. A received layer is stored whatever the form. */
-static int run_form(struct store *s, const int64_t *layers, size_t i, const struct form *f,
+static int run_form(const struct layer_chain *chain, const struct form *f,
 		    const struct layer_info *info, struct cancel *cancel, struct layer_body *ret,
 		    uint64_t *ret_plain_size, struct error **err)
 {
@@ -135,13 +135,13 @@ static int run_form(struct store *s, const int64_t *layers, size_t i, const stru
 		.store = received,
 	};
 	_cleanup_(layer_pack_freep) struct layer_pack *p = NULL;
-	int r = layer_pack_open(s, &o, cancel, &p, err);
+	int r = layer_pack_open(chain->store, &o, cancel, &p, err);
 
 	if (r < 0)
 		return r;
-	r = received ? layer_bytes_unpacked(s, &info->blob, layer_pack_write, p, err)
-		     : layer_bytes_made(s, layers, i, info, f->clamp ? &f->clamp_time : NULL,
-					cancel, layer_pack_write, p, err);
+	r = received ? layer_bytes_unpacked(chain->store, &info->blob, layer_pack_write, p, err)
+		     : layer_bytes_made(chain, info, f->clamp ? &f->clamp_time : NULL, cancel,
+					layer_pack_write, p, err);
 	return r < 0 ? r : layer_pack_finish(p, ret, ret_plain_size, err);
 }
 
@@ -208,6 +208,7 @@ static int make_received(struct store *s, const struct layer_info *info,
 			 const struct layer_blob_options *o, const struct form *f,
 			 struct cancel *cancel, struct layer_body *ret, struct error **err)
 {
+	const struct layer_chain alone = {.store = s, .layers = &info->id, .n = 1};
 	struct digest diff_id = info->diff_id;
 	uint64_t size;
 	int r;
@@ -226,7 +227,7 @@ static int make_received(struct store *s, const struct layer_info *info,
 					 info->id);
 		return ret->stored ? layer_blob_check(s, info, err) : 0;
 	}
-	r = run_form(s, &info->id, 0, f, info, cancel, ret, &size, err);
+	r = run_form(&alone, f, info, cancel, ret, &size, err);
 	if (r < 0)
 		return r;
 	if (!digest_equal(&diff_id, &ret->diff_id))
@@ -276,12 +277,13 @@ static int remember_forms(struct store *s, const struct form *f, const struct la
 	return r;
 }
 
-static int make_and_remember(struct store *s, const int64_t *layers, size_t i, const struct form *f,
+static int make_and_remember(const struct layer_chain *chain, const struct form *f,
 			     const struct layer_info *info, struct cancel *cancel,
 			     struct layer_body *ret, struct error **err)
 {
+	struct store *s = chain->store;
 	uint64_t size;
-	int r = run_form(s, layers, i, f, info, cancel, ret, &size, err);
+	int r = run_form(chain, f, info, cancel, ret, &size, err);
 
 	if (r == 0)
 		r = check_unchanged(s, info, f, ret, err);
@@ -317,18 +319,19 @@ static int advise(int r, struct error **err)
 		"image again");
 }
 
-static int find_or_make(struct store *s, const int64_t *layers, size_t i, size_t n_keep,
-			const struct layer_blob_options *o, struct cancel *cancel,
-			struct layer_body *ret, struct error **err)
+static int find_or_make(const struct layer_chain *chain, const struct layer_blob_options *o,
+			struct cancel *cancel, struct layer_body *ret, struct error **err)
 {
+	struct store *s = chain->store;
+	int64_t top = chain->layers[chain->n - 1];
 	_cleanup_(layer_info_release) struct layer_info info = {0};
-	struct form f = {.layer = layers[i],
+	struct form f = {.layer = top,
 			 .type = o->compression.type,
 			 .level = o->compression.level,
-			 .clamp = o->clamp && i >= n_keep,
+			 .clamp = o->clamp && chain->n > chain->n_keep,
 			 .clamp_time = o->clamp_time};
 	bool found;
-	int r = layer_get(s, layers[i], &info, err);
+	int r = layer_get(s, top, &info, err);
 
 	if (r < 0)
 		return r;
@@ -338,7 +341,7 @@ static int find_or_make(struct store *s, const int64_t *layers, size_t i, size_t
 	if (r < 0)
 		return r;
 	if (!found) {
-		r = make_and_remember(s, layers, i, &f, &info, cancel, ret, err);
+		r = make_and_remember(chain, &f, &info, cancel, ret, err);
 		if (r < 0)
 			return r;
 	}
@@ -346,19 +349,16 @@ static int find_or_make(struct store *s, const int64_t *layers, size_t i, size_t
 	return 0;
 }
 
-static int make_one(struct store *s, const int64_t *layers, size_t i, size_t n_keep,
-		    const struct layer_blob_options *o, struct cancel *cancel,
-		    struct layer_body *ret, struct error **err)
+static int make_one(const struct layer_chain *chain, const struct layer_blob_options *o,
+		    struct cancel *cancel, struct layer_body *ret, struct error **err)
 {
-	return advise(find_or_make(s, layers, i, n_keep, o, cancel, ret, err), err);
+	return advise(find_or_make(chain, o, cancel, ret, err), err);
 }
 
 /* --- a chain, several layers at a time --- */
 
-struct chain {
-	struct store *s;
-	const int64_t *layers;
-	size_t n_keep;
+struct making {
+	const struct layer_chain *chain;
 	const struct layer_blob_options *o;
 	struct cancel *cancel;
 	struct layer_body *bodies;
@@ -366,9 +366,11 @@ struct chain {
 
 static int make_nth(void *data, size_t i, struct error **err)
 {
-	struct chain *c = data;
+	struct making *m = data;
+	struct layer_chain chain = *m->chain;
 
-	return make_one(c->s, c->layers, i, c->n_keep, c->o, c->cancel, &c->bodies[i], err);
+	chain.n = i + 1;
+	return make_one(&chain, m->o, m->cancel, &m->bodies[i], err);
 }
 
 /* Fetches the blobs that received layers lack. */
@@ -393,43 +395,36 @@ static int fetch_missing(struct store *s, const int64_t *layers, size_t n,
 	return o->fetcher.require(o->fetcher.data, missing, n_missing, err);
 }
 
-int layer_blob_make_one(struct store *s, const int64_t *layers, size_t i, size_t n_keep,
-			const struct layer_blob_options *o, struct cancel *cancel,
-			struct layer_body *ret, struct error **err)
+int layer_blob_make_one(const struct layer_chain *chain, const struct layer_blob_options *o,
+			struct cancel *cancel, struct layer_body *ret, struct error **err)
 {
 	int r = 0;
 
 	memset(ret, 0, sizeof(*ret));
 	if (!o->lazy && o->fetcher.require)
-		r = fetch_missing(s, &layers[i], 1, o, err);
+		r = fetch_missing(chain->store, &chain->layers[chain->n - 1], 1, o, err);
 	if (r == 0)
-		r = make_one(s, layers, i, n_keep, o, cancel, ret, err);
+		r = make_one(chain, o, cancel, ret, err);
 	if (r < 0)
 		layer_body_release(ret);
 	return r;
 }
 
-int layer_blob_make(struct store *s, const int64_t *layers, size_t n, size_t n_keep,
-		    const struct layer_blob_options *o, struct cancel *cancel,
-		    struct layer_body *ret, struct error **err)
+int layer_blob_make(const struct layer_chain *chain, const struct layer_blob_options *o,
+		    struct cancel *cancel, struct layer_body *ret, struct error **err)
 {
-	struct chain c = {.s = s,
-			  .layers = layers,
-			  .n_keep = n_keep,
-			  .o = o,
-			  .cancel = cancel,
-			  .bodies = ret};
+	struct making m = {.chain = chain, .o = o, .cancel = cancel, .bodies = ret};
 	int r;
 
-	memset(ret, 0, n * sizeof(*ret));
+	memset(ret, 0, chain->n * sizeof(*ret));
 	if (!o->lazy && o->fetcher.require) {
-		r = fetch_missing(s, layers, n, o, err);
+		r = fetch_missing(chain->store, chain->layers, chain->n, o, err);
 		if (r < 0)
 			return r;
 	}
-	r = parallel_for(n, make_nth, &c, err);
+	r = parallel_for(chain->n, make_nth, &m, err);
 	if (r < 0)
-		for (size_t i = 0; i < n; i++)
+		for (size_t i = 0; i < chain->n; i++)
 			layer_body_release(&ret[i]);
 	return r;
 }
@@ -454,14 +449,13 @@ static int tee_write(void *data, const void *p, size_t n, struct error **err)
 	return t->sink(t->data, p, n, err);
 }
 
-static int send_made(struct store *s, const int64_t *layers, size_t i, const int64_t *clamp,
-		     struct tee *t, struct error **err)
+static int send_made(const struct layer_chain *chain, const int64_t *clamp, struct tee *t,
+		     struct error **err)
 {
 	_cleanup_(layer_info_release) struct layer_info info = {0};
-	int r = layer_get(s, layers[i], &info, err);
+	int r = layer_get(chain->store, chain->layers[chain->n - 1], &info, err);
 
-	return r < 0 ? r
-		     : layer_bytes_made(s, layers, i, &info, clamp, t->cancel, tee_write, t, err);
+	return r < 0 ? r : layer_bytes_made(chain, &info, clamp, t->cancel, tee_write, t, err);
 }
 
 int layer_blob_refused(struct store *s, const struct digest *blob, int64_t layer, int r,
@@ -482,12 +476,14 @@ int layer_blob_refused(struct store *s, const struct digest *blob, int64_t layer
 		      err);
 }
 
-static int send_verified(struct store *s, const int64_t *layers, size_t i, size_t n_keep,
-			 const struct layer_blob_options *o, const struct layer_body *body,
-			 struct cancel *cancel, tar_sink_fn sink, void *data, struct error **err)
+static int send_verified(const struct layer_chain *chain, const struct layer_blob_options *o,
+			 const struct layer_body *body, struct cancel *cancel, tar_sink_fn sink,
+			 void *data, struct error **err)
 {
+	struct store *s = chain->store;
 	struct tee t = {.sink = sink, .data = data, .cancel = cancel};
-	const int64_t *clamp = o->clamp && i >= n_keep ? &o->clamp_time : NULL;
+	const int64_t *clamp = o->clamp && chain->n > chain->n_keep ? &o->clamp_time : NULL;
+	int64_t top = chain->n > 0 ? chain->layers[chain->n - 1] : 0;
 	char expected[DIGEST_TEXT], found[DIGEST_TEXT];
 	struct digest digest;
 	int r;
@@ -497,7 +493,7 @@ static int send_verified(struct store *s, const int64_t *layers, size_t i, size_
 		return layer_bytes_blob(s, &body->blob.digest, cancel, sink, data, err);
 	hasher_init(&t.hasher);
 	r = body->stored ? layer_bytes_blob(s, &body->blob.digest, cancel, tee_write, &t, err)
-			 : send_made(s, layers, i, clamp, &t, err);
+			 : send_made(chain, clamp, &t, err);
 	if (r == 0)
 		hasher_final(&t.hasher, &digest);
 	hasher_release(&t.hasher);
@@ -505,17 +501,14 @@ static int send_verified(struct store *s, const int64_t *layers, size_t i, size_
 		return r;
 	if (digest_equal(&digest, &body->blob.digest))
 		return 0;
-	r = error_new(err, ERR_CORRUPT, 0, "layer %" PRId64 ": expected %s, found %s",
-		      layers ? layers[i] : 0, digest_format(&body->blob.digest, expected),
-		      digest_format(&digest, found));
-	return body->stored
-		       ? layer_blob_refused(s, &body->blob.digest, layers ? layers[i] : 0, r, err)
-		       : r;
+	r = error_new(err, ERR_CORRUPT, 0, "layer %" PRId64 ": expected %s, found %s", top,
+		      digest_format(&body->blob.digest, expected), digest_format(&digest, found));
+	return body->stored ? layer_blob_refused(s, &body->blob.digest, top, r, err) : r;
 }
 
-int layer_blob_send(struct store *s, const int64_t *layers, size_t i, size_t n_keep,
-		    const struct layer_blob_options *o, const struct layer_body *body,
-		    struct cancel *cancel, tar_sink_fn sink, void *data, struct error **err)
+int layer_blob_send(const struct layer_chain *chain, const struct layer_blob_options *o,
+		    const struct layer_body *body, struct cancel *cancel, tar_sink_fn sink,
+		    void *data, struct error **err)
 {
-	return advise(send_verified(s, layers, i, n_keep, o, body, cancel, sink, data, err), err);
+	return advise(send_verified(chain, o, body, cancel, sink, data, err), err);
 }

@@ -52,25 +52,22 @@ int layer_blob_add(struct store *s, struct index_draft *index, const struct comp
 		   struct layer_body *body, uint64_t plain_size, int64_t *ret_layer,
 		   struct error **err) _must_check_;
 
-/* The blobs of a chain of layers (lowest first), in parallel. The first n_keep are the base
- * image's: they are never clamped. `ret` has room for n and is released by the caller after
- * success. */
-int layer_blob_make(struct store *s, const int64_t *layers, size_t n, size_t n_keep,
-		    const struct layer_blob_options *o, struct cancel *cancel,
-		    struct layer_body *ret, struct error **err) _must_check_;
+/* The blobs of a chain of layers, in parallel. The base image's are never clamped. `ret` has room
+ * for all of them and is released by the caller after success. */
+int layer_blob_make(const struct layer_chain *chain, const struct layer_blob_options *o,
+		    struct cancel *cancel, struct layer_body *ret, struct error **err) _must_check_;
 
-/* The same of layer number i alone. Layers below it need not have a blob yet. */
-int layer_blob_make_one(struct store *s, const int64_t *layers, size_t i, size_t n_keep,
-			const struct layer_blob_options *o, struct cancel *cancel,
-			struct layer_body *ret, struct error **err) _must_check_;
+/* The same of the topmost layer alone. Layers below it need not have a blob yet. */
+int layer_blob_make_one(const struct layer_chain *chain, const struct layer_blob_options *o,
+			struct cancel *cancel, struct layer_body *ret,
+			struct error **err) _must_check_;
 
-/* Streams the bytes of layer number i of the chain, `body` being what layer_blob_make said of it
- * (one that is stored needs no chain: NULL).
+/* Streams the bytes of the topmost layer, `body` being what layer_blob_make said of it (one that
+ * is stored needs no layers in its chain).
  * The bytes are verified: ERR_CORRUPT if they are not what the descriptor says. */
-int layer_blob_send(struct store *s, const int64_t *layers, size_t i, size_t n_keep,
-		    const struct layer_blob_options *o, const struct layer_body *body,
-		    struct cancel *cancel, tar_sink_fn sink, void *data,
-		    struct error **err) _must_check_;
+int layer_blob_send(const struct layer_chain *chain, const struct layer_blob_options *o,
+		    const struct layer_body *body, struct cancel *cancel, tar_sink_fn sink,
+		    void *data, struct error **err) _must_check_;
 
 /* Does the blob of a received layer, which is here, unpack to the diff id that was said of it?
  * Asked once, of layers that were never unpacked. If not: layer_blob_misnamed. */

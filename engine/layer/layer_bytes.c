@@ -148,12 +148,11 @@ static int write_clamped(struct store *s, const struct layer_info *info,
 
 /* --- From a dir --- */
 
-/* The file systems below layer i, if the index of each is known. */
-static int open_below(struct store *s, const int64_t *layers, size_t i, struct rootfs **ret,
-		      struct error **err)
+/* The file systems below the topmost layer, if the index of each is known. */
+static int open_below(const struct layer_chain *chain, struct rootfs **ret, struct error **err)
 {
 	_cleanup_(error_freep) struct error *why = NULL;
-	int r = rootfs_open(s, layers, i, ret, &why);
+	int r = rootfs_open(chain->store, chain->layers, chain->n - 1, ret, &why);
 
 	if (r == -ERR_NOTFOUND) {
 		*ret = NULL;
@@ -164,11 +163,12 @@ static int open_below(struct store *s, const int64_t *layers, size_t i, struct r
 	return r;
 }
 
-int layer_bytes_made(struct store *s, const int64_t *layers, size_t i,
-		     const struct layer_info *info, const int64_t *clamp, struct cancel *cancel,
-		     tar_sink_fn sink, void *data, struct error **err)
+int layer_bytes_made(const struct layer_chain *chain, const struct layer_info *info,
+		     const int64_t *clamp, struct cancel *cancel, tar_sink_fn sink, void *data,
+		     struct error **err)
 {
 	_cleanup_(rootfs_freep) struct rootfs *below = NULL;
+	struct store *s = chain->store;
 	struct layer_tar_options o = {
 		.clamp = clamp != NULL, .clamp_time = clamp ? *clamp : 0, .cancel = cancel};
 	int r;
@@ -178,11 +178,11 @@ int layer_bytes_made(struct store *s, const int64_t *layers, size_t i,
 			     : layer_bytes_unpacked(s, &info->blob, sink, data, err);
 	if (!info->has_dir)
 		return layer_bytes_lost(info->id, ERR_CORRUPT, err);
-	r = info->is_exact ? 0 : open_below(s, layers, i, &below, err);
+	r = info->is_exact ? 0 : open_below(chain, &below, err);
 	if (r < 0)
 		return r;
 	o.below = below;
-	return layer_tar_write(s, layers[i], &o, sink, data, err);
+	return layer_tar_write(s, info->id, &o, sink, data, err);
 }
 
 int layer_bytes_lost(int64_t layer, enum err_code code, struct error **err)

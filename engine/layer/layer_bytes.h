@@ -10,11 +10,12 @@
 /* Is the body of this layer, which was made here, a blob that is in the store? */
 bool layer_bytes_stored(struct store *s, const struct layer_info *info);
 
-/* Streams the tar of layers[i], which was made here and of which `info` is, to `sink`, with no time
- * after *clamp (seconds) unless that is NULL. ERR_CORRUPT if a stored blob is not what it was. */
-int layer_bytes_made(struct store *s, const int64_t *layers, size_t i,
-		     const struct layer_info *info, const int64_t *clamp, struct cancel *cancel,
-		     tar_sink_fn sink, void *data, struct error **err) _must_check_;
+/* Streams the tar of the topmost layer, which was made here and of which `info` is, to `sink`, with
+ * no time after *clamp (seconds) unless that is NULL. ERR_CORRUPT if a stored blob is not what it
+ * was. */
+int layer_bytes_made(const struct layer_chain *chain, const struct layer_info *info,
+		     const int64_t *clamp, struct cancel *cancel, tar_sink_fn sink, void *data,
+		     struct error **err) _must_check_;
 
 /* Streams the uncompressed bytes of a blob in the store. */
 int layer_bytes_unpacked(struct store *s, const struct layer_blob *blob, tar_sink_fn sink,

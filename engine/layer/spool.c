@@ -34,21 +34,23 @@ int spool_bytes(struct store *s, const void *p, size_t n, struct error **err)
 	return r < 0 ? r : TAKE_FD(fd);
 }
 
-int spool_layer(struct store *s, const int64_t *layers, size_t i, size_t n_keep,
-		const struct layer_blob_options *o, const struct blob_fetcher *fetcher,
-		const struct layer_body *body, struct cancel *cancel, struct error **err)
+int spool_layer(const struct layer_chain *chain, const struct layer_blob_options *o,
+		const struct blob_fetcher *fetcher, const struct layer_body *body,
+		struct cancel *cancel, struct error **err)
 {
 	_cleanup_(layer_info_release) struct layer_info info = {0};
 	_cleanup_close_ int fd = -1;
+	const int64_t *top = &chain->layers[chain->n - 1];
+	struct store *s = chain->store;
 	bool there = blob_exists(s, &body->blob.digest, NULL);
 	int r;
 
-	r = layer_get(s, layers[i], &info, err);
+	r = layer_get(s, *top, &info, err);
 	if (r < 0)
 		return r;
 	if (layer_blob_is_received(&info)) {
 		if (!there && fetcher->require)
-			r = fetcher->require(fetcher->data, &layers[i], 1, err);
+			r = fetcher->require(fetcher->data, top, 1, err);
 		/* The config was made from what others said of it, while it was elsewhere. */
 		if (r == 0 && digest_equal(&info.blob.digest, &body->blob.digest))
 			r = layer_blob_check(s, &info, err);
@@ -59,7 +61,7 @@ int spool_layer(struct store *s, const int64_t *layers, size_t i, size_t n_keep,
 	fd = store_tmp_file(s, err);
 	if (fd < 0)
 		return fd;
-	r = layer_blob_send(s, layers, i, n_keep, o, body, cancel, spool_write, &fd, err);
+	r = layer_blob_send(chain, o, body, cancel, spool_write, &fd, err);
 	if (r == 0)
 		r = rewind_file(fd, err);
 	return r < 0 ? r : TAKE_FD(fd);

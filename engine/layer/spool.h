@@ -7,11 +7,10 @@
 #include "engine/layer/layer_blob.h"
 
 int spool_bytes(struct store *s, const void *p, size_t n, struct error **err) _must_check_;
-/* Layer number i of a chain, as layer_blob_make described it in `body`: its blob in the store,
+/* The topmost layer of a chain, as layer_blob_make described it in `body`: its blob in the store,
  * fetched if need be, or its tar, written for the purpose. */
-int spool_layer(struct store *s, const int64_t *layers, size_t i, size_t n_keep,
-		const struct layer_blob_options *o, const struct blob_fetcher *fetcher,
-		const struct layer_body *body, struct cancel *cancel,
-		struct error **err) _must_check_;
+int spool_layer(const struct layer_chain *chain, const struct layer_blob_options *o,
+		const struct blob_fetcher *fetcher, const struct layer_body *body,
+		struct cancel *cancel, struct error **err) _must_check_;
 
 #endif

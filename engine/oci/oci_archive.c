@@ -97,10 +97,12 @@ static void settle(struct oci_archive *a)
 static int send_item(struct store *s, const struct oci_archive_item *item, struct cancel *cancel,
 		     tar_sink_fn sink, void *data, struct error **err)
 {
+	const struct layer_chain chain = {s, item->layers, item->layers ? item->i + 1 : 0,
+					  item->n_keep};
+
 	if (!item->body)
 		return sink(data, item->data.p, item->data.n, err);
-	return layer_blob_send(s, item->layers, item->i, item->n_keep, &item->options, item->body,
-			       cancel, sink, data, err);
+	return layer_blob_send(&chain, &item->options, item->body, cancel, sink, data, err);
 }
 
 /* --- tar --- */

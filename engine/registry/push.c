@@ -46,8 +46,8 @@ static int open_bytes(struct push_job *p, const struct upload *u, int *ret_fd, s
 	if (u->is_config)
 		r = spool_bytes(p->store, m->config->p, m->config->n, err);
 	else if (m->layers)
-		r = spool_layer(p->store, m->layers, u->layer, m->n_keep, &m->options, &p->fetcher,
-				&m->bodies[u->layer], p->cancel, err);
+		r = spool_layer(&(struct layer_chain){p->store, m->layers, u->layer + 1, m->n_keep},
+				&m->options, &p->fetcher, &m->bodies[u->layer], p->cancel, err);
 	else
 		r = blob_open(p->store, &u->digest, NULL, err);
 	if (r < 0)

@@ -41,7 +41,8 @@ static void copy_layers(struct fixture *f, struct copied *c)
 	c->upper = layer_writer_upper(c->w);
 	c->work = layer_writer_work(c->w);
 	clock = xasprintf("%s/clock", c->work);
-	if (snapshot_make(f->s, c->layers, 2, c->upper, clock, NULL, &c->snapshot, &err) < 0)
+	if (snapshot_make(&(struct layer_chain){f->s, c->layers, 2, 0}, c->upper, clock, NULL,
+			  &c->snapshot, &err) < 0)
 		fail_msg("%s", error_text(err));
 	assert_int_equal(access(clock, F_OK), -1);
 	assert_int_equal(rootfs_open(f->s, c->layers, 2, &c->below, NULL), 0);
@@ -225,7 +226,8 @@ static void a_copy_can_be_stopped(void **state)
 	assert_int_equal(layer_writer_open(f->s, &w, NULL), 0);
 	upper = layer_writer_upper(w);
 	clock = xasprintf("%s.clock", upper);
-	assert_int_equal(snapshot_make(f->s, &layer, 1, upper, clock, &cancel, &snapshot, NULL),
+	assert_int_equal(snapshot_make(&(struct layer_chain){f->s, &layer, 1, 0}, upper, clock,
+				       &cancel, &snapshot, NULL),
 			 -ERR_CANCELED);
 	layer_snapshot_release(&snapshot);
 	cancel_release(&cancel);

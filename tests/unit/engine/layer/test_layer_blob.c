@@ -30,7 +30,7 @@ static void make(struct fixture *f, int64_t layer, const struct layer_blob_optio
 {
 	_cleanup_(error_freep) struct error *err = NULL;
 
-	if (layer_blob_make(f->s, &layer, 1, 0, o, NULL, ret, &err) < 0)
+	if (layer_blob_make(&(struct layer_chain){f->s, &layer, 1, 0}, o, NULL, ret, &err) < 0)
 		fail_msg("%s", error_text(err));
 }
 
@@ -75,7 +75,8 @@ static void a_layer_made_here_is_described_without_a_copy_of_its_bytes(void **st
 	assert_true(digest_equal(&body.blob.digest, &body.diff_id));
 	assert_false(body.stored);
 	assert_false(blob_exists(f->s, &body.diff_id, NULL));
-	assert_int_equal(layer_blob_send(f->s, &layer, 0, 0, &o, &body, NULL, to_buf, &bytes, NULL),
+	assert_int_equal(layer_blob_send(&(struct layer_chain){f->s, &layer, 1, 0}, &o, &body, NULL,
+					 to_buf, &bytes, NULL),
 			 0);
 	assert_int_equal(bytes.n, body.blob.size);
 	digest = digest_of(bytes.p, bytes.n);
@@ -123,7 +124,8 @@ static void a_layer_that_changed_under_us_is_not_sent_as_the_old_one(void **stat
 
 	make(f, layer, &o, &body);
 	assert_int_equal(fs_write_file_atomic(AT_FDCWD, file, "aleph", 5, 0644), 0);
-	assert_int_equal(layer_blob_send(f->s, &layer, 0, 0, &o, &body, NULL, to_buf, &bytes, &err),
+	assert_int_equal(layer_blob_send(&(struct layer_chain){f->s, &layer, 1, 0}, &o, &body, NULL,
+					 to_buf, &bytes, &err),
 			 -ERR_CORRUPT);
 	assert_non_null(strstr(error_text(err), "expected sha256:"));
 	layer_body_release(&body);
@@ -200,7 +202,9 @@ static void missing_bytes_are_fetched_once_and_only_if_they_are_wanted(void **st
 	buf_adds(&plain, "not even a tar");
 	gzip(&plain, &packed);
 	layer = receive(f, &packed, &plain, false);
-	assert_int_equal(layer_blob_make(f->s, &layer, 1, 0, &o, NULL, &body, &err), -ERR_NOTFOUND);
+	assert_int_equal(
+		layer_blob_make(&(struct layer_chain){f->s, &layer, 1, 0}, &o, NULL, &body, &err),
+		-ERR_NOTFOUND);
 	o.fetcher = (struct blob_fetcher){.require = bring, .data = &source};
 	o.lazy = true;
 	make(f, layer, &o, &body);

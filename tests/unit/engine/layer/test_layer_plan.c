@@ -250,13 +250,12 @@ static void tar_of(struct fixture *f, int64_t below, int64_t id, const int64_t *
 		   struct buf *ret)
 {
 	_cleanup_(layer_info_release) struct layer_info info = {0};
-	const int64_t chain[] = {below, id};
+	const int64_t layers[] = {below, id};
+	const struct layer_chain chain = {f->s, below ? layers : layers + 1, below ? 2 : 1, 0};
 	struct error *err = NULL;
-	const int64_t *layers = below ? chain : chain + 1;
 
 	assert_int_equal(layer_get(f->s, id, &info, NULL), 0);
-	if (layer_bytes_made(f->s, layers, below ? 1 : 0, &info, clamp, NULL, to_buf, ret, &err) <
-	    0)
+	if (layer_bytes_made(&chain, &info, clamp, NULL, to_buf, ret, &err) < 0)
 		fail_msg("%s", error_text(err));
 }
 
