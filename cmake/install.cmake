@@ -28,7 +28,7 @@ set(CPACK_DEBIAN_PACKAGE_SECTION admin)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 # dpkg-shlibdeps does not see the libraries that are loaded on demand (engine/lazy_library.h): their packages are asked for.
 set(lazy_packages "")
-foreach(library CURL GIT2 ARCHIVE)
+foreach(library CURL GIT2 ARCHIVE NGHTTP2 PROTOBUF_C)
   list(GET ${library}_LINK_LIBRARIES 0 file)
   file(REAL_PATH ${file} file)
   execute_process(COMMAND dpkg-query -S ${file} OUTPUT_VARIABLE owner ERROR_QUIET)

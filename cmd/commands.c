@@ -42,6 +42,7 @@ static const struct command commands[] = {
 	 "Run a command in a new container that is thrown away"},
 	{"save", cmd_save, "[OPTIONS] IMAGE [IMAGE...]",
 	 "Write images to a tar archive (stdout by default)"},
+	{"serve", cmd_serve, "[OPTIONS]", "Serve BuildKit's API, for buildctl and docker buildx"},
 	{"store", cmd_store, "verify | remove [-f]",
 	 "Check everything that the store holds, or remove it"},
 	{"tag", cmd_tag, "SOURCE_IMAGE[:TAG] TARGET_IMAGE[:TAG]",

@@ -32,6 +32,7 @@ int cmd_push(const struct command *self, int argc, char **argv);
 int cmd_rmi(const struct command *self, int argc, char **argv);
 int cmd_run(const struct command *self, int argc, char **argv);
 int cmd_save(const struct command *self, int argc, char **argv);
+int cmd_serve(const struct command *self, int argc, char **argv);
 int cmd_store(const struct command *self, int argc, char **argv);
 int cmd_tag(const struct command *self, int argc, char **argv);
 int cmd_verify_build(const struct command *self, int argc, char **argv);

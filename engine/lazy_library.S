@@ -135,4 +135,26 @@ find_first:
 		archive_read_support_format_raw, archive_read_support_format_tar, \
 		archive_set_error
 
+	LIBRARY NGHTTP2_SONAME, \
+		nghttp2_rcbuf_get_buf, nghttp2_option_del, nghttp2_option_new, nghttp2_option_set_no_auto_window_update, \
+		nghttp2_option_set_no_closed_streams, nghttp2_option_set_stream_reset_rate_limit, \
+		nghttp2_session_callbacks_del, nghttp2_session_callbacks_new, \
+		nghttp2_session_callbacks_set_on_begin_headers_callback, \
+		nghttp2_session_callbacks_set_on_data_chunk_recv_callback, \
+		nghttp2_session_callbacks_set_on_frame_not_send_callback, \
+		nghttp2_session_callbacks_set_on_frame_recv_callback, \
+		nghttp2_session_callbacks_set_on_header_callback2, \
+		nghttp2_session_callbacks_set_on_stream_close_callback, nghttp2_session_client_new2, \
+		nghttp2_session_consume, nghttp2_session_del, nghttp2_session_get_stream_user_data, \
+		nghttp2_session_mem_recv, nghttp2_session_mem_send, nghttp2_session_resume_data, \
+		nghttp2_session_server_new2, nghttp2_session_set_local_window_size, \
+		nghttp2_session_set_stream_user_data, nghttp2_session_want_read, \
+		nghttp2_session_want_write, nghttp2_submit_request, nghttp2_submit_response, \
+		nghttp2_submit_rst_stream, nghttp2_submit_settings, nghttp2_submit_trailer
+
+	LIBRARY PROTOBUF_C_SONAME, \
+		protobuf_c_message_free_unpacked, protobuf_c_message_get_packed_size, \
+		protobuf_c_message_init, protobuf_c_message_pack, protobuf_c_message_pack_to_buffer, \
+		protobuf_c_message_unpack
+
 	.section .note.GNU-stack, "", %progbits

@@ -5,6 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* Not a function but data, to which what protoc-c makes refers; only its address counts. */
+extern const char protobuf_c_empty_string[];
+const char protobuf_c_empty_string[] = "";
+
 /* Loading a library again only finds it: no table of handles is needed, nor a lock. Of what the
  * libraries that come with it could call, little ever is: that is looked up when it happens. */
 void *lazy_library_find(struct lazy_function *f)

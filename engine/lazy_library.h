@@ -2,7 +2,8 @@
 /* Libraries that are loaded when one of their functions is first called.
  *
  * libcurl, libgit2 and libarchive bring forty more libraries, which would take the loader longer
- * than a build that finds everything cached takes for its work. lazy_library.S has an entry point
+ * than a build that finds everything cached takes for its work; nghttp2 and protobuf-c are for
+ * `kiln serve` alone. lazy_library.S has an entry point
  * for each of their functions that kiln calls, by its own name: callers include the library's
  * header, call, and are linked as ever. Where there is none of this (lazy_library.S knows x86-64
  * only) the libraries are linked.
