@@ -107,8 +107,7 @@ int lock_step(struct store *s, const struct digest *key, bool try_only, struct c
 			 try_only, cancel, ret, err);
 }
 
-int lock_name(struct store *s, const char *kind, const char *name, enum lock_mode mode,
-	      bool try_only, struct cancel *cancel, struct lock **ret, struct error **err)
+static char *path_of_name(const char *kind, const char *name)
 {
 	struct hasher h;
 	struct digest digest;
@@ -117,8 +116,19 @@ int lock_name(struct store *s, const char *kind, const char *name, enum lock_mod
 	hasher_init(&h);
 	hasher_add_string(&h, name);
 	hasher_final(&h, &digest);
-	return lock_path(s, xasprintf("lock/%s.%s", kind, digest_hex(&digest, hex)), mode, try_only,
-			 cancel, ret, err);
+	return xasprintf("lock/%s.%s", kind, digest_hex(&digest, hex));
+}
+
+int lock_name(struct store *s, const char *kind, const char *name, enum lock_mode mode,
+	      struct cancel *cancel, struct lock **ret, struct error **err)
+{
+	return lock_path(s, path_of_name(kind, name), mode, false, cancel, ret, err);
+}
+
+int lock_name_try(struct store *s, const char *kind, const char *name, struct lock **ret,
+		  struct error **err)
+{
+	return lock_path(s, path_of_name(kind, name), LOCK_EXCLUSIVE, true, NULL, ret, err);
 }
 
 void lock_release(struct lock *l)

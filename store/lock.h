@@ -24,10 +24,12 @@ enum lock_mode {
  */
 int lock_step(struct store *s, const struct digest *key, bool try_only, struct cancel *cancel,
 	      struct lock **ret, struct error **err) _must_check_;
-/* A lock by any other name, e.g. a git cache or a cache mount; names are hashed. */
+/* A lock by any other name, e.g. a git cache or a cache mount; names are hashed. It waits;
+ * lock_name_try, which is exclusive, does not: *ret = NULL. */
 int lock_name(struct store *s, const char *kind, const char *name, enum lock_mode mode,
-	      bool try_only, struct cancel *cancel, struct lock **ret,
-	      struct error **err) _must_check_;
+	      struct cancel *cancel, struct lock **ret, struct error **err) _must_check_;
+int lock_name_try(struct store *s, const char *kind, const char *name, struct lock **ret,
+		  struct error **err) _must_check_;
 void lock_release(struct lock *l);
 DEFINE_FREEP(struct lock, lock_release)
 

@@ -27,13 +27,21 @@ struct mount_use {
 	bool is_new;
 };
 
-static int lock_instance(struct store *s, const char *id, int64_t instance, enum lock_mode mode,
-			 bool try_only, struct cancel *cancel, struct lock **ret,
+static int lock_instance(struct store *s, const char *id, int64_t instance, struct lock **ret,
 			 struct error **err)
 {
 	_cleanup_free_ char *name = xasprintf("%lld:%s", (long long)instance, id);
 
-	return lock_name(s, "mount", name, mode, try_only, cancel, ret, err);
+	return lock_name_try(s, "mount", name, ret, err);
+}
+
+/* The instance that there is unless steps want it privately. */
+static int wait_for_first(struct store *s, const char *id, enum lock_mode mode,
+			  struct cancel *cancel, struct lock **ret, struct error **err)
+{
+	_cleanup_free_ char *name = xasprintf("0:%s", id);
+
+	return lock_name(s, "mount", name, mode, cancel, ret, err);
 }
 
 /* The first instance that nobody has; there are never more than steps that run at once. */
@@ -41,7 +49,7 @@ static int lock_private(struct store *s, const char *id, int64_t *ret_instance, 
 			struct error **err)
 {
 	for (int64_t i = 0;; i++) {
-		int r = lock_instance(s, id, i, LOCK_EXCLUSIVE, true, NULL, ret, err);
+		int r = lock_instance(s, id, i, ret, err);
 
 		if (r < 0)
 			return r;
@@ -52,8 +60,8 @@ static int lock_private(struct store *s, const char *id, int64_t *ret_instance, 
 	}
 }
 
-static int make_dir(struct store *s, const char *path, uint32_t mode, uint32_t uid, uint32_t gid,
-		    bool *ret_new, struct error **err)
+static int make_dir(struct store *s, const char *path, const struct mount_wish *w, bool *ret_new,
+		    struct error **err)
 {
 	int r = 0;
 
@@ -63,11 +71,11 @@ static int make_dir(struct store *s, const char *path, uint32_t mode, uint32_t u
 			       ? 0
 			       : error_new(err, ERR_IO, errno, "create '%s/%s'", s->root, path);
 	*ret_new = true;
-	if (uid != geteuid() || gid != getegid())
-		r = owner_set(s->dirfd, path, uid, gid);
+	if (w->uid != geteuid() || w->gid != getegid())
+		r = owner_set(s->dirfd, path, w->uid, w->gid);
 	if (r < 0)
-		r = error_new(err, ERR_IO, -r, "give a cache mount to %u:%u", uid, gid);
-	else if (fchmodat(s->dirfd, path, mode & 07777, 0) < 0)
+		r = error_new(err, ERR_IO, -r, "give a cache mount to %u:%u", w->uid, w->gid);
+	else if (fchmodat(s->dirfd, path, w->mode & 07777, 0) < 0)
 		r = error_new(err, ERR_IO, errno, "set the mode of '%s/%s'", s->root, path);
 	if (r < 0)
 		(void)unlinkat(s->dirfd, path, AT_REMOVEDIR);
@@ -88,8 +96,8 @@ static int add_row(struct db_tx *tx, const char *id, int64_t instance, int64_t n
 
 /* Called with the instance locked. One mkdir happens inside the transaction, so that a removal in
  * another process, which renames inside one, is either before or after it. */
-static int find_or_make(struct store *s, const char *id, int64_t instance, uint32_t mode,
-			uint32_t uid, uint32_t gid, struct mount_use *m, struct error **err)
+static int find_or_make(struct store *s, const struct mount_wish *w, int64_t instance,
+			struct mount_use *m, struct error **err)
 {
 	_cleanup_(db_end) struct db_tx tx = DB_TX_INIT;
 	_cleanup_free_ char *path = NULL, *trash = NULL;
@@ -101,9 +109,9 @@ static int find_or_make(struct store *s, const char *id, int64_t instance, uint3
 	if (r < 0)
 		return r;
 	r = db_get_i64(&tx, &dir, 0, err, "SELECT dir FROM mount WHERE id = ? AND instance = ?",
-		       "ti", id, instance);
+		       "ti", w->id, instance);
 	if (r == 0 && dir == 0) {
-		r = add_row(&tx, id, instance, now, &dir, err);
+		r = add_row(&tx, w->id, instance, now, &dir, err);
 		path = xasprintf("mounts/%lld", (long long)dir);
 		/* Of another mount, whose row a power cut or a kill took. */
 		if (r == 0)
@@ -117,7 +125,7 @@ static int find_or_make(struct store *s, const char *id, int64_t instance, uint3
 		return r;
 	if (!path)
 		path = xasprintf("mounts/%lld", (long long)dir);
-	r = make_dir(s, path, mode, uid, gid, &m->is_new, err);
+	r = make_dir(s, path, w, &m->is_new, err);
 	if (r < 0)
 		return r;
 	r = db_commit(&tx, err);
@@ -130,9 +138,8 @@ static int find_or_make(struct store *s, const char *id, int64_t instance, uint3
 	return 0;
 }
 
-int mounts_acquire(struct store *s, const char *id, enum mount_sharing sharing, uint32_t mode,
-		   uint32_t uid, uint32_t gid, struct cancel *cancel, struct mount_use **ret,
-		   struct error **err)
+int mounts_acquire(struct store *s, const struct mount_wish *w, enum mount_sharing sharing,
+		   struct cancel *cancel, struct mount_use **ret, struct error **err)
 {
 	_cleanup_(mounts_releasep) struct mount_use *m = NEW(struct mount_use);
 	int64_t instance = 0;
@@ -140,14 +147,14 @@ int mounts_acquire(struct store *s, const char *id, enum mount_sharing sharing, 
 
 	m->s = s;
 	if (sharing == MOUNT_PRIVATE)
-		r = lock_private(s, id, &instance, &m->lock, err);
+		r = lock_private(s, w->id, &instance, &m->lock, err);
 	else
-		r = lock_instance(s, id, 0, sharing == MOUNT_SHARED ? LOCK_SHARED : LOCK_EXCLUSIVE,
-				  false, cancel, &m->lock, err);
+		r = wait_for_first(s, w->id, sharing == MOUNT_SHARED ? LOCK_SHARED : LOCK_EXCLUSIVE,
+				   cancel, &m->lock, err);
 	if (r == 0)
-		r = find_or_make(s, id, instance, mode, uid, gid, m, err);
+		r = find_or_make(s, w, instance, m, err);
 	if (r < 0)
-		return error_wrap(err, r, "use the cache mount '%s'", id);
+		return error_wrap(err, r, "use the cache mount '%s'", w->id);
 	*ret = TAKE_PTR(m);
 	return 0;
 }
@@ -184,21 +191,21 @@ static int look_for_content(const struct mount_use *m, bool *ret_empty, struct e
 	return r < 0 ? error_new(err, ERR_IO, -r, "read directory '%s'", m->path) : 0;
 }
 
-int mounts_acquire_empty(struct store *s, const char *id, uint32_t mode, uint32_t uid, uint32_t gid,
-			 struct mount_use **ret, struct error **err)
+int mounts_acquire_empty(struct store *s, const struct mount_wish *w, struct mount_use **ret,
+			 struct error **err)
 {
 	_cleanup_(mounts_releasep) struct mount_use *m = NEW(struct mount_use);
 	bool empty = false;
 	int r;
 
 	m->s = s;
-	r = lock_instance(s, id, 0, LOCK_EXCLUSIVE, true, NULL, &m->lock, err);
+	r = lock_instance(s, w->id, 0, &m->lock, err);
 	if (r == 0 && m->lock)
-		r = find_or_make(s, id, 0, mode, uid, gid, m, err);
+		r = find_or_make(s, w, 0, m, err);
 	if (r == 0 && m->lock)
 		r = look_for_content(m, &empty, err);
 	if (r < 0)
-		return error_wrap(err, r, "fill the cache mount '%s'", id);
+		return error_wrap(err, r, "fill the cache mount '%s'", w->id);
 	*ret = empty ? TAKE_PTR(m) : NULL;
 	return 0;
 }
@@ -211,7 +218,7 @@ int mounts_acquire_full(struct store *s, const char *id, struct cancel *cancel,
 	int r;
 
 	m->s = s;
-	r = lock_instance(s, id, 0, LOCK_EXCLUSIVE, false, cancel, &m->lock, err);
+	r = wait_for_first(s, id, LOCK_EXCLUSIVE, cancel, &m->lock, err);
 	if (r == 0)
 		r = find(s, id, m, err);
 	if (r == 0 && m->dir)
@@ -316,7 +323,7 @@ static int load_infos(struct store *s, mount_infos *ret, struct error **err)
 static void look_at(struct store *s, struct mount_info *m)
 {
 	_cleanup_(lock_releasep) struct lock *lock = NULL;
-	int r = lock_instance(s, m->id, m->instance, LOCK_EXCLUSIVE, true, NULL, &lock, NULL);
+	int r = lock_instance(s, m->id, m->instance, &lock, NULL);
 
 	m->in_use = r < 0 || !lock;
 	m->size = store_disk_usage(s, m->path + strlen(s->root) + 1);
@@ -370,19 +377,26 @@ static int remove_instance(struct store *s, const char *id, int64_t instance, in
 	return r;
 }
 
-/* *ret_removed = false if it is in use, newer or gone. */
+enum removal {
+	REMOVAL_NEEDLESS, /* it is newer or gone */
+	REMOVAL_BUSY,	  /* somebody uses it */
+	REMOVAL_DONE,
+};
+
 static int try_remove(struct store *s, const char *id, int64_t instance, int64_t before,
-		      bool *ret_removed, bool *ret_busy, uint64_t *bytes, struct error **err)
+		      enum removal *ret, uint64_t *bytes, struct error **err)
 {
 	_cleanup_(lock_releasep) struct lock *lock = NULL;
 	_cleanup_free_ char *trash = NULL;
-	int r = lock_instance(s, id, instance, LOCK_EXCLUSIVE, true, NULL, &lock, err);
+	int r = lock_instance(s, id, instance, &lock, err);
+	bool removed;
 
-	*ret_removed = false;
-	*ret_busy = r == 0 && !lock;
+	*ret = r == 0 && !lock ? REMOVAL_BUSY : REMOVAL_NEEDLESS;
 	if (r < 0 || !lock)
 		return r;
-	r = remove_instance(s, id, instance, before, ret_removed, &trash, err);
+	r = remove_instance(s, id, instance, before, &removed, &trash, err);
+	if (removed)
+		*ret = REMOVAL_DONE;
 	if (trash) {
 		*bytes += store_disk_usage(s, trash);
 		(void)!fs_remove_tree_until(s->dirfd, trash, s->cancel);
@@ -398,13 +412,13 @@ int mounts_remove(struct store *s, const char *id, struct error **err)
 	int r = load_infos(s, &infos, err);
 
 	for (size_t i = 0; i < infos.n; i++) {
-		bool removed, in_use = false;
+		enum removal removal;
 
 		if (r == 0 && strcmp(infos.v[i].id, id) == 0) {
 			found = true;
-			r = try_remove(s, id, infos.v[i].instance, INT64_MAX, &removed, &in_use,
-				       &bytes, err);
-			busy = busy || in_use;
+			r = try_remove(s, id, infos.v[i].instance, INT64_MAX, &removal, &bytes,
+				       err);
+			busy = busy || removal == REMOVAL_BUSY;
 		}
 		mount_info_release(&infos.v[i]);
 	}
@@ -425,12 +439,12 @@ int mounts_prune(struct store *s, int64_t before, struct strv *ret_ids, uint64_t
 	int r = load_infos(s, &infos, err);
 
 	for (size_t i = 0; i < infos.n; i++) {
-		bool removed = false, busy;
+		enum removal removal = REMOVAL_NEEDLESS;
 
 		if (r == 0 && infos.v[i].last_used < before)
-			r = try_remove(s, infos.v[i].id, infos.v[i].instance, before, &removed,
-				       &busy, ret_bytes, err);
-		if (removed)
+			r = try_remove(s, infos.v[i].id, infos.v[i].instance, before, &removal,
+				       ret_bytes, err);
+		if (removal == REMOVAL_DONE)
 			strv_push(ret_ids, infos.v[i].id);
 		mount_info_release(&infos.v[i]);
 	}
@@ -441,7 +455,9 @@ int mounts_prune(struct store *s, int64_t before, struct strv *ret_ids, uint64_t
 int mounts_evict(struct store *s, const char *id, int64_t instance, int64_t before,
 		 bool *ret_removed, uint64_t *ret_bytes, struct error **err)
 {
-	bool busy;
+	enum removal removal;
+	int r = try_remove(s, id, instance, before, &removal, ret_bytes, err);
 
-	return try_remove(s, id, instance, before, ret_removed, &busy, ret_bytes, err);
+	*ret_removed = removal == REMOVAL_DONE;
+	return r;
 }

@@ -28,16 +28,15 @@ struct mount_wish {
 /* A cache directory in use; release when the step has ended. */
 struct mount_use;
 
-/* Takes the directory of `id`, creating it with mode, uid and gid if it is new. Waits for
+/* Takes the directory of w->id, creating it if it is new. Waits for
  * MOUNT_LOCKED until it is free or `cancel` is set (ERR_CANCELED). Take several in strcmp order of
  * their ids. */
-int mounts_acquire(struct store *s, const char *id, enum mount_sharing sharing, uint32_t mode,
-		   uint32_t uid, uint32_t gid, struct cancel *cancel, struct mount_use **ret,
-		   struct error **err) _must_check_;
-/* Takes the directory of `id` to fill it with what a cache outside the store has: only if it is new
+int mounts_acquire(struct store *s, const struct mount_wish *w, enum mount_sharing sharing,
+		   struct cancel *cancel, struct mount_use **ret, struct error **err) _must_check_;
+/* Takes the directory of w->id to fill it with what a cache outside the store has: only if it is new
  * or empty and nobody uses it now, else *ret = NULL. */
-int mounts_acquire_empty(struct store *s, const char *id, uint32_t mode, uint32_t uid, uint32_t gid,
-			 struct mount_use **ret, struct error **err) _must_check_;
+int mounts_acquire_empty(struct store *s, const struct mount_wish *w, struct mount_use **ret,
+			 struct error **err) _must_check_;
 /* Takes the directory of `id` alone, to save what is in it, once no step uses it; *ret = NULL if
  * there is none or nothing in it. */
 int mounts_acquire_full(struct store *s, const char *id, struct cancel *cancel,

@@ -289,8 +289,7 @@ static int acquire_cache(const struct mounting *m, const struct op_mount *mount,
 	int r = m->o->restore ? m->o->restore(m->o->data, &wish, m->job, err) : 0;
 
 	if (r == 0)
-		r = mounts_acquire(store, cache_id(mount), sharing[mount->sharing],
-				   cache_mode(mount), mount->uid, mount->gid, job_cancel_of(m->job),
+		r = mounts_acquire(store, &wish, sharing[mount->sharing], job_cancel_of(m->job),
 				   &use, err);
 	if (r < 0)
 		return r;

@@ -44,7 +44,7 @@ static int open_repository(struct store *s, const char *name, git_repository **r
 
 int gitcache_use(struct store *s, struct cancel *cancel, struct lock **ret, struct error **err)
 {
-	return lock_name(s, LOCK_KIND, LOCK_USE, LOCK_SHARED, false, cancel, ret, err);
+	return lock_name(s, LOCK_KIND, LOCK_USE, LOCK_SHARED, cancel, ret, err);
 }
 
 int gitcache_open(struct store *s, const char *url, struct cancel *cancel, struct lock **ret_lock,
@@ -52,7 +52,7 @@ int gitcache_open(struct store *s, const char *url, struct cancel *cancel, struc
 {
 	_cleanup_(lock_releasep) struct lock *lock = NULL;
 	_cleanup_free_ char *name = cache_name(url);
-	int r = lock_name(s, LOCK_KIND, name, LOCK_EXCLUSIVE, false, cancel, &lock, err);
+	int r = lock_name(s, LOCK_KIND, name, LOCK_EXCLUSIVE, cancel, &lock, err);
 
 	if (r == 0)
 		r = open_repository(s, name, ret, err);
@@ -159,7 +159,7 @@ int gitcache_prune(struct store *s, int64_t before, bool dry_run, uint64_t *ret_
 			close(fd);
 		return 0;
 	}
-	r = lock_name(s, LOCK_KIND, LOCK_USE, LOCK_EXCLUSIVE, true, NULL, &lock, err);
+	r = lock_name_try(s, LOCK_KIND, LOCK_USE, &lock, err);
 	if (r == 0 && lock)
 		r = prune_folder(dir, before, dry_run, store_cancel(s), ret_bytes, err);
 	closedir(dir);

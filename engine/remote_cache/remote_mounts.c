@@ -178,10 +178,13 @@ static int restore_from(struct remote_mounts *m, const struct offer *o,
 			struct error **err)
 {
 	_cleanup_(error_freep) struct error *why = NULL;
+	struct mount_wish offered = *wish;
 	struct mount_use *use = NULL;
 	bool is_new;
-	int r = mounts_acquire_empty(m->store, o->mount.id, wish->mode, wish->uid, wish->gid, &use,
-				     err);
+	int r;
+
+	offered.id = o->mount.id;
+	r = mounts_acquire_empty(m->store, &offered, &use, err);
 
 	*ret_done = r < 0 || !use;
 	if (*ret_done)

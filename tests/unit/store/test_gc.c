@@ -363,7 +363,8 @@ static void make_mount(struct store *s)
 	struct mount_use *m = NULL;
 	struct error *err = NULL;
 
-	assert_ok(mounts_acquire(s, "id", MOUNT_SHARED, 0755, geteuid(), getegid(), NULL, &m, &err),
+	assert_ok(mounts_acquire(s, &(struct mount_wish){"id", 0755, geteuid(), getegid(), NULL},
+				 MOUNT_SHARED, NULL, &m, &err),
 		  err);
 	mounts_release(m);
 }
@@ -434,8 +435,9 @@ static void cache_mounts_without_row_or_directory_go(void **state)
 	assert_int_equal(mkdir(path, 0700), 0);
 	assert_int_equal(mkdir(file, 0700), 0);
 	/* Not what the next mount of this number finds. */
-	assert_ok(mounts_acquire(f->s, "other", MOUNT_SHARED, 0755, geteuid(), getegid(), NULL, &m,
-				 &err),
+	assert_ok(mounts_acquire(f->s,
+				 &(struct mount_wish){"other", 0755, geteuid(), getegid(), NULL},
+				 MOUNT_SHARED, NULL, &m, &err),
 		  err);
 	assert_true(mounts_is_new(m));
 	assert_string_equal(mounts_path(m), path);

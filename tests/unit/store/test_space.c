@@ -103,7 +103,9 @@ static void the_running_total_follows_blobs_layers_and_mounts(void **state)
 	assert_int_equal(total(f->s), 5);
 	big_layer(f->s, "a", 5000);
 	assert_int_equal(total(f->s), 5 + 8192 + 4096 + 4096 - 4096);
-	assert_ok(mounts_acquire(f->s, "id", MOUNT_SHARED, 0755, 0, 0, NULL, &m, &err), err);
+	assert_ok(mounts_acquire(f->s, &(struct mount_wish){"id", 0755, 0, 0, NULL}, MOUNT_SHARED,
+				 NULL, &m, &err),
+		  err);
 	assert_ok(mounts_note_step(m, "RUN x", &err), err);
 	path = xasprintf("%s/file", mounts_path(m));
 	file = fopen(path, "w");
@@ -296,7 +298,9 @@ static void a_dry_run_tells_and_leaves_all(void **state)
 	int64_t id = big_layer(f->s, "a", 100000);
 
 	add_record(f->s, "k", &id, 1, 0);
-	assert_ok(mounts_acquire(f->s, "id", MOUNT_SHARED, 0755, 0, 0, NULL, &m, &err), err);
+	assert_ok(mounts_acquire(f->s, &(struct mount_wish){"id", 0755, 0, 0, NULL}, MOUNT_SHARED,
+				 NULL, &m, &err),
+		  err);
 	mounts_release(m);
 	fixture_reopen(f);
 	assert_ok(store_prune(f->s, &o, &result, &err), err);

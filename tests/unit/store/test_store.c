@@ -333,11 +333,15 @@ static void private_cache_mounts_get_a_directory_each(void **state)
 	struct stat st;
 	size_t n = 0;
 
-	assert_ok(mounts_acquire(f->s, "/root/.cache", MOUNT_PRIVATE, 0700, geteuid(), getegid(),
-				 NULL, &a, &err),
+	assert_ok(mounts_acquire(
+			  f->s,
+			  &(struct mount_wish){"/root/.cache", 0700, geteuid(), getegid(), NULL},
+			  MOUNT_PRIVATE, NULL, &a, &err),
 		  err);
-	assert_ok(mounts_acquire(f->s, "/root/.cache", MOUNT_PRIVATE, 0700, geteuid(), getegid(),
-				 NULL, &b, &err),
+	assert_ok(mounts_acquire(
+			  f->s,
+			  &(struct mount_wish){"/root/.cache", 0700, geteuid(), getegid(), NULL},
+			  MOUNT_PRIVATE, NULL, &b, &err),
 		  err);
 	assert_string_not_equal(mounts_path(a), mounts_path(b));
 	assert_true(mounts_is_new(a));
@@ -345,8 +349,10 @@ static void private_cache_mounts_get_a_directory_each(void **state)
 	assert_int_equal(st.st_mode & 07777, 0700);
 	assert_int_equal(mounts_remove(f->s, "/root/.cache", NULL), -ERR_BUSY);
 	mounts_release(a);
-	assert_ok(mounts_acquire(f->s, "/root/.cache", MOUNT_SHARED, 0755, geteuid(), getegid(),
-				 NULL, &c, &err),
+	assert_ok(mounts_acquire(
+			  f->s,
+			  &(struct mount_wish){"/root/.cache", 0755, geteuid(), getegid(), NULL},
+			  MOUNT_SHARED, NULL, &c, &err),
 		  err);
 	assert_false(mounts_is_new(c));
 	mounts_release(b);
@@ -369,13 +375,15 @@ static void a_locked_cache_mount_waits_until_canceled(void **state)
 	struct cancel cancel;
 
 	cancel_init(&cancel);
-	assert_int_equal(mounts_acquire(f->s, "id", MOUNT_LOCKED, 0755, geteuid(), getegid(), NULL,
-					&a, NULL),
-			 0);
+	assert_int_equal(
+		mounts_acquire(f->s, &(struct mount_wish){"id", 0755, geteuid(), getegid(), NULL},
+			       MOUNT_LOCKED, NULL, &a, NULL),
+		0);
 	cancel_set(&cancel);
-	assert_int_equal(mounts_acquire(f->s, "id", MOUNT_LOCKED, 0755, geteuid(), getegid(),
-					&cancel, &b, NULL),
-			 -ERR_CANCELED);
+	assert_int_equal(
+		mounts_acquire(f->s, &(struct mount_wish){"id", 0755, geteuid(), getegid(), NULL},
+			       MOUNT_LOCKED, &cancel, &b, NULL),
+		-ERR_CANCELED);
 	mounts_release(a);
 	cancel_release(&cancel);
 }

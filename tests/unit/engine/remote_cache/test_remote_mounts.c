@@ -64,7 +64,9 @@ static char *mount_dir(struct store *s)
 	struct mount_use *use = NULL;
 	char *path;
 
-	assert_int_equal(mounts_acquire(s, "tools", MOUNT_SHARED, 0755, 0, 0, NULL, &use, NULL), 0);
+	assert_int_equal(mounts_acquire(s, &(struct mount_wish){"tools", 0755, 0, 0, NULL},
+					MOUNT_SHARED, NULL, &use, NULL),
+			 0);
 	path = xstrdup(mounts_path(use));
 	mounts_release(use);
 	return path;
@@ -257,8 +259,9 @@ static void a_mount_in_use_is_left_alone(void **state)
 
 	write_file(dir, "file", "theirs", 0644);
 	assert_int_equal(save(m, m->here->s, NULL), 0);
-	assert_int_equal(
-		mounts_acquire(m->there, "tools", MOUNT_SHARED, 0755, 0, 0, NULL, &use, NULL), 0);
+	assert_int_equal(mounts_acquire(m->there, &(struct mount_wish){"tools", 0755, 0, 0, NULL},
+					MOUNT_SHARED, NULL, &use, NULL),
+			 0);
 	restore(m, &any);
 	file = xasprintf("%s/file", mounts_path(use));
 	assert_int_not_equal(access(file, F_OK), 0);
