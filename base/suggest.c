@@ -21,25 +21,30 @@ static size_t min3(size_t a, size_t b, size_t c)
 	return m < c ? m : c;
 }
 
-/* Levenshtein distance of words no longer than SUGGEST_WORD_MAX, with one row of the table. */
+/* How many letters are to be added, removed, replaced or swapped with their neighbour, of words no
+ * longer than SUGGEST_WORD_MAX: three rows of the table of optimal string alignment. */
 static size_t distance(const char *a, const char *b, bool case_sensitive)
 {
-	size_t row[SUGGEST_WORD_MAX + 1];
+	size_t rows[3][SUGGEST_WORD_MAX + 1];
+	size_t *before = rows[0], *above = rows[1], *row = rows[2];
 	size_t na = strlen(a), nb = strlen(b);
 
 	for (size_t j = 0; j <= nb; j++)
 		row[j] = j;
 	for (size_t i = 1; i <= na; i++) {
-		size_t diagonal = row[0];
+		size_t *next = before;
 
+		before = above;
+		above = row;
+		row = next;
 		row[0] = i;
 		for (size_t j = 1; j <= nb; j++) {
-			size_t above = row[j];
-			bool same =
-				fold(a[i - 1], case_sensitive) == fold(b[j - 1], case_sensitive);
+			char x = fold(a[i - 1], case_sensitive), y = fold(b[j - 1], case_sensitive);
 
-			row[j] = min3(above + 1, row[j - 1] + 1, diagonal + (same ? 0 : 1));
-			diagonal = above;
+			row[j] = min3(above[j] + 1, row[j - 1] + 1, above[j - 1] + (x != y));
+			if (i > 1 && j > 1 && x == fold(b[j - 2], case_sensitive) &&
+			    y == fold(a[i - 2], case_sensitive) && before[j - 2] + 1 < row[j])
+				row[j] = before[j - 2] + 1;
 		}
 	}
 	return row[nb];
@@ -60,7 +65,8 @@ const char *suggest(const char *word, const char *const *candidates, size_t n, b
 		d = distance(word, candidates[i], case_sensitive);
 		if (d == 0)
 			return NULL;
-		if (d < best_distance) {
+		/* Of a word of two letters everything else of two is two steps away. */
+		if (d < best_distance && 2 * d <= strlen(word)) {
 			best_distance = d;
 			best = candidates[i];
 		}

@@ -6,8 +6,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* The candidate closest to `word` by Levenshtein distance if that is below 3 and above 0; NULL if
- * there is none or if `word` is a candidate itself. Borrowed. */
+/* The candidate closest to `word`, if at most two letters are to be changed, or swapped with their
+ * neighbour, and no more than half of the word; NULL if there is none or if `word` is a candidate
+ * itself. Borrowed. */
 const char *suggest(const char *word, const char *const *candidates, size_t n, bool case_sensitive);
 
 #endif

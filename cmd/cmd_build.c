@@ -165,8 +165,11 @@ static int make(struct build *b, struct error **err)
 	return build_outputs_make(&b->outputs, err);
 }
 
+/* Who says --network=host has allowed it; a Dockerfile or a bake file that asks for it has not. */
 static int add_allowed(struct build *b, struct error **err)
 {
+	if (b->options.network && b->options.network_mode == NETWORK_HOST)
+		b->engine->session.allow_host_network = true;
 	for (size_t i = 0; i < b->options.allow.n; i++) {
 		const char *what = b->options.allow.v[i];
 

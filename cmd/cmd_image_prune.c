@@ -87,20 +87,6 @@ static int prune(struct store *s, struct prune_images *p, struct error **err)
 	return r < 0 ? r : 0;
 }
 
-/* Docker asks; without a terminal to ask on nothing is removed. */
-static bool is_confirmed(const struct prune_images *p)
-{
-	int c;
-
-	if (p->force)
-		return true;
-	printf("WARNING! This will remove all %s.\nAre you sure you want to continue? [y/N] ",
-	       p->all ? "images without a container that uses them" : "dangling images");
-	(void)fflush(stdout);
-	c = getchar();
-	return c == 'y' || c == 'Y';
-}
-
 int cmd_image_prune(const struct command *self, int argc, char **argv)
 {
 	_cleanup_strv_ struct strv filters = {0};
@@ -121,7 +107,7 @@ int cmd_image_prune(const struct command *self, int argc, char **argv)
 		return status;
 	if (args.n > 0)
 		return session_misuse(self, "takes no arguments");
-	if (is_confirmed(&p)) {
+	if (session_confirmed(p.force, "all %s", p.all ? "images" : "images without a name")) {
 		r = session_open_store(&s, &err);
 		if (r == 0)
 			r = prune(s, &p, &err);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/pattern.h"
 #include "base/times.h"
@@ -93,23 +94,37 @@ static char *image_age(const struct image *image)
 	return times_human_age((times_now_ns() - image->created) / NS_PER_S);
 }
 
-/* What templates see of a row. */
+/* As Go prints a time, here. */
+static void image_time(const struct image *image, char *text, size_t n)
+{
+	time_t sec = (time_t)(image->created / NS_PER_S);
+	struct tm tm;
+
+	localtime_r(&sec, &tm);
+	(void)strftime(text, n, "%Y-%m-%d %H:%M:%S %z %Z", &tm);
+}
+
+/* What templates see of a row. docker does not count the sizes either unless it is made to. */
 static json_t *row_fields(const struct row *row, const struct images_options *o)
 {
 	_cleanup_free_ char *id = image_id(row->image, o->no_trunc), *age = image_age(row->image);
 	_cleanup_free_ char *size = times_human_size(row->image->size);
-	_cleanup_free_ char *created = times_rfc3339(row->image->created);
+	char created[64];
 	json_t *fields = json_object();
 	char digest[DIGEST_TEXT];
 
+	image_time(row->image, created, sizeof(created));
+	json_object_set_new(fields, "Containers", json_string("N/A"));
 	json_object_set_new(fields, "CreatedAt", json_string(created));
 	json_object_set_new(fields, "CreatedSince", json_string(age));
 	json_object_set_new(fields, "Digest",
 			    json_string(digest_format(&row->image->manifest, digest)));
 	json_object_set_new(fields, "ID", json_string(id));
 	json_object_set_new(fields, "Repository", json_string(row->repository));
+	json_object_set_new(fields, "SharedSize", json_string("N/A"));
 	json_object_set_new(fields, "Size", json_string(size));
 	json_object_set_new(fields, "Tag", json_string(row->tag));
+	json_object_set_new(fields, "UniqueSize", json_string("N/A"));
 	return fields;
 }
 
@@ -157,10 +172,11 @@ static int add_template_row(struct table *t, const struct template *template, co
 static int print_template_table(const struct row *rows, size_t n, const struct images_options *o,
 				struct error **err)
 {
-	_cleanup_json_ json_t *heads =
-		json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "CreatedAt", "CREATED AT",
-			  "CreatedSince", "CREATED", "Digest", "DIGEST", "ID", "IMAGE ID",
-			  "Repository", "REPOSITORY", "Size", "SIZE", "Tag", "TAG");
+	_cleanup_json_ json_t *heads = json_pack(
+		"{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "Containers", "CONTAINERS",
+		"CreatedAt", "CREATED AT", "CreatedSince", "CREATED", "Digest", "DIGEST", "ID",
+		"IMAGE ID", "Repository", "REPOSITORY", "SharedSize", "SHARED SIZE", "Size", "SIZE",
+		"Tag", "TAG", "UniqueSize", "UNIQUE SIZE");
 	struct table t = {0};
 	int r = add_template_row(&t, o->template, heads, err);
 

@@ -312,3 +312,24 @@ int cmd_imagetools(const struct command *self, int argc, char **argv)
 	r = run(&o, is_create, &err);
 	return r < 0 ? session_fail(r, &err) : 0;
 }
+
+/* `kiln manifest inspect`, which has no options of use here. */
+int cmd_manifest_inspect(const struct command *self, int argc, char **argv)
+{
+	static char name[] = "imagetools", inspect[] = "inspect", raw[] = "--raw";
+	const struct opt table[] = {
+		{"insecure", 0, OPT_IGNORED_BOOL, NULL, NULL, NULL},
+		{"verbose", 'v', OPT_IGNORED_BOOL, NULL, NULL, NULL},
+		{0},
+	};
+	_cleanup_strv_ struct strv args = {0};
+	char *words[5] = {name, inspect, raw};
+	int status;
+
+	if (!session_begin(self, table, argc, argv, 0, &args, &status))
+		return status;
+	if (args.n != 1)
+		return session_misuse(self, "takes one image");
+	words[3] = args.v[0];
+	return cmd_imagetools(self, 4, words);
+}

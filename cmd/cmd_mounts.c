@@ -14,7 +14,7 @@
 #include "store/mounts.h"
 
 struct mounts_options {
-	bool quiet;
+	bool quiet, force;
 	const char *format;
 	bool json;
 	int64_t unused_since; /* of the filters; INT64_MAX: any age */
@@ -194,7 +194,7 @@ int cmd_mounts(const struct command *self, int argc, char **argv)
 	const struct opt table[] = {
 		{"filter", 0, OPT_LIST, &filters, "until=AGE",
 		 "prune: only what was not used for AGE"},
-		{"force", 'f', OPT_IGNORED_BOOL, NULL, NULL, NULL},
+		{"force", 'f', OPT_BOOL, &o.force, NULL, "prune: do not ask"},
 		{"format", 0, OPT_STRING, &o.format, "FORMAT", "ls: table (default) or json"},
 		{"quiet", 'q', OPT_BOOL, &o.quiet, NULL, "ls: show ids only"},
 		{0},
@@ -209,6 +209,10 @@ int cmd_mounts(const struct command *self, int argc, char **argv)
 		return status;
 	if (check(&o, &filters, &args, &sub, &ids, &err) < 0)
 		return session_usage(self, &err);
+	if (sub->run == prune &&
+	    !session_confirmed(o.force, "all cache mounts%s",
+			       filters.n > 0 ? " that were not used that long" : ""))
+		return 0;
 	r = session_open_store(&s, &err);
 	if (r == 0)
 		r = sub->run(s, &o, &ids, &err);

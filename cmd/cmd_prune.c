@@ -69,19 +69,6 @@ static int parse(struct prune_command *c, const struct strv *filters, struct pru
 	return r;
 }
 
-static bool confirmed(const struct prune_command *c, const struct prune_options *o)
-{
-	char answer[16];
-
-	if (c->force || c->dry_run || !isatty(STDIN_FILENO))
-		return true;
-	fprintf(stderr,
-		"WARNING! This will remove %s build cache%s.\n"
-		"Are you sure you want to continue? [y/N] ",
-		o->all ? "all" : "the named", o->all && o->mounts ? " and all cache mounts" : "");
-	return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
-}
-
 /* What the conditions of --filter fit, by name. */
 static int choose(struct store *s, struct prune_command *c, struct error **err)
 {
@@ -163,7 +150,8 @@ int cmd_prune(const struct command *self, int argc, char **argv)
 		return session_misuse(self, "takes no argument");
 	if (parse(&c, &filters, &o, &err) < 0)
 		return session_usage(self, &err);
-	if (confirmed(&c, &o))
+	if (session_confirmed(c.force || c.dry_run, "%s build cache%s", o.all ? "all" : "the named",
+			      o.all && o.mounts ? " and all cache mounts" : ""))
 		r = prune(&c, &o, &err);
 	return r < 0 ? session_fail(r, &err) : 0;
 }

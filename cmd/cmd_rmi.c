@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "cmd/cli/session.h"
+#include "cmd/cli/show.h"
 #include "cmd/commands.h"
 #include "engine/oci/image_index.h"
 
@@ -117,6 +118,12 @@ int cmd_rmi(const struct command *self, int argc, char **argv)
 		r = opt_platform(&platform) ? check_platform(s, args.v[i], &platform, &err) : 0;
 		if (r == 0)
 			r = rmi(s, args.v[i], force, &err);
+		/* docker says that it is not there, and that this is no failure. */
+		if (r == -ERR_NOTFOUND && force) {
+			show(stderr, "%s\n", error_text(err));
+			error_free(TAKE_PTR(err));
+			continue;
+		}
 		if (r < 0)
 			status = session_fail(r, &err);
 	}

@@ -58,25 +58,14 @@ static int verify(struct error **err)
 	return judge(&n, err);
 }
 
-static bool confirmed(const char *root)
-{
-	char answer[16];
-
-	if (!isatty(STDIN_FILENO))
-		return true;
-	fprintf(stderr,
-		"WARNING! This will remove the store '%s': every image, the build cache and all "
-		"cache mounts.\nAre you sure you want to continue? [y/N] ",
-		root);
-	return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
-}
-
 static int remove_store(bool force, struct error **err)
 {
 	_cleanup_free_ char *root = session_store_root();
 	int r;
 
-	if (!force && !confirmed(root))
+	if (!session_confirmed(force,
+			       "the store '%s': every image, the build cache and all cache mounts",
+			       root))
 		return 0;
 	r = userns_enter(err);
 	if (r == 0)

@@ -7,6 +7,7 @@
 
 #include "base/suggest.h"
 #include "cmd/cli/session.h"
+#include "cmd/docker_names.h"
 
 static const struct command commands[] = {
 	{"bake", cmd_bake, "[OPTIONS] [TARGET...]", "Build many targets from a bake file"},
@@ -59,15 +60,42 @@ static const struct command hidden[] = {
 	{"__man", cmd_man, "[COMMAND]", "Print the manual page"},
 };
 
-/* docker's grouped spellings. `prune` alone is about the build cache. */
-static const struct command image_prune = {"image prune", cmd_image_prune, "[OPTIONS]",
-					   "Remove images without a name"};
+/* docker's grouped spellings: what is called otherwise without the group, or not there at all.
+ * `prune` alone is about the build cache. */
+static const struct command grouped[] = {
+	{"buildx create", cmd_buildx_create, "[OPTIONS] [CONTEXT|ENDPOINT]",
+	 "Nothing: there is one builder, this machine's store"},
+	{"buildx inspect", cmd_buildx_inspect, "[NAME]", "Show the builder"},
+	{"buildx ls", cmd_buildx_ls, "[OPTIONS]", "List the builder"},
+	{"buildx rm", cmd_buildx_rm, "[OPTIONS] [NAME...]",
+	 "Nothing: the one builder stays, with its cache"},
+	{"buildx use", cmd_buildx_use, "[OPTIONS] NAME", "Nothing: the one builder is in use"},
+	{"context inspect", cmd_context_inspect, "[OPTIONS] [CONTEXT...]", "Show the context"},
+	{"context ls", cmd_context_ls, "[OPTIONS]", "List the context"},
+	{"context show", cmd_context_show, "", "Print the context's name"},
+	{"context use", cmd_context_use, "CONTEXT", "Use a context: there is \"default\" alone"},
+	{"image prune", cmd_image_prune, "[OPTIONS]", "Remove images without a name"},
+	{"manifest inspect", cmd_manifest_inspect, "[OPTIONS] NAME",
+	 "Print the manifest or index of a registry's image"},
+	{"system df", cmd_system_df, "[OPTIONS]", "Show what images and build cache take"},
+	{"system prune", cmd_system_prune, "[OPTIONS]",
+	 "Remove images without a name, and the build cache"},
+};
+static const struct {
+	const char *group, *name, *command;
+} renamed[] = {
+	{"buildx", "b", "build"},   {"image", "list", "images"}, {"image", "ls", "images"},
+	{"image", "remove", "rmi"}, {"image", "rm", "rmi"},	 {"system", "info", "info"},
+};
 static const struct {
 	const char *group, *names[12]; /* those that are called the same without the group */
 } groups[] = {
 	{"builder", {"build", "prune"}},
 	{"buildx", {"bake", "build", "du", "imagetools", "prune", "version"}},
+	{"context", {NULL}},
 	{"image", {"build", "history", "import", "inspect", "load", "pull", "push", "save", "tag"}},
+	{"manifest", {NULL}},
+	{"system", {NULL}},
 };
 
 static void usage(FILE *out)
@@ -77,7 +105,9 @@ static void usage(FILE *out)
 		     "Commands:\n");
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
 		fprintf(out, "  %-12s %s\n", commands[i].name, commands[i].summary);
-	fprintf(out, "\nRun 'kiln COMMAND --help' for more on a command.\n");
+	fprintf(out,
+		"\nRun 'kiln COMMAND --help' for more on a command. docker's options before the "
+		"command\n(-D, -H, -c, -l, --config) are described in docs/cli.md.\n");
 }
 
 static const struct command *find(const char *name)
@@ -96,19 +126,6 @@ const struct command *commands_at(size_t i)
 	return i < ARRAY_SIZE(commands) ? &commands[i] : NULL;
 }
 
-static int unknown_command(const char *name)
-{
-	const char *names[ARRAY_SIZE(commands)];
-	const char *near;
-
-	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		names[i] = commands[i].name;
-	near = suggest(name, names, ARRAY_SIZE(commands), false);
-	fprintf(stderr, "kiln: '%s' is not a kiln command.%s%s%s\nSee 'kiln --help'.\n", name,
-		near ? " Did you mean '" : "", near ? near : "", near ? "'?" : "");
-	return EXIT_USAGE;
-}
-
 static bool is_group(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(groups); i++)
@@ -117,18 +134,17 @@ static bool is_group(const char *name)
 	return false;
 }
 
-/* Those that are called otherwise without the group. */
-static const struct {
-	const char *name, *command; /* NULL: image_prune */
-} image_names[] = {
-	{"list", "images"}, {"ls", "images"}, {"prune", NULL}, {"remove", "rmi"}, {"rm", "rmi"}};
-
 /* `buildx build`, `image ls`; NULL if the group has no such command. */
 static const struct command *find_grouped(const char *group, const char *name)
 {
-	for (size_t i = 0; strcmp(group, "image") == 0 && i < ARRAY_SIZE(image_names); i++)
-		if (strcmp(name, image_names[i].name) == 0)
-			return image_names[i].command ? find(image_names[i].command) : &image_prune;
+	_cleanup_free_ char *both = xasprintf("%s %s", group, name);
+
+	for (size_t i = 0; i < ARRAY_SIZE(grouped); i++)
+		if (strcmp(grouped[i].name, both) == 0)
+			return &grouped[i];
+	for (size_t i = 0; i < ARRAY_SIZE(renamed); i++)
+		if (strcmp(renamed[i].group, group) == 0 && strcmp(renamed[i].name, name) == 0)
+			return find(renamed[i].command);
 	for (size_t i = 0; i < ARRAY_SIZE(groups); i++) {
 		if (strcmp(groups[i].group, group) != 0)
 			continue;
@@ -147,20 +163,62 @@ void commands_groups(struct strv *ret)
 
 void commands_of_group(const char *group, struct strv *ret)
 {
+	size_t n = strlen(group);
+
 	for (size_t i = 0; i < ARRAY_SIZE(groups); i++)
-		for (const char *const *n = groups[i].names; *n; n++)
+		for (const char *const *name = groups[i].names; *name; name++)
 			if (strcmp(groups[i].group, group) == 0)
-				strv_push(ret, *n);
-	for (size_t i = 0; strcmp(group, "image") == 0 && i < ARRAY_SIZE(image_names); i++)
-		strv_push(ret, image_names[i].name);
+				strv_push(ret, *name);
+	for (size_t i = 0; i < ARRAY_SIZE(grouped); i++)
+		if (strncmp(grouped[i].name, group, n) == 0 && grouped[i].name[n] == ' ')
+			strv_push(ret, grouped[i].name + n + 1);
+	for (size_t i = 0; i < ARRAY_SIZE(renamed); i++)
+		if (strcmp(renamed[i].group, group) == 0)
+			strv_push(ret, renamed[i].name);
+}
+
+static int unknown_command(const char *group, const char *name)
+{
+	_cleanup_strv_ struct strv names = {0};
+	const char *why = docker_command_missing(group, name), *near = NULL;
+	const char *gap = *group ? " " : "";
+
+	if (*group)
+		commands_of_group(group, &names);
+	else
+		for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+			strv_push(&names, commands[i].name);
+	if (!why)
+		near = suggest(name, (const char *const *)names.v, names.n, false);
+	fprintf(stderr, "kiln: '%s%s%s' is not a kiln command", group, gap, name);
+	if (why)
+		fprintf(stderr, ": %s.\n", why);
+	else if (near)
+		fprintf(stderr, ". Did you mean '%s%s%s'?\nSee 'kiln --help'.\n", group, gap, near);
+	else
+		fprintf(stderr, ".\nSee 'kiln --help'.\n");
+	return EXIT_USAGE;
+}
+
+/* A group alone, or with --help: what is in it. */
+static int list_group(const char *group, FILE *out, int status)
+{
+	_cleanup_strv_ struct strv names = {0};
+
+	commands_of_group(group, &names);
+	fprintf(out, "Usage: kiln %s COMMAND\n\nCommands:\n", group);
+	for (size_t i = 0; i < names.n; i++)
+		fprintf(out, "  %-12s %s\n", names.v[i], find_grouped(group, names.v[i])->summary);
+	fprintf(out, "\nRun 'kiln %s COMMAND --help' for more on a command.\n", group);
+	return status;
 }
 
 const struct command *commands_find(int argc, char *const *argv, int *ret_used)
 {
-	bool grouped = argc > 1 && is_group(argv[0]);
+	bool in_group = argc > 1 && is_group(argv[0]);
 
-	*ret_used = 1 + grouped;
-	return grouped ? find_grouped(argv[0], argv[1]) : find(argv[0]);
+	*ret_used = 1 + in_group;
+	return in_group ? find_grouped(argv[0], argv[1]) : find(argv[0]);
 }
 
 int commands_ask(const struct command *command, const char *verb, opt_help_fn *fn, void *arg)
@@ -175,17 +233,25 @@ int commands_ask(const struct command *command, const char *verb, opt_help_fn *f
 	return command->run(command, (int)words.n, words.v);
 }
 
+static bool is_help(const char *word)
+{
+	return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
 /* argv begins with the command's name, or with its group. */
 static int run_command(int argc, char **argv)
 {
 	int used;
 	const struct command *command = commands_find(argc, argv, &used);
-	_cleanup_free_ char *name =
-		used == 2 ? xasprintf("%s %s", argv[0], argv[1]) : xstrdup(argv[0]);
 
-	if (!command)
-		return unknown_command(name);
-	return command->run(command, argc - used + 1, argv + used - 1);
+	if (command)
+		return command->run(command, argc - used + 1, argv + used - 1);
+	if (!is_group(argv[0]))
+		return unknown_command("", argv[0]);
+	if (argc == 1)
+		return list_group(argv[0], stderr, EXIT_USAGE);
+	return is_help(argv[1]) ? list_group(argv[0], stdout, 0)
+				: unknown_command(argv[0], argv[1]);
 }
 
 /* `help build` is `build --help`. */
@@ -206,17 +272,21 @@ static int help(int argc, char **argv)
 
 int kiln_main(int argc, char **argv)
 {
+	int status;
+
 	/* A reader that goes away shows as a write error, handled where it happens. */
 	(void)signal(SIGPIPE, SIG_IGN);
+	if (!docker_options_take(&argc, &argv, &status))
+		return status;
 	if (argc < 2) {
 		usage(stderr);
 		return EXIT_USAGE;
 	}
 	if (strcmp(argv[1], "help") == 0)
 		return help(argc - 2, argv + 2);
-	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+	if (is_help(argv[1]))
 		return help(0, NULL);
-	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-v") == 0) {
+	if (strcmp(argv[1], "--version") == 0) {
 		version_line();
 		return 0;
 	}

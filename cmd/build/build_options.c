@@ -193,6 +193,18 @@ static int parse_values(struct build_options *o, struct error **err)
 	return r == 0 ? check_attestations(o, err) : r;
 }
 
+/* `build -t .` has a context in mind. */
+static int no_context(int argc, char **argv, struct error **err)
+{
+	int r = error_new(err, ERR_INVALID, 0,
+			  "please specify build context (e.g. \".\" for the current directory)");
+
+	if (argc < 3 || argv[argc - 2][0] != '-' || argv[argc - 1][0] == '-')
+		return r;
+	return error_hint(err, r, "\"%s\" was taken as the value of %s", argv[argc - 1],
+			  argv[argc - 2]);
+}
+
 int build_options_parse(struct build_options *o, const struct command *self, int argc, char **argv,
 			struct error **err)
 {
@@ -294,9 +306,7 @@ int build_options_parse(struct build_options *o, const struct command *self, int
 	if (r < 0)
 		return r;
 	if (args.n == 0)
-		return error_new(err, ERR_INVALID, 0,
-				 "please specify build context (e.g. \".\" for the current "
-				 "directory)");
+		return no_context(argc, argv, err);
 	if (args.n > 1)
 		return error_new(err, ERR_INVALID, 0, "takes one build context, got %zu arguments",
 				 args.n);

@@ -140,6 +140,18 @@ static int parse_long(const struct opt *table, int argc, char **argv, int *i, bo
 	return set(o, argv[++*i], err);
 }
 
+/* `-tag NAME` would be `-t ag`, and NAME something else. */
+static int check_dashes(const struct opt *table, const char *arg, struct error **err)
+{
+	size_t n = strcspn(arg + 1, "=");
+	int r;
+
+	if (n < 3 || !find_name(table, arg + 1, n))
+		return 0;
+	r = error_new(err, ERR_INVALID, 0, "unknown flag: %s", arg);
+	return error_hint(err, r, "did you mean -%s?", arg);
+}
+
 static int parse_letters(const struct opt *table, int argc, char **argv, int *i, bool *help,
 			 struct error **err)
 {
@@ -190,7 +202,9 @@ int opt_parse(const struct opt *table, int argc, char **argv, unsigned flags, st
 		} else if (argv[i][1] == '-') {
 			r = parse_long(table, argc, argv, &i, ret_help, err);
 		} else {
-			r = parse_letters(table, argc, argv, &i, ret_help, err);
+			r = check_dashes(table, argv[i], err);
+			if (r == 0)
+				r = parse_letters(table, argc, argv, &i, ret_help, err);
 		}
 		if (r < 0 || *ret_help)
 			return r;

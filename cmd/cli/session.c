@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pwd.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -149,8 +150,32 @@ int session_usage(const struct command *command, struct error **err)
 
 int session_misuse(const struct command *command, const char *what)
 {
-	show(stderr, "kiln %s: %s\nSee 'kiln %s --help'.\n", command->name, what, command->name);
+	const char *gap = *command->name ? " " : ""; /* the program itself has no name */
+
+	show(stderr, "kiln%s%s: %s\nSee 'kiln%s%s --help'.\n", gap, command->name, what, gap,
+	     command->name);
 	return EXIT_USAGE;
+}
+
+bool session_confirmed(bool force, const char *fmt, ...)
+{
+	_cleanup_free_ char *what = NULL;
+	char answer[16] = "";
+	va_list ap;
+	bool yes;
+
+	if (force)
+		return true;
+	va_start(ap, fmt);
+	what = xvasprintf(fmt, ap);
+	va_end(ap);
+	show(stderr, "WARNING! This will remove %s.\nAre you sure you want to continue? [y/N] ",
+	     what);
+	yes = fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
+	if (!yes)
+		show(stderr, "%sNothing was removed. Give --force where there is nobody to ask.\n",
+		     *answer ? "" : "\n");
+	return yes;
 }
 
 bool session_begin(const struct command *command, const struct opt *table, int argc, char **argv,

@@ -36,6 +36,10 @@ int session_fail(int r, struct error **err) _must_check_;
 int session_usage(const struct command *command, struct error **err) _must_check_;
 int session_misuse(const struct command *command, const char *what);
 
+/* May what `fmt` says be removed? Asks on stderr and reads a line of stdin: without -f nothing is
+ * removed unless somebody says yes. */
+bool session_confirmed(bool force, const char *fmt, ...) _printf_(2, 3);
+
 /* How a command begins: parses its options into what `table` points to, and its arguments. False:
  * the command has ended, --help or a bad option, with the exit status *ret_status. */
 bool session_begin(const struct command *command, const struct opt *table, int argc, char **argv,

@@ -20,7 +20,7 @@ check "image inspect" kiln image inspect app
 check "image rm" kiln image rm app
 check "image prune" kiln image prune -f
 check "builder prune" kiln builder prune -f
-for words in "buildx ls" "buildx images" "image du" "builder ls"; do
+for words in "buildx images" "image du" "builder ls"; do
 	# shellcheck disable=SC2086
 	fails "$words means something else there" 2 kiln $words
 	prints "and is not taken for another command" "^kiln: '$words' is not a kiln command"

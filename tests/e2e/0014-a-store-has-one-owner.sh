@@ -43,7 +43,7 @@ KILN_ROOT=$WORK/file/store fails "a store below a file" 1 kiln images
 prints "... says what to set" "^set KILN_ROOT to a folder"
 
 # --- kiln store remove
-fails "what is no store is not removed" 1 env KILN_ROOT="$WORK/app" "$KILN" store remove
+fails "what is no store is not removed" 1 env KILN_ROOT="$WORK/app" "$KILN" store remove -f
 test -e app/Dockerfile; ok "... but kept" $?
 printf 'FROM busybox\nRUN echo started; sleep 30\n' > app/Dockerfile
 "$KILN" build app > "$WORK/build.log" 2>&1 &
@@ -52,7 +52,7 @@ until grep -q ' started$' "$WORK/build.log"; do
 	kill -0 $build || break
 	sleep 0.05
 done
-fails "nor one that is in use" 1 kiln store remove
+fails "nor one that is in use" 1 kiln store remove -f
 prints "... which is told" "is in use"
 kill $build
 wait $build
@@ -62,7 +62,7 @@ check "a store is removed" kiln store remove -f
 test "$(ls -A "$KILN_ROOT")" = mine; ok "but for what is none of its" $?
 rm "$KILN_ROOT/mine"
 check "an empty folder becomes a store again" kiln images
-check "and is removed" kiln store remove
+check "and is removed" kiln store remove -f
 test ! -e "$KILN_ROOT"; ok "with its folder" $?
 
 # --- layouts whose folders lead elsewhere
