@@ -7,6 +7,8 @@
 #include "base/attrs.h"
 #include "base/csv.h"
 #include "base/times.h"
+#include "cmd/bake/bake_allow.h"
+#include "cmd/bake/bake_build.h"
 #include "cmd/bake/bake_files.h"
 #include "cmd/bake/bake_list.h"
 #include "cmd/bake/bake_options.h"
@@ -72,8 +74,8 @@ static void add_epoch(struct bake_plan *plan)
 	}
 }
 
-static int run(const struct bake_options *o, struct bake_config *c, struct bake_plan *plan,
-	       struct error **err)
+static int run(const struct command *self, const struct bake_options *o, struct bake_config *c,
+	       struct bake_plan *plan, struct error **err)
 {
 	int r = read_config(o, c, err);
 
@@ -87,7 +89,13 @@ static int run(const struct bake_options *o, struct bake_config *c, struct bake_
 	add_epoch(plan);
 	if (o->print)
 		return print_plan(plan);
-	return error_new(err, ERR_UNSUPPORTED, 0, "only --print and --list are supported yet");
+	r = bake_allow_check(plan, &o->allow, err);
+	return r < 0 ? r
+		     : bake_build(&(struct bake_run){.self = self,
+						     .plan = plan,
+						     .progress = o->progress,
+						     .metadata_file = o->metadata_file,
+						     .call = o->call});
 }
 
 int cmd_bake(const struct command *self, int argc, char **argv)
@@ -103,7 +111,7 @@ int cmd_bake(const struct command *self, int argc, char **argv)
 	} else if (r > 0) {
 		status = 0;
 	} else {
-		r = run(&o, &c, &plan, &err);
+		r = run(self, &o, &c, &plan, &err);
 		status = r < 0 ? fail(&c, r, &err) : r;
 	}
 	bake_plan_release(&plan);

@@ -145,18 +145,20 @@ static const char *json_list(struct arena *a, const struct strv *list)
 static struct draft *local_source(struct compiler *c, struct context_source *source,
 				  const struct strv *ignore)
 {
-	const char *name = source->named ? source->named->name : "context";
+	const struct named_context *n = source->named;
+	const char *own = n ? n->source : c->opts->context_source;
+	const char *name = n ? n->name : "context";
 	struct op op = {
 		.kind = OP_SOURCE,
-		.source.identifier = arena_printf(c->arena, LOCAL_PREFIX "%s", name),
+		.source.identifier = arena_printf(c->arena, LOCAL_PREFIX "%s", own ? own : name),
 	};
 	struct vertex_meta meta = {0};
 	struct draft *d;
 
-	if (source->named)
+	if (n)
 		meta.name = arena_printf(c->arena, "[context %s] load from client", name);
 	else
-		meta.name = "[internal] load build context";
+		meta.name = step_internal(c, "load build context");
 	if (ignore->n > 0) {
 		struct op_pair *pair = ARENA_NEW(c->arena, struct op_pair);
 

@@ -41,6 +41,19 @@ struct draft *draft_new(struct drafts *ds, const struct op *op, struct draft_inp
 	return d;
 }
 
+struct draft *draft_of_edge(struct drafts *ds, struct edge e)
+{
+	struct draft *d;
+
+	if (!e.vertex)
+		return NULL;
+	d = ARENA_NEW(ds->arena, struct draft);
+	d->v.op = e.vertex->op;
+	d->vertex = e.vertex;
+	vec_push(&ds->list, d);
+	return d;
+}
+
 void drafts_release(struct drafts *ds)
 {
 	vec_release(&ds->list);
@@ -127,7 +140,7 @@ struct edge draft_emit(struct drafts *ds, struct graph *g, struct draft *target)
 			d->inputs[j]->wanted = true;
 	}
 	for (size_t i = 0; i < ds->list.n; i++)
-		if (ds->list.v[i]->wanted)
+		if (ds->list.v[i]->wanted && !ds->list.v[i]->vertex)
 			emit(ds, g, ds->list.v[i]);
 	return (struct edge){.vertex = target->vertex};
 }

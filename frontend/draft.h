@@ -47,6 +47,8 @@ int draft_input(struct draft_inputs *inputs, struct draft *d);
 /* `inputs` may be NULL; it is released. */
 struct draft *draft_new(struct drafts *ds, const struct op *op, struct draft_inputs *inputs,
 			const struct vertex_meta *meta);
+/* What is in the graph already; NULL for scratch. */
+struct draft *draft_of_edge(struct drafts *ds, struct edge e);
 struct edge draft_emit(struct drafts *ds, struct graph *g, struct draft *target);
 void drafts_release(struct drafts *ds);
 

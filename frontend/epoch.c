@@ -135,7 +135,7 @@ static int take_context(struct compiler *c, const struct named_context *named, s
 	struct draft *draft;
 	int r;
 
-	if (!frontend_context_is_remote(named->value))
+	if (named->built || !frontend_context_is_remote(named->value))
 		return 0;
 	r = context_source(c, named, &draft, NULL, err);
 	return r < 0 ? r : ask_clock(c, &draft->v.op.source, err);

@@ -78,8 +78,12 @@ struct source_clock {
 
 /* --build-context NAME=VALUE. VALUE: docker-image://REF, oci-layout://PATH[:TAG][@DIGEST], a git or
  * http(s) URL, or else a local directory, which the engine serves as local://NAME. */
+struct frontend_result;
 struct named_context {
 	const char *name, *value;
+	const char *source; /* the engine's name for a directory; NULL: `name` */
+	/* What another compilation into the same graph made, in place of `value`; NULL: none. */
+	const struct frontend_result *built;
 };
 
 enum resolve_mode { RESOLVE_DEFAULT, RESOLVE_PULL, RESOLVE_LOCAL };
@@ -99,6 +103,8 @@ struct frontend_opts {
 	bool implicit_platform; /* no --platform: the base image's platform stands */
 	bool multi_platform;	/* show the platform in step names */
 
+	const char *shown_target;   /* in step names; NULL: none */
+	const char *context_source; /* the engine's name for a local context; NULL: "context" */
 	const char *context; /* NULL: a local directory (or an unpacked archive), else a URL */
 	struct strv ignore;  /* parsed patterns of the main context's ignore file */
 	const struct named_context *contexts;

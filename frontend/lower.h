@@ -256,6 +256,8 @@ const char *step_name(struct compiler *c, struct stage *s, const struct command 
 /* The instruction's text with the stage's variables in it. */
 const char *step_text(struct compiler *c, struct stage *s, const struct df_instruction *in,
 		      const char *text);
+/* "[internal] TEXT", with the target of a bake. */
+const char *step_internal(struct compiler *c, const char *text);
 const char *step_from(struct compiler *c, struct stage *s, const char *ref);
 
 /* outline.c */

@@ -56,7 +56,7 @@ static const char *metadata_name(struct compiler *c, const struct stage *s, cons
 	if (c->opts->multi_platform)
 		return arena_printf(c->arena, "[%s internal] load metadata for %s",
 				    platform_format(&s->platform, text), ref);
-	return arena_printf(c->arena, "[internal] load metadata for %s", ref);
+	return step_internal(c, arena_printf(c->arena, "load metadata for %s", ref));
 }
 
 static void add_request(struct compiler *c, struct round *round, struct stage *s, const char *ref,
@@ -98,10 +98,38 @@ static int add_image(struct compiler *c, struct round *round, struct stage *s, c
 	return 0;
 }
 
+static void set_image_config(struct stage *s, struct image_config *config)
+{
+	struct image_config plain = *config;
+
+	/* The base image's history and layers are shared by all stages on it. */
+	memset(&plain.history, 0, sizeof(plain.history));
+	memset(&plain.diff_ids, 0, sizeof(plain.diff_ids));
+	plain.created = NULL;
+	image_config_copy(&s->config, &plain);
+	s->base_config = config;
+	s->config_loaded = true;
+}
+
+/* What another target of the same graph made: its config is inherited like a base image's. */
+static void use_built(struct compiler *c, struct stage *s, const struct frontend_result *built)
+{
+	struct image_config *kept = NEW(struct image_config);
+
+	image_config_copy(kept, &built->config);
+	vec_push(&c->base_configs, kept);
+	set_image_config(s, kept);
+	s->state = draft_of_edge(&c->drafts, built->target);
+}
+
 static int use_context(struct compiler *c, struct round *round, struct stage *s, struct error **err)
 {
 	const char *value = s->context->value;
 
+	if (s->context->built) {
+		use_built(c, s, s->context->built);
+		return 0;
+	}
 	if (strcmp(value, DOCKER_IMAGE "scratch") == 0) {
 		set_empty_config(s);
 		return 0;
@@ -225,19 +253,6 @@ static void set_platform(struct compiler *c, struct stage *s)
 	if (strcmp(have->os, build->os) == 0 && strcmp(have->arch, build->arch) == 0 &&
 	    strcmp(have->arch, s->platform.arch) != 0)
 		s->platform = *build;
-}
-
-static void set_image_config(struct stage *s, struct image_config *config)
-{
-	struct image_config plain = *config;
-
-	/* The base image's history and layers are shared by all stages on it. */
-	memset(&plain.history, 0, sizeof(plain.history));
-	memset(&plain.diff_ids, 0, sizeof(plain.diff_ids));
-	plain.created = NULL;
-	image_config_copy(&s->config, &plain);
-	s->base_config = config;
-	s->config_loaded = true;
 }
 
 /* How the base image was made, and on what machine, is nothing that a child is, too. */

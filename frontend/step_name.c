@@ -32,12 +32,20 @@ static const char *cross_target(struct compiler *c, const struct stage *s)
 	return "";
 }
 
+const char *step_internal(struct compiler *c, const char *text)
+{
+	const char *target = c->opts->shown_target;
+
+	return arena_printf(c->arena, "[%s%sinternal] %s", target ? target : "", target ? " " : "",
+			    text);
+}
+
 static const char *prefix(struct compiler *c, struct stage *s, bool on_build, bool cross,
 			  const char *text)
 {
 	int width = 0;
 	char platform[64];
-	const char *shown = "", *target = "";
+	const char *shown = "", *target = "", *of = c->opts->shown_target;
 
 	if (s->n_steps == 0)
 		return text;
@@ -47,9 +55,9 @@ static const char *prefix(struct compiler *c, struct stage *s, bool on_build, bo
 		shown = platform_format(&s->platform, platform);
 		target = cross ? cross_target(c, s) : "";
 	}
-	return arena_printf(c->arena, "[%s%s%s%s%s%*u/%u] %s%s", shown, target, *shown ? " " : "",
-			    s->shown, *s->shown ? " " : "", width, s->step, s->n_steps,
-			    on_build ? "ONBUILD " : "", text);
+	return arena_printf(c->arena, "[%s%s%s%s%s%s%s%*u/%u] %s%s", of ? of : "", of ? " " : "",
+			    shown, target, *shown ? " " : "", s->shown, *s->shown ? " " : "", width,
+			    s->step, s->n_steps, on_build ? "ONBUILD " : "", text);
 }
 
 const char *step_name(struct compiler *c, struct stage *s, const struct command *cmd,

@@ -10,8 +10,9 @@
 struct build_caches {
 	const struct build_outputs *outputs;
 	struct edge *targets;
-	struct strv pushed; /* repositories of the images */
-	struct cache_uses uses;
+	struct strv pushed;    /* repositories of the images */
+	struct cache_uses own; /* of the first of several */
+	struct cache_uses *uses;
 	struct remote_exports *exports;
 	bool *in_images;
 	bool has_inline;
@@ -42,10 +43,22 @@ static void prepare_inline(struct build_caches *c)
 		c->has_inline |= remote_spec_is_inline(&b->options->cache_exports.v[i]);
 	c->in_images = remote_wanted(b->graph, c->targets, b->n_images, false);
 	c->inlined = (struct remote_inline){.env = engine_export_env(b->engine),
-					    .uses = &c->uses,
+					    .uses = c->uses,
 					    .wanted = c->in_images,
 					    .has_epoch = b->images[0].has_epoch,
 					    .epoch = b->images[0].epoch};
+}
+
+static void close_one(struct build_caches *c)
+{
+	if (!c)
+		return;
+	remote_exports_close(c->exports);
+	cache_uses_release(&c->own);
+	strv_release(&c->pushed);
+	free(c->in_images);
+	free(c->targets);
+	free(c);
 }
 
 int build_caches_open(const struct build_outputs *b, struct build_caches **ret, struct error **err)
@@ -57,7 +70,8 @@ int build_caches_open(const struct build_outputs *b, struct build_caches **ret, 
 		return 0;
 	c = NEW(struct build_caches);
 	c->outputs = b;
-	cache_uses_init(&c->uses);
+	cache_uses_init(&c->own);
+	c->uses = &c->own;
 	c->targets = xcalloc(b->n_images, sizeof(*c->targets));
 	for (size_t i = 0; i < b->n_images; i++)
 		c->targets[i] = b->images[i].target;
@@ -72,28 +86,33 @@ int build_caches_open(const struct build_outputs *b, struct build_caches **ret, 
 				b->options->cache_exports.v, b->options->cache_exports.n,
 				&c->exports, err);
 	if (r < 0)
-		build_caches_close(c);
+		close_one(c);
 	else
 		*ret = c;
 	return r;
 }
 
-void build_caches_watch(struct build_caches *c, bool on)
+void build_caches_watch(struct build_outputs *const *all, size_t n)
 {
-	struct engine *e = c ? c->outputs->engine : NULL;
+	struct cache_uses *uses = NULL;
 
-	if (!c)
-		return;
-	if (!on) {
-		(void)vec_pop(&e->watches);
-		e->uses = NULL;
-		return;
+	for (size_t i = 0; i < n; i++) {
+		struct build_caches *c = all[i]->caches;
+		struct engine *e = all[i]->engine;
+
+		if (!c)
+			continue;
+		if (!uses) {
+			uses = &c->own;
+			cache_uses_release(uses);
+			cache_uses_init(uses);
+			e->uses = uses;
+		}
+		c->uses = uses;
+		c->inlined.uses = uses;
+		vec_push(&e->watches,
+			 (struct engine_watch){.made = remote_exports_made, .data = c->exports});
 	}
-	cache_uses_release(&c->uses);
-	cache_uses_init(&c->uses);
-	e->uses = &c->uses;
-	vec_push(&e->watches,
-		 (struct engine_watch){.made = remote_exports_made, .data = c->exports});
 }
 
 struct export_inline build_caches_inline(struct build_caches *c)
@@ -105,17 +124,13 @@ struct export_inline build_caches_inline(struct build_caches *c)
 
 int build_caches_write(struct build_caches *c, struct error **err)
 {
-	return c ? remote_exports_finish(c->exports, &c->uses, err) : 0;
+	return c ? remote_exports_finish(c->exports, c->uses, err) : 0;
 }
 
-void build_caches_close(struct build_caches *c)
+void build_caches_close(struct build_outputs *const *all, size_t n)
 {
-	if (!c)
-		return;
-	remote_exports_close(c->exports);
-	cache_uses_release(&c->uses);
-	strv_release(&c->pushed);
-	free(c->in_images);
-	free(c->targets);
-	free(c);
+	for (size_t i = 0; i < n; i++)
+		remote_exports_close(all[i]->caches ? TAKE_PTR(all[i]->caches->exports) : NULL);
+	for (size_t i = 0; i < n; i++)
+		close_one(TAKE_PTR(all[i]->caches));
 }

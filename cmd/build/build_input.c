@@ -135,6 +135,25 @@ static int check_out(struct build_input *in, const struct build_options *o, stru
 	return 1;
 }
 
+const char *build_input_add_context(struct engine *e, struct arena *a, const char *name,
+				    const char *dir, int64_t layer)
+{
+	const char *own = name;
+
+	for (unsigned n = 2;; n++) {
+		const struct engine_context *old = engine_find_context(e, own);
+
+		if (!old && dir)
+			engine_add_context(e, own, dir);
+		else if (!old)
+			engine_add_layer_context(e, own, layer);
+		if (!old || (dir && old->dir && strcmp(dir, old->dir) == 0) ||
+		    (!dir && !old->dir && old->layer == layer))
+			return own;
+		own = arena_printf(a, "%s-%u", name, n);
+	}
+}
+
 static int load_context(struct build_input *in, const struct build_options *o, struct engine *e,
 			struct graph *g, const struct progress *progress, struct error **err)
 {
@@ -148,10 +167,8 @@ static int load_context(struct build_input *in, const struct build_options *o, s
 							  : open_context_dir(in, context, err);
 	if (r < 0)
 		return r;
-	if (in->context_dir)
-		engine_add_context(e, "context", in->context_dir);
-	else
-		engine_add_layer_context(e, "context", in->context_layer);
+	in->context_name = build_input_add_context(e, &g->arena, "context", in->context_dir,
+						   in->context_layer);
 	return 0;
 }
 
@@ -260,6 +277,12 @@ static int read_stdin(struct build_input *in, const struct cancel *cancel, struc
 	return 0;
 }
 
+static void read_inline(struct build_input *in, const char *text)
+{
+	buf_adds(&in->text, text);
+	in->name = xstrdup("Dockerfile");
+}
+
 static int fetch_dockerfile(struct build_input *in, const char *url, struct engine *e,
 			    struct job *job, struct error **err)
 {
@@ -322,14 +345,18 @@ static int read_file(struct build_input *in, const struct build_options *o,
 static int load_dockerfile(struct build_input *in, const struct build_options *o, struct engine *e,
 			   char **ret_path, const struct progress *progress, struct error **err)
 {
-	bool elsewhere = is_stdin(o->dockerfile) || is_http(o->dockerfile) || !o->dockerfile;
-	_cleanup_free_ char *title = xasprintf("[internal] load build definition from %s",
+	bool elsewhere = o->dockerfile_inline || is_stdin(o->dockerfile) ||
+			 is_http(o->dockerfile) || !o->dockerfile;
+	_cleanup_free_ char *title = xasprintf("[%s%sinternal] load build definition from %s",
+					       in->target ? in->target : "", in->target ? " " : "",
 					       elsewhere ? "Dockerfile" : path_base(o->dockerfile));
 	struct job *job = job_open(progress, e->cancel, title);
 	int r = 0;
 
 	in->step = job_vertex(job);
-	if (is_stdin(o->dockerfile))
+	if (o->dockerfile_inline)
+		read_inline(in, o->dockerfile_inline);
+	else if (is_stdin(o->dockerfile))
 		r = read_stdin(in, e->cancel, err);
 	else if (is_http(o->dockerfile))
 		r = fetch_dockerfile(in, o->dockerfile, e, job, err);
@@ -370,7 +397,9 @@ static int load_ignore(struct build_input *in, const char *dockerfile, struct en
 {
 	_cleanup_buf_ struct buf b = BUF_INIT_MAX(IGNOREFILE_MAX);
 	_cleanup_free_ char *name = NULL;
-	struct job *job = job_open(progress, e->cancel, "[internal] load .dockerignore");
+	_cleanup_free_ char *title = xasprintf("[%s%sinternal] load .dockerignore",
+					       in->target ? in->target : "", in->target ? " " : "");
+	struct job *job = job_open(progress, e->cancel, title);
 	int r = find_ignore(in, dockerfile, e->cancel, &b, &name, err);
 
 	if (r == -ERR_NOTFOUND)
@@ -378,7 +407,7 @@ static int load_ignore(struct build_input *in, const char *dockerfile, struct en
 	else if (r == 0)
 		r = ignorefile_parse(name, b.p, b.n, &in->ignore, err);
 	if (r == 0 && b.n > 0)
-		engine_set_ignore_file(e, "context", name, b.p, b.n);
+		engine_set_ignore_file(e, in->context_name, name, b.p, b.n);
 	/* Two bytes are what asking for a file that is not there costs BuildKit. */
 	if (r == 0)
 		job_status(job, "transferring context:", b.n ? b.n : 2, 0, true);
@@ -391,7 +420,7 @@ int build_input_load(struct build_input *in, const struct build_options *o, stru
 	_cleanup_free_ char *dockerfile = NULL;
 	int r;
 
-	*in = (struct build_input){.text = BUF_INIT_MAX(DOCKERFILE_MAX)};
+	*in = (struct build_input){.target = in->target, .text = BUF_INIT_MAX(DOCKERFILE_MAX)};
 	r = load_context(in, o, e, g, progress, err);
 	if (r == 0)
 		r = load_dockerfile(in, o, e, &dockerfile, progress, err);

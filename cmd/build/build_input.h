@@ -11,9 +11,11 @@
 #include "solver/graph.h"
 
 struct build_input {
-	char *context_dir;     /* absolute; NULL: the context is not a local directory */
-	int64_t context_layer; /* ... but what this layer holds, or nothing if it is 0 */
-	bool context_is_git;   /* ... the checkout of a git URL, which has a vertex of its own */
+	const char *target;	  /* in titles of steps; NULL: none. Set before the load */
+	const char *context_name; /* the engine's name of the context */
+	char *context_dir;	  /* absolute; NULL: the context is not a local directory */
+	int64_t context_layer;	  /* ... but what this layer holds, or nothing if it is 0 */
+	bool context_is_git;	  /* ... the checkout of a git URL, which has a vertex of its own */
 	const struct op_source *git; /* its source; lives in the graph */
 	const char *dockerfile_url;  /* the URL of the context, which turned out a Dockerfile */
 	char *name;		     /* of the Dockerfile, for messages: its base name */
@@ -24,7 +26,11 @@ struct build_input {
 
 /* Is there a context? Asked before anything is shown. */
 int build_input_check(const struct build_options *o, struct error **err) _must_check_;
-/* Adds the context "context" to the engine or, if it is a git URL, its vertex to `g`. */
+/* The engine's name for a local context: `name`, or with a number where another folder has it. Lives in
+ * the arena. dir NULL: a layer. */
+const char *build_input_add_context(struct engine *e, struct arena *a, const char *name,
+				    const char *dir, int64_t layer);
+/* Adds the main context to the engine or, if it is a git URL, its vertex to `g`. */
 int build_input_load(struct build_input *in, const struct build_options *o, struct engine *e,
 		     struct graph *g, const struct progress *progress,
 		     struct error **err) _must_check_;

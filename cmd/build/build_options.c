@@ -159,7 +159,7 @@ static int parse_multi_platform(struct build_options *o, struct error **err)
 	return r;
 }
 
-static int parse_values(struct build_options *o, struct error **err)
+int build_options_finish(struct build_options *o, struct error **err)
 {
 	int r = check_tags(o, err);
 
@@ -314,7 +314,7 @@ int build_options_parse(struct build_options *o, const struct command *self, int
 	for (int i = 1; i < argc; i++)
 		if (strcmp(argv[i], args.v[0]) == 0)
 			o->context = argv[i];
-	return parse_values(o, err);
+	return build_options_finish(o, err);
 }
 
 void build_options_release(struct build_options *o)

@@ -31,8 +31,9 @@ enum build_squash {
 };
 
 struct build_options {
-	const char *context;	/* the positional argument */
-	const char *dockerfile; /* -f; NULL: CONTEXT/Dockerfile */
+	const char *context;	       /* the positional argument */
+	const char *dockerfile;	       /* -f; NULL: CONTEXT/Dockerfile */
+	const char *dockerfile_inline; /* of a bake: its text; NULL: none */
 	struct strv tags, build_args, labels, platforms, outputs, annotations;
 	struct strv build_contexts, secret_texts, ssh_texts, add_hosts, ulimit_texts, allow;
 	struct strv no_cache_filter, cache_from, cache_to;
@@ -68,6 +69,8 @@ struct build_options {
 /* Parses the command line. 1: --help was given and answered. */
 int build_options_parse(struct build_options *o, const struct command *self, int argc, char **argv,
 			struct error **err) _must_check_;
+/* Checks what was set and makes the rest: what build_options_parse does behind the table. */
+int build_options_finish(struct build_options *o, struct error **err) _must_check_;
 void build_options_release(struct build_options *o);
 
 #endif

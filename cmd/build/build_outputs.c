@@ -127,6 +127,7 @@ static struct early_image early_image(const struct build_outputs *b, size_t i)
 	return early;
 }
 
+/* Targets and early images of one request; images live as long as the solve. */
 static struct export_early *open_early(const struct build_outputs *b, struct early_image *images)
 {
 	struct early_plan plan = {.store = b->engine->store,
@@ -143,26 +144,63 @@ static struct export_early *open_early(const struct build_outputs *b, struct ear
 	return export_early_open(&plan);
 }
 
-static int solve(struct build_outputs *b, struct error **err)
+/* What a request wants of the solve: its images, and what they are squashed on. */
+static size_t add_targets(const struct build_outputs *b, struct edge *targets)
 {
 	size_t n = squashes_on_stage(b) ? 2 * b->n_images : b->n_images;
-	_cleanup_free_ struct edge *targets = xcalloc(2 * b->n_images, sizeof(*targets));
-	_cleanup_free_ struct early_image *images = xcalloc(b->n_images, sizeof(*images));
-	struct export_early *early = open_early(b, images);
-	int r;
 
 	for (size_t i = 0; i < b->n_images; i++) {
 		targets[i] = b->images[i].target;
-		targets[b->n_images + i] = b->images[i].squash_on;
+		if (squashes_on_stage(b))
+			targets[b->n_images + i] = b->images[i].squash_on;
 	}
-	b->results = xcalloc(2 * b->n_images, sizeof(struct result *));
-	vec_push(&b->engine->watches,
-		 (struct engine_watch){.made = export_early_made, .data = early});
-	build_caches_watch(b->caches, true);
-	r = engine_solve(b->engine, b->graph, targets, n, b->progress, b->results, err);
-	build_caches_watch(b->caches, false);
-	(void)vec_pop(&b->engine->watches);
-	export_early_close(early, r < 0);
+	return n;
+}
+
+static size_t count_images(struct build_outputs *const *all, size_t n)
+{
+	size_t total = 0;
+
+	for (size_t i = 0; i < n; i++)
+		total += all[i]->n_images;
+	return total;
+}
+
+/* Hands each request its part. */
+static void take_results(struct build_outputs *const *all, size_t n, struct result **results)
+{
+	for (size_t i = 0; i < n; i++) {
+		size_t k = squashes_on_stage(all[i]) ? 2 * all[i]->n_images : all[i]->n_images;
+
+		all[i]->results = xcalloc(2 * all[i]->n_images, sizeof(struct result *));
+		memcpy(all[i]->results, results, k * sizeof(*results));
+		results += k;
+	}
+}
+
+static int solve(struct build_outputs *const *all, size_t n, struct error **err)
+{
+	struct engine *e = all[0]->engine;
+	size_t total = count_images(all, n), n_targets = 0, n_watches = e->watches.n;
+	_cleanup_free_ struct edge *targets = xcalloc(2 * total, sizeof(*targets));
+	_cleanup_free_ struct early_image *images = xcalloc(total, sizeof(*images));
+	_cleanup_free_ struct result **results = xcalloc(2 * total, sizeof(struct result *));
+	_cleanup_free_ struct export_early **early = xcalloc(n, sizeof(struct export_early *));
+	int r;
+
+	for (size_t i = 0, at = 0; i < n; at += all[i++]->n_images) {
+		early[i] = open_early(all[i], images + at);
+		n_targets += add_targets(all[i], targets + n_targets);
+		vec_push(&e->watches,
+			 (struct engine_watch){.made = export_early_made, .data = early[i]});
+	}
+	build_caches_watch(all, n);
+	r = engine_solve(e, all[0]->graph, targets, n_targets, all[0]->progress, results, err);
+	e->watches.n = n_watches;
+	e->uses = NULL;
+	for (size_t i = 0; i < n; i++)
+		export_early_close(early[i], r < 0);
+	take_results(all, n, results);
 	return r;
 }
 
@@ -220,50 +258,73 @@ static void complete_options(struct build_outputs *b)
 	}
 }
 
-/* Caches are opened for each try: what one has sent already is found there by the next. */
-static int make(struct build_outputs *b, struct error **err)
+static int of_target(const struct build_outputs *b, int r, struct error **err)
 {
-	int r = build_caches_open(b, &b->caches, err);
+	return r < 0 && b->target ? error_wrap(err, r, "target %s", b->target) : r;
+}
 
-	if (r < 0)
-		return r;
-	complete_options(b);
-	r = solve(b, err);
-	if (r == 0)
-		r = squash(b, err);
+static int leave(struct build_outputs *b, struct error **err)
+{
+	int r = squash(b, err);
+
 	if (r == 0)
 		r = export(b, err);
 	if (r == 0)
 		r = build_caches_write(b->caches, err);
-	build_caches_close(TAKE_PTR(b->caches));
+	return r;
+}
+
+/* Caches are opened for each try: what one has sent already is found there by the next. */
+static int make(struct build_outputs *const *all, size_t n, struct error **err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < n && r == 0; i++) {
+		r = of_target(all[i], build_caches_open(all[i], &all[i]->caches, err), err);
+		complete_options(all[i]);
+	}
+	if (r == 0)
+		r = solve(all, n, err);
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = of_target(all[i], leave(all[i], err), err);
+	build_caches_close(all, n);
 	return r;
 }
 
 /* Was anything forgotten since there were so many notices, or is now? */
-static bool is_mended(struct build_outputs *b, size_t n_notices)
+static bool is_mended(struct build_outputs *const *all, size_t n, size_t n_notices)
 {
-	struct store *s = b->engine->store;
+	struct store *s = all[0]->engine->store;
 	bool found = false;
 
-	if (b->results && upkeep_forget_damaged(s, b->results, b->n_images, &found, NULL) < 0)
-		return false;
-	return (found || store_count_notices(s) > n_notices) && !engine_has_lost_base(b->engine);
+	for (size_t i = 0; i < n; i++)
+		if (all[i]->results &&
+		    upkeep_forget_damaged(s, all[i]->results, all[i]->n_images, &found, NULL) < 0)
+			return false;
+	return (found || store_count_notices(s) > n_notices) &&
+	       !engine_has_lost_base(all[0]->engine);
 }
 
 /* Several results may turn out unusable, one after the other. */
 enum { MENDS_MAX = 100 };
 
-int build_outputs_make(struct build_outputs *b, struct error **err)
+int build_outputs_make_all(struct build_outputs *const *all, size_t count, struct error **err)
 {
 	for (unsigned n = 0;; n++) {
-		size_t n_notices = store_count_notices(b->engine->store);
-		int r = make(b, err);
+		size_t n_notices = store_count_notices(all[0]->engine->store);
+		int r = make(all, count, err);
 
 		if ((r != -ERR_CORRUPT && r != -ERR_NOTFOUND) || n == MENDS_MAX ||
-		    !is_mended(b, n_notices))
+		    !is_mended(all, count, n_notices))
 			return r;
 		error_free(*err);
 		*err = NULL;
-		clear(b);
+		for (size_t i = 0; i < count; i++)
+			clear(all[i]);
 	}
+}
+
+int build_outputs_make(struct build_outputs *b, struct error **err)
+{
+	return build_outputs_make_all(&b, 1, err);
 }

@@ -14,6 +14,7 @@ struct build_outputs {
 	const struct graph *graph;
 	const struct frontend_result *images; /* one per platform */
 	size_t n_images;
+	const char *target; /* of a bake, for messages; NULL: none */
 
 	/* made */
 	struct result **results;   /* one per platform, then those of squash_on; NULL: scratch */
@@ -27,6 +28,9 @@ struct build_outputs {
 int build_outputs_check(const struct build_options *o, struct error **err) _must_check_;
 /* Where what was reused turns out damaged when it is read at last, it is made again, once. */
 int build_outputs_make(struct build_outputs *b, struct error **err) _must_check_;
+/* The same for several requests of one session, which are solved at once. */
+int build_outputs_make_all(struct build_outputs *const *all, size_t count,
+			   struct error **err) _must_check_;
 void build_outputs_release(struct build_outputs *b);
 
 #endif

@@ -65,22 +65,41 @@ int build_report_error(const struct df_file *file, int r, struct error **err)
 	return status;
 }
 
-static int write_metadata(const char *path, const struct export_result *result, struct error **err)
+/* Of the first output that is an image. */
+static const struct export_result *first_image(const struct export_result *results, size_t n)
 {
-	_cleanup_json_ json_t *doc = json_object();
-	_cleanup_free_ char *names = strv_join(&result->names, ",");
-	_cleanup_buf_ struct buf b = BUF_INIT;
+	for (size_t i = 0; i < n; i++)
+		if (results[i].has_image)
+			return &results[i];
+	return NULL;
+}
+
+json_t *build_report_metadata(const struct export_result *results, size_t n)
+{
+	const struct export_result *image = first_image(results, n),
+				   *result = image ? image : results;
+	_cleanup_free_ char *names = n > 0 ? strv_join(&result->names, ",") : NULL;
+	json_t *doc = json_object();
 	char text[DIGEST_TEXT];
 
-	if (result->has_image) {
+	if (image) {
 		json_object_set_new(doc, "containerimage.config.digest",
-				    json_string(digest_format(&result->config, text)));
-		json_object_set(doc, "containerimage.descriptor", result->descriptor);
+				    json_string(digest_format(&image->config, text)));
+		json_object_set(doc, "containerimage.descriptor", image->descriptor);
 		json_object_set_new(doc, "containerimage.digest",
-				    json_string(digest_format(&result->manifest, text)));
+				    json_string(digest_format(&image->manifest, text)));
 	}
-	if (*names)
+	if (names && *names)
 		json_object_set_new(doc, "image.name", json_string(names));
+	return doc;
+}
+
+static int write_metadata(const char *path, const struct export_result *results, size_t n,
+			  struct error **err)
+{
+	_cleanup_json_ json_t *doc = build_report_metadata(results, n);
+	_cleanup_buf_ struct buf b = BUF_INIT;
+
 	js_dump_go(doc, 2, true, &b);
 	return out_file_write_all(path, b.p, b.n, session_cancel(), err);
 }
@@ -88,13 +107,10 @@ static int write_metadata(const char *path, const struct export_result *result, 
 int build_report_result(const struct build_options *o, const struct export_result *results,
 			size_t n, struct error **err)
 {
-	const struct export_result *image = NULL;
+	const struct export_result *image = first_image(results, n);
 	char id[DIGEST_TEXT];
 	int r = 0;
 
-	for (size_t i = 0; i < n && !image; i++)
-		if (results[i].has_image)
-			image = &results[i];
 	if (image)
 		digest_format(&image->config, id);
 	if (image && o->quiet) {
@@ -105,6 +121,6 @@ int build_report_result(const struct build_options *o, const struct export_resul
 	if (o->iidfile && image)
 		r = out_file_write_all(o->iidfile, id, strlen(id), session_cancel(), err);
 	if (r == 0 && o->metadata_file && n > 0)
-		r = write_metadata(o->metadata_file, image ? image : &results[0], err);
+		r = write_metadata(o->metadata_file, results, n, err);
 	return r;
 }

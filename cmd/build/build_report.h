@@ -17,4 +17,7 @@ int build_report_error(const struct df_file *file, int r, struct error **err) _m
 int build_report_result(const struct build_options *o, const struct export_result *results,
 			size_t n, struct error **err) _must_check_;
 
+/* What --metadata-file says of them; the caller owns it. */
+json_t *build_report_metadata(const struct export_result *results, size_t n);
+
 #endif

@@ -33,8 +33,8 @@ static int resolve(void *data, const struct image_request *requests, size_t n,
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct named_context contexts[] = {{"ctx", "dir"},
-							{"img", "docker-image://a"}};
+	static const struct named_context contexts[] = {
+		{.name = "ctx", .value = "dir"}, {.name = "img", .value = "docker-image://a"}};
 	struct frontend_opts opts = {
 		.data = data,
 		.size = size,

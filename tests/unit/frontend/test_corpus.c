@@ -183,8 +183,8 @@ static void set_option(struct invocation *inv, const char *key, const char *valu
 		set_platforms(inv, value);
 	else if (strcmp(key, "--build-context") == 0)
 		vec_push(&inv->contexts,
-			 (struct named_context){xstrndup(value, strcspn(value, "=")),
-						strchr(value, '=') + 1});
+			 (struct named_context){.name = xstrndup(value, strcspn(value, "=")),
+						.value = strchr(value, '=') + 1});
 }
 
 static void parse_args(struct invocation *inv, const json_t *spec)

@@ -409,10 +409,10 @@ static void a_url_s_path_names_the_file(void **state)
 static void named_contexts_stand_for_stages_and_images(void **state)
 {
 	static const struct named_context contexts[] = {
-		{"stage", "/some/dir"},
-		{"alpine", "docker-image://busybox:other"},
-		{"repo", "https://h.example/r.git"},
-		{"layout", "oci-layout:///var/l:tag"},
+		{.name = "stage", .value = "/some/dir"},
+		{.name = "alpine", .value = "docker-image://busybox:other"},
+		{.name = "repo", .value = "https://h.example/r.git"},
+		{.name = "layout", .value = "oci-layout:///var/l:tag"},
 	};
 	struct build b = {.opts.contexts = contexts, .opts.n_contexts = 4, .ignore = "x\n"};
 
