@@ -6,6 +6,7 @@
 
 #include "cmd/build/build_cache.h"
 #include "cmd/build/build_call.h"
+#include "cmd/build/build_record.h"
 #include "cmd/build/build_report.h"
 #include "cmd/build/build_request.h"
 #include "cmd/build/debug_graph.h"
@@ -21,12 +22,14 @@ struct build {
 	struct build_request request;
 	struct build_session session;
 	struct display *display;
+	struct build_record record;
 	struct debug_shell shell;
 	const char *shell_step; /* `kiln debug shell`: open one there and build no more; NULL: no */
 };
 
 static void build_release(struct build *b)
 {
+	build_record_release(&b->record);
 	build_request_release(&b->request);
 	build_session_close(&b->session);
 }
@@ -90,6 +93,8 @@ static int finish(struct build *b, int r, struct error **err)
 	/* What is read in the background tells the display of it. */
 	if (b->session.engine)
 		remote_imports_stop(b->session.engine->imports);
+	if (b->request.call.method == CALL_BUILD)
+		build_record_end(&b->record, b->display, r < 0 ? *err : NULL);
 	display_close(b->display, r < 0);
 	if (b->shell_step && b->shell.opened) {
 		error_free(*err);
@@ -133,6 +138,8 @@ static int build(const struct command *self, struct build *b, struct error **err
 		return session_fail(error_wrap(err, r, "failed to build"), err);
 	if (r < 0)
 		return session_usage(self, err);
+	if (b->request.call.method == CALL_BUILD)
+		build_record_begin(&b->record, b->display);
 	b->session.progress = display_progress(b->display);
 	b->shell.display = b->display;
 	b->shell.cancel = b->session.cancel;
@@ -141,6 +148,8 @@ static int build(const struct command *self, struct build *b, struct error **err
 	if (b->session.engine)
 		engine_dismiss(b->session.engine);
 	r = finish(b, r, err);
+	if (b->request.call.method == CALL_BUILD)
+		build_record_write(&b->record, &b->request);
 	/* The build is done; what the store could not tidy now it tidies after the next. */
 	if (!cancel_is_set(b->session.cancel))
 		(void)!space_maintain(b->session.store, NULL);

@@ -12,6 +12,8 @@
 static const struct command commands[] = {
 	{"bake", cmd_bake, "[OPTIONS] [TARGET...]", "Build many targets from a bake file"},
 	{"build", cmd_build, "[OPTIONS] PATH | URL | -", "Build an image from a Dockerfile"},
+	{"builds", cmd_builds, "ls | inspect [REF] | logs [REF] | rm REF... | trace [REF]",
+	 "Look at the builds that were made here, and their logs"},
 	{"cache", cmd_cache, "ls | inspect | rm [OPTIONS] REF",
 	 "Look into caches outside the store (REF as for --cache-from), and remove them"},
 	{"completion", cmd_completion, "bash | zsh | fish",
@@ -84,8 +86,9 @@ static const struct command grouped[] = {
 static const struct {
 	const char *group, *name, *command;
 } renamed[] = {
-	{"buildx", "b", "build"},   {"image", "list", "images"}, {"image", "ls", "images"},
-	{"image", "remove", "rmi"}, {"image", "rm", "rmi"},	 {"system", "info", "info"},
+	{"buildx", "b", "build"},   {"buildx", "history", "builds"}, {"image", "list", "images"},
+	{"image", "ls", "images"},  {"image", "remove", "rmi"},	     {"image", "rm", "rmi"},
+	{"system", "info", "info"},
 };
 static const struct {
 	const char *group, *names[12]; /* those that are called the same without the group */

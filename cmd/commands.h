@@ -14,6 +14,7 @@ int cmd_buildx_inspect(const struct command *self, int argc, char **argv);
 int cmd_buildx_ls(const struct command *self, int argc, char **argv);
 int cmd_buildx_rm(const struct command *self, int argc, char **argv);
 int cmd_buildx_use(const struct command *self, int argc, char **argv);
+int cmd_builds(const struct command *self, int argc, char **argv);
 int cmd_cache(const struct command *self, int argc, char **argv);
 int cmd_complete(const struct command *self, int argc, char **argv);
 int cmd_completion(const struct command *self, int argc, char **argv);

@@ -24,9 +24,9 @@
 
 static const char *const folders[] = {"blobs/sha256", "layers", "stat", "tmp", "lock", "mounts"};
 /* All of a store, in the order in which it goes: what shows that it is one comes last. */
-static const char *const everything[] = {"ready",  "kiln.db", "kiln.db-wal", "kiln.db-shm",
-					 "layers", "mounts",  "blobs",	     "stat",
-					 "tmp",	   "git",     "secret.key",  "lock"};
+static const char *const everything[] = {
+	"ready", "kiln.db", "kiln.db-wal", "kiln.db-shm", "layers",	"mounts", "blobs",
+	"stat",	 "tmp",	    "git",	   "history",	  "secret.key", "lock"};
 
 static bool has_sys_admin(void)
 {

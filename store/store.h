@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The store: everything kiln keeps, under one directory.
  *
- *	blobs/sha256/xx/<hex>  layers/<id>/{fs,index}  mounts/<n>  stat/  tmp/  lock/  kiln.db
+ *	blobs/sha256/xx/<hex>  layers/<id>/{fs,index}  mounts/<n>  stat/  history/  tmp/  lock/  kiln.db
  *
  * Everything enters through tmp/ and a rename; a record is written only after what it names is
  * durable. Any number of processes may use one store at once. A struct store is thread safe unless

@@ -33,8 +33,9 @@ struct display {
 	pthread_mutex_t lock;	/* protects model, raw, pending, dirty, closing */
 	pthread_cond_t wake;
 	struct progress_model model;
-	struct buf raw; /* rawjson lines not yet written */
-	size_t pending; /* bytes of logs that wait to be written */
+	struct buf raw;		  /* rawjson lines not yet written */
+	struct log_spool *record; /* borrowed; NULL: none */
+	size_t pending;		  /* bytes of logs that wait to be written */
 	pthread_cond_t drained;
 	bool dirty, closing, failed;
 	struct plain_renderer plain; /* the thread's, as the next two */
@@ -80,17 +81,28 @@ static bool may_end_in_failure(const struct event *event)
 		event->v.state != VERTEX_PLANNED);
 }
 
+static void add_raw(struct display *d, const struct event *event, const struct step *step)
+{
+	_cleanup_buf_ struct buf line = BUF_INIT;
+
+	rawjson_render(event, step, &line);
+	if (d->record)
+		log_spool_add(d->record, line.p, line.n);
+	if (d->mode == DISPLAY_RAWJSON)
+		buf_add(&d->raw, line.p, line.n);
+}
+
 static void emit(void *data, const struct event *event)
 {
 	struct display *d = data;
 	struct step *step;
 
-	if (d->mode == DISPLAY_QUIET && !may_end_in_failure(event))
+	if (d->mode == DISPLAY_QUIET && !d->record && !may_end_in_failure(event))
 		return;
 	pthread_mutex_lock(&d->lock);
 	step = progress_model_apply(&d->model, event);
-	if (d->mode == DISPLAY_RAWJSON)
-		rawjson_render(event, step, &d->raw);
+	if (d->mode == DISPLAY_RAWJSON || d->record)
+		add_raw(d, event, step);
 	if (event->kind == EVENT_LOG && (d->mode == DISPLAY_PLAIN || d->mode == DISPLAY_RAWJSON))
 		d->pending += event->log.n;
 	/* One signal a frame: the thread looks at all that has come by then. */
@@ -319,6 +331,28 @@ int display_open(enum display_mode mode, const char *doing, struct display **ret
 const struct progress *display_progress(struct display *d)
 {
 	return &d->progress;
+}
+
+void display_record(struct display *d, struct log_spool *log)
+{
+	d->record = log;
+}
+
+struct display_counts display_counts(struct display *d)
+{
+	struct display_counts counts = {0};
+
+	pthread_mutex_lock(&d->lock);
+	for (size_t i = 0; i < d->model.steps.n; i++) {
+		const struct step *s = d->model.steps.v[i];
+
+		counts.steps += s->state != VERTEX_PLANNED || !s->passed;
+		counts.completed += s->state == VERTEX_DONE || s->state == VERTEX_CACHED;
+		counts.cached += s->state == VERTEX_CACHED;
+		counts.warnings += s->warnings.n;
+	}
+	pthread_mutex_unlock(&d->lock);
+	return counts;
 }
 
 void display_pause(struct display *d)

@@ -9,6 +9,7 @@
 #define KILN_CMD_PROGRESS_DISPLAY_H
 
 #include "base/error.h"
+#include "cmd/progress/log_spool.h"
 #include "solver/progress.h"
 
 enum display_mode {
@@ -32,6 +33,13 @@ int display_mode_parse(const char *text, enum display_mode *ret, struct error **
 int display_open(enum display_mode mode, const char *doing, struct display **ret,
 		 struct error **err) _must_check_;
 const struct progress *display_progress(struct display *d);
+/* Every event is added to the log too, from now on, as rawjson prints it. Called before the first. */
+void display_record(struct display *d, struct log_spool *log);
+struct display_counts {
+	size_t steps, completed, cached, warnings;
+};
+/* What came by now. */
+struct display_counts display_counts(struct display *d);
 /* Draws what is known and leaves the terminal to the caller until display_resume, on the same
  * thread; others wait. */
 void display_pause(struct display *d);

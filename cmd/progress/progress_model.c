@@ -25,7 +25,7 @@ static void step_free(const struct progress_model *m, struct step *s)
 	free(s->tail);
 	vec_release(&s->statuses);
 	vec_release(&s->warnings);
-	step_log_release(&s->log);
+	log_spool_release(&s->log);
 	buf_release(&s->partial);
 	free(s);
 }
@@ -59,7 +59,7 @@ static struct step *step_get(struct progress_model *m, const struct digest *id)
 	s = NEW(struct step);
 	s->id = *id;
 	s->name = xstrdup("");
-	s->log = (struct step_log)STEP_LOG_INIT;
+	s->log = (struct log_spool)LOG_SPOOL_INIT;
 	s->log.max = m->log_max;
 	s->partial = (struct buf)BUF_INIT;
 	*slot = s;
@@ -195,7 +195,7 @@ static void end_line(struct progress_model *m, struct step *s, double t)
 	buf_clear(&s->partial);
 	if (m->keep_log) {
 		buf_addc(&line, '\n');
-		step_log_add(&s->log, line.p, line.n);
+		log_spool_add(&s->log, line.p, line.n);
 		buf_truncate(&line, line.n - 1);
 	}
 	add_to_tail(m, s, line);

@@ -7,7 +7,7 @@
 #include "base/buf.h"
 #include "base/map.h"
 #include "base/vec.h"
-#include "cmd/progress/step_log.h"
+#include "cmd/progress/log_spool.h"
 #include "solver/progress.h"
 
 enum { TAIL_LINES = 10 }; /* log lines in the report of a failure */
@@ -43,7 +43,7 @@ struct step {
 	VEC(struct step_warning) warnings;
 	/* What was written and not yet printed: whole lines as they came, each with its time
 	 * before it. */
-	struct step_log log;
+	struct log_spool log;
 	struct buf partial; /* a line without its end yet */
 	/* Ring of the last lines, as in the log; NULL: it has printed nothing. */
 	struct buf *tail;

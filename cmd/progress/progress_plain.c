@@ -81,8 +81,8 @@ static void print_log(struct step *s, bool raw, struct buf *b)
 {
 	struct log_target to = {.number = s->number, .raw = raw, .b = b};
 
-	step_log_read(&s->log, print_piece, &to);
-	step_log_release(&s->log);
+	log_spool_read(&s->log, print_piece, &to);
+	log_spool_release(&s->log);
 }
 
 /* No line of it stands for itself: it may come from a server or a Dockerfile. */

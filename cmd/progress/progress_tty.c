@@ -317,6 +317,6 @@ void tty_report(const struct tty_renderer *r, const struct step *s,
 	static const char end[] = "------\n";
 
 	write(data, heading, strlen(heading));
-	step_log_read(&s->log, report_lines, &report);
+	log_spool_read(&s->log, report_lines, &report);
 	write(data, end, sizeof(end) - 1);
 }

@@ -11,19 +11,10 @@ CMD ["echo from cmd; pwd; echo $COLOR"]
 END
 check "an image to run builds" kiln build -t app .
 
-output() { # output COMMAND...: runs quietly, prints stdout on one line
-	quietly "$@"
-	tr '\n' ' ' < "$WORK/out"
-}
 begin() { # begin ARGUMENT...: kiln in the background, as $process; waits until "ready" is printed
 	"$KILN" "$@" > "$WORK/out" 2> "$WORK/err" &
 	process=$!
 	for _ in $(seq 100); do grep -q ready "$WORK/out" && break; sleep 0.05; done
-}
-is() { # is NAME WANT GOT
-	[ "$2" = "$3" ]
-	ok "$1" $?
-	[ "$2" = "$3" ] || printf '#   want: %s\n#   got:  %s\n' "$2" "$3"
 }
 
 is "entrypoint and command run in the image's directory and environment" \

@@ -61,6 +61,19 @@ prints() {
 	ok "$1" $?
 }
 
+# is NAME WANT GOT: the two texts are equal.
+is() {
+	[ "$2" = "$3" ]
+	ok "$1" $?
+	[ "$2" = "$3" ] || printf '#   want: %s\n#   got:  %s\n' "$2" "$3"
+}
+
+# output COMMAND...: runs quietly, prints stdout on one line.
+output() {
+	quietly "$@"
+	tr '\n' ' ' < "$WORK/out"
+}
+
 skip() {
 	printf 'ok - %s # SKIP %s\n' "$1" "$2"
 }

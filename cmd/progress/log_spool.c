@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cmd/progress/step_log.h"
+#include "cmd/progress/log_spool.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -13,12 +13,12 @@
 enum { MEMORY_MAX = 1 << 20, PIECE = 64 << 10 };
 enum { NO_FILE_YET = -1, NO_FILE = -2 };
 
-void step_log_release(struct step_log *l)
+void log_spool_release(struct log_spool *l)
 {
 	buf_release(&l->memory);
 	if (l->fd >= 0)
 		(void)close(l->fd);
-	*l = (struct step_log){.memory = BUF_INIT, .fd = NO_FILE_YET, .max = l->max};
+	*l = (struct log_spool){.memory = BUF_INIT, .fd = NO_FILE_YET, .max = l->max};
 }
 
 static int open_file(void)
@@ -39,7 +39,7 @@ static int open_file(void)
 
 /* Moves what is in memory to the file. Where that fails, or the file has what a step may have, the
  * older half goes, up to a line's end. */
-static void make_room(struct step_log *l)
+static void make_room(struct log_spool *l)
 {
 	const char *half = l->memory.p + l->memory.n / 2, *nl;
 	size_t gone;
@@ -59,7 +59,7 @@ static void make_room(struct step_log *l)
 	l->lost += gone;
 }
 
-void step_log_add(struct step_log *l, const void *p, size_t n)
+void log_spool_add(struct log_spool *l, const void *p, size_t n)
 {
 	buf_add(&l->memory, p, n);
 	if (l->memory.n > MEMORY_MAX)
@@ -67,7 +67,7 @@ void step_log_add(struct step_log *l, const void *p, size_t n)
 }
 
 /* The lines of the file. */
-static void read_file(const struct step_log *l, void (*piece)(void *data, const char *p, size_t n),
+static void read_file(const struct log_spool *l, void (*piece)(void *data, const char *p, size_t n),
 		      void *data)
 {
 	_cleanup_buf_ struct buf b = BUF_INIT;
@@ -91,8 +91,8 @@ static void read_file(const struct step_log *l, void (*piece)(void *data, const 
 		piece(data, b.p, b.n);
 }
 
-void step_log_read(const struct step_log *l, void (*piece)(void *data, const char *p, size_t n),
-		   void *data)
+void log_spool_read(const struct log_spool *l, void (*piece)(void *data, const char *p, size_t n),
+		    void *data)
 {
 	char note[96];
 	int n = 0;
