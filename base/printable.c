@@ -44,6 +44,18 @@ void printable_add(struct buf *b, const char *p, size_t n)
 		i += printable_add_char(b, p + i, n - i);
 }
 
+void printable_add_line(struct buf *b, const char *p, size_t n)
+{
+	for (size_t i = 0; i < n;) {
+		if (p[i] == '\n' || p[i] == '\r') {
+			buf_addc(b, ' ');
+			i++;
+		} else {
+			i += printable_add_char(b, p + i, n - i);
+		}
+	}
+}
+
 void printable_add_lines(struct buf *b, const char *p, size_t n)
 {
 	for (const char *end = p + n; p < end;) {

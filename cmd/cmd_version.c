@@ -15,11 +15,12 @@
 static const struct {
 	const char *name, *version;
 } libraries[] = {
-	{"libcrypto", KILN_WITH_CRYPTO},   {"libcurl", KILN_WITH_CURL},
-	{"libarchive", KILN_WITH_ARCHIVE}, {"libgit2", KILN_WITH_GIT2},
-	{"nghttp2", KILN_WITH_NGHTTP2},	   {"protobuf-c", KILN_WITH_PROTOBUF_C},
-	{"libseccomp", KILN_WITH_SECCOMP}, {"sqlite", KILN_WITH_SQLITE},
-	{"zstd", KILN_WITH_ZSTD},	   {"jansson", KILN_WITH_JANSSON},
+	{"libcrypto", KILN_WITH_CRYPTO},      {"libcurl", KILN_WITH_CURL},
+	{"libarchive", KILN_WITH_ARCHIVE},    {"expat", KILN_WITH_EXPAT},
+	{"libgit2", KILN_WITH_GIT2},	      {"nghttp2", KILN_WITH_NGHTTP2},
+	{"protobuf-c", KILN_WITH_PROTOBUF_C}, {"libseccomp", KILN_WITH_SECCOMP},
+	{"sqlite", KILN_WITH_SQLITE},	      {"zstd", KILN_WITH_ZSTD},
+	{"jansson", KILN_WITH_JANSSON},
 };
 
 static json_t *components(void)

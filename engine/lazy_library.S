@@ -135,6 +135,11 @@ find_first:
 		archive_read_support_format_raw, archive_read_support_format_tar, \
 		archive_set_error
 
+	LIBRARY EXPAT_SONAME, \
+		XML_Parse, XML_ParserCreate, XML_ParserFree, XML_SetCharacterDataHandler, \
+		XML_SetElementHandler, XML_SetStartDoctypeDeclHandler, XML_SetUserData, \
+		XML_StopParser
+
 	LIBRARY NGHTTP2_SONAME, \
 		nghttp2_rcbuf_get_buf, nghttp2_option_del, nghttp2_option_new, nghttp2_option_set_no_auto_window_update, \
 		nghttp2_option_set_no_closed_streams, nghttp2_option_set_stream_reset_rate_limit, \

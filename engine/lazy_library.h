@@ -2,11 +2,11 @@
 /* Libraries that are loaded when one of their functions is first called.
  *
  * libcurl, libgit2 and libarchive bring forty more libraries, which would take the loader longer
- * than a build that finds everything cached takes for its work; nghttp2 and protobuf-c are for
- * `kiln serve` alone. lazy_library.S has an entry point
- * for each of their functions that kiln calls, by its own name: callers include the library's
- * header, call, and are linked as ever. Where there is none of this (lazy_library.S knows x86-64
- * only) the libraries are linked.
+ * than a build that finds everything cached takes for its work; expat is for S3 and nghttp2 and
+ * protobuf-c are for `kiln serve` alone. lazy_library.S has an entry point for each of their
+ * functions that kiln calls, by its own name: callers include the library's header, call, and are
+ * linked as ever. Where there is none of this (lazy_library.S knows x86-64 only) the libraries are
+ * linked.
  *
  * A library that is not there ends the program with the loader's message, as a linked one would;
  * only later.

@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "base/map.h"
+#include "base/printable.h"
 #include "engine/registry/registry_auth.h"
 #include "solver/progress.h"
 
@@ -176,9 +177,8 @@ void registry_error_text(const void *p, size_t n, struct buf *ret)
 	}
 	if (!message || !*message)
 		message = code;
-	for (size_t i = 0; message && message[i] && i < SERVER_MESSAGE_MAX; i++)
-		buf_addc(ret,
-			 (unsigned char)message[i] < ' ' || message[i] == 127 ? ' ' : message[i]);
+	if (message)
+		printable_add_line(ret, message, strnlen(message, SERVER_MESSAGE_MAX));
 	json_decref(doc);
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/printable.h"
 #include "base/times.h"
 #include "engine/s3/s3_xml.h"
 
@@ -81,12 +82,10 @@ static void answer_release(struct answer *a)
 /* Text from outside, with nothing in it that moves a cursor. */
 static char *cleaned(const char *text)
 {
-	char *copy = xstrndup(text, strnlen(text, SERVER_MESSAGE_MAX));
+	_cleanup_buf_ struct buf b = BUF_INIT;
 
-	for (char *c = copy; *c; c++)
-		if ((unsigned char)*c < ' ' || *c == 127)
-			*c = ' ';
-	return copy;
+	printable_add_line(&b, text, strnlen(text, SERVER_MESSAGE_MAX));
+	return buf_take(&b);
 }
 
 static int on_element(void *data, const char *path, const char *text)

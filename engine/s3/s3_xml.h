@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads the small XML documents that S3 answers with. No attributes, namespaces or document types:
- * S3 needs none of them, and a DOCTYPE is refused. */
+/* Reads the small XML documents that S3 answers with, by expat. Attributes are passed over, and so
+ * are namespaces; a document type, and with it an entity of its own, is refused. */
 #ifndef KILN_ENGINE_S3_S3_XML_H
 #define KILN_ENGINE_S3_S3_XML_H
 

@@ -22,7 +22,7 @@ mkdir "$WORK/app"
 printf 'FROM scratch\nCOPY Dockerfile /\n' > "$WORK/app/Dockerfile"
 check "an image that needs nothing from elsewhere builds" traced kiln build -t app "$WORK/app"
 loads libsqlite3; ok "the libraries that every build uses are loaded" $?
-for name in libcurl libgit2 libarchive; do
+for name in libcurl libgit2 libarchive libexpat; do
 	! loads $name; ok "$name is not" $?
 done
 

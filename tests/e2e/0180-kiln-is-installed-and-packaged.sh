@@ -27,7 +27,7 @@ elif ! command -v dpkg-shlibdeps > /dev/null; then
 else
 	check "a Debian package is made" cpack --config "$build/CPackConfig.cmake" -G DEB -B "$WORK/package"
 	dpkg-deb -f package/kiln_*.deb > control
-	for package in libcurl4 libgit2 libarchive libnghttp2 libprotobuf-c libssl libc6 ca-certificates; do
+	for package in libcurl4 libgit2 libarchive libexpat1 libnghttp2 libprotobuf-c libssl libc6 ca-certificates; do
 		grep -q "^Depends:.*$package" control; ok "it depends on $package" $?
 	done
 	grep -q '^Recommends:.*passt.*uidmap' control; ok "it recommends what networks and ids need" $?

@@ -411,7 +411,7 @@ static void statuses_become_errors_that_say_what_to_do(void **state)
 	} cases[] = {
 		{404, ERR_NOTFOUND, "/x:1: not found"}, {403, ERR_DENIED, "denies access"},
 		{400, ERR_INVALID, "answers 400"},	{500, ERR_UNAVAILABLE, "answers 500"},
-		{416, ERR_INVALID, "told  you"},
+		{416, ERR_INVALID, "told \\x1byou"},
 	};
 
 	(void)state;

@@ -187,10 +187,10 @@ static void what_fails_for_now_is_tried_again(void **state)
 
 	script.failures = 3;
 	script.failure_status = 503;
-	script.failure = "<Error><Code>SlowDown</Code><Message>Reduce\x1b[31m your rate</Message>"
+	script.failure = "<Error><Code>SlowDown</Code><Message>Reduce&#x9b;31m your rate</Message>"
 			 "</Error>";
 	assert_int_equal(s3_put(s, "k", "text/plain", "x", 1, &err), -ERR_UNAVAILABLE);
-	assert_non_null(strstr(error_text(err), "503 SlowDown: Reduce [31m your rate"));
+	assert_non_null(strstr(error_text(err), "503 SlowDown: Reduce\\xc2\\x9b31m your rate"));
 }
 
 /* Answers `status` and `failure`; the error has this code, and this in its text or hint. */

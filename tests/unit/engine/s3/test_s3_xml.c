@@ -69,6 +69,9 @@ static void what_is_not_well_formed_is_refused(void **state)
 		"<?xml ",
 		"<a><![CDATA[x</a>",
 		"<!DOCTYPE a><a/>",
+		"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>",
+		"<a b='1' b='2'/>",
+		"<?xml version=\"1.0\" encoding=\"unheard-of\"?><a/>",
 	};
 
 	(void)state;
