@@ -96,7 +96,10 @@ static int find(struct engine *e, const struct run_options *o, struct image *ima
 			*err = TAKE_PTR(missing);
 		return r;
 	}
-	return pull_missing(e, o, image, err);
+	r = pull_missing(e, o, image, err);
+	return r == -ERR_NOTFOUND && error_hint_text(missing)
+		       ? error_hint(err, r, "%s", error_hint_text(missing))
+		       : r;
 }
 
 /* What the container has not, though it looks as if it had. */

@@ -83,6 +83,18 @@ static void add_request(struct compiler *c, struct round *round, struct stage *s
 				   });
 }
 
+/* A name with variables is mostly wrong because one of them is empty. */
+static int bad_base_name(const struct stage *s, const char *text, int r, struct error **err)
+{
+	(void)error_wrap(err, r, "failed to parse stage name \"%s\"", text);
+	if (!s->ast || !strchr(s->ast->from->from.base, '$'))
+		return r;
+	return error_hint(err, r,
+			  "it is written as \"%s\": variables in FROM have the values of ARG "
+			  "instructions before the first FROM, or of --build-arg",
+			  s->ast->from->from.base);
+}
+
 static int add_image(struct compiler *c, struct round *round, struct stage *s, const char *text,
 		     struct error **err)
 {
@@ -91,7 +103,7 @@ static int add_image(struct compiler *c, struct round *round, struct stage *s, c
 	int r = imageref_parse(text, &ref, err);
 
 	if (r < 0)
-		return error_wrap(err, r, "failed to parse stage name \"%s\"", text);
+		return bad_base_name(s, text, r, err);
 	full = imageref_format(&ref);
 	imageref_release(&ref);
 	add_request(c, round, s, full, false);
@@ -181,8 +193,7 @@ static int image_failed(struct compiler *c, const struct stage *s, struct error 
 	if (err)
 		*err = error_copy(cause);
 	(void)error_wrap(err, r, "%s", s->base_name);
-	return near && err && !error_hint_text(*err) ? error_hint(err, r, "did you mean %s?", near)
-						     : r;
+	return near ? error_hint(err, r, "did you mean %s?", near) : r;
 }
 
 static bool has_no_layers(const struct image_config *config)
@@ -417,7 +428,7 @@ static int check_base_name(struct compiler *c, const struct stage *s, struct err
 	r = imageref_parse(s->base_name, &ref, err);
 	imageref_release(&ref);
 	if (r < 0)
-		(void)error_wrap(err, r, "failed to parse stage name \"%s\"", s->base_name);
+		(void)bad_base_name(s, s->base_name, r, err);
 	return r < 0 ? error_at(err, r, c->file->name, s->span) : 0;
 }
 

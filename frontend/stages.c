@@ -104,10 +104,12 @@ static int expand_base(struct compiler *c, struct stage *s, struct error **err)
 		return r;
 	report_undeclared(c, from, &vars);
 	add_from_vars(s, &vars);
-	if (!*s->base_name)
-		return error_new(err, ERR_INVALID, 0, "base name (%s) should not be blank",
-				 from->from.base);
-	return 0;
+	if (*s->base_name)
+		return 0;
+	r = error_new(err, ERR_INVALID, 0, "base name (%s) should not be blank", from->from.base);
+	return error_hint(err, r,
+			  "variables in FROM have the values of ARG instructions before the first "
+			  "FROM, or of --build-arg");
 }
 
 static bool is_no_cache(const struct compiler *c, const struct stage *s)

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One look-up of images for all commands: by name, digest or the beginning of an id. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/imageref.h"
+#include "base/suggest.h"
 #include "store/image.h"
 
 static bool looks_like_id(const char *what)
@@ -53,6 +55,40 @@ static int find_named(struct store *s, const struct imageref *ref, bool *ret_fou
 	return r;
 }
 
+/* Names as people write them: "app", or "app:v1" where `with_tags`. */
+static void add_names(const struct image *image, bool with_tags, struct strv *names)
+{
+	for (size_t i = 0; i < image->n_tags; i++) {
+		_cleanup_(imageref_release) struct imageref ref = IMAGEREF_INIT;
+		_cleanup_free_ char *repository = NULL;
+
+		if (imageref_parse(image->tags[i], &ref, NULL) < 0)
+			continue;
+		repository = imageref_familiar_name(&ref);
+		strv_pushf(names, "%s%s%s", repository, with_tags && ref.tag ? ":" : "",
+			   with_tags && ref.tag ? ref.tag : "");
+	}
+}
+
+static int not_found(struct store *s, const char *what, struct error **err)
+{
+	_cleanup_strv_ struct strv names = {0};
+	struct image *images = NULL;
+	const char *colon = strrchr(what, ':'), *near;
+	size_t n = 0;
+	int r = error_new(err, ERR_NOTFOUND, 0, "no such image: %s", what);
+
+	if (image_list(s, &images, &n, NULL) < 0)
+		return r;
+	for (size_t i = 0; i < n; i++) {
+		add_names(&images[i], colon && !strchr(colon, '/'), &names);
+		image_release(&images[i]);
+	}
+	free(images);
+	near = suggest(what, (const char *const *)names.v, names.n, true);
+	return near ? error_hint(err, r, "did you mean %s?", near) : r;
+}
+
 int image_find(struct store *s, const char *what, struct image *ret, char **ret_name,
 	       struct error **err)
 {
@@ -78,5 +114,5 @@ int image_find(struct store *s, const char *what, struct image *ret, char **ret_
 		}
 		return error_wrap(err, -ERR_INVALID, "invalid image name \"%s\"", what);
 	}
-	return error_new(err, ERR_NOTFOUND, 0, "no such image: %s", what);
+	return not_found(s, what, err);
 }

@@ -12,6 +12,7 @@
 #include "base/named_file.h"
 #include "base/path.h"
 #include "base/pattern.h"
+#include "base/suggest.h"
 #include "cmd/cli/session.h"
 #include "engine/source/context_archive.h"
 #include "engine/source/source_time.h"
@@ -290,6 +291,33 @@ static int fetch_dockerfile(struct build_input *in, const char *url, struct engi
 	return context_dockerfile_fetch(&e->sources, url, job, &in->text, err);
 }
 
+/* What the folder has that may have been meant; `name` is what -f names, or NULL. */
+static int no_dockerfile(const char *dir, const char *name, int r, struct error **err)
+{
+	_cleanup_strv_ struct strv names = {0};
+	DIR *d = opendir(dir);
+	const char *near = NULL;
+	struct dirent *e;
+
+	while (d && fs_next_entry(d, &e) > 0)
+		if (strncasecmp(e->d_name, "Dockerfile", 10) == 0 ||
+		    strcasestr(e->d_name, ".Dockerfile") ||
+		    strncasecmp(e->d_name, "Containerfile", 13) == 0)
+			strv_push(&names, e->d_name);
+	if (d)
+		(void)closedir(d);
+	strv_sort(&names);
+	if (name && names.n > 0)
+		near = suggest(name, (const char *const *)names.v, names.n, true);
+	if (near || names.n == 1)
+		return error_hint(err, r, "the context, %s, has %s: name it with -f", dir,
+				  near ? near : names.v[0]);
+	if (names.n > 1)
+		return error_hint(err, r, "the context, %s, has %s and %s%s: name one with -f", dir,
+				  names.v[0], names.v[1], names.n > 2 ? " and others" : "");
+	return error_hint(err, r, "the context is %s; name another Dockerfile with -f", dir);
+}
+
 /* Opens the Dockerfile; *ret_path (heap) is where it was found, for its own ignore file. */
 static int open_dockerfile(const struct build_input *in, const struct build_options *o,
 			   const struct cancel *cancel, char **ret_path, struct error **err)
@@ -315,9 +343,8 @@ static int open_dockerfile(const struct build_input *in, const struct build_opti
 		r = error_new(err, named_file_error(fd), -fd, "failed to read dockerfile: open %s",
 			      shown);
 		return fd == -ENOENT
-			       ? error_hint(err, r,
-					    "the context is %s; name another Dockerfile with -f",
-					    in->context_dir)
+			       ? no_dockerfile(in->context_dir,
+					       o->dockerfile ? path_base(shown) : NULL, r, err)
 			       : r;
 	}
 	*ret_path = TAKE_PTR(path);

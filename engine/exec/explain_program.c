@@ -13,6 +13,7 @@
 
 #define STATUS_NOT_EXECUTABLE 126
 #define STATUS_NOT_FOUND 127
+#define STATUS_APT 100 /* of whatever fails in it */
 #define WORDS_MAX 1000 /* of a script that are looked at */
 #define WORD_MAX 1024
 #define PATH_DEFAULT "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -365,6 +366,19 @@ static bool is_list_in_single_quotes(const char *text)
 	return *text == '\'';
 }
 
+/* Images have no lists of packages: they are old a day later. */
+static int explain_packages(const struct inquiry *q, const char *text)
+{
+	bool installs = strstr(text, "apt-get install") || strstr(text, "apt install") ||
+			strstr(text, "apt-get -y install") || strstr(text, "apt -y install");
+
+	if (q->step->status != STATUS_APT || !installs || strstr(text, " update"))
+		return q->r;
+	return error_hint(q->err, q->r,
+			  "images come without lists of packages: write apt-get update && apt-get "
+			  "install ... in one RUN");
+}
+
 static int explain(const struct inquiry *q)
 {
 	const struct op_strings *args = &q->step->op->args;
@@ -383,6 +397,8 @@ static int explain(const struct inquiry *q)
 		(void)explain_file(q, path, &node);
 	if (said(q))
 		return q->r;
+	if (has_text)
+		(void)explain_packages(q, args->v[2]);
 	if (has_text)
 		return explain_shell_text(q, args->v[2]);
 	for (size_t i = 1; is_shell(args->v[0]) && i < args->n && !said(q); i++)

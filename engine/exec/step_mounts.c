@@ -152,6 +152,13 @@ static unsigned secret_flags(const struct op_mount *mount)
 	       (mount->mode & 0111 ? 0 : WIRE_MOUNT_NOEXEC);
 }
 
+static int no_secret(const char *id, struct error **err)
+{
+	return error_hint(
+		err, error_new(err, ERR_NOTFOUND, 0, "secret %s: not found", id),
+		"give it to the build: --secret id=%s,src=FILE or --secret id=%s,env=NAME", id, id);
+}
+
 static int add_secret(const struct mounting *m, const struct op_mount *mount, struct error **err)
 {
 	struct buf value = BUF_INIT_MAX(GRANT_SECRET_MAX);
@@ -162,7 +169,7 @@ static int add_secret(const struct mounting *m, const struct op_mount *mount, st
 		sandbox_plan_file(m->p, mount->dest, value.p, value.n, mount->mode, mount->uid,
 				  mount->gid, secret_flags(mount));
 	else if (r == 0 && !mount->optional)
-		r = error_new(err, ERR_NOTFOUND, 0, "secret %s: not found", mount->id);
+		r = no_secret(mount->id, err);
 	explicit_bzero(value.p, value.n);
 	buf_release(&value);
 	return r;
@@ -181,7 +188,7 @@ static int add_secret_env(const struct mounting *m, const struct op_secret_env *
 	else if (r == 0 && found)
 		env_set(&m->p->env, secret->name, value.p);
 	else if (r == 0 && !secret->optional)
-		r = error_new(err, ERR_NOTFOUND, 0, "secret %s: not found", secret->id);
+		r = no_secret(secret->id, err);
 	explicit_bzero(value.p, value.n);
 	buf_release(&value);
 	return r;

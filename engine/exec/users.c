@@ -28,6 +28,7 @@ static bool find_user(const struct buf *passwd, const char *who, struct passwd_u
 static int find_group(const char *name, const struct buf *group, uint32_t *ret, struct error **err)
 {
 	struct passwd_group g;
+	int r;
 
 	if (passwd_parse_id(name, strlen(name), ret))
 		return 0;
@@ -35,8 +36,9 @@ static int find_group(const char *name, const struct buf *group, uint32_t *ret, 
 		*ret = g.gid;
 		return 0;
 	}
-	return error_new(err, ERR_NOTFOUND, 0,
-			 "unable to find group %s: no matching entries in group file", name);
+	r = error_new(err, ERR_NOTFOUND, 0,
+		      "unable to find group %s: no matching entries in group file", name);
+	return error_hint(err, r, "make the group in an earlier step, or give its number");
 }
 
 static void add_groups_of(const struct passwd_user *user, const struct buf *group,
@@ -65,8 +67,11 @@ int users_find(const char *spec, const struct buf *passwd, const struct buf *gro
 		u.uid = user.uid;
 		u.gid = user.gid;
 	} else if (*who && !passwd_parse_id(who, strlen(who), &u.uid)) {
-		return error_new(err, ERR_NOTFOUND, 0,
-				 "unable to find user %s: no matching entries in passwd file", who);
+		int r = error_new(err, ERR_NOTFOUND, 0,
+				  "unable to find user %s: no matching entries in passwd file",
+				  who);
+
+		return error_hint(err, r, "make the user in an earlier step, or give its number");
 	}
 	if (*group_name) {
 		int r = find_group(group_name, group, &u.gid, err);

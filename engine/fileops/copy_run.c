@@ -110,8 +110,13 @@ static int copy_nondir(struct root_copy *rc, const struct copy_item *item, struc
 
 	if (layer_edit_get(c->edit, rc->path.p, &have)) {
 		if (have.type == ENTRY_DIR && !c->copy->always_replace_existing_dest_paths)
-			return error_new(err, ERR_INVALID, 0,
-					 "cannot replace to directory /%s with file", rc->path.p);
+			return error_hint(
+				err,
+				error_new(err, ERR_INVALID, 0,
+					  "cannot replace to directory /%s with file", rc->path.p),
+				"'/%s' in the image is a directory: copy into it, to '/%s/', "
+				"or remove it in a step before",
+				rc->path.p, rc->path.p);
 		/* A file of a lower layer is hidden by the new one without further ado. */
 		if (have.type == ENTRY_DIR ||
 		    layer_plan_get(layer_edit_plan(c->edit), rc->path.p)) {

@@ -423,8 +423,13 @@ static int transfer_error(struct slot *s, CURLcode code, const char *url, struct
 		r = error_new(err, ERR_UNAVAILABLE, 0, "unknown host: %s", reason);
 		return error_hint(err, r, "check the name and this machine's DNS");
 	case CURLE_COULDNT_CONNECT:
-		return error_new(err, ERR_UNAVAILABLE, (int)os_errno, "connect%s%s",
-				 os_errno ? "" : ": ", os_errno ? "" : reason);
+		r = error_new(err, ERR_UNAVAILABLE, (int)os_errno, "connect%s%s",
+			      os_errno ? "" : ": ", os_errno ? "" : reason);
+		return os_errno == ECONNREFUSED
+			       ? error_hint(err, r,
+					    "nothing listens there: check the port, and "
+					    "that the server runs")
+			       : r;
 	case CURLE_OPERATION_TIMEDOUT:
 		return error_new(err, ERR_TIMEOUT, 0, "no answer in time: %s", reason);
 	case CURLE_PEER_FAILED_VERIFICATION:

@@ -209,7 +209,12 @@ int layer_edit_mkdir_all(struct layer_edit *e, const char *path, const struct la
 		if (!layer_edit_get(e, up, &have))
 			r = layer_edit_put(e, &entry, false, err);
 		else if (have.type != ENTRY_DIR)
-			r = error_new(err, ERR_INVALID, 0, "mkdir /%s: not a directory", up);
+			r = error_hint(
+				err,
+				error_new(err, ERR_INVALID, 0, "mkdir /%s: not a directory", up),
+				"'/%s' in the image is %s: remove it in a step before, or choose "
+				"another name",
+				up, have.type == ENTRY_SYMLINK ? "a link" : "a file");
 		if (r < 0)
 			return r;
 		*p = c;

@@ -258,8 +258,13 @@ static void suggest_tag(struct resolve *rs, struct error **failed)
 	_cleanup_free_ char *name = imageref_familiar_name(&rs->ref);
 	const char *near;
 
-	if (registry_tags(rs->reg, &rs->ref, rs->cancel, &tags, NULL) < 0)
+	if (registry_tags(rs->reg, &rs->ref, rs->cancel, &tags, NULL) < 0) {
+		(void)error_hint(failed, -ERR_NOTFOUND,
+				 "check the name; an image that docker has comes to kiln by docker "
+				 "save %s | kiln load",
+				 name);
 		return;
+	}
 	near = suggest(rs->ref.tag, (const char *const *)strv_argv(&tags), tags.n, true);
 	if (near)
 		(void)error_hint(failed, -ERR_NOTFOUND, "did you mean %s:%s?", name, near);

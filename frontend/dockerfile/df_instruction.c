@@ -70,8 +70,16 @@ static int unknown_instruction(struct arena *a, const char *keyword, struct erro
 	match = suggest(keyword, names, n, false);
 	if (strlen(keyword) > SHOWN_MAX)
 		shown = arena_printf(a, "%.*s...", SHOWN_MAX, keyword);
-	if (!match)
-		return error_new(err, ERR_INVALID, 0, "unknown instruction: %s", shown);
+	if (!match) {
+		int r = error_new(err, ERR_INVALID, 0, "unknown instruction: %s", shown);
+
+		return strchr("&|;", *keyword)
+			       ? error_hint(
+					 err, r,
+					 "it seems to go on from the line before, which then ends "
+					 "with \\")
+			       : r;
+	}
 	if (!df_has_upper(keyword))
 		match = df_lower(a, match);
 	return error_new(err, ERR_INVALID, 0, "unknown instruction: %s (did you mean %s?)", shown,
@@ -347,11 +355,16 @@ static int read_pairs(struct df_request *req, struct df_instruction *ins, struct
 		pair = &ins->pairs.v[ins->pairs.n++];
 		*pair = split_pair(req->arena, req->args.v[i]);
 		req->misread = !pair->value;
-		if (req->misread)
-			return error_new(err, ERR_INVALID, 0,
-					 "Syntax error - can't find = in %s. Must be of the form: "
-					 "name=value",
-					 df_quote(req->arena, req->args.v[i]));
+		if (req->misread) {
+			int r = error_new(err, ERR_INVALID, 0,
+					  "Syntax error - can't find = in %s. Must be of the "
+					  "form: name=value",
+					  df_quote(req->arena, req->args.v[i]));
+
+			return error_hint(err, r,
+					  "a value with blanks is written in quotes: "
+					  "NAME=\"two words\"");
+		}
 	}
 	return 0;
 }

@@ -270,5 +270,7 @@ int df_lex_heredoc(struct df_lex *x, const char *terminator, bool chomp, const c
 		*ret_body = arena_strndup(x->arena, start, (size_t)(end - start));
 		return 0;
 	}
-	return error_new(err, ERR_INVALID, 0, "unterminated heredoc");
+	return error_hint(err, error_new(err, ERR_INVALID, 0, "unterminated heredoc"),
+			  "it ends with a line that is \"%s\" alone, without blanks around it",
+			  terminator);
 }

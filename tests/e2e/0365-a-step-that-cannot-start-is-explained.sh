@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 . "$(dirname "$0")/lib.sh"
 
-# The error is BuildKit's; the line below it says what is the matter, which the shell does not.
+# The error is BuildKit's; the line below it says what is the matter, which the shell does not. The
+# commonest cases are in 0367.
 mkdir ctx
 printf '#!/bin/bash\necho no\n' > ctx/bash.sh
 printf '#!/usr/bin/env python3\nprint()\n' > ctx/env.py
 printf '#!/bin/sh\r\nset -e\r\necho no\r\n' > ctx/crlf.sh
 chmod +x ctx/*
-printf '#!/bin/sh\necho no\n' > ctx/plain.sh
 echo text > ctx/text
 # What a dynamic program begins with, and the name of its loader.
 python3 - > ctx/dynamic << 'END'
@@ -38,25 +38,17 @@ explained 'RUN --mount=type=bind,target=/src /src/bash.sh' "/src/bash.sh is ther
 explained 'RUN <<EOF
 #!/bin/bash
 EOF' "/dev/pipes/EOF is there, but /bin/bash, $names"
-explained 'COPY crlf.sh /
-RUN /crlf.sh' "the lines of /crlf.sh $crlf"
 explained 'WORKDIR /w
 COPY crlf.sh .
 RUN ["./crlf.sh"]' "the lines of /w/crlf.sh $crlf"
 explained 'COPY crlf.sh /
 RUN sh -e /crlf.sh' "the lines of /crlf.sh $crlf"
-explained 'COPY --chmod=644 plain.sh /
-RUN /plain.sh' '/plain.sh is not executable (its mode is 0644): COPY --chmod=755 makes it so, or a RUN chmod +x before'
 explained 'COPY --chmod=755 text /
 RUN ["/text"]' "/text begins neither as a program does nor with #!: a script's first line names its interpreter, as in #!/bin/sh"
 explained 'COPY --chmod=755 dynamic /
 RUN /dynamic' '/dynamic was built for another system: the image has no /lib64/ld-nowhere.so.2, the loader that it asks for (a glibc program on an image of musl or busybox, or the reverse); build it statically, or in an image like this one'
-explained 'FROM scratch
-RUN ls' 'the image has no /bin/sh: SHELL names another shell, and a list, RUN ["program", "argument"], needs none'
-explained "RUN ['ls', '/']" 'a list has double quotes, as in ["program", "argument"]; with single ones a shell got all of it as a command'
 explained 'RUN ["ls /"]' 'the list has all of it in one string: each argument is a string of its own, as in ["program", "argument"]; without brackets a shell splits it and replaces variables'
 explained 'RUN ["cd", "/"]' 'cd is part of a shell, which a list has none of: leave out the brackets, or write ["/bin/sh", "-c", "cd ..."]'
-explained 'RUN sudo true' 'the image has no sudo: steps are run by root, or by whom USER names, so leave it out'
 explained "RUN sh -c 'kill -SEGV \$\$'; exit \$?" 'exit code 139 stands for a process that was ended by SIGSEGV: it crashed'
 explained "RUN sh -c 'kill -KILL \$\$'; exit \$?" 'exit code 137 stands for a process that was ended by SIGKILL, which the kernel sends when this machine or its container runs out of memory (dmesg tells)'
 
