@@ -73,7 +73,7 @@ char *arena_vprintf(struct arena *a, const char *fmt, va_list ap)
 	va_copy(again, ap);
 	n = vsnprintf(a->blocks ? a->blocks->data + a->used : NULL, room, fmt, ap);
 	if (n < 0)
-		abort(); /* a format that is none */
+		abort(); /* the format is broken */
 	p = take(a, (size_t)n + 1, 1);
 	if ((size_t)n >= room)
 		(void)vsnprintf(p, (size_t)n + 1, fmt, again);

@@ -305,7 +305,7 @@ void giturl_release(struct giturl *u)
 }
 
 /* Where the user and password of what follows "://" end: at its last "@". A password with a "/" in it
- * ends the host for a URL's reader; what stands for a port then is none. */
+ * ends the host for a URL's reader; what stands in the place of a port then is not one. */
 static const char *end_of_user(const char *at)
 {
 	size_t n = strcspn(at, "/?#");

@@ -41,7 +41,7 @@ static size_t separator(const char *s, size_t n)
 	return dashes;
 }
 
-/* Why the n bytes at s are no component of a path; NULL if they are one. */
+/* Why the n bytes at s cannot be a component of a path; NULL if they can. */
 static const char *component_fault(const char *s, size_t n)
 {
 	size_t i = 0;
@@ -137,7 +137,7 @@ static bool host_ok(const char *host)
 	}
 }
 
-/* Why s is no tag; NULL if it is one. */
+/* Why s cannot be a tag; NULL if it can. */
 static const char *tag_fault(const char *s)
 {
 	size_t n = strlen(s);

@@ -64,7 +64,7 @@ int parallel_for_threads(unsigned threads, size_t n, parallel_fn fn, void *data,
 
 	if (want > n)
 		want = (unsigned)n;
-	/* This thread works too; a thread that cannot be had is not missed. */
+	/* This thread works too; one that cannot be started is not missed. */
 	for (unsigned i = 1; i < want; i++) {
 		if (pthread_create(&ids[started], NULL, loop_run, &l) == 0)
 			started++;

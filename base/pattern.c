@@ -10,7 +10,7 @@
 
 /* As the scanner of the reference implementation. */
 #define IGNORE_LINE_MAX 65535
-/* "x**y", where "**" is no component of its own, makes matching backtrack; more of them in one
+/* "x**y", where "**" is not a component of its own, makes matching backtrack; more of them in one
  * pattern are refused, so that no pattern takes time exponential in its length. */
 #define LOOSE_DOUBLE_STARS_MAX 2
 

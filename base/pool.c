@@ -149,7 +149,7 @@ void pool_submit(struct pool *p, struct pool_item *item)
 	short_of_threads = p->n_todo > p->n_idle;
 	pthread_cond_signal(&p->work);
 	pthread_mutex_unlock(&p->lock);
-	/* Where no further thread can be had, those that exist work it off. */
+	/* Where no further thread can be started, those that exist do the work. */
 	if (short_of_threads && p->n_threads < p->max)
 		(void)start_thread(p);
 }

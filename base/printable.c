@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* The length of the character at p, 1 to 4 bytes of UTF-8; 0 if it is none or a C1 control, which
+/* The length of the character at p, 1 to 4 bytes of UTF-8; 0 if it is not UTF-8 or a C1 control, which
  * terminals obey as they do an escape sequence. */
 static size_t utf8_length(const unsigned char *p, size_t n)
 {

@@ -22,7 +22,7 @@
 #include "engine/sandbox/userns.h"
 
 /* What must not show in an image. Neither zone is that of many machines, and in a Turkish locale
- * "I" and "i" are no pair; where it is not installed programs fall back to C. */
+ * "I" and "i" are not a pair; where it is not installed programs fall back to C. */
 static const struct surroundings {
 	const char *dir; /* of store, temporary files and result, below the command's own */
 	const char *zone, *locale;

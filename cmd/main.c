@@ -19,7 +19,7 @@ static void open_standard_streams(void)
 			abort();
 }
 
-/* A result that could not be written is a failure; a reader that has seen enough is none. */
+/* A result that could not be written is a failure; a reader that has seen enough is not. */
 static int finish_output(int status)
 {
 	bool failed = ferror(stdout) != 0;

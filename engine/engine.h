@@ -122,7 +122,7 @@ int engine_find_image(struct engine *e, struct job *job, const char *pinned, boo
 /* Is this a layer of an image that this build resolved? */
 bool engine_is_base_layer(struct engine *e, int64_t layer);
 
-/* Was a layer of such an image given up, or found damaged, that cannot be had again in this build?
+/* Was a layer of such an image given up, or found damaged, that cannot be fetched again in this build?
  * What failed for it fails again, and says less. */
 bool engine_has_lost_base(struct engine *e);
 

@@ -492,7 +492,7 @@ static int ops_run(void *data, struct job *job, const struct vertex *v,
 	    *ret_hollow == SOLVER_NOT_HOLLOW && forget_gone(o->engine->store, v, inputs))
 		r = -ERR_CORRUPT;
 	/* Damage shows when a layer is first read, and from then on it counts as not unpacked:
-	 * where its blob can be had a second try unpacks it again. */
+	 * where its blob can be fetched a second try unpacks it again. */
 	if (r == -ERR_CORRUPT && *ret_hollow == SOLVER_NOT_HOLLOW &&
 	    !engine_has_lost_base(o->engine) &&
 	    !find_lost(o->engine->store, v, inputs, ret_hollow)) {

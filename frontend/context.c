@@ -242,7 +242,7 @@ static int make_source(struct compiler *c, struct context_source *source, struct
 	return 0;
 }
 
-/* A main context by http is an archive (what is none never gets here as a context): its content. */
+/* A main context by http is an archive (anything else never gets here as a context): its content. */
 static struct draft *unpack_context(struct compiler *c, struct draft *archive)
 {
 	struct op_file_action *action = ARENA_NEW(c->arena, struct op_file_action);

@@ -18,7 +18,7 @@ static bool is_declared(const struct compiler *c, const char *name)
 	return false;
 }
 
-/* What FROM refers to with "$": globals, and global ARGs without a value are no mistakes either. */
+/* What FROM refers to with "$": globals, and global ARGs without a value are not mistakes either. */
 static void report_undeclared(struct compiler *c, const struct df_instruction *from,
 			      const struct df_vars *vars)
 {

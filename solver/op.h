@@ -6,7 +6,7 @@
  * nothing here is changed after graph_add. Lists keep their order, which is part of the op.
  *
  * Encoding: op_encode writes canonical msgpack (map keys sorted, every field present); its sha256
- * with the inputs' digests is the vertex digest (docs/formats.md, "Op").
+ * with the inputs' digests is the vertex digest (docs/formats-op.md).
  */
 #ifndef KILN_SOLVER_OP_H
 #define KILN_SOLVER_OP_H

@@ -528,7 +528,7 @@ static void drop_outputs(struct solve *s, struct node *n)
 	sched_touch(s, n);
 }
 
-/* What was found for n cannot be had: n runs. */
+/* What was found for n cannot be made present: n runs. */
 static void refuse(struct solve *s, struct node *n)
 {
 	const struct digest *keys[2];

@@ -20,7 +20,7 @@ void task_results_free(const struct solver_ops *ops, struct result **v, size_t n
 	free(v);
 }
 
-/* A hit whose layers are gone is none. */
+/* A hit whose layers are gone does not count. */
 static int hold(struct task *t, const struct digest *key)
 {
 	const struct cache_backend *cache = t->o->cache;

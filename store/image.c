@@ -286,7 +286,7 @@ int image_by_manifest(struct store *s, const struct digest *manifest, bool *ret_
 	return r < 0 ? r : find_and_hold(s, &tx, manifest, ret_found, ret, err);
 }
 
-/* The hex digits of an id, or NULL if it is none. */
+/* The hex digits of an id, or NULL if it is not one. */
 static const char *id_digits(const char *id)
 {
 	size_t n;

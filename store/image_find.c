@@ -15,7 +15,7 @@ static bool looks_like_id(const char *what)
 	return n >= 4 && n <= DIGEST_HEX && strspn(hex, "0123456789abcdef") == n;
 }
 
-/* A digest names an image in the repositories that it has a name in: other@sha256:... is none of it. */
+/* A digest names an image in the repositories that it has a name in: other@sha256:... is not one of its names. */
 static bool is_in_repository(const struct image *image, const struct imageref *ref)
 {
 	for (size_t i = 0; i < image->n_tags; i++) {

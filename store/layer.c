@@ -162,7 +162,7 @@ static int set_blob(struct db_tx *tx, int64_t id, const struct layer_blob *blob,
 		      "dtii", &blob->digest, blob->media_type, (int64_t)blob->size, id);
 }
 
-/* A received layer whose bytes are not here can be had where it was named last, and so can one that
+/* A received layer whose bytes are not here can be fetched where it was named last, and so can one that
  * is lost. */
 static int move_source(struct db_tx *tx, int64_t id, const struct layer_blob *blob,
 		       const char *source, struct error **err)

@@ -62,7 +62,7 @@ static int check_attributes(int fd, const struct entry *e, const struct stat *st
 	return 0;
 }
 
-/* What is not there, or is behind what is no directory, is damage; that it could not be looked at
+/* What is not there, or is behind something else than a directory, is damage; that it could not be looked at
  * says nothing about it. */
 static int cannot_open(const struct entry *e, int errnum, struct error **err)
 {

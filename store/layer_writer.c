@@ -226,7 +226,7 @@ static int put_dir(struct layer_writer *w, const struct entry *e, struct error *
 	return r;
 }
 
-/* What is no directory gives way: a name is never looked up through a symlink of this layer. */
+/* Anything but a directory gives way: a name is never looked up through a symlink of this layer. */
 static int make_parents(struct layer_writer *w, const char *path, struct error **err)
 {
 	_cleanup_free_ char *copy = xstrdup(path);

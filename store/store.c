@@ -376,7 +376,7 @@ int store_tmp_name(struct store *s, char **ret, struct error **err)
 	return tmp_name(s, ret, err);
 }
 
-/* In a transaction, which is no time to sweep. */
+/* In a transaction, during which nothing is swept. */
 int store_trash(struct store *s, const char *path, char **ret, struct error **err)
 {
 	_cleanup_free_ char *name = NULL;

@@ -117,7 +117,7 @@ static int read_stream(struct build_input *in, const struct build_options *o, st
 	return r < 0 ? r : take_archive(in, o, &archive, err);
 }
 
-/* 0 if the context is no git URL. */
+/* 0 if the context is not a git URL. */
 static int check_out(struct build_input *in, const struct build_options *o, struct engine *e,
 		     struct graph *g, const struct progress *progress, struct error **err)
 {

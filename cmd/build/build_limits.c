@@ -7,7 +7,7 @@
 
 #include "base/number.h"
 
-/* "512m" in bytes; -1 is no limit. */
+/* "512m" in bytes; -1 means no limit. */
 static int parse_number(const char *text, bool is_size, int64_t *ret)
 {
 	static const char units[] = "bkmgt";

@@ -41,7 +41,7 @@ static json_t *names(const struct image *image)
 	return list;
 }
 
-/* Where the image can be had by digest: what was pulled. */
+/* The names by which the image can be pulled by digest. */
 static json_t *digests(const struct image *image)
 {
 	json_t *list = json_array();

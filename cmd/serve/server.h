@@ -36,7 +36,7 @@ void serve_done(struct server *s, struct rpc_call *c);
 void serve_reply(struct server *s, struct rpc_call *c, const ProtobufCMessage *m); /* both */
 void serve_fail(struct server *s, struct rpc_call *c, enum rpc_status status, const char *fmt, ...)
 	_printf_(4, 5);
-/* NULL: the call has been ended, as the message is none of that type. To be freed with
+/* NULL: the call has been ended, as the message is not of that type. To be freed with
  * protobuf_c_message_free_unpacked. */
 void *serve_unpack(struct server *s, struct rpc_call *c, const ProtobufCMessageDescriptor *type,
 		   const struct buf *request) _must_check_;

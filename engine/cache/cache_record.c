@@ -27,7 +27,7 @@ static uint32_t get_u32(const char *p)
 	return v;
 }
 
-/* Which layers an input is; 0: it is none (a context), or not known. Layer ids are never used
+/* Which layers an input is; 0: it has no layers (a context), or not known. Layer ids are never used
  * again. */
 static uint64_t chain_id(const struct result *r)
 {

@@ -138,7 +138,7 @@ static bool is_storable(const struct cache_entry *e)
 	return true;
 }
 
-/* A trace is a service to people: that there is none is no failure. */
+/* A trace is a service to people: a missing one is not a failure. */
 static void make_trace(struct cache_store *c, const struct cache_entry *e, char **ret_place,
 		       struct buf *ret)
 {

@@ -319,7 +319,7 @@ int exec_plan_ulimit(struct sandbox_plan *p, const char *name, int64_t soft, int
 
 		if (strcmp(limits[i].name, name) != 0)
 			continue;
-		/* -1 is no limit, which is the largest number, too. */
+		/* -1 means no limit, which is the largest number, too. */
 		limit.soft = (uint64_t)soft;
 		limit.hard = (uint64_t)hard;
 		vec_push(&p->rlimits, limit);

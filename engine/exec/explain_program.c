@@ -122,7 +122,7 @@ static bool exists(const struct inquiry *q, const char *name)
 
 /* --- one file --- */
 
-/* The loader that a program asks for; NULL if it is no program or asks for none. Heap. */
+/* The loader that a program asks for; NULL if it is not a program or asks for none. Heap. */
 static char *elf_loader(int fd, const char *head, size_t n)
 {
 	Elf64_Ehdr file;
@@ -185,7 +185,7 @@ static int explain_script(const struct inquiry *q, const char *path, char *line)
 	char *rest = NULL, *interpreter = strtok_r(line, " \t", &rest);
 	const char *word = interpreter;
 
-	/* env looks for the first of its words that is no option. */
+	/* env looks for the first of its words that is not an option. */
 	while (word && (word == interpreter || *word == '-') &&
 	       strcmp(path_base(interpreter), "env") == 0 && exists(q, interpreter))
 		word = strtok_r(NULL, " \t", &rest);
@@ -356,7 +356,7 @@ static int explain_absent(const struct inquiry *q, const char *name)
 	return q->r;
 }
 
-/* `RUN ['a', 'b']` is no list, and goes to the shell as it stands. */
+/* `RUN ['a', 'b']` is not a list, and goes to the shell as it stands. */
 static bool is_list_in_single_quotes(const char *text)
 {
 	text += strspn(text, " \t");

@@ -220,7 +220,8 @@ static int run_process(const struct exec_options *o, const struct op_exec *op, s
 
 	if (o->stop_before) {
 		stop(o, job, p, -1);
-		return error_new(err, ERR_CANCELED, 0, "the step was only looked at");
+		return error_new(err, ERR_CANCELED, 0,
+				 "the build was stopped before this step, to look at it");
 	}
 	log_limit_init(&log, log_to_job, job);
 	r = sandbox_run(p, log_some, &log, job ? job_cancel(job) : NULL, &status, &unstarted, err);

@@ -107,7 +107,7 @@ static struct remote_chain make_chain(struct collecting *k, const int64_t *layer
 	return (struct remote_chain){.known = true, .layers = numbers, .n = n};
 }
 
-/* What stands for the diff id of a layer that never left the store: it is no other layer's. */
+/* What stands for the diff id of a layer that never left the store: no other layer has it. */
 static struct digest stand_in(const struct layer_info *info)
 {
 	_cleanup_hasher_ struct hasher h = {0};

@@ -17,7 +17,7 @@ enum { SENDERS_MAX = 4 };
 struct sent_layer {
 	struct layer_body body;
 	bool there;
-	bool absent; /* its bytes cannot be had: what needs it is not exported */
+	bool absent; /* its bytes cannot be fetched: what needs it is not exported */
 };
 
 static void sent_layer_free(void *layer)
@@ -178,7 +178,7 @@ static void look_before(struct remote_target *t)
 	pthread_mutex_unlock(&t->asking);
 }
 
-/* Failing to take a blob over is no reason not to send it. */
+/* A blob that could not be taken over is sent all the same. */
 static bool take_over(struct remote_target *t, const struct digest *digest, const char *elsewhere)
 {
 	const struct remote_ops *ops = t->backend->ops;
@@ -419,7 +419,7 @@ static int write_documents(struct documents *d, struct error **err)
 	return remote_manifest_write(&d->manifest, &d->bytes, err);
 }
 
-/* What the name stands for now; *ret_cache = false if that is no cache of ours. */
+/* What the name stands for now; *ret_cache = false if that is not a cache of ours. */
 static int read_now(struct remote_target *t, struct buf *bytes, struct remote_manifest *ret,
 		    bool *ret_cache, struct error **err)
 {

@@ -22,8 +22,8 @@ static int check_name(const char *name, const char *dir, struct error **err)
 	if (*name && !strchr(name, '/') && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
 	    strcasecmp(name, ".git") != 0)
 		return 0;
-	return error_new(err, ERR_INVALID, 0, "refuse git tree: it has an entry \"%s\" in \"/%s\"",
-			 name, dir);
+	return error_new(err, ERR_INVALID, 0,
+			 "the git tree is refused: it has an entry \"%s\" in \"/%s\"", name, dir);
 }
 
 /* Before anything is written at `path`. */
@@ -38,7 +38,8 @@ static int claim(struct gittree *t, const char *path, uint64_t size, struct erro
 					    t->entries_left == 0 ? "entries" : "bytes"),
 				  "see \"limits\" in docs/contexts.md");
 	if (*path && layer_writer_get(t->writer, path))
-		return error_new(err, ERR_INVALID, 0, "refuse git tree: it has \"%s\" twice", path);
+		return error_new(err, ERR_INVALID, 0,
+				 "the git tree is refused: it has \"%s\" twice", path);
 	t->entries_left--;
 	t->bytes_left -= size;
 	return 0;
@@ -84,8 +85,11 @@ static int put_symlink(struct gittree *t, const char *path, const char *target, 
 	struct entry e = {.path = path, .type = ENTRY_SYMLINK, .mode = 0777, .mtime = t->mtime};
 
 	if (n == 0 || n >= PATH_MAX || memchr(target, '\0', n))
-		return error_new(err, ERR_INVALID, 0,
-				 "refuse git tree: the symlink \"%s\" has a bad target", path);
+		return error_new(
+			err, ERR_INVALID, 0,
+			"the git tree is refused: the symlink \"%s\" has an empty target, or one "
+			"that is too long",
+			path);
 	text = xstrndup(target, n);
 	e.link = text;
 	return put(t, &e, err);
@@ -114,8 +118,10 @@ static int put_blob(struct gittree *t, git_repository *repo, const git_tree_entr
 	if (git_repository_odb(&odb, repo) < 0 || git_odb_read_header(&n, &type, odb, id) < 0)
 		return gitlib_fail(err, ERR_CORRUPT, "read '%s' of the git repository", path);
 	if (type != GIT_OBJECT_BLOB)
-		return error_new(err, ERR_CORRUPT, 0, "refuse git tree: \"%s\" is not a file",
-				 path);
+		return error_new(
+			err, ERR_CORRUPT, 0,
+			"the git tree is refused: \"%s\" should be a file and is something else",
+			path);
 	if (n > FILE_SIZE_MAX)
 		return error_new(err, ERR_UNSUPPORTED, 0,
 				 "the file '%s' of the git repository exceeds 2 GiB", path);

@@ -579,7 +579,7 @@ int http_exchange(struct http *h, const struct http_request *req, const char *ur
 	return r;
 }
 
-/* What nanoseconds of an int64_t cannot hold is no date either. */
+/* What nanoseconds of an int64_t cannot hold is not taken for a date either. */
 int64_t http_date(const char *text)
 {
 	int64_t seconds = text ? curl_getdate(text, NULL) : 0;

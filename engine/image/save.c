@@ -144,7 +144,7 @@ static int fetch(struct save *v, const int64_t *missing, size_t n, struct error 
 	return v->fetcher->require(v->fetcher->data, missing, n, err);
 }
 
-/* The layers as the stored manifest has them; *ret_possible = false if one cannot be had so. */
+/* The layers as the stored manifest has them; *ret_possible = false if one cannot be written so. */
 static int describe_layers(struct save *v, struct saved_image *m, bool *ret_possible,
 			   struct error **err)
 {

@@ -105,7 +105,7 @@ int layer_plan_check_names(const struct layer_plan *p, struct error **err)
 {
 	int r = 0;
 
-	/* One that was removed again is none of the layer's. */
+	/* One that was removed again does not belong to the layer. */
 	for (size_t i = 0; r == 0 && i < p->odd.n; i++)
 		if (layer_plan_get(p, p->odd.v[i]))
 			r = layer_writer_check_name(p->odd.v[i], err);

@@ -32,7 +32,7 @@ struct tar_rules {
 	void *data;
 	uint8_t *p;
 	size_t size, at, end; /* of p: all up to `at` is with the caller, up to `end` is read */
-	uint64_t body;	      /* bytes at `at` that are no headers */
+	uint64_t body;	      /* bytes at `at` that are not headers */
 	bool ended, blind;    /* blind: everything passes from here on */
 };
 

@@ -243,7 +243,8 @@ static int take_whiteout(struct unpack *u, const char *path, struct error **err)
 		return 0;
 	base += strlen(whiteout_prefix);
 	if (!*base || strcmp(base, ".") == 0 || strcmp(base, "..") == 0)
-		return error_new(err, ERR_INVALID, 0, "'%s' is a whiteout of nothing", path);
+		return error_new(err, ERR_INVALID, 0,
+				 "'%s' is a whiteout without the name of what it removes", path);
 	hidden = dir_n > 0 ? xasprintf("%s/%s", dir, base) : xstrdup(base);
 	return put_whiteout(u, hidden, err);
 }

@@ -50,7 +50,7 @@ static void copy_field(char *to, size_t size, const char *from)
 {
 	size_t n = from ? strlen(from) : 0;
 
-	/* A name that does not fit is none that kiln knows: leave it out, it cannot match. */
+	/* A name that does not fit is not one that kiln knows: leave it out, it cannot match. */
 	if (n >= size)
 		n = 0;
 	if (n > 0)

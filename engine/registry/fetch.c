@@ -251,7 +251,7 @@ static int gone(const struct layer_info *info, struct error **err)
 	return error_hint(err, r, "build or load the image again");
 }
 
-/* Where the blob can be had. */
+/* Where the blob can be fetched. */
 static int find_source(const struct layer_info *info, struct imageref *ret, struct error **err)
 {
 	char digest[DIGEST_TEXT];

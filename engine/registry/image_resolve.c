@@ -251,7 +251,7 @@ static int ask_tag(struct resolve *rs, struct digest *ret, struct error **err)
 	return r;
 }
 
-/* A tag that is not there may be a slip of the pen. That the tags cannot be listed is no news. */
+/* A tag that is not there may be a slip of the pen. If the tags cannot be listed nothing is said of it. */
 static void suggest_tag(struct resolve *rs, struct error **failed)
 {
 	_cleanup_strv_ struct strv tags = {0};

@@ -82,7 +82,7 @@ static const char *same_registry(const struct imageref *ref, const char *reposit
 	return strcmp(repository + n + 1, ref->path) == 0 ? NULL : repository + n + 1;
 }
 
-/* Failing to take a blob over is no reason not to send it. */
+/* A blob that could not be taken over is sent all the same. */
 static bool mount_from(const struct uploads *all, const struct upload *u, const char *repository)
 {
 	const char *from = same_registry(all->ref, repository);

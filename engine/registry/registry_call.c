@@ -215,8 +215,8 @@ static int status_error(const struct server *s, const struct registry_call *call
 		return error_hint(err, r, "check the name, or log in: kiln login %s", s->host);
 	case 429:
 		r = error_new(err, ERR_UNAVAILABLE, 0,
-			      "%s: registry %s allows no more requests%s%s", call->what, who, comma,
-			      b.p);
+			      "%s: registry %s refuses further requests for now%s%s", call->what,
+			      who, comma, b.p);
 		return error_hint(err, r, "wait, or log in for a higher limit: kiln login %s",
 				  s->host);
 	default:

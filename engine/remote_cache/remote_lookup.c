@@ -92,7 +92,7 @@ static int find_here(struct remote_imports *im, const struct digest *diff_id, in
 	return r;
 }
 
-/* The id of a layer of the graph; 0: it cannot be had. */
+/* The id of a layer of the graph; 0: it cannot be fetched. */
 static int settle_layer(struct remote_imports *im, struct imported_graph *g, uint32_t number,
 			int64_t *ret, struct error **err)
 {
@@ -102,7 +102,7 @@ static int settle_layer(struct remote_imports *im, struct imported_graph *g, uin
 
 	*ret = l->id;
 	if (l->id != 0) {
-		/* What was fetched once and is not to be had is not had by fetching it again. */
+		/* What could not be fetched once will not come the second time. */
 		bool lost = false;
 
 		r = layer_is_lost(im->env.store, l->id, &lost, err);
@@ -122,7 +122,7 @@ static int settle_layer(struct remote_imports *im, struct imported_graph *g, uin
 	return r;
 }
 
-/* Appends layers [from, n) of a chain; *ret_whole = false if one cannot be had. */
+/* Appends layers [from, n) of a chain; *ret_whole = false if one cannot be fetched. */
 static int settle_chain(struct remote_imports *im, struct imported_graph *g,
 			const struct remote_chain *c, size_t from, int64_t *ret, bool *ret_whole,
 			struct error **err)
@@ -189,7 +189,7 @@ static int make_output(struct remote_imports *im, struct imported_graph *g,
 	return r;
 }
 
-/* *ret_found = false where a layer cannot be had. */
+/* *ret_found = false where a layer cannot be fetched. */
 static int make_outputs(struct remote_imports *im, const struct record_ref *ref,
 			const struct cache_query *q, bool *ret_found, struct error **err)
 {

@@ -141,7 +141,7 @@ static int read_document(const struct reading *rd, const struct digest *digest, 
 	case REMOTE_IS_IMAGE:
 		return read_inline(rd, &m, err);
 	case REMOTE_IS_INDEX:
-		/* An index within an index is no image's. */
+		/* An index within an index does not belong to an image. */
 		if (!digest)
 			return read_index(rd, &m, err);
 		return error_new(err, ERR_UNSUPPORTED, 0, "an index within an index");

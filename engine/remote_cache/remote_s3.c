@@ -262,7 +262,7 @@ static void add_digest(const json_t *descriptor, struct map *blobs)
 		*map_puts(blobs, text) = blobs;
 }
 
-/* Adds the digests of the blobs that a manifest names. What is no manifest of ours (BuildKit keeps
+/* Adds the digests of the blobs that a manifest names. What is not a manifest of ours (BuildKit keeps
  * its own kind at such places) cannot be told, so nothing may be removed beside it. */
 static int add_blobs(struct remote_s3 *r, const char *key, struct map *blobs, struct error **err)
 {

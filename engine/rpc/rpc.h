@@ -81,7 +81,7 @@ const char *rpc_call_header(const struct rpc_call *c, const char *name);
 /* As grpc-message is sent: everything but printable ASCII as %XX. Heap. */
 char *rpc_percent_encode(const char *text);
 char *rpc_percent_decode(const char *text);
-/* "100m", "5S": nanoseconds; -1 if it is none. */
+/* "100m", "5S": nanoseconds; -1 if it is not one. */
 int64_t rpc_parse_timeout(const char *text);
 
 #endif

@@ -320,7 +320,7 @@ static void take_request(struct rpc_conn *conn, struct rpc_call *c)
 		c->deadline = times_monotonic_ns() + ns;
 	if (!c->path || !method || strcmp(method, "POST") != 0 || !type ||
 	    strncmp(type, "application/grpc", 16) != 0)
-		rpc_call_finish(c, RPC_INVALID, "this is no gRPC request", NULL);
+		rpc_call_finish(c, RPC_INVALID, "this is not a gRPC request", NULL);
 	else if (ns < 0)
 		rpc_call_finish(c, RPC_INVALID, "grpc-timeout is not a duration", NULL);
 	else

@@ -46,7 +46,7 @@ struct rpc_tunnel;
 struct rpc_tunnel *rpc_tunnel_open(struct rpc_loop *loop, struct rpc_call *inside);
 /* Its calls are closed. Nobody may use it any more. */
 void rpc_tunnel_close(struct rpc_loop *loop, struct rpc_tunnel *t);
-/* A call over it, to be released; NULL: the tunnel is no more. `ns`: how long it may take, 0: any time. */
+/* A call over it, to be released; NULL: the tunnel has ended. `ns`: how long it may take, 0: any time. */
 struct rpc_call *rpc_start(struct rpc_loop *loop, struct rpc_tunnel *t, const char *path,
 			   const struct rpc_header *headers, size_t n, int64_t ns) _must_check_;
 /* Says that no more is sent. */

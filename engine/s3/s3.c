@@ -163,9 +163,10 @@ static int list_page(struct s3 *s, const char *prefix, struct listing *l, struct
 	l->more = false;
 	free(TAKE_PTR(l->token));
 	if (s3_xml_walk(resp.body.p, resp.body.n, on_element, l) < 0 || (l->more && !l->token))
-		return error_new(err, ERR_INVALID, 0,
-				 "list '%s': the answer of bucket '%s' at %s makes no sense",
-				 prefix, s->o.bucket, s->o.endpoint);
+		return error_new(
+			err, ERR_INVALID, 0,
+			"list '%s': the answer of bucket '%s' at %s cannot be read as S3's", prefix,
+			s->o.bucket, s->o.endpoint);
 	return 0;
 }
 

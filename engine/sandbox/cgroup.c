@@ -227,7 +227,7 @@ static char *find_parent(const struct cgroup *c, const char *mount, const char *
 	return xasprintf("%s%s", mount, strcmp(own, "/") == 0 ? "" : own);
 }
 
-/* Is it the group of a kiln that is no more? "kiln-PID-N", or "kiln-self-PID". */
+/* Is it the group of a kiln that has ended? "kiln-PID-N", or "kiln-self-PID". */
 static bool is_orphan(const char *name)
 {
 	const bool self = strncmp(name, "kiln-self-", strlen("kiln-self-")) == 0;
@@ -476,7 +476,7 @@ int cgroup_make(const struct cgroup_site *site, const struct cgroup_limits *l, c
 	*ret = c;
 	if (r == 0 && (asked || limited))
 		return 0;
-	/* A group that nobody asked for and that limits nothing is none. */
+	/* A group that nobody asked for and that limits nothing does not count. */
 	cgroup_remove(c);
 	*ret = NULL;
 	return r;

@@ -316,11 +316,12 @@ static void check_file(const char *root, const struct machine_user *user, const 
 		findings_add(ret, FINDING_LESS, topic_ids,
 			     xasprintf("%s grants no ids to %s", file, user->name), mend);
 	else if (range.count < IDS_WANTED)
-		findings_add(ret, FINDING_LESS, topic_ids,
-			     xasprintf("%s grants %s %lu ids only: images with others cannot be "
-				       "unpacked",
-				       file, user->name, range.count),
-			     mend);
+		findings_add(
+			ret, FINDING_LESS, topic_ids,
+			xasprintf("%s grants %s only %lu ids: images that use others cannot be "
+				  "unpacked",
+				  file, user->name, range.count),
+			mend);
 	else if (other)
 		findings_add(ret, FINDING_LESS, topic_ids,
 			     xasprintf("%s grants ids of %s to %s, too: each reaches the other's "

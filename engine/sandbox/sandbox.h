@@ -48,11 +48,11 @@ int sandbox_run(const struct sandbox_plan *p, sandbox_log_fn log, void *data, st
 
 /* Has a process of ours been shown this machine's /proc, since no other could be mounted? */
 bool sandbox_outer_proc(void);
-#define SANDBOX_OUTER_PROC_NOTICE                                                                  \
-	"parts of /proc are covered here, as in a container, so that steps get no /proc of their " \
-	"own: they see the names of this container's processes; to change that start it with "     \
-	"--security-opt systempaths=unconfined (podman: unmask=ALL, Kubernetes: procMount: "       \
-	"Unmasked)"
+#define SANDBOX_OUTER_PROC_NOTICE                                                                 \
+	"parts of /proc are covered here, as in a container: steps cannot have a /proc of their " \
+	"own and see the names of this container's processes; to change that, start the "         \
+	"container with --security-opt systempaths=unconfined (podman: unmask=ALL, Kubernetes: "  \
+	"procMount: Unmasked)"
 
 /* Sends a signal to the process. */
 void sandbox_signal(struct sandbox *s, int sig);

@@ -44,7 +44,7 @@ static void follow_add(struct follow *f, const char *path)
 		strv_push(&f->paths, path);
 }
 
-/* *ret_target is empty if it is no symlink. */
+/* *ret_target is empty if it is not a symlink. */
 static int look_at(int rootfd, const char *path, struct buf *ret_target)
 {
 	struct fs_place at;

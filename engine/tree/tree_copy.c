@@ -69,7 +69,7 @@ static int set_file_attributes(const struct copy *c, const struct entry *e, int 
 	return fchmod(fd, e->mode) < 0 || futimens(fd, times) < 0 ? -errno : 0;
 }
 
-/* The file itself under another name; false where it cannot be had. */
+/* The file itself under another name; false where that cannot be. */
 static bool link_file(const struct copy *c, int in, const char *to)
 {
 	char path[32];

@@ -22,16 +22,16 @@ struct bake_place {
 };
 
 enum bake_expr_kind {
-	EXPR_LITERAL,	/* value */
-	EXPR_TEMPLATE,	/* args: its parts, joined; one part that is no literal is taken as it is */
-	EXPR_NAME,	/* text */
-	EXPR_EACH,	/* the element that a splat is at */
-	EXPR_ATTR,	/* a.text */
-	EXPR_INDEX,	/* a[b] */
-	EXPR_SPLAT,	/* b for each of a */
-	EXPR_CALL,	/* text(args), the last one spread if `spread` */
-	EXPR_UNARY,	/* text a */
-	EXPR_BINARY,	/* a text b */
+	EXPR_LITERAL, /* value */
+	EXPR_TEMPLATE, /* args: its parts, joined; one part that is not a literal is taken as it is */
+	EXPR_NAME,     /* text */
+	EXPR_EACH,     /* the element that a splat is at */
+	EXPR_ATTR,     /* a.text */
+	EXPR_INDEX,    /* a[b] */
+	EXPR_SPLAT,    /* b for each of a */
+	EXPR_CALL,     /* text(args), the last one spread if `spread` */
+	EXPR_UNARY,    /* text a */
+	EXPR_BINARY,   /* a text b */
 	EXPR_CONDITION, /* a ? b : c */
 	EXPR_TUPLE,	/* args */
 	EXPR_OBJECT,	/* args: key, value, key, value */

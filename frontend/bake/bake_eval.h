@@ -59,7 +59,7 @@ const struct bake_value *bake_evaluate_as(struct bake_eval *e, const struct bake
 /* The type that an expression names: string, list(number), object({a = optional(bool)}). */
 int bake_type_parse(struct bake_eval *e, const struct bake_expr *expr, const struct bake_type **ret,
 		    struct error **err) _must_check_;
-/* The bare name that an expression is; NULL if it is none. */
+/* The bare name that an expression is; NULL if it is not one. */
 const char *bake_expr_name(const struct bake_expr *e);
 
 #endif

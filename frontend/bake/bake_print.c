@@ -82,7 +82,7 @@ static json_t *attest_json(const struct bake_value *e)
 	return j;
 }
 
-/* An empty destination is none. */
+/* An empty destination does not count. */
 static json_t *output_json(const struct bake_value *e)
 {
 	json_t *j = json_object();

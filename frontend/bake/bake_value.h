@@ -58,7 +58,7 @@ const struct bake_value *bake_bool(bool b);
 const struct bake_value *bake_string(struct arena *a, const char *s); /* copies */
 const struct bake_value *bake_stringn(struct arena *a, const char *s, size_t n);
 const struct bake_value *bake_int(struct arena *a, int64_t n);
-/* Decimal text, perhaps with an exponent. NULL where it is none, or a longer one than may be. */
+/* Decimal text, perhaps with an exponent. NULL where it is not a number, or too long. */
 const struct bake_value *bake_number(struct arena *a, const char *text);
 
 void bake_push(struct bake_builder *b, const struct bake_value *v);
@@ -74,7 +74,7 @@ const struct bake_value *bake_member(const struct bake_value *v, const char *nam
 bool bake_equal(const struct bake_value *a, const struct bake_value *b);
 /* Orders what a set may hold. */
 int bake_compare(const struct bake_value *a, const struct bake_value *b);
-/* The integer that a number is; false if it is none or does not fit. */
+/* The integer that a number is; false if it is not one or does not fit. */
 bool bake_to_int(const struct bake_value *v, int64_t *ret);
 /* The text of a string, number or bool; NULL of anything else. Borrowed. */
 const char *bake_text(const struct bake_value *v);

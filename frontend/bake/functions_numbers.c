@@ -100,7 +100,7 @@ static value from_double(struct bake_call *c, double d)
 	char text[400];
 
 	if (!isfinite(d))
-		return bake_call_fail(c, "the result is no number");
+		return bake_call_fail(c, "the result is not a number");
 	for (int precision = 1; precision <= 17; precision++) {
 		snprintf(text, sizeof(text), "%.*g", precision, d);
 		if (strtod(text, NULL) == d)
@@ -137,7 +137,7 @@ static value parse_int(struct bake_call *c)
 		return NULL;
 	p += *p == '-' || *p == '+';
 	if (!*p)
-		return bake_call_fail(c, "\"%s\" is no number of base %lld", text, (long long)n);
+		return bake_call_fail(c, "\"%s\" is not a number of base %lld", text, (long long)n);
 	for (; *p && result; p++) {
 		int digit = *p >= '0' && *p <= '9'   ? *p - '0'
 			    : *p >= 'a' && *p <= 'z' ? *p - 'a' + 10
@@ -145,7 +145,7 @@ static value parse_int(struct bake_call *c)
 						     : 99;
 
 		if (digit >= n)
-			return bake_call_fail(c, "\"%s\" is no number of base %lld", text,
+			return bake_call_fail(c, "\"%s\" is not a number of base %lld", text,
 					      (long long)n);
 		result = bake_arithmetic(c->arena, OP_MUL, result, base);
 		if (result)

@@ -27,7 +27,7 @@ static void add_line(const struct df_line *line, struct buf *b)
 }
 
 /* Widens [*start, *end] by context, as BuildKit does: two lines on either side of one line, one
- * around several, and at the ends of the file what can be had on the other side. */
+ * around several, and at the ends of the file what there is on the other side. */
 static void widen(size_t *start, size_t *end, size_t total)
 {
 	unsigned pad = *start == *end ? 4 : 2;

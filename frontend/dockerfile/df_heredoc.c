@@ -15,7 +15,7 @@ static size_t count_quotes(const char *s)
 	return n;
 }
 
-/* Splits "3<<-WORD" and gives WORD; NULL if it is no marker. */
+/* Splits "3<<-WORD" and gives WORD; NULL if it is not a marker. */
 static const char *split_marker(const char *word, struct df_heredoc *ret)
 {
 	unsigned fd = 0;

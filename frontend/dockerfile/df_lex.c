@@ -119,7 +119,7 @@ static int set_escape(struct df_lex *x, const char *value, struct error **err)
 	return 0;
 }
 
-/* Directives are the comments at the very top; the first line that is none ends them. Returns 1 if
+/* Directives are the comments at the very top; the first other line ends them. Returns 1 if
  * the line is one. */
 static int take_directive(struct df_lex *x, struct df_slice line, unsigned number,
 			  struct error **err)

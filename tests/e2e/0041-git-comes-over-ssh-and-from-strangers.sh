@@ -88,7 +88,7 @@ prints "is told" 'unknown host nosuchhost.invalid'
 
 for branch in dotgit dotgit2 parent slash through; do
 	fails "a hostile tree ($branch)" 1 build "$url#$branch"
-	prints "... is refused" 'refuse git tree'
+	prints "... is refused" 'the git tree is refused'
 done
 fails "an object that is missing" 1 build "$url#missing"
 fails "a submodule without URL" 1 build "$url#nourl"

@@ -5,7 +5,7 @@
  * network namespace: what a step puts into its frames, by whatever socket, comes out as a connect
  * or send call of pasta's or not at all. A seccomp filter holds those calls back, and for each the
  * kernel is asked how it would route the address now. Only a unicast address behind an interface
- * goes on; so addresses that this machine gets while a step runs are none that it reaches, and
+ * goes on; so addresses that this machine gets while a step runs are not among those that it reaches, and
  * nothing in the step's namespace decides about it.
  *
  * A call that goes on is made by pasta itself. It has one thread at a time and its memory to
@@ -144,7 +144,7 @@ static bool same_host(const struct address *a, const struct address *b)
 	return a->family == b->family && memcmp(a->bytes, b->bytes, address_size(a)) == 0;
 }
 
-/* False: it is none of the internet's. An IPv4 address in IPv6's clothes is an IPv4 address. */
+/* False: it is not an address of the internet. An IPv4 address in IPv6's clothes is an IPv4 address. */
 static bool get_address(const struct sockaddr_storage *name, size_t n, struct address *ret)
 {
 	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
@@ -361,7 +361,7 @@ static int judge_name(int number, uint64_t at, uint64_t size, bool connect)
 		return -EINVAL;
 	if (!notify_read(&guard.calls, at, &name, size))
 		return -EFAULT;
-	/* This ends a connection, or it is no connection that a step has to do with. */
+	/* This ends a connection, or it has nothing to do with a step. */
 	if ((connect && name.ss_family == AF_UNSPEC) || !get_address(&name, size, &to))
 		return 0;
 	return judge(number, &to);

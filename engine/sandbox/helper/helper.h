@@ -258,7 +258,7 @@ int processes_set(struct processes *t, pid_t tid, enum wire_call_kind kind, cons
 
 /* --- guard.c */
 /* Which of pasta's connections may be made (docs/security.md). */
-/* In pasta's process, before it is executed: the listener's descriptor. Where none can be had, as
+/* In pasta's process, before it is executed: the listener's descriptor. Where the kernel gives none, as
  * where whoever started kiln has such a filter on it, it fails: no network is better than one that
  * leads to this machine. `answers`: there are published ports for UDP. */
 int guard_install(bool answers);

@@ -337,7 +337,7 @@ void mount_attach(int tree, int at, const char *dest)
 static int make_path(int root, const char *path, struct owner_ids owner, unsigned links);
 
 /* The text of a link in `dir`, whose own name from the root is `path`, as a path from the root.
- * NULL: it is no link. */
+ * NULL: it is not a link. */
 static char *link_from_root(int dir, const char *name, const char *path)
 {
 	char *target = alloc(PATH_MAX);

@@ -258,7 +258,7 @@ static void reset_signals(void)
 	(void)syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof(none));
 }
 
-/* A directory that is not below our root (any more) is no place to work in. */
+/* A directory that is not below our root (any more) cannot be worked in. */
 static void check_directory(const struct plan *p)
 {
 	char path[PATH_MAX];

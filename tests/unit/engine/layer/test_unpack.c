@@ -241,7 +241,7 @@ static void whiteouts_of_nothing_are_refused(void **state)
 		_cleanup_buf_ struct buf tar = BUF_INIT;
 
 		TAR_ADD(&tar, .name = names[i], .type = '0');
-		expect_refused(&tar, ERR_INVALID, "whiteout of nothing");
+		expect_refused(&tar, ERR_INVALID, "whiteout without the name");
 	}
 }
 

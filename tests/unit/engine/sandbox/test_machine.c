@@ -229,7 +229,7 @@ static void poor_ranges_are_told(void **state)
 	put_tools();
 	put("/etc/subuid", "ada:100000:1000\n");
 	put("/etc/subgid", "ada:100000:65536\nbob:150000:65536\n");
-	expect_ids(&ada, 2, "grants ada 1000 ids only",
+	expect_ids(&ada, 2, "grants ada only 1000 ids",
 		   "--del-subuids 100000-100999 --add-subuids 101000-166535 ada");
 	expect_ids(&ada, 2, "grants ids of ada to bob, too", "--add-subgids 215536-281071 ada");
 }
