@@ -8,6 +8,7 @@
 #include "base/attrs.h"
 #include "base/imageref.h"
 #include "base/times.h"
+#include "cmd/build/build_attest.h"
 #include "cmd/build/build_cache.h"
 #include "cmd/build/build_values.h"
 
@@ -129,24 +130,6 @@ static int parse_progress(struct build_options *o, struct error **err)
 	return text ? display_mode_parse(text, &o->display, err) : 0;
 }
 
-/* CI files turn attestations off by these options, which is how kiln has them. */
-static int check_attestations(const struct build_options *o, struct error **err)
-{
-	const char *const given[] = {o->provenance, o->sbom};
-
-	for (size_t i = 0; i < ARRAY_SIZE(given); i++)
-		if (given[i] && strcmp(given[i], "false") != 0 && strcmp(given[i], "0") != 0)
-			return error_new(err, ERR_UNSUPPORTED, 0,
-					 "--%s: attestations are not supported yet",
-					 i == 0 ? "provenance" : "sbom");
-	for (size_t i = 0; i < o->attest.n; i++)
-		if (!strstr(o->attest.v[i], "disabled=true"))
-			return error_new(err, ERR_UNSUPPORTED, 0,
-					 "--attest %s: attestations are not supported yet",
-					 o->attest.v[i]);
-	return 0;
-}
-
 /* BuildKit's built-in argument: the output is that of several platforms, though it may be one. */
 static int parse_multi_platform(struct build_options *o, struct error **err)
 {
@@ -190,7 +173,7 @@ int build_options_finish(struct build_options *o, struct error **err)
 		r = parse_multi_platform(o, err);
 	if (r == 0)
 		r = parse_outputs(o, err);
-	return r == 0 ? check_attestations(o, err) : r;
+	return r == 0 ? build_attest_parse(o, err) : r;
 }
 
 /* `build -t .` has a context in mind. */
@@ -215,7 +198,8 @@ int build_options_parse(struct build_options *o, const struct command *self, int
 		 "Allow network.host or security.insecure"},
 		{"annotation", 0, OPT_LIST, &o->annotations, "KEY=VALUE",
 		 "Add an annotation to the image"},
-		{"attest", 0, OPT_LIST, &o->attest, "SPEC", NULL},
+		{"attest", 0, OPT_LIST, &o->attest, "SPEC",
+		 "Attest: type=provenance[,mode=min|max][,version=v1|v0.2]..."},
 		{"build-arg", 0, OPT_LIST, &o->build_args, "NAME[=VALUE]",
 		 "Set a build argument (without a value: from the environment)"},
 		{"build-context", 0, OPT_LIST, &o->build_contexts, "NAME=VALUE",
@@ -257,7 +241,8 @@ int build_options_parse(struct build_options *o, const struct command *self, int
 		 "Build for these (linux/amd64,linux/arm64)"},
 		{"progress", 0, OPT_STRING, &o->progress, "MODE",
 		 "auto, plain, ordered[,groups=github|gitlab], tty, rawjson or quiet"},
-		{"provenance", 0, OPT_STRING, &o->provenance, "false", NULL},
+		{"provenance", 0, OPT_STRING, &o->provenance, "true|false|SPEC",
+		 "Attest what the image was made of: --attest type=provenance"},
 		{"pull", 0, OPT_BOOL, &o->pull, NULL, "Always ask for newer base images"},
 		{"push", 0, OPT_BOOL, &o->push, NULL, "Push the image"},
 		{"quiet", 'q', OPT_BOOL, &o->quiet, NULL, "Print only the image id"},
@@ -337,6 +322,7 @@ void build_options_release(struct build_options *o)
 	for (size_t i = 0; i < o->exports.n; i++)
 		export_options_release(&o->exports.v[i]);
 	vec_release(&o->exports);
+	attest_options_release(&o->attestations);
 	remote_specs_release(&o->imports);
 	remote_specs_release(&o->cache_exports);
 	vec_release(&o->platform_list);

@@ -7,6 +7,7 @@
 #include "cmd/build/build_limits.h"
 #include "cmd/cli/opt.h"
 #include "cmd/progress/display.h"
+#include "engine/attest/attest_options.h"
 #include "engine/export/export.h"
 #include "engine/remote_cache/remote_spec.h"
 #include "frontend/frontend.h"
@@ -37,7 +38,7 @@ struct build_options {
 	struct strv tags, build_args, labels, platforms, outputs, annotations;
 	struct strv build_contexts, secret_texts, ssh_texts, add_hosts, ulimit_texts, allow;
 	struct strv no_cache_filter, cache_from, cache_to;
-	const char *provenance, *sbom; /* NULL: not given; "": bare */
+	const char *provenance, *sbom; /* NULL: not given */
 	struct strv attest;
 	struct strv no_cache_steps, cache_ttls;	  /* cmd/build/build_cache.h */
 	const char *context_modes, *reset_mounts; /* NULL: not given; "": all that are used */
@@ -64,6 +65,7 @@ struct build_options {
 	VEC(struct build_secret) secrets;
 	remote_specs imports, cache_exports; /* --cache-from, --cache-to */
 	VEC(struct export_options) exports;  /* at least one */
+	struct attest_options attestations;  /* --attest, --provenance, --sbom */
 };
 
 /* Parses the command line. 1: --help was given and answered. */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cmd/build/build_attest.h"
 #include "cmd/build/build_caches.h"
 #include "engine/export/export_early.h"
 #include "engine/export/squash.h"
@@ -28,6 +29,7 @@ static void clear(struct build_outputs *b)
 void build_outputs_release(struct build_outputs *b)
 {
 	clear(b);
+	build_attest_close(b->attest);
 }
 
 int build_outputs_check(const struct build_options *o, struct error **err)
@@ -226,8 +228,10 @@ static int export(struct build_outputs *b, struct error **err)
 	_cleanup_free_ struct export_image *images = xcalloc(b->n_images, sizeof(*images));
 	int r = 0;
 
-	for (size_t i = 0; i < b->n_images; i++)
+	for (size_t i = 0; i < b->n_images; i++) {
 		images[i] = export_image(b, i);
+		build_attest_image(b->attest, i, &images[i]);
+	}
 	b->exported = xcalloc(b->options->exports.n, sizeof(*b->exported));
 	for (size_t i = 0; i < b->options->exports.n && r == 0; i++) {
 		const struct export_options *o = &b->options->exports.v[i];
@@ -282,6 +286,8 @@ static int make(struct build_outputs *const *all, size_t n, struct error **err)
 	for (size_t i = 0; i < n && r == 0; i++) {
 		r = of_target(all[i], build_caches_open(all[i], &all[i]->caches, err), err);
 		complete_options(all[i]);
+		if (!all[i]->attest)
+			all[i]->attest = build_attest_open(all[i]);
 	}
 	if (r == 0)
 		r = solve(all, n, err);

@@ -6,9 +6,14 @@
 #include "cmd/build/build_options.h"
 #include "engine/engine.h"
 
+struct build_attest;
+struct build_input;
+
 struct build_outputs {
 	/* borrowed */
 	struct build_options *options;
+	const struct build_input *input;
+	int64_t started; /* ns */
 	struct engine *engine;
 	const struct progress *progress;
 	const struct graph *graph;
@@ -22,6 +27,7 @@ struct build_outputs {
 	struct export_result *exported;
 	size_t n_exported;
 	struct build_caches *caches; /* those of --cache-to; NULL: none */
+	struct build_attest *attest; /* what is attested of the images; NULL: nothing */
 };
 
 /* Finds files and directories to come that cannot be written, before anything runs. */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/times.h"
 #include "cmd/build/build_report.h"
 #include "engine/source/source_time.h"
 #include "engine/upkeep.h"
@@ -173,6 +174,8 @@ int build_session_open(struct build_session *s, struct error **err)
 {
 	int r = engine_open(s->store, s->cancel, &s->engine, err);
 
+	s->started = times_now_ns();
+
 	if (r == 0)
 		upkeep_set_policy(s->store, &s->engine->config.gc, false);
 	return r;
@@ -268,6 +271,8 @@ int build_request_compile(struct build_request *q, struct error **err)
 	if (r == 0)
 		r = compile(q, err);
 	q->outputs = (struct build_outputs){.options = &q->options,
+					    .input = &q->input,
+					    .started = s->started,
 					    .engine = q->session->engine,
 					    .progress = q->session->progress,
 					    .graph = &q->session->graph,

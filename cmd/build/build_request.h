@@ -24,6 +24,7 @@ struct build_session {
 	const struct progress *progress;
 	struct engine *engine;
 	struct graph graph;
+	int64_t started;    /* ns */
 	struct strv agents; /* ID=PATHS of the ssh agents that were given */
 	bool has_limits;    /* the limits of steps are set */
 };

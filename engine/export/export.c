@@ -63,7 +63,7 @@ static int check(size_t n, const struct export_options *o, struct error **err)
 {
 	bool pushes = o->push || o->type == EXPORT_REGISTRY;
 
-	if (!export_is_several(o, n) && annotates_index(o))
+	if (!export_is_indexed(o, n) && annotates_index(o))
 		return error_hint(err,
 				  error_new(err, ERR_INVALID, 0,
 					    "index annotations not supported for single platform "

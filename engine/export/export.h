@@ -37,6 +37,16 @@ enum export_type {
 	EXPORT_NONE,	  /* "cacheonly": build only */
 };
 
+/* Something that is said about an image, as a predicate (engine/attest/statement.h). */
+struct export_attestation {
+	const char *predicate_type;
+	const char *filename; /* in outputs of files */
+	/* *ret: a new reference. `bodies`: the image's n layers; NULL where it is files. */
+	int (*make)(void *data, const struct layer_body *bodies, size_t n, json_t **ret,
+		    struct error **err);
+	void *data;
+};
+
 /* One image of the build, for one platform. */
 struct export_image {
 	/* From the frontend: diff_ids holds the base image's layers only, and history rows of this
@@ -48,6 +58,9 @@ struct export_image {
 	 * store's times. Layers of the base image are not looked at. */
 	const int64_t *layer_times;
 	struct platform platform;
+	/* What outputs that are `attested` have beside it. */
+	const struct export_attestation *attestations;
+	size_t n_attestations;
 };
 
 enum export_annotated {
@@ -92,6 +105,11 @@ struct export_options {
 	bool rewrite_timestamp; /* clamp mtimes in new layers */
 	VEC(struct export_annotation) annotations;
 	struct export_inline inline_cache; /* make NULL: none */
+	bool attested;			   /* the images' attestations go along */
+	bool old_artifacts; /* oci-artifact=false: they are stored as before there were artifacts */
+	bool artifacts_set;
+	bool inline_attestations, inline_attestations_set; /* attestation-inline */
+	char *attestation_prefix; /* local, tar: of their files' names; NULL: none */
 };
 
 void export_options_init(struct export_options *o); /* type image */

@@ -355,6 +355,45 @@ static int name_destination(const char *path, int r, struct error **err)
 				 : r;
 }
 
+/* --- attestations: files beside those of the image --- */
+
+static int64_t attested_at(const struct files *f)
+{
+	return f->j->o->has_epoch ? f->j->o->epoch : times_now_ns() / NS_PER_S;
+}
+
+static int put_attestation(void *data, const char *name, const struct buf *b, struct error **err)
+{
+	struct files *f = data;
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = attested_at(f)}};
+	_cleanup_close_ int fd = -1;
+	int r = make_way(f->rootfd, name, name, err);
+
+	if (r < 0)
+		return r;
+	fd = openat(f->rootfd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return error_new(err, ERR_IO, errno, "create '%s'", name);
+	r = fs_write_full(fd, b->p, b->n);
+	if (r == 0 && futimens(fd, times) < 0)
+		r = -errno;
+	return r < 0 ? error_new(err, ERR_IO, -r, "write '%s'", name) : 0;
+}
+
+static int tar_attestation(void *data, const char *name, const struct buf *b, struct error **err)
+{
+	struct files *f = data;
+	_cleanup_free_ char *path = xasprintf("%s%s%s", f->prefix, *f->prefix ? "/" : "", name);
+	struct tar_header h = {.name = path,
+			       .type = TAR_FILE,
+			       .mode = 0600,
+			       .size = b->n,
+			       .mtime = attested_at(f)};
+	int r = tar_write_header(f->w, &h, err);
+
+	return r < 0 ? r : tar_write_data(f->w, b->p, b->n, err);
+}
+
 static int write_dir(struct files *f, struct error **err)
 {
 	_cleanup_free_ char *path = path_join(f->j->o->dest, f->prefix);
@@ -370,6 +409,8 @@ static int write_dir(struct files *f, struct error **err)
 		r = remove_extra(f, f->rootfd, "", err);
 	if (r == 0)
 		r = finish_dirs(f, err);
+	if (r == 0)
+		r = export_attest_files(f->j, f->in, f->rootfs, put_attestation, f, err);
 	return name_destination(path, r, err);
 }
 
@@ -417,7 +458,7 @@ static int open_rootfs(struct export_job *j, const struct export_image *in, stru
 	return r < 0 ? r : rootfs_open(j->s, in->layers, in->n_layers, ret, err);
 }
 
-static bool is_split(const struct export_job *j)
+bool export_is_split(const struct export_job *j)
 {
 	return j->o->platform_split_set ? j->o->platform_split : export_is_several(j->o, j->n);
 }
@@ -426,13 +467,9 @@ static char *prefix_of(const struct export_job *j, const struct export_image *in
 {
 	char text[64];
 
-	if (!is_split(j))
+	if (!export_is_split(j))
 		return xstrdup("");
-	platform_format(&in->platform, text);
-	for (char *p = text; *p; p++)
-		if (*p == '/')
-			*p = '_';
-	return xstrdup(text);
+	return xstrdup(export_platform_name(&in->platform, text));
 }
 
 static int export_one_dir(struct export_job *j, const struct export_image *in, struct map *owners,
@@ -460,7 +497,7 @@ static int export_one_dir(struct export_job *j, const struct export_image *in, s
 int export_to_dir(struct export_job *j, struct error **err)
 {
 	struct map owners = MAP_INIT;
-	bool check = j->n > 1 && !is_split(j);
+	bool check = j->n > 1 && !export_is_split(j);
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < j->n; i++)
@@ -491,7 +528,9 @@ static int export_one_tar(struct export_job *j, const struct export_image *in, s
 		if (r < 0)
 			return r;
 	}
-	return rootfs_walk(rootfs, "", tar_node, &f, err);
+	f.rootfs = rootfs;
+	r = rootfs_walk(rootfs, "", tar_node, &f, err);
+	return r < 0 ? r : export_attest_files(j, in, rootfs, tar_attestation, &f, err);
 }
 
 int export_to_tar(struct export_job *j, struct error **err)

@@ -51,7 +51,9 @@ static int put_documents(struct store *s, const struct made_image *m, struct err
 	struct digest digest;
 	int r = blob_put(s, m->config.p, m->config.n, &digest, err);
 
-	return r < 0 ? r : blob_put(s, m->manifest.p, m->manifest.n, &digest, err);
+	if (r == 0)
+		r = blob_put(s, m->manifest.p, m->manifest.n, &digest, err);
+	return r < 0 ? r : export_attest_store(s, m, err);
 }
 
 static void fill_image(struct store *s, const struct made_image *m, struct image *ret)
@@ -202,7 +204,7 @@ int export_to_store(struct export_job *j, struct error **err)
 	struct made_image m;
 	int r;
 
-	if (export_is_several(j->o, j->n))
+	if (export_is_indexed(j->o, j->n))
 		return export_several(j, err);
 	r = make(j, &m, err);
 	if (r < 0)

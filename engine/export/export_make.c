@@ -17,6 +17,7 @@ void made_image_release(struct made_image *m)
 	free(m->bodies);
 	buf_release(&m->config);
 	buf_release(&m->manifest);
+	attest_manifest_release(&m->attest);
 	m->bodies = NULL;
 }
 
@@ -61,7 +62,7 @@ struct layer_blob_options export_store_options(const struct export_options *o, s
 {
 	struct layer_blob_options lo = export_layer_options(o);
 
-	if (!export_is_several(o, n_images)) {
+	if (!export_is_indexed(o, n_images)) {
 		lo.compression.type = COMPRESS_NONE;
 		lo.force = false;
 		lo.lazy = true;
@@ -78,6 +79,11 @@ bool export_is_several(const struct export_options *o, size_t n_images)
 {
 	/* Docker's archive holds one image. */
 	return n_images > 1 || (o->several && o->type != EXPORT_DOCKER);
+}
+
+bool export_is_indexed(const struct export_options *o, size_t n_images)
+{
+	return export_is_several(o, n_images) || o->attested;
 }
 
 int export_full_names(const struct export_options *o, struct strv *ret, struct error **err)
@@ -168,7 +174,8 @@ int export_make(struct store *s, const struct export_image *in, const struct exp
 		struct error **err)
 {
 	_cleanup_strv_ struct strv annotations = {0};
-	struct made_image m = {.in = in, .config = BUF_INIT, .manifest = BUF_INIT};
+	struct made_image m = {
+		.in = in, .config = BUF_INIT, .manifest = BUF_INIT, .attest = ATTEST_MANIFEST_INIT};
 	struct image_config config;
 	int r;
 
@@ -202,6 +209,11 @@ int export_make(struct store *s, const struct export_image *in, const struct exp
 			   &annotations, &m.manifest);
 	m.manifest_digest = digest_of(m.manifest.p, m.manifest.n);
 	m.manifest_type = lo->docker_types ? DOCKER_MANIFEST_TYPE : OCI_MANIFEST_TYPE;
+	r = export_attest(o, &m, err);
+	if (r < 0) {
+		made_image_release(&m);
+		return r;
+	}
 	*ret = m;
 	return 0;
 }
@@ -222,6 +234,11 @@ static void write_index(struct export_job *j, const struct made_image *made, siz
 				      oci_descriptor(m->manifest_type, &m->manifest_digest,
 						     m->manifest.n, &of_this, &m->in->platform));
 	}
+	for (size_t i = 0; i < n; i++)
+		if (made[i].attest.statements.n > 0)
+			json_array_append_new(
+				manifests,
+				attest_manifest_entry(&made[i].attest, &made[i].manifest_digest));
 	export_annotations(j->o, ANNOTATE_INDEX, NULL, &annotations);
 	oci_index_write(docker, manifests, &annotations, true, index);
 	top->media_type = docker ? DOCKER_INDEX_TYPE : OCI_INDEX_TYPE;
@@ -234,7 +251,7 @@ void export_find_top(struct export_job *j, const struct made_image *made, size_t
 		     struct buf *index, struct export_top *top)
 {
 	*top = (struct export_top){0};
-	if (export_is_several(j->o, n)) {
+	if (export_is_indexed(j->o, n)) {
 		write_index(j, made, n, index, top);
 	} else {
 		top->media_type = made->manifest_type;

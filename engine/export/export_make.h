@@ -4,8 +4,11 @@
 #ifndef KILN_ENGINE_EXPORT_EXPORT_MAKE_H
 #define KILN_ENGINE_EXPORT_EXPORT_MAKE_H
 
+#include "engine/attest/statement.h"
 #include "engine/export/export.h"
 #include "engine/layer/layer_blob.h"
+
+struct export_job;
 
 struct made_image {
 	const struct export_image *in;
@@ -14,7 +17,8 @@ struct made_image {
 	struct buf config, manifest;
 	struct digest config_digest, manifest_digest;
 	const char *manifest_type;
-	int64_t created; /* the config's, ns; 0 unknown */
+	int64_t created;	       /* the config's, ns; 0 unknown */
+	struct attest_manifest attest; /* no statements: it has no attestations */
 };
 
 /* `lo` says which blobs; the rest is the options'. Nothing but layer blobs enters the store. */
@@ -36,6 +40,28 @@ struct layer_blob_options export_push_options(const struct export_options *o);
 struct layer_blob_options export_store_options(const struct export_options *o, size_t n_images);
 /* Is it made as for several platforms? */
 bool export_is_several(const struct export_options *o, size_t n_images);
+/* Does an index stand for it: for several, or with attestations? */
+bool export_is_indexed(const struct export_options *o, size_t n_images);
+
+/* --- attestations (export_attest.c) --- */
+
+/* Those of an image whose manifest stands. */
+int export_attest(const struct export_options *o, struct made_image *m,
+		  struct error **err) _must_check_;
+/* Puts their documents into the store. */
+int export_attest_store(struct store *s, const struct made_image *m,
+			struct error **err) _must_check_;
+/* Hands on each of them as a file about the files of an image, if the output is to have them. */
+struct rootfs;
+int export_attest_files(const struct export_job *j, const struct export_image *in,
+			const struct rootfs *rootfs,
+			int (*put)(void *data, const char *name, const struct buf *b,
+				   struct error **err),
+			void *data, struct error **err) _must_check_;
+/* Has every image a folder of its own? (local, tar) */
+bool export_is_split(const struct export_job *j);
+/* "linux_amd64"; returns `text`. */
+char *export_platform_name(const struct platform *p, char text[64]);
 
 /* Full names of the options' names. */
 int export_full_names(const struct export_options *o, struct strv *ret,

@@ -35,6 +35,20 @@ static void report(struct export_job *j, const char *what, const struct digest *
 	job_status(j->job, line, 0, 0, true);
 }
 
+static void add_attestations(struct export_job *j, struct layout *l, const struct made_image *m)
+{
+	const struct attest_manifest *a = &m->attest;
+
+	if (a->statements.n == 0)
+		return;
+	for (size_t i = 0; i < a->statements.n; i++)
+		oci_archive_add_blob(&l->archive, &a->statements.v[i].digest,
+				     a->statements.v[i].bytes.p, a->statements.v[i].bytes.n);
+	oci_archive_add_blob(&l->archive, &a->config_digest, a->config.p, a->config.n);
+	oci_archive_add_blob(&l->archive, &a->digest, a->manifest.p, a->manifest.n);
+	report(j, "attestation manifest", &a->digest);
+}
+
 static int make_images(struct export_job *j, struct layout *l, struct error **err)
 {
 	struct layer_blob_options lo = export_layer_options(j->o);
@@ -49,6 +63,8 @@ static int make_images(struct export_job *j, struct layout *l, struct error **er
 			return r;
 	}
 	job_status(j->job, "exporting layers", 0, 0, true);
+	for (size_t i = 0; i < l->n_made; i++)
+		add_attestations(j, l, &l->made[i]);
 	for (size_t i = 0; i < l->n_made; i++) {
 		const struct made_image *m = &l->made[i];
 
@@ -67,7 +83,7 @@ static int make_images(struct export_job *j, struct layout *l, struct error **er
 static void find_top(struct export_job *j, struct layout *l, struct export_top *top)
 {
 	export_find_top(j, l->made, l->n_made, &l->index, top);
-	if (l->n_made == 1)
+	if (!export_is_indexed(j->o, l->n_made))
 		return;
 	oci_archive_add_blob(&l->archive, &top->digest, l->index.p, l->index.n);
 	report(j, "manifest list", &top->digest);

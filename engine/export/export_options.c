@@ -25,6 +25,7 @@ void export_options_release(struct export_options *o)
 	strv_release(&o->names);
 	strv_release(&o->notes);
 	free(o->dest);
+	free(o->attestation_prefix);
 	for (size_t i = 0; i < o->annotations.n; i++) {
 		free(o->annotations.v[i].platform);
 		free(o->annotations.v[i].text);
@@ -201,9 +202,6 @@ static int set_passive(struct export_options *o, const char *key, const char *va
 		const char *note; /* for a switch that is on, or a text */
 	} passive[] = {
 		{"unpack", SWITCH, NULL},
-		{"oci-artifact", TEXT, NULL},
-		{"attestation-inline", TEXT, NULL},
-		{"attestation-prefix", TEXT, NULL},
 		{"registry.insecure", TEXT, NULL},
 		{"buildinfo", SWITCH, NULL},
 		{"buildinfo-attrs", SWITCH, NULL},
@@ -227,6 +225,37 @@ static int set_passive(struct export_options *o, const char *key, const char *va
 		if (r == 0 && on && passive[i].note)
 			strv_pushf(&o->notes, "%s has no effect: %s", key, passive[i].note);
 		return r;
+	}
+	*ret_done = false;
+	return 0;
+}
+
+/* How attestations are stored. */
+static int set_attestations(struct export_options *o, const char *key, const char *value,
+			    bool *ret_done, struct error **err)
+{
+	bool on = false;
+	int r;
+
+	*ret_done = true;
+	if (strcmp(key, "oci-artifact") == 0) {
+		r = attrs_bool(key, value, &on, err);
+		o->old_artifacts = !on;
+		o->artifacts_set = true;
+		return r;
+	}
+	if (strcmp(key, "attestation-inline") == 0) {
+		o->inline_attestations_set = true;
+		return attrs_bool(key, value, &o->inline_attestations, err);
+	}
+	if (strcmp(key, "attestation-prefix") == 0) {
+		if (strchr(value, '/'))
+			return error_new(err, ERR_INVALID, 0,
+					 "attestation-prefix '%s': file names have no slash",
+					 value);
+		free(o->attestation_prefix);
+		o->attestation_prefix = xstrdup(value);
+		return 0;
 	}
 	*ret_done = false;
 	return 0;
@@ -275,6 +304,9 @@ static int set_attribute(struct export_options *o, const char *key, const char *
 		return attrs_bool(key, value, &o->platform_split, err);
 	}
 	r = set_layers(o, key, value, &done, err);
+	if (r < 0 || done)
+		return r;
+	r = set_attestations(o, key, value, &done, err);
 	if (r < 0 || done)
 		return r;
 	r = set_passive(o, key, value, &done, err);

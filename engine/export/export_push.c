@@ -3,12 +3,14 @@
 #include <stdlib.h>
 
 #include "engine/export/export_make.h"
+#include "engine/oci/oci.h"
 #include "engine/registry/push.h"
 
 struct pushed {
 	struct made_image *made;
-	struct push_image *images;
-	size_t n;
+	struct push_image *images; /* and, after them, manifests of attestations */
+	struct layer_body **views; /* of their statements */
+	size_t n, n_images;
 	struct buf index;
 };
 
@@ -16,6 +18,9 @@ static void pushed_release(struct pushed *p)
 {
 	for (size_t i = 0; i < p->n; i++)
 		made_image_release(&p->made[i]);
+	for (size_t i = 0; p->views && i < p->n; i++)
+		free(p->views[i]);
+	free(p->views);
 	free(p->made);
 	free(p->images);
 	buf_release(&p->index);
@@ -27,7 +32,9 @@ static int make_images(struct export_job *j, struct pushed *p, struct error **er
 
 	job_status(j->job, "exporting layers", 0, 0, false);
 	p->made = xcalloc(j->n, sizeof(*p->made));
-	p->images = xcalloc(j->n, sizeof(*p->images));
+	/* Each may have attestations. */
+	p->images = xcalloc(2 * j->n, sizeof(*p->images));
+	p->views = xcalloc(j->n, sizeof(*p->views));
 	for (; p->n < j->n; p->n++) {
 		struct made_image *m = &p->made[p->n];
 		int r = export_make(j->s, &j->images[p->n], j->o, &lo, j->cancel, m, err);
@@ -46,6 +53,34 @@ static int make_images(struct export_job *j, struct pushed *p, struct error **er
 						      .options = lo};
 	}
 	job_status(j->job, "exporting layers", 0, 0, true);
+	p->n_images = p->n;
+	return 0;
+}
+
+/* They are pushed as images are whose layers lie in the store. */
+static int add_attestations(struct export_job *j, struct pushed *p, struct error **err)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		const struct attest_manifest *a = &p->made[i].attest;
+		int r = export_attest_store(j->s, &p->made[i], err);
+
+		if (r < 0)
+			return r;
+		if (a->statements.n == 0)
+			continue;
+		p->views[i] = xcalloc(a->statements.n, sizeof(*p->views[i]));
+		for (size_t k = 0; k < a->statements.n; k++)
+			p->views[i][k].blob =
+				(struct layer_blob){.digest = a->statements.v[k].digest,
+						    .size = a->statements.v[k].bytes.n};
+		p->images[p->n_images++] = (struct push_image){.config = &a->config,
+							       .manifest = &a->manifest,
+							       .manifest_type = OCI_MANIFEST_TYPE,
+							       .config_digest = a->config_digest,
+							       .manifest_digest = a->digest,
+							       .bodies = p->views[i],
+							       .n_layers = a->statements.n};
+	}
 	return 0;
 }
 
@@ -61,12 +96,14 @@ int export_to_registry(struct export_job *j, struct error **err)
 	struct export_top top;
 	int r = make_images(j, &p, err);
 
+	if (r == 0)
+		r = add_attestations(j, &p, err);
 	if (r < 0)
 		return r;
 	export_find_top(j, p.made, p.n, &p.index, &top);
 	push.images = p.images;
-	push.n_images = p.n;
-	if (export_is_several(j->o, p.n)) {
+	push.n_images = p.n_images;
+	if (export_is_indexed(j->o, p.n)) {
 		push.index = &p.index;
 		push.index_type = top.media_type;
 		push.index_digest = top.digest;

@@ -256,6 +256,20 @@ int git_sources_pin(struct git_sources *g, const struct op_source *op, struct jo
 	return 0;
 }
 
+int git_sources_commit(struct git_sources *g, const struct op_source *op, struct job *job,
+		       char **ret, struct error **err)
+{
+	_cleanup_(request_release) struct request q = {.remote = NULL};
+	_cleanup_(gitref_release) struct gitref ref = {.name = NULL};
+	int r = read_request(op, &q, err);
+
+	if (r == 0)
+		r = resolve(g, &q, job, &ref, err);
+	if (r == 0)
+		*ret = xstrdup(ref.commit);
+	return r;
+}
+
 /* --- Checking out --- */
 
 /* Makes sure that the cache has the commit; the tag is followed where the server did not. */

@@ -31,6 +31,9 @@ int git_sources_pin(struct git_sources *g, const struct op_source *op, struct jo
 		    struct digest *ret_key, struct error **err) _must_check_;
 int git_sources_layer(struct git_sources *g, const struct op_source *op, struct job *job,
 		      int64_t *ret_layer, struct error **err) _must_check_;
+/* The commit that was pinned, in hex. Heap. */
+int git_sources_commit(struct git_sources *g, const struct op_source *op, struct job *job,
+		       char **ret, struct error **err) _must_check_;
 /* The time of the commit, in seconds. */
 int git_sources_time(struct git_sources *g, const struct op_source *op, struct job *job,
 		     int64_t *ret_time, struct error **err) _must_check_;

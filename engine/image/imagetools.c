@@ -208,7 +208,7 @@ static int copy_manifest(struct work *w, const struct part *part, const struct i
 		return 0;
 	r = registry_manifest_get(w->r, &from, w->cancel, &got, err);
 	if (r == 0)
-		r = oci_document_parse(part->d.media_type, got.bytes.p, got.bytes.n, &doc, err);
+		r = oci_entry_parse(got.bytes.p, got.bytes.n, &doc, err);
 	if (r == 0 && doc.kind != OCI_MANIFEST)
 		r = error_new(err, ERR_UNSUPPORTED, 0, "an index within an index");
 	if (r == 0)

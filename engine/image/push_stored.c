@@ -57,7 +57,7 @@ static int load_documents(struct store *s, struct stored *m, struct error **err)
 	int r = blob_read(s, &m->manifest_digest, OCI_DOCUMENT_MAX, &m->manifest, err);
 
 	if (r == 0)
-		r = oci_document_parse(NULL, m->manifest.p, m->manifest.n, &m->doc, err);
+		r = oci_entry_parse(m->manifest.p, m->manifest.n, &m->doc, err);
 	if (r == 0 && m->doc.kind != OCI_MANIFEST)
 		r = error_new(err, ERR_CORRUPT, 0, "an index where a manifest should be");
 	if (r < 0)

@@ -215,7 +215,7 @@ static int load_documents(struct save *v, struct saved_image *m, struct error **
 	int r = blob_read(v->s, &m->image.manifest, OCI_DOCUMENT_MAX, &m->manifest, err);
 
 	if (r == 0)
-		r = oci_document_parse(NULL, m->manifest.p, m->manifest.n, &m->doc, err);
+		r = oci_entry_parse(m->manifest.p, m->manifest.n, &m->doc, err);
 	if (r < 0)
 		return r;
 	m->image.config = m->doc.config.digest;

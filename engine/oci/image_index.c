@@ -29,7 +29,7 @@ static int read_document(struct store *s, const struct digest *digest, struct bu
 {
 	int r = blob_read(s, digest, OCI_DOCUMENT_MAX, bytes, err);
 
-	return r < 0 ? r : oci_document_parse(NULL, bytes->p, bytes->n, ret, err);
+	return r < 0 ? r : oci_entry_parse(bytes->p, bytes->n, ret, err);
 }
 
 int image_index_load(struct store *s, const struct digest *manifest, bool *ret_found,

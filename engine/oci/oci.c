@@ -188,7 +188,8 @@ static int check_layer(const struct oci_descriptor *d, struct error **err)
 			 text, d->media_type);
 }
 
-static int parse_manifest(const json_t *doc, struct oci_document *ret, struct error **err)
+static int parse_manifest(const json_t *doc, bool statements, struct oci_document *ret,
+			  struct error **err)
 {
 	json_t *config = NULL, *list = NULL;
 	int r = js_object(doc, "config", &config, err);
@@ -208,7 +209,8 @@ static int parse_manifest(const json_t *doc, struct oci_document *ret, struct er
 		vec_push(&ret->layers, (struct oci_descriptor){0});
 		r = parse_descriptor(json_array_get(list, i), OCI_BLOB_MAX, &vec_last(&ret->layers),
 				     err);
-		if (r == 0)
+		if (r == 0 && !(statements &&
+				strcmp(vec_last(&ret->layers).media_type, OCI_STATEMENT_TYPE) == 0))
 			r = check_layer(&vec_last(&ret->layers), err);
 		if (r < 0)
 			return error_wrap(err, r, "layers[%zu]", i);
@@ -247,8 +249,8 @@ static int find_kind(const json_t *doc, const char *media_type, struct oci_docum
 	return 0;
 }
 
-int oci_document_parse(const char *media_type, const void *json, size_t n, struct oci_document *ret,
-		       struct error **err)
+static int parse_document(const char *media_type, const void *json, size_t n, bool statements,
+			  struct oci_document *ret, struct error **err)
 {
 	json_t *doc = NULL;
 	int r;
@@ -266,11 +268,22 @@ int oci_document_parse(const char *media_type, const void *json, size_t n, struc
 		r = find_kind(doc, media_type, ret, err);
 	if (r == 0)
 		r = ret->kind == OCI_INDEX ? parse_index(doc, ret, err)
-					   : parse_manifest(doc, ret, err);
+					   : parse_manifest(doc, statements, ret, err);
 	json_decref(doc);
 	if (r < 0)
 		oci_document_release(ret);
 	return r;
+}
+
+int oci_document_parse(const char *media_type, const void *json, size_t n, struct oci_document *ret,
+		       struct error **err)
+{
+	return parse_document(media_type, json, n, false, ret, err);
+}
+
+int oci_entry_parse(const void *json, size_t n, struct oci_document *ret, struct error **err)
+{
+	return parse_document(NULL, json, n, true, ret, err);
 }
 
 bool oci_entry_is_image(const struct oci_descriptor *d)

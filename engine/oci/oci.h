@@ -23,6 +23,7 @@
 #define OCI_INDEX_TYPE "application/vnd.oci.image.index.v1+json"
 #define OCI_MANIFEST_TYPE "application/vnd.oci.image.manifest.v1+json"
 #define OCI_CONFIG_TYPE "application/vnd.oci.image.config.v1+json"
+#define OCI_STATEMENT_TYPE "application/vnd.in-toto+json" /* a layer of attestations */
 #define DOCKER_INDEX_TYPE "application/vnd.docker.distribution.manifest.list.v2+json"
 #define DOCKER_MANIFEST_TYPE "application/vnd.docker.distribution.manifest.v2+json"
 #define DOCKER_CONFIG_TYPE "application/vnd.docker.container.image.v1+json"
@@ -65,6 +66,9 @@ struct oci_document {
  * unsound is ERR_INVALID. */
 int oci_document_parse(const char *media_type, const void *json, size_t n, struct oci_document *ret,
 		       struct error **err) _must_check_;
+/* The same for what an index names: a manifest of attestations, too, whose layers are no files. */
+int oci_entry_parse(const void *json, size_t n, struct oci_document *ret,
+		    struct error **err) _must_check_;
 void oci_document_release(struct oci_document *d);
 
 /* What every descriptor has; one of more than `max` bytes is ERR_INVALID. */

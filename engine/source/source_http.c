@@ -495,6 +495,19 @@ int http_files_pin(struct http_files *f, const struct http_file *file, struct jo
 	return r;
 }
 
+int http_files_digest(struct http_files *f, const struct http_file *file, struct job *job,
+		      struct digest *ret, struct error **err)
+{
+	struct digest key;
+	int r = http_files_pin(f, file, job, &key, err);
+
+	if (r == 0 && file->checksum)
+		r = digest_parse(file->checksum, ret);
+	else if (r == 0)
+		*ret = find_known(f, file)->version.digest;
+	return r;
+}
+
 /* Is it what the key was made of? */
 static int check_version(const struct http_file *file, const struct known *k,
 			 const struct digest *got, struct error **err)

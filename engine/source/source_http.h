@@ -45,6 +45,9 @@ DEFINE_FREEP(struct http_files, http_files_free)
  */
 int http_files_pin(struct http_files *f, const struct http_file *file, struct job *job,
 		   struct digest *ret_key, struct error **err) _must_check_;
+/* The digest of the bytes that it was pinned to. */
+int http_files_digest(struct http_files *f, const struct http_file *file, struct job *job,
+		      struct digest *ret, struct error **err) _must_check_;
 /* After http_files_pin. The file's time is Last-Modified or, where the server gives none, the
  * epoch. ERR_CORRUPT if the checksum is another one, ERR_UNAVAILABLE if the file had to be fetched
  * again and is another one now. */

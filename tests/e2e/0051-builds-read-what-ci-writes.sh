@@ -23,8 +23,10 @@ rm "$HOME/.docker/config.json"
 for option in '--provenance false' '--sbom false' '--provenance=false' '--sbom=false'; do
 	check "attestations are turned off by $option" kiln build -q -o type=cacheonly $option app
 done
-fails "and cannot be turned on" 2 kiln build --provenance max app
-prints "which is said" 'attestations are not supported'
+fails "a word that is none" 2 kiln build --provenance max app
+prints "is told" 'invalid value max'
+fails "SBOMs cannot be turned on" 2 kiln build --sbom true app
+prints "which is said" 'attestations of type sbom are not supported'
 
 check "several platforms are asked for, of which there is one" kiln build --build-arg BUILDKIT_MULTI_PLATFORM=1 -o split app
 test -f "$(echo split/linux_*/e)"; ok "so that it has a folder of its own" $?
