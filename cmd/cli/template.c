@@ -225,13 +225,15 @@ static int parse_operand(struct parser *in, struct operand *o, struct error **er
 		return parse_fields(in, o, err);
 	if (*in->p == '"' || *in->p == '`')
 		return parse_string(in, o, err);
-	if (isdigit((unsigned char)*in->p)) {
+	if (isdigit((unsigned char)in->p[*in->p == '-'])) {
+		bool negative = *in->p == '-';
 		uint64_t number;
 
+		in->p += negative;
 		if (number_take(&in->p, 10, INT64_MAX, &number) < 0)
 			return bad(in, "a number that is too large", err);
 		o->kind = OPERAND_LITERAL;
-		o->literal = json_integer((json_int_t)number);
+		o->literal = json_integer(negative ? -(json_int_t)number : (json_int_t)number);
 		return 0;
 	}
 	if (*in->p != '(')
@@ -342,7 +344,8 @@ static int parse_declaration(struct parser *in, struct node *node, struct error 
 	return ++in->variables > VARIABLES_MAX ? bad(in, "too many variables", err) : 0;
 }
 
-enum stop { STOP_END_OF_TEXT, STOP_END, STOP_ELSE };
+/* STOP_ELSE_IF and STOP_ELSE_WITH: "else if" was read, its pipeline not. */
+enum stop { STOP_END_OF_TEXT, STOP_END, STOP_ELSE, STOP_ELSE_IF, STOP_ELSE_WITH };
 
 static int parse_nodes(struct parser *in, struct nodes *l, enum stop *ret_stop, struct error **err);
 
@@ -363,6 +366,12 @@ static int parse_block(struct parser *in, enum node_kind kind, struct nodes *l, 
 		r = close_action(in, err);
 	if (r == 0)
 		r = parse_nodes(in, &node->body, &stop, err);
+	/* A block in the other's place, with which it shares its end. */
+	if (r == 0 && (stop == STOP_ELSE_IF || stop == STOP_ELSE_WITH)) {
+		r = parse_block(in, stop == STOP_ELSE_IF ? NODE_IF : NODE_WITH, &node->otherwise,
+				err);
+		stop = STOP_END;
+	}
 	if (r == 0 && stop == STOP_ELSE)
 		r = parse_nodes(in, &node->otherwise, &stop, err);
 	if (r == 0 && stop != STOP_END)
@@ -384,10 +393,15 @@ static int parse_action(struct parser *in, struct nodes *l, enum stop *ret_stop,
 		in->p = end + 2;
 		return close_action(in, err);
 	}
-	if (keyword(in, "end") || (keyword(in, "else") && (*ret_stop = STOP_ELSE))) {
-		if (*ret_stop == STOP_END_OF_TEXT)
-			*ret_stop = STOP_END;
+	if (keyword(in, "end")) {
+		*ret_stop = STOP_END;
 		return close_action(in, err);
+	}
+	if (keyword(in, "else")) {
+		*ret_stop = keyword(in, "if")	  ? STOP_ELSE_IF
+			    : keyword(in, "with") ? STOP_ELSE_WITH
+						  : STOP_ELSE;
+		return *ret_stop == STOP_ELSE ? close_action(in, err) : 0;
 	}
 	if (keyword(in, "range"))
 		return parse_block(in, NODE_RANGE, l, err);

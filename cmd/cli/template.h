@@ -5,14 +5,15 @@
  *	text          := any text | "{{" "-"? action "-"? "}}"
  *	action        := [declaration] pipeline | "range" [[variable ","] declaration] pipeline
  *			| "if" [declaration] pipeline | "with" [declaration] pipeline
- *			| "else" | "end" | comment
+ *			| "else" [("if" | "with") [declaration] pipeline] | "end" | comment
  *	declaration   := variable ":="
  *	pipeline      := command { "|" command }
  *	command       := operand | function operand*
- *	operand       := "." | "$" | variable | {"." name} | "string" | `string` | integer
+ *	operand       := "." | "$" | variable | {"." name} | "string" | `string` | ["-"] integer
  *			| "(" pipeline ")"
- *	function      := json | index | len | join | split | upper | lower | title | println
- *			| print | eq | ne | not | and | or
+ *	function      := json | index | slice | len | join | split | upper | lower | title
+ *			| truncate | pad | print | println | printf | eq | ne | lt | le | gt | ge
+ *			| not | and | or
  *
  * Values print as Go prints them: "[a b]", "map[k:v]", "<no value>". A field that is not there is
  * an error; what lies beyond this grammar is one that says so.

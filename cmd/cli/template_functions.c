@@ -229,16 +229,146 @@ static json_t *call_or(json_t *const *args, size_t n)
 	return json_incref(args[i]);
 }
 
+/* -1, 0 or 1; false where Go does not compare them. */
+static bool compare(const json_t *a, const json_t *b, int *ret)
+{
+	if (json_is_string(a) && json_is_string(b)) {
+		int c = strcmp(json_string_value(a), json_string_value(b));
+
+		*ret = (c > 0) - (c < 0);
+		return true;
+	}
+	if (json_is_integer(a) && json_is_integer(b))
+		*ret = (json_integer_value(a) > json_integer_value(b)) -
+		       (json_integer_value(a) < json_integer_value(b));
+	else if (json_is_number(a) && json_is_number(b))
+		*ret = (json_number_value(a) > json_number_value(b)) -
+		       (json_number_value(a) < json_number_value(b));
+	else
+		return false;
+	return true;
+}
+
+static json_t *call_lt(json_t *const *args, size_t n)
+{
+	int order;
+
+	(void)n;
+	return compare(args[0], args[1], &order) ? json_boolean(order < 0) : NULL;
+}
+
+static json_t *call_le(json_t *const *args, size_t n)
+{
+	int order;
+
+	(void)n;
+	return compare(args[0], args[1], &order) ? json_boolean(order <= 0) : NULL;
+}
+
+static json_t *call_gt(json_t *const *args, size_t n)
+{
+	int order;
+
+	(void)n;
+	return compare(args[0], args[1], &order) ? json_boolean(order > 0) : NULL;
+}
+
+static json_t *call_ge(json_t *const *args, size_t n)
+{
+	int order;
+
+	(void)n;
+	return compare(args[0], args[1], &order) ? json_boolean(order >= 0) : NULL;
+}
+
+/* slice X FROM TO: bytes of a text, or members of a list. */
+static json_t *call_slice(json_t *const *args, size_t n)
+{
+	bool text = json_is_string(args[0]);
+	size_t size = text ? json_string_length(args[0]) : json_array_size(args[0]);
+	size_t bounds[2] = {0, size};
+	json_t *list;
+
+	if (!text && !json_is_array(args[0]))
+		return NULL;
+	for (size_t i = 1; i < n; i++) {
+		json_int_t at = json_integer_value(args[i]);
+
+		if (!json_is_integer(args[i]) || at < 0 || (size_t)at > size)
+			return NULL;
+		bounds[i - 1] = (size_t)at;
+	}
+	if (bounds[0] > bounds[1])
+		return NULL;
+	if (text)
+		return json_stringn(json_string_value(args[0]) + bounds[0], bounds[1] - bounds[0]);
+	list = json_array();
+	for (size_t i = bounds[0]; i < bounds[1]; i++)
+		json_array_append(list, json_array_get(args[0], i));
+	return list;
+}
+
+/* docker's own: the first letters of a text; and a text between blanks. */
+static json_t *call_truncate(json_t *const *args, size_t n)
+{
+	const char *text = json_string_value(args[0]);
+	json_int_t most = json_integer_value(args[1]);
+	size_t size = 0;
+
+	(void)n;
+	if (!text || !json_is_integer(args[1]) || most < 0)
+		return NULL;
+	for (; text[size] && most > 0; most--)
+		for (size++; (text[size] & 0xc0) == 0x80;)
+			size++;
+	return json_stringn(text, size);
+}
+
+static json_t *call_pad(json_t *const *args, size_t n)
+{
+	enum { PAD_MAX = 1000 };
+	json_int_t before = json_integer_value(args[1]), after = json_integer_value(args[2]);
+	struct buf b = BUF_INIT;
+
+	(void)n;
+	if (!json_is_string(args[0]) || before < 0 || after < 0 || before > PAD_MAX ||
+	    after > PAD_MAX)
+		return NULL;
+	if (json_string_length(args[0]) > 0)
+		buf_addf(&b, "%*s%s%*s", (int)before, "", json_string_value(args[0]), (int)after,
+			 "");
+	return take_text(&b);
+}
+
+static json_t *call_printf(json_t *const *args, size_t n)
+{
+	struct buf b = BUF_INIT;
+
+	if (json_is_string(args[0]) &&
+	    template_printf(json_string_value(args[0]), args + 1, n - 1, &b))
+		return take_text(&b);
+	buf_release(&b);
+	return NULL;
+}
+
+/* NULL: the arguments are not of the kind that it takes. */
 static const struct {
 	const char *name;
 	size_t min, max;
 	json_t *(*call)(json_t *const *args, size_t n);
 } functions[] = {
-	{"and", 1, 16, call_and},    {"eq", 2, 16, call_eq},	   {"index", 1, 16, call_index},
-	{"join", 2, 2, call_join},   {"json", 1, 1, call_json},	   {"len", 1, 1, call_len},
-	{"lower", 1, 1, call_lower}, {"ne", 2, 2, call_ne},	   {"not", 1, 1, call_not},
-	{"or", 1, 16, call_or},	     {"print", 0, 16, call_print}, {"println", 0, 16, call_println},
-	{"split", 2, 2, call_split}, {"title", 1, 1, call_title},  {"upper", 1, 1, call_upper},
+	{"and", 1, 16, call_and},	{"eq", 2, 16, call_eq},
+	{"ge", 2, 2, call_ge},		{"gt", 2, 2, call_gt},
+	{"index", 1, 16, call_index},	{"join", 2, 2, call_join},
+	{"json", 1, 1, call_json},	{"le", 2, 2, call_le},
+	{"len", 1, 1, call_len},	{"lower", 1, 1, call_lower},
+	{"lt", 2, 2, call_lt},		{"ne", 2, 2, call_ne},
+	{"not", 1, 1, call_not},	{"or", 1, 16, call_or},
+	{"pad", 3, 3, call_pad},	{"print", 0, 16, call_print},
+	{"printf", 1, 16, call_printf}, {"println", 0, 16, call_println},
+	{"slice", 1, 3, call_slice},	{"split", 2, 2, call_split},
+	{"title", 1, 1, call_title},	{"truncate", 2, 2, call_truncate},
+	{"upper", 1, 1, call_upper},
 };
 
 bool template_function_exists(const char *name)
@@ -259,7 +389,9 @@ int template_function_call(const char *name, json_t *const *args, size_t n, json
 			return error_new(err, ERR_INVALID, 0,
 					 "template: wrong number of arguments for %s", name);
 		*ret = functions[i].call(args, n);
-		return 0;
+		return *ret ? 0
+			    : error_new(err, ERR_INVALID, 0,
+					"template: %s does not take these arguments", name);
 	}
 	return error_new(err, ERR_INVALID, 0, "template: there is no function \"%s\"", name);
 }
