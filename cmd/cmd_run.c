@@ -191,6 +191,18 @@ static void run_options_release(struct run_options *o)
 	strv_release(&o->add_hosts);
 }
 
+/* Why options of `docker run` are not there, and what does instead. */
+static char detached[] =
+	"kiln run stays in the foreground, and keeps no containers; a shell puts it "
+	"into the background (kiln run ... &), a service manager starts it again";
+static char devices[] = "containers get no devices of this machine";
+static char env_file[] = "give each variable with -e NAME=VALUE";
+static char limits[] = "kiln run sets no limits; systemd-run --scope -p MemoryMax=1G kiln run ... "
+		       "does";
+static char mount[] = "write it as -v SOURCE:TARGET[:ro]";
+static char publish[] = "name each port, as in -p 8080:80";
+static char rights[] = "containers have docker's default rights, no more and no less";
+
 int cmd_run(const struct command *self, int argc, char **argv)
 {
 	_cleanup_(run_options_release) struct run_options o = {.platform = platform_host()};
@@ -217,6 +229,20 @@ int cmd_run(const struct command *self, int argc, char **argv)
 		{"volume", 'v', OPT_LIST, &c->volumes, "HOST:CONTAINER[:ro]",
 		 "Mount a directory or file of the host"},
 		{"workdir", 'w', OPT_STRING, &c->workdir, "DIR", "Working directory"},
+		{"label", 'l', OPT_IGNORED, NULL, NULL, NULL},
+		{"net", 0, OPT_STRING, &o.network, NULL, NULL},
+		{"cap-add", 0, OPT_REFUSED, rights, NULL, NULL},
+		{"cap-drop", 0, OPT_REFUSED, rights, NULL, NULL},
+		{"cpus", 0, OPT_REFUSED, limits, NULL, NULL},
+		{"detach", 'd', OPT_REFUSED, detached, NULL, NULL},
+		{"device", 0, OPT_REFUSED, devices, NULL, NULL},
+		{"env-file", 0, OPT_REFUSED, env_file, NULL, NULL},
+		{"gpus", 0, OPT_REFUSED, devices, NULL, NULL},
+		{"memory", 'm', OPT_REFUSED, limits, NULL, NULL},
+		{"mount", 0, OPT_REFUSED, mount, NULL, NULL},
+		{"privileged", 0, OPT_REFUSED, rights, NULL, NULL},
+		{"publish-all", 'P', OPT_REFUSED, publish, NULL, NULL},
+		{"restart", 0, OPT_REFUSED, detached, NULL, NULL},
 		{0},
 	};
 	_cleanup_strv_ struct strv args = {0};

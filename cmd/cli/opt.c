@@ -39,7 +39,8 @@ static const struct opt *find_letter(const struct opt *table, char letter)
 
 bool opt_takes_value(const struct opt *o)
 {
-	return o->type != OPT_BOOL && o->type != OPT_OPTIONAL && o->type != OPT_IGNORED_BOOL;
+	return o->type != OPT_BOOL && o->type != OPT_OPTIONAL && o->type != OPT_IGNORED_BOOL &&
+	       o->type != OPT_REFUSED;
 }
 
 static int set_bool(const struct opt *o, const char *value, struct error **err)
@@ -94,6 +95,9 @@ static int set(const struct opt *o, const char *value, struct error **err)
 	case OPT_IGNORED:
 	case OPT_IGNORED_BOOL:
 		return 0;
+	case OPT_REFUSED:
+		return error_new(err, ERR_INVALID, 0, "--%s is docker's alone: %s", o->name,
+				 (const char *)o->target);
 	}
 	return 0;
 }

@@ -25,6 +25,7 @@ enum opt_type {
 	OPT_OPTIONAL, /* const char *: a value only in the form --x=value; bare --x is "" */
 	OPT_IGNORED,  /* accepted with a value and without effect (docker's legacy options) */
 	OPT_IGNORED_BOOL,
+	OPT_REFUSED, /* docker's, and not here; `target` is the sentence that says why */
 };
 
 struct opt {

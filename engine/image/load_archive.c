@@ -153,8 +153,10 @@ static int damaged(struct archive *a, struct error **err)
 {
 	const char *why = archive_error_string(a);
 
-	return error_new(err, ERR_INVALID, 0, "not a sound tar archive: %s",
-			 why ? why : "it is empty");
+	return error_hint(err,
+			  error_new(err, ERR_INVALID, 0, "not a sound tar archive: %s",
+				    why ? why : "it is empty"),
+			  "it should be what kiln save or docker save has written, whole");
 }
 
 static int read_entry(void *data, void *p, size_t n, size_t *ret, struct error **err)

@@ -76,6 +76,16 @@ check "rmi -f of nothing is no failure" kiln rmi -f app
 prints "and is told" '^no such image: app$'
 fails "rmi of nothing is one" 1 kiln rmi app
 
+# --- Options of docker run that are not there
+for words in -d --restart=always -m64m "--mount type=tmpfs,dst=/x" "--gpus all" -P --privileged; do
+	# shellcheck disable=SC2086
+	fails "run $words" 125 kiln run $words busybox true
+	prints "is told why" "^kiln run: --[a-z-]* is docker's alone: .* .* .*"
+done
+check "run --net is --network" kiln run --net none -l a=b busybox true
+fails "an archive that is empty" 1 kiln load < /dev/null
+prints "is told what it should be" '^it should be what kiln save or docker save has written'
+
 # --- Slips on the command line of a build
 fails "-tag for --tag" 2 kiln build -tag app .
 prints "is told" '^kiln build: unknown flag: -tag; did you mean --tag\?$'
