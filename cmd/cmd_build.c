@@ -6,6 +6,7 @@
 
 #include "cmd/build/build_cache.h"
 #include "cmd/build/build_call.h"
+#include "cmd/build/build_host.h"
 #include "cmd/build/build_record.h"
 #include "cmd/build/build_report.h"
 #include "cmd/build/build_request.h"
@@ -21,6 +22,7 @@
 struct build {
 	struct build_request request;
 	struct build_session session;
+	struct build_host *host; /* what started it; NULL: a person */
 	struct display *display;
 	struct build_record record;
 	struct debug_shell shell;
@@ -32,6 +34,7 @@ static void build_release(struct build *b)
 	build_record_release(&b->record);
 	build_request_release(&b->request);
 	build_session_close(&b->session);
+	build_host_close(b->host);
 }
 
 /* Builds what the step needs; its shell ends the build. */
@@ -60,6 +63,8 @@ static int run(struct build *b, struct error **err)
 		r = build_request_grant(&b->request, err);
 	if (r < 0)
 		return r;
+	if (b->host)
+		build_host_lend(b->host, &b->session.engine->session.grants);
 	build_cache_policy(&b->request.options, &b->session.engine->cache_policy);
 	if (b->request.options.debug_shell)
 		debug_shell_on_failure(&b->shell, &b->session.engine->session.debugger);
@@ -117,6 +122,9 @@ static int finish(struct build *b, int r, struct error **err)
 	if (r == 0)
 		r = build_report_result(&b->request.options, b->request.outputs.exported,
 					b->request.outputs.n_exported, err);
+	if (r < 0 && b->host)
+		build_host_fail(b->host, *err, file ? b->request.input.name : NULL,
+				&b->request.input.text);
 	return r < 0 ? build_report_error(file, r, err) : 0;
 }
 
@@ -133,6 +141,11 @@ static int build(const struct command *self, struct build *b, struct error **err
 		return session_fail(r, err);
 	}
 	b->session.cancel = session_cancel();
+	if (b->request.options.host_fd > 0)
+		r = build_host_open((int)b->request.options.host_fd, b->session.cancel, &b->host,
+				    err);
+	if (r < 0)
+		return session_fail(error_wrap(err, r, "failed to build"), err);
 	r = display_open(b->request.options.display, "Building", &b->display, err);
 	if (r == -ERR_IO)
 		return session_fail(error_wrap(err, r, "failed to build"), err);

@@ -221,6 +221,7 @@ int build_options_parse(struct build_options *o, const struct command *self, int
 		{"explain", 0, OPT_BOOL, &o->explain, NULL, "Say why steps were not in the cache"},
 		{"file", 'f', OPT_STRING, &o->dockerfile, "PATH",
 		 "Dockerfile (default: PATH/Dockerfile), - for stdin"},
+		{"host-fd", 0, OPT_INT, &o->host_fd, NULL, NULL},
 		{"iidfile", 0, OPT_STRING, &o->iidfile, "FILE", "Write the image id to a file"},
 		{"label", 0, OPT_LIST, &o->labels, "KEY=VALUE", "Set a label of the image"},
 		{"load", 0, OPT_BOOL, &o->load, NULL, "Put the image into the local store"},

@@ -49,6 +49,7 @@ struct build_options {
 	bool check, debug_shell, no_cache, pull, quiet, load, push, reproducible;
 	uint64_t shm_size;
 	int64_t max_parallelism;
+	int64_t host_fd; /* build_host.h; 0: none */
 
 	/* made from the above */
 	enum display_mode display;

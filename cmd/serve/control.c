@@ -14,18 +14,12 @@
 
 enum { LIST_MAX = 256 << 20 /* bytes that `kiln du` may print */ };
 
-static char *text(const char *s)
-{
-	/* Messages that are only packed are not written to. */
-	return (char *)(uintptr_t)s;
-}
-
 static void fill_version(const struct server *s, Bk__Version *v)
 {
 	bk__version__init(v);
-	v->package = text("github.com/moby/buildkit");
-	v->version = text(SERVE_BUILDKIT);
-	v->revision = text(s->version);
+	v->package = serve_text("github.com/moby/buildkit");
+	v->version = serve_text(SERVE_BUILDKIT);
+	v->revision = serve_text(s->version);
 }
 
 void serve_info(struct server *s, struct rpc_call *c, const struct buf *request)
@@ -55,15 +49,15 @@ void serve_list_workers(struct server *s, struct rpc_call *c, const struct buf *
 	bk__label__init(&executor);
 	bk__label__init(&kiln);
 	bk__worker__init(&worker);
-	executor.key = text("org.mobyproject.buildkit.worker.executor");
-	executor.value = text("kiln");
-	kiln.key = text("kiln.version");
-	kiln.value = text(s->version);
+	executor.key = serve_text("org.mobyproject.buildkit.worker.executor");
+	executor.value = serve_text("kiln");
+	kiln.key = serve_text("kiln.version");
+	kiln.value = serve_text(s->version);
 	platform.architecture = host.arch;
 	platform.os = host.os;
 	platform.variant = host.variant;
 	fill_version(s, &version);
-	worker.id = text("kiln");
+	worker.id = serve_text("kiln");
 	worker.labels = labels;
 	worker.n_labels = ARRAY_SIZE(labels);
 	worker.platforms = &platforms;
@@ -99,7 +93,7 @@ static char *string_of(const json_t *doc, const char *key)
 {
 	const char *s = json_string_value(json_object_get(doc, key));
 
-	return text(s ? s : "");
+	return serve_text(s ? s : "");
 }
 
 static bool bool_of(const json_t *doc, const char *key)
@@ -125,7 +119,8 @@ static void fill_usage(const json_t *doc, struct usage *u)
 	m->shared = bool_of(doc, "Shared");
 	fill_time(doc, "CreatedAt", &u->created, &m->created_at);
 	fill_time(doc, "LastUsedAt", &u->used, &m->last_used_at);
-	u->parent = text(json_string_value(json_array_get(json_object_get(doc, "Parents"), 0)));
+	u->parent =
+		serve_text(json_string_value(json_array_get(json_object_get(doc, "Parents"), 0)));
 	if (u->parent) {
 		m->parents = &u->parent;
 		m->n_parents = 1;

@@ -23,8 +23,18 @@ static const struct {
 	/* No history is kept: nothing has been built that anybody could list. */
 	{"/moby.buildkit.v1.Control/ListenBuildHistory", empty_stream},
 	/* Traces of clients are taken and dropped. */
+	{"/moby.buildkit.v1.Control/Solve", serve_solve},
+	{"/moby.buildkit.v1.Control/Status", serve_status},
+	{"/moby.buildkit.v1.frontend.LLBBridge/Ping", serve_ping},
+	{"/moby.buildkit.v1.frontend.LLBBridge/Return", serve_return},
+	{"/moby.buildkit.v1.frontend.LLBBridge/Solve", serve_bridge_solve},
 	{"/opentelemetry.proto.collector.trace.v1.TraceService/Export", empty_answer},
 };
+
+char *serve_text(const char *s)
+{
+	return (char *)(uintptr_t)s;
+}
 
 void serve_send(struct server *s, struct rpc_call *c, const ProtobufCMessage *m)
 {
@@ -112,6 +122,10 @@ void server_handle(void *data, struct rpc_call *c)
 	_cleanup_buf_ struct buf request = BUF_INIT;
 	struct server *s = data;
 
+	if (strcmp(c->path, "/moby.buildkit.v1.Control/Session") == 0) {
+		serve_session(s, c);
+		return;
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(methods); i++) {
 		if (strcmp(methods[i].path, c->path) != 0)
 			continue;

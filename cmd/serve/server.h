@@ -20,6 +20,13 @@
 struct server {
 	struct rpc_loop *loop;
 	const char *version; /* kiln's */
+	char *dir;	     /* for what builds receive; this server's alone */
+	struct strv allow;   /* entitlements that clients may ask for */
+
+	pthread_mutex_t lock;	/* protects what follows */
+	pthread_cond_t changed; /* any of it */
+	struct session *sessions;
+	struct build *builds;
 };
 
 /* Answers every call: an rpc_handler with a struct server. */
@@ -45,6 +52,12 @@ void *serve_unpack(struct server *s, struct rpc_call *c, const ProtobufCMessageD
 int serve_command(struct server *s, struct rpc_call *c, const char *const *arguments,
 		  struct buf *out, struct error **err) _must_check_;
 
+/* A string of ours in a message that is only packed, which does not write to it. */
+char *serve_text(const char *s);
+
+/* Takes no request first: its messages are a connection's bytes. */
+void serve_session(struct server *s, struct rpc_call *c);
+serve_method serve_ping, serve_bridge_solve, serve_return, serve_solve, serve_status;
 serve_method serve_list_workers, serve_info, serve_disk_usage, serve_prune;
 
 #endif

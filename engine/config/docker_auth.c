@@ -276,6 +276,15 @@ static int lookup_in(json_t *doc, const char *where, const char *host, struct ca
 	return 0;
 }
 
+static docker_auth_fn *find_elsewhere;
+static void *elsewhere;
+
+void docker_auth_by(docker_auth_fn *find, void *data)
+{
+	find_elsewhere = find;
+	elsewhere = data;
+}
+
 int docker_auth_lookup(const char *host, struct cancel *cancel, bool *ret_found,
 		       struct credentials *ret, struct error **err)
 {
@@ -286,6 +295,8 @@ int docker_auth_lookup(const char *host, struct cancel *cancel, bool *ret_found,
 	int r = 0;
 
 	*ret_found = false;
+	if (find_elsewhere)
+		return find_elsewhere(elsewhere, host, ret_found, ret, err);
 	if (text && *text) {
 		r = js_parse(variable, text, strlen(text), &given, err);
 		if (r == 0)

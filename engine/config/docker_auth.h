@@ -26,6 +26,11 @@ void credentials_release(struct credentials *c);
 int docker_auth_lookup(const char *host, struct cancel *cancel, bool *ret_found,
 		       struct credentials *ret, struct error **err) _must_check_;
 
+/* Somebody else is asked instead, of whose machine the credentials are. NULL: nobody. */
+typedef int docker_auth_fn(void *data, const char *host, bool *ret_found, struct credentials *ret,
+			   struct error **err);
+void docker_auth_by(docker_auth_fn *find, void *data);
+
 /* `kiln login`: keeps credentials that were found to be good, with the helper program that the
  * config file names for this registry, else in the file itself (mode 0600), whose other content
  * stays. *ret_where (heap) says in which of them, for people; *ret_plain whether that is in the

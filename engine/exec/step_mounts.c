@@ -195,8 +195,8 @@ static int add_secret_env(const struct mounting *m, const struct op_secret_env *
 }
 
 /* In a directory of its own, which no step sees: only the socket is mounted. */
-static int forward_agent(const struct mounting *m, const struct op_mount *mount,
-			 const struct grant_ssh *ssh, struct error **err)
+static int forward_agent(const struct mounting *m, const struct op_mount *mount, const char *socket,
+			 struct error **err)
 {
 	_cleanup_free_ char *dir = xasprintf("%s/ssh%zu", m->p->scratch, m->held->agents.n);
 	_cleanup_free_ char *path = xasprintf("%s/agent", dir);
@@ -206,8 +206,8 @@ static int forward_agent(const struct mounting *m, const struct op_mount *mount,
 	if (mkdir(dir, 0700) < 0)
 		return error_new(err, ERR_IO, errno, "make '%s'", dir);
 	vec_push(&m->held->dirs, xstrdup(dir));
-	r = ssh_forward_start(ssh->socket, dir, "agent", mount->uid, mount->gid, mount->mode,
-			      &forward, err);
+	r = ssh_forward_start(socket, dir, "agent", mount->uid, mount->gid, mount->mode, &forward,
+			      err);
 	if (r < 0)
 		return r;
 	vec_push(&m->held->agents, forward);
@@ -223,9 +223,13 @@ static int add_ssh(const struct mounting *m, const struct op_mount *mount, struc
 	const struct grants *g = grants_of(m);
 	const char *id = mount->id && mount->id[0] ? mount->id : "default";
 
-	for (size_t i = 0; g && i < g->ssh.n; i++)
-		if (strcmp(g->ssh.v[i].id, id) == 0)
-			return forward_agent(m, mount, &g->ssh.v[i], err);
+	_cleanup_free_ char *socket = NULL;
+	int r = grants_find_agent(g, id, &socket, err);
+
+	if (r < 0)
+		return r;
+	if (socket)
+		return forward_agent(m, mount, socket, err);
 	if (mount->optional)
 		return 0;
 	(void)error_new(err, ERR_NOTFOUND, 0, "no SSH key \"%s\" forwarded from the client", id);

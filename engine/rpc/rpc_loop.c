@@ -192,6 +192,16 @@ void rpc_watch(struct rpc_loop *loop, struct rpc_call *c, struct cancel *cancel)
 	pthread_mutex_unlock(&loop->lock);
 }
 
+bool rpc_is_over(struct rpc_loop *loop, const struct rpc_call *c)
+{
+	bool over;
+
+	pthread_mutex_lock(&loop->lock);
+	over = c->closed;
+	pthread_mutex_unlock(&loop->lock);
+	return over;
+}
+
 void rpc_wait_closed(struct rpc_loop *loop, struct rpc_call *c)
 {
 	pthread_mutex_lock(&loop->lock);

@@ -36,7 +36,9 @@ void rpc_finish(struct rpc_loop *loop, struct rpc_call *c, enum rpc_status statu
 		const char *message, const char *details);
 /* From now on its end sets that switch; NULL: no more. */
 void rpc_watch(struct rpc_loop *loop, struct rpc_call *c, struct cancel *cancel);
-/* Waits until the call is over. */
+/* Has it ended, or been cut off? */
+bool rpc_is_over(struct rpc_loop *loop, const struct rpc_call *c);
+/* Waits until the call is over, or its peer sends no more. */
 void rpc_wait_closed(struct rpc_loop *loop, struct rpc_call *c);
 
 /* --- calls of ours, over a connection that runs inside of a call --- */

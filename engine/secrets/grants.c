@@ -87,5 +87,18 @@ int grants_read_secret(const struct grants *g, const char *id, bool *ret_found, 
 					 secret->file);
 		return 0;
 	}
-	return 0;
+	return g && g->lender.read_secret
+		       ? g->lender.read_secret(g->lender.data, id, ret_found, ret, err)
+		       : 0;
+}
+
+int grants_find_agent(const struct grants *g, const char *id, char **ret, struct error **err)
+{
+	*ret = NULL;
+	for (size_t i = 0; g && i < g->ssh.n; i++)
+		if (strcmp(g->ssh.v[i].id, id) == 0) {
+			*ret = xstrdup(g->ssh.v[i].socket);
+			return 0;
+		}
+	return g && g->lender.find_agent ? g->lender.find_agent(g->lender.data, id, ret, err) : 0;
 }

@@ -29,9 +29,20 @@ struct grant_ssh {
 	struct ssh_agent *agent; /* one of our own with key files, owned; or NULL */
 };
 
+/* Somebody who has what was not given; each may be NULL. Called from several threads. */
+struct grants_lender {
+	/* Appends the value of a secret to *ret. */
+	int (*read_secret)(void *data, const char *id, bool *ret_found, struct buf *ret,
+			   struct error **err);
+	/* The path of an agent's socket (heap); NULL if there is none of that id. */
+	int (*find_agent)(void *data, const char *id, char **ret, struct error **err);
+	void *data;
+};
+
 struct grants {
 	VEC(struct grant_secret) secrets;
 	VEC(struct grant_ssh) ssh;
+	struct grants_lender lender;
 	struct cancel *cancel; /* of the build, for what is read from pipes; may be NULL */
 };
 void grants_release(struct grants *g);
@@ -45,6 +56,9 @@ void grants_key_secret(struct grants *g, const char *id);
 int grants_read_secret(const struct grants *g, const char *id, bool *ret_found, struct buf *ret,
 		       struct error **err) _must_check_;
 
+/* The socket of that agent (heap), NULL if there is none; `g` may be NULL. */
+int grants_find_agent(const struct grants *g, const char *id, char **ret,
+		      struct error **err) _must_check_;
 void grants_add_ssh(struct grants *g, const char *id, const char *socket);
 /* Starts an agent for these key files. */
 int grants_add_ssh_keys(struct grants *g, struct store *store, const char *id,
