@@ -29,15 +29,15 @@
 	})
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
-void *xmalloc(size_t n);
-void *xcalloc(size_t n, size_t size);
-void *xrealloc(void *p, size_t n);
+void *xmalloc(size_t n) _must_check_;
+void *xcalloc(size_t n, size_t size) _must_check_;
+void *xrealloc(void *p, size_t n) _must_check_;
 /* Grows an array of `n` elements of `size` bytes; aborts on overflow too. */
-void *xreallocarray(void *p, size_t n, size_t size);
-char *xstrdup(const char *s); /* NULL gives NULL */
-char *xstrndup(const char *s, size_t n);
-char *xasprintf(const char *fmt, ...) _printf_(1, 2);
-char *xvasprintf(const char *fmt, va_list ap) _printf_(1, 0);
+void *xreallocarray(void *p, size_t n, size_t size) _must_check_;
+char *xstrdup(const char *s) _must_check_; /* NULL gives NULL */
+char *xstrndup(const char *s, size_t n) _must_check_;
+char *xasprintf(const char *fmt, ...) _printf_(1, 2) _must_check_;
+char *xvasprintf(const char *fmt, va_list ap) _printf_(1, 0) _must_check_;
 
 /* Zeroed memory for one T. */
 #define NEW(T) ((T *)xcalloc(1, sizeof(T)))

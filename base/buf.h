@@ -44,7 +44,7 @@ void buf_addc(struct buf *b, char c);
 void buf_addf(struct buf *b, const char *fmt, ...) _printf_(2, 3);
 void buf_vaddf(struct buf *b, const char *fmt, va_list ap) _printf_(2, 0);
 /* Moves the string out (heap, NUL-terminated, caller frees) and leaves BUF_INIT. */
-char *buf_take(struct buf *b);
+char *buf_take(struct buf *b) _must_check_;
 
 #define _cleanup_buf_ _cleanup_(buf_release)
 

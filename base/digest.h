@@ -27,8 +27,8 @@ bool digest_is_zero(const struct digest *d);
 char *digest_format(const struct digest *d, char out[DIGEST_TEXT]);
 char *digest_hex(const struct digest *d, char out[DIGEST_HEX + 1]);
 /* 0, or -EINVAL if text is not a sha256 digest in canonical form. */
-int digest_parse(const char *text, struct digest *ret);
-int digest_parse_hex(const char *hex, size_t n, struct digest *ret);
+int digest_parse(const char *text, struct digest *ret) _must_check_;
+int digest_parse_hex(const char *hex, size_t n, struct digest *ret) _must_check_;
 
 /* A running sha256. hasher_final may be called once; hasher_init again makes it reusable. */
 struct hasher {

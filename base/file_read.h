@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/alloc.h"
 #include "base/cancel.h"
 
 struct file_piece {
@@ -33,7 +34,7 @@ struct file_holes {
 /* Of a regular file, whose position file_holes_at moves. */
 void file_holes_init(struct file_holes *h, int fd);
 /* 1: there is a hole at `at`, 0: data (or the end); *n is made less where that ends before. */
-int file_holes_at(struct file_holes *h, int fd, uint64_t at, size_t *n);
+int file_holes_at(struct file_holes *h, int fd, uint64_t at, size_t *n) _must_check_;
 
 struct file_read {
 	int fd; /* borrowed */
@@ -45,14 +46,15 @@ struct file_read {
 void file_read_init(struct file_read *in, int fd, const struct cancel *cancel);
 void file_read_release(struct file_read *in);
 /* 1: a piece; 0: the end. */
-int file_read_next(struct file_read *in, struct file_piece *ret);
+int file_read_next(struct file_read *in, struct file_piece *ret) _must_check_;
 /* Of all from the position on. *ret_size (or NULL): how many bytes that was. */
 struct digest;
-int file_read_digest(int fd, const struct cancel *cancel, struct digest *ret, uint64_t *ret_size);
+int file_read_digest(int fd, const struct cancel *cancel, struct digest *ret,
+		     uint64_t *ret_size) _must_check_;
 
 /* Copies n bytes (UINT64_MAX: to the end) from one regular file's position to the other's, an empty
  * or just as far written one: reflink or copy_file_range where possible, else read and write. Holes
  * stay holes. */
-int file_copy(int from, int to, uint64_t n, const struct cancel *cancel);
+int file_copy(int from, int to, uint64_t n, const struct cancel *cancel) _must_check_;
 
 #endif

@@ -17,6 +17,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/alloc.h"
+
 #define OWNER_MARK_PREFIX "user.kiln."
 #define OWNER_MARK_XATTR OWNER_MARK_PREFIX "owner"
 #define OWNER_UNKNOWN UINT32_MAX /* a half that was left as it was; no id, as for chown */
@@ -38,7 +40,7 @@ void owner_merge(struct owner *o, const struct owner *over);
 /* The mark of a node, by a path that may lead through /proc/self/fd; OWNER_NONE without one. */
 struct owner owner_mark_read(const char *path);
 /* Returns 0 or -errno. */
-int owner_mark_write(const char *path, const struct owner *o);
+int owner_mark_write(const char *path, const struct owner *o) _must_check_;
 
 #define OWNER_RECORDS "owners" /* the file's name, beside a step's upper directory */
 /* One record of the file for what takes no xattrs. An inode number alone may be used again for
@@ -52,6 +54,6 @@ struct owner_record {
 	struct owner owner;
 };
 /* The inode that `name` below dirfd is, with flags as for statx. Returns 0 or -errno. */
-int owner_inode_of(int dirfd, const char *name, int flags, struct owner_inode *ret);
+int owner_inode_of(int dirfd, const char *name, int flags, struct owner_inode *ret) _must_check_;
 
 #endif

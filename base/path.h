@@ -9,18 +9,18 @@
 #include "base/error.h"
 
 /* The shortest equivalent path, by Go's path.Clean: "" gives ".", "/.." gives "/". Heap. */
-char *path_clean(const char *path);
+char *path_clean(const char *path) _must_check_;
 /* Clean of "a/b"; an empty part is left out. Heap. */
-char *path_join(const char *a, const char *b);
+char *path_join(const char *a, const char *b) _must_check_;
 /* `path` as seen from `dir`: itself if absolute, else joined; cleaned. Heap. */
-char *path_resolve(const char *dir, const char *path);
+char *path_resolve(const char *dir, const char *path) _must_check_;
 /* Cleaned path inside a root, without a leading slash: "/a/../../b/" gives "b", "/" gives
  * "". Heap. */
-char *path_rooted(const char *path);
+char *path_rooted(const char *path) _must_check_;
 /* The text after the last slash; borrowed. "a/" gives "". */
 const char *path_base(const char *path);
 /* Everything before the last slash, "/" or "." as Go's path.Dir. Heap. */
-char *path_dir(const char *path);
+char *path_dir(const char *path) _must_check_;
 bool path_is_absolute(const char *path);
 /* Is `path` equal to `dir` or below it? Both clean. "" and "/" contain everything. */
 bool path_within(const char *path, const char *dir);

@@ -23,7 +23,7 @@ struct pool_item {
 };
 
 /* 0, or -errno if not even one thread could be started. */
-int pool_open(unsigned max_threads, struct pool **ret);
+int pool_open(unsigned max_threads, struct pool **ret) _must_check_;
 /* Waits for what was submitted; the items that were not collected are the caller's to free. */
 void pool_free(struct pool *p);
 DEFINE_FREEP(struct pool, pool_free)

@@ -26,7 +26,7 @@ struct spawn {
 int spawn_start(const struct spawn *s, pid_t *ret_pid, int *ret_pidfd,
 		struct error **err) _must_check_;
 /* Waits and closes pidfd; *ret_status as waitpid gives. */
-int spawn_wait(pid_t pid, int pidfd, int *ret_status);
+int spawn_wait(pid_t pid, int pidfd, int *ret_status) _must_check_;
 /* Runs a helper program to its end with `in` as stdin (may be NULL), collecting stdout and stderr
  * (may be NULL, bounded by their max). ERR_PROCESS with its stderr's last line if it fails. */
 int spawn_run(const char *const *argv, const struct buf *in, struct buf *out, struct buf *errout,

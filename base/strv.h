@@ -20,8 +20,8 @@ void strv_pushf(struct strv *s, const char *fmt, ...) _printf_(2, 3);
 void strv_push_take(struct strv *s, char *str);		  /* takes ownership */
 void strv_copy(struct strv *to, const struct strv *from); /* `to` is released first */
 bool strv_contains(const struct strv *s, const char *str);
-void strv_sort(struct strv *s);				/* bytewise */
-char *strv_join(const struct strv *s, const char *sep); /* heap */
+void strv_sort(struct strv *s);					     /* bytewise */
+char *strv_join(const struct strv *s, const char *sep) _must_check_; /* heap */
 char *const *strv_argv(const struct strv *s);
 
 /* "KEY=value" lists, as environments: replaces KEY in place or appends; order is kept. */

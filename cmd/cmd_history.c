@@ -45,7 +45,7 @@ static json_t *step_json(const struct step *step, const struct history_options *
 			snprintf(id, sizeof(id), "%.*s", SHORT_ID, full + strlen("sha256:"));
 	}
 	if (h->created)
-		(void)times_parse_rfc3339(h->created, &when);
+		(void)!times_parse_rfc3339(h->created, &when);
 	age = h->created ? times_human_age((times_now_ns() - when) / NS_PER_S) : xstrdup("N/A");
 	size = o->human ? times_human_size(step->size)
 			: xasprintf("%llu", (unsigned long long)step->size);

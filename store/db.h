@@ -73,14 +73,15 @@ void db_view_end(struct db *db);
  * const char * (NULL: SQL NULL), d const struct digest * (NULL: SQL NULL), b const void * and
  * size_t. Bytes must live until the statement is done. */
 int db_query(struct db_tx *tx, struct sqlite3_stmt **ret, struct error **err, const char *sql,
-	     const char *types, ...);
+	     const char *types, ...) _must_check_;
 /* Goes to the next row. */
 int db_step(struct db_tx *tx, struct sqlite3_stmt *q, struct error **err) _must_check_;
 /* Runs a statement that returns nothing of interest. */
-int db_run(struct db_tx *tx, struct error **err, const char *sql, const char *types, ...);
+int db_run(struct db_tx *tx, struct error **err, const char *sql, const char *types,
+	   ...) _must_check_;
 /* First column of the first row, or `otherwise`. */
 int db_get_i64(struct db_tx *tx, int64_t *ret, int64_t otherwise, struct error **err,
-	       const char *sql, const char *types, ...);
+	       const char *sql, const char *types, ...) _must_check_;
 int64_t db_last_id(const struct db_tx *tx);
 int64_t db_changes(const struct db_tx *tx);
 

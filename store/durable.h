@@ -37,7 +37,7 @@ const char *durable_boot(void);
 bool durable_trusted(const char *boot /* NULL: durable */);
 
 /* renameat within the store; `replace` false fails with -EEXIST if the new name is taken. */
-int durable_rename(struct store *s, const char *from, const char *to, bool replace);
+int durable_rename(struct store *s, const char *from, const char *to, bool replace) _must_check_;
 
 /* Syncs the store's file system and marks everything written before as durable. */
 int durable_sync(struct store *s, struct error **err) _must_check_;

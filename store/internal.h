@@ -54,8 +54,8 @@ int store_trash(struct store *s, const char *path, char **ret, struct error **er
 
 /* Makes a whiteout `name` below dirfd, or marks the directory fd opaque. Where the file system
  * refuses, the store is plain from then on. Return 0 or -errno. */
-int store_put_whiteout(struct store *s, int dirfd, const char *name);
-int store_mark_opaque(struct store *s, int fd);
+int store_put_whiteout(struct store *s, int dirfd, const char *name) _must_check_;
+int store_mark_opaque(struct store *s, int fd) _must_check_;
 
 /* Keeps an index for the next layer_index; the cache takes its own reference. */
 void layer_cache_index(struct store *s, int64_t id, struct index *i);

@@ -201,7 +201,7 @@ int export_make(struct store *s, const struct export_image *in, const struct exp
 	}
 	image_config_write(&config, &m.config);
 	if (config.created)
-		(void)times_parse_rfc3339(config.created, &m.created);
+		(void)!times_parse_rfc3339(config.created, &m.created);
 	image_config_release(&config);
 	m.config_digest = digest_of(m.config.p, m.config.n);
 	export_annotations(o, ANNOTATE_MANIFEST, &in->platform, &annotations);

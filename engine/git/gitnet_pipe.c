@@ -398,7 +398,7 @@ static void end_ssh(const struct stream *s)
 	} while (r < 0 && errno == EINTR);
 	if (r <= 0)
 		(void)kill(s->ssh, SIGKILL);
-	(void)spawn_wait(s->ssh, s->ssh_pidfd, &status);
+	(void)!spawn_wait(s->ssh, s->ssh_pidfd, &status);
 }
 
 static void stream_free(git_smart_subtransport_stream *base)

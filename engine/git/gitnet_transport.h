@@ -5,6 +5,7 @@
 
 #include <git2/sys/transport.h>
 
+#include "base/alloc.h"
 #include "engine/git/gitnet.h"
 
 /* One conversation. */
@@ -22,8 +23,8 @@ struct cancel *gitnet_cancel(const struct gitnet *n);
 void gitnet_show(struct gitnet_call *call, uint64_t received, bool completed);
 
 /* git_smart_subtransport_cb; the parameter is a struct gitnet_call. */
-int gitnet_http_new(git_smart_subtransport **out, git_transport *owner, void *call);
-int gitnet_pipe_new(git_smart_subtransport **out, git_transport *owner, void *call);
+int gitnet_http_new(git_smart_subtransport **out, git_transport *owner, void *call) _must_check_;
+int gitnet_pipe_new(git_smart_subtransport **out, git_transport *owner, void *call) _must_check_;
 
 /* What all http requests to the server have in common. `url` decides whether the credentials may
  * go along. */

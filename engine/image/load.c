@@ -483,7 +483,7 @@ static int put_image(struct load *l, const struct found_image *f, struct load_re
 	int r = 0;
 
 	if (f->parsed.created)
-		(void)times_parse_rfc3339(f->parsed.created, &image.created);
+		(void)!times_parse_rfc3339(f->parsed.created, &image.created);
 	image.layers = xcalloc(f->layers.n + 1, sizeof(*image.layers));
 	for (; r == 0 && image.n_layers < f->layers.n; image.n_layers += r == 0)
 		r = take_layer(l, &f->layers.v[image.n_layers],

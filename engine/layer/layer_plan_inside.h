@@ -49,9 +49,9 @@ int plan_reader_open(const struct layer_plan *p, const struct plan_source *sourc
 		     struct error **err) _must_check_;
 void plan_reader_close(struct plan_reader *r);
 /* Up to n bytes, fewer only at the end; -errno. */
-ssize_t plan_reader_read(struct plan_reader *r, void *p, size_t n);
+ssize_t plan_reader_read(struct plan_reader *r, void *p, size_t n) _must_check_;
 /* The same in one call, of a regular file that nobody changes. */
-ssize_t plan_reader_read_once(struct plan_reader *r, void *p, size_t n);
+ssize_t plan_reader_read_once(struct plan_reader *r, void *p, size_t n) _must_check_;
 /* How many bytes the file has now; of the spool what e says. */
 int plan_reader_size(const struct plan_reader *r, const struct entry *e, uint64_t *ret,
 		     struct error **err) _must_check_;

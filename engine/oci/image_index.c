@@ -130,7 +130,7 @@ int image_for_entry(struct store *s, struct image *image, const struct digest *m
 	for (size_t i = 0; i < doc.layers.n; i++)
 		image->size += doc.layers.v[i].size;
 	if (c.created)
-		(void)times_parse_rfc3339(c.created, &image->created);
+		(void)!times_parse_rfc3339(c.created, &image->created);
 	set_platform(image, &c.platform);
 	image_config_release(&c);
 	return 0;

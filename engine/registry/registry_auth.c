@@ -452,7 +452,7 @@ int registry_auth_answer(struct registry_auth *a, const struct auth_server *serv
 	int r;
 
 	while ((value = http_header_next(challenge, "www-authenticate", &at)))
-		(void)auth_challenges_parse(value, &challenges);
+		(void)!auth_challenges_parse(value, &challenges);
 	if (a->try_host && strcmp(server->host, a->try_host) == 0) {
 		t.creds = a->try_credentials;
 		return answer(&t, &challenges, ret, err);

@@ -8,6 +8,7 @@
 #ifndef KILN_ENGINE_REGISTRY_REGISTRY_AUTH_H
 #define KILN_ENGINE_REGISTRY_REGISTRY_AUTH_H
 
+#include "base/alloc.h"
 #include "base/vec.h"
 #include "engine/http/http.h"
 
@@ -22,7 +23,7 @@ struct auth_challenges {
 };
 /* Appends the Basic and Bearer challenges of one header value; other schemes are passed over.
  * 0, or -EINVAL where the value cannot be read (what came before it is kept). */
-int auth_challenges_parse(const char *value, struct auth_challenges *ret);
+int auth_challenges_parse(const char *value, struct auth_challenges *ret) _must_check_;
 void auth_challenges_release(struct auth_challenges *c);
 
 /* The server a request goes to; borrowed strings. */

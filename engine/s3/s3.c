@@ -132,7 +132,7 @@ static int on_element(void *data, const char *path, const char *text)
 		if (number_parse(text, 10, UINT64_MAX, &l->next.size) < 0)
 			return -1;
 	} else if (field && strcmp(field, "/LastModified") == 0) {
-		(void)times_parse_rfc3339(text, &l->next.modified);
+		(void)!times_parse_rfc3339(text, &l->next.modified);
 	} else if (field && !*field) {
 		if (!l->next.key)
 			return -1;

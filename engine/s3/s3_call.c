@@ -105,7 +105,7 @@ static void read_answer(const struct http_response *resp, struct answer *a)
 {
 	const char *region = http_header(resp, "x-amz-bucket-region");
 
-	(void)s3_xml_walk(resp->body.p, resp->body.n, on_element, a);
+	(void)!s3_xml_walk(resp->body.p, resp->body.n, on_element, a);
 	if (region && !a->region)
 		a->region = cleaned(region);
 }

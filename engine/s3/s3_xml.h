@@ -6,6 +6,8 @@
 
 #include <stddef.h>
 
+#include "base/alloc.h"
+
 enum {
 	S3_XML_DEPTH_MAX = 16,
 	S3_XML_TEXT_MAX = 64 << 10, /* of one element */
@@ -17,7 +19,7 @@ typedef int (*s3_xml_fn)(void *data, const char *path, const char *text);
 
 /* Calls `fn` for every element, in the order they end. 0, what `fn` failed with, or -EINVAL if this
  * is not a well-formed document of the kind above. */
-int s3_xml_walk(const void *p, size_t n, s3_xml_fn fn, void *data);
+int s3_xml_walk(const void *p, size_t n, s3_xml_fn fn, void *data) _must_check_;
 
 /* Text of the first element of that path, heap; NULL if there is none or the document is broken. */
 char *s3_xml_find(const void *p, size_t n, const char *path);

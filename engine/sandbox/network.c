@@ -330,7 +330,7 @@ static void network_stop(struct network *n)
 
 	cleanup_closep(&n->helper.control);
 	if (n->helper.pid > 0)
-		(void)spawn_wait(n->helper.pid, n->helper.pidfd, &status);
+		(void)!spawn_wait(n->helper.pid, n->helper.pidfd, &status);
 	cleanup_closep(&n->fd);
 	free(n);
 }

@@ -4,8 +4,10 @@
 #ifndef KILN_ENGINE_SANDBOX_OVERLAY_H
 #define KILN_ENGINE_SANDBOX_OVERLAY_H
 
+#include "base/alloc.h"
+
 /* Mounts an overlay of new directories in `dir` as a step would, and leaves nothing. Returns 0 or
  * -errno. */
-int overlay_try(const char *dir);
+int overlay_try(const char *dir) _must_check_;
 
 #endif

@@ -263,7 +263,7 @@ int sandbox_wait_watching(struct sandbox *s, struct sandbox_watch *watches, size
 	int helper_status = 0, r = 0;
 
 	pump(s, watches, n, log, data, cancel);
-	(void)spawn_wait(s->helper.pid, s->helper.pidfd, &helper_status);
+	(void)!spawn_wait(s->helper.pid, s->helper.pidfd, &helper_status);
 	if (s->have_status && !s->failed) {
 		if (s->exec_text.n > 0 && log)
 			log(data, 2, s->exec_text.p, s->exec_text.n);

@@ -97,7 +97,7 @@ static void server_stop(void)
 
 	cleanup_closep(&server.fd);
 	if (server.pid > 0)
-		(void)spawn_wait(server.pid, server.pidfd, &status);
+		(void)!spawn_wait(server.pid, server.pidfd, &status);
 	server.pid = 0;
 	server.pidfd = -1;
 }
@@ -203,7 +203,7 @@ static int receive_pid(int control, struct sandbox_helper *ret, struct error **e
 		return 0;
 	r = error_new(err, ERR_IO, errno, "watch the sandbox helper");
 	(void)shutdown(control, SHUT_RDWR);
-	(void)spawn_wait(ret->pid, -1, &status);
+	(void)!spawn_wait(ret->pid, -1, &status);
 	return r;
 }
 

@@ -36,7 +36,7 @@ int sandbox_helper_start(const char *const *args, const struct sandbox_io *io, i
 /* One message of the helper: its text (NUL-terminated) and perhaps a descriptor. Returns 1, 0 at
  * the end, or -errno. */
 int sandbox_helper_receive(int control, struct wire_message *ret, struct buf *ret_text,
-			   int *ret_fd);
+			   int *ret_fd) _must_check_;
 /* The program itself, a static one: doctor_trial.c runs it in a sandbox, to see whether it can. */
 const char *sandbox_helper_program(size_t *ret_size);
 /* Tells the server to end, if one runs; helpers that run are not touched. */

@@ -141,7 +141,7 @@ void ssh_agent_stop(struct ssh_agent *a)
 		(void)kill(a->pid, SIGTERM);
 	cleanup_closep(&a->lifeline);
 	if (a->parent > 0)
-		(void)spawn_wait(a->parent, a->parent_fd, &status);
+		(void)!spawn_wait(a->parent, a->parent_fd, &status);
 	cleanup_closep(&a->dir);
 	if (a->dir_name)
 		store_tmp_remove(a->store, a->dir_name);

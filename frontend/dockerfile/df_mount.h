@@ -5,7 +5,9 @@
 
 #include <stdbool.h>
 
+#include "base/alloc.h"
+
 /* Go's strconv.ParseBool: 1, t, T, true, True, TRUE and their opposites; 0 or -EINVAL. */
-int df_mount_parse_bool(const char *text, bool *ret);
+int df_mount_parse_bool(const char *text, bool *ret) _must_check_;
 
 #endif

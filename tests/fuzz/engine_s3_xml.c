@@ -21,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	size_t bytes = 0;
 
-	(void)s3_xml_walk(data, size, on_element, &bytes);
+	(void)!s3_xml_walk(data, size, on_element, &bytes);
 	free(s3_xml_find(data, size, "Error/Code"));
 	return 0;
 }

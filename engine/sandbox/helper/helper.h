@@ -23,6 +23,7 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
+#include "base/alloc.h"
 #include "base/owner_mark.h"
 #include "engine/sandbox/helper/supervisor_ids.h"
 #include "engine/sandbox/wire.h"
@@ -125,20 +126,20 @@ int layers_find(const struct layers *l, const char *path);
 
 /* --- rootfs.c */
 int overlay_open(const struct plan *p, const char *const *lowers, size_t n, const char *upper,
-		 const char *work);
+		 const char *work) _must_check_;
 /* Mounts the rootfs of the plan, detached, with a mount point for every mount. */
-int rootfs_open(const struct plan *p);
+int rootfs_open(const struct plan *p) _must_check_;
 
 /* --- mounts.c */
 void groups_open(void);		  /* the older cgroups that we are in, to be shown */
 void mounts_open(struct plan *p); /* before pivot_root: everything from the host */
 void mounts_attach(const struct plan *p, int root); /* after it */
-int open_in_root(int root, const char *path, uint64_t flags);
+int open_in_root(int root, const char *path, uint64_t flags) _must_check_;
 /* Makes the directories of `path` that are missing, the new ones for uid and gid. Returns the last
  * (O_PATH): its name may lead elsewhere at any time. */
-int make_parents(int root, const char *path, uid_t uid, gid_t gid);
-int clone_tree(int dirfd, const char *path, bool recursive); /* detached; -1: errno */
-int memory_dir(const char *name); /* a new directory in memory, as a detached mount */
+int make_parents(int root, const char *path, uid_t uid, gid_t gid) _must_check_;
+int clone_tree(int dirfd, const char *path, bool recursive) _must_check_; /* detached; -1: errno */
+int memory_dir(const char *name) _must_check_; /* a new directory in memory, as a detached mount */
 void mount_attach(int tree, int at, const char *dest);
 bool mount_is_masked(const struct mount_item *item);
 /* NULL: the plan has none. */
@@ -172,7 +173,7 @@ pid_t status_pid(const char *text, const char *name);
 /* --- emulator.c */
 /* For programs of another machine: plan.binfmt is registered in a user namespace of the step's own.
  * While the host's files can be seen: the interpreter. */
-int emulator_open(const struct plan *p);
+int emulator_open(const struct plan *p) _must_check_;
 /* Enters the namespace. Where the kernel offers none of this (before 6.7) nothing happens. */
 void emulator_enter(const struct plan *p, int interpreter, int users);
 
@@ -200,12 +201,12 @@ struct notify {
 	size_t request_size, response_size;
 };
 /* Puts the filter on this process and returns where its calls are answered, or -1 and errno. */
-int notify_install(const struct sock_filter *filter, size_t n);
-int notify_open(int listener, struct notify *ret); /* 0 or -errno */
+int notify_install(const struct sock_filter *filter, size_t n) _must_check_;
+int notify_open(int listener, struct notify *ret) _must_check_; /* 0 or -errno */
 /* Takes one that waits, when the listener can be read: 1, 0 if it is gone again, or -errno. The
  * response is made ready to be filled in. */
-int notify_receive(struct notify *n);
-int notify_answer(struct notify *n); /* 0 or -errno */
+int notify_receive(struct notify *n) _must_check_;
+int notify_answer(struct notify *n) _must_check_; /* 0 or -errno */
 /* From the memory of the process that waits. */
 bool notify_read(const struct notify *n, uint64_t at, void *to, size_t size);
 
@@ -236,12 +237,12 @@ struct file_name {
 };
 void step_files_open(const struct plan *p, int root, struct step_files *ret);
 /* Opens it (O_PATH) as the process would. Returns the descriptor or -errno. */
-int step_file_open(const struct step_files *s, const struct file_name *name);
+int step_file_open(const struct step_files *s, const struct file_name *name) _must_check_;
 /* Does what chown does to a file beside changing its owner. OWNER_UNKNOWN leaves a half as it is.
  * Returns 0 or -errno. */
-int step_file_chown(int fd, const struct owner *o);
+int step_file_chown(int fd, const struct owner *o) _must_check_;
 /* Writes down its owner; halves that are OWNER_UNKNOWN are as they were before. */
-int step_file_record(const struct step_files *s, int fd, const struct owner *o);
+int step_file_record(const struct step_files *s, int fd, const struct owner *o) _must_check_;
 
 /* --- supervisor_processes.c */
 struct processes {
@@ -251,17 +252,17 @@ struct processes {
 	bool any; /* has one ever asked for other ids? */
 };
 /* The ids of a thread's process: 0, or -EAGAIN if it is gone or there are too many. */
-int processes_get(struct processes *t, pid_t tid, struct identity *ret);
+int processes_get(struct processes *t, pid_t tid, struct identity *ret) _must_check_;
 /* A call that sets some, as identity_set. */
 int processes_set(struct processes *t, pid_t tid, enum wire_call_kind kind, const uint32_t args[3],
-		  uint32_t *ret_value);
+		  uint32_t *ret_value) _must_check_;
 
 /* --- guard.c */
 /* Which of pasta's connections may be made (docs/security.md). */
 /* In pasta's process, before it is executed: the listener's descriptor. Where the kernel gives none, as
  * where whoever started kiln has such a filter on it, it fails: no network is better than one that
  * leads to this machine. `answers`: there are published ports for UDP. */
-int guard_install(bool answers);
+int guard_install(bool answers) _must_check_;
 /* In ours. `rules` are kiln's (docs/formats-sandbox.md); `netns` is the one that pasta serves. */
 void guard_open(int listener, int pasta, int netns, const char *rules);
 /* Answers a call, when the listener can be read. */

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/alloc.h"
 #include "engine/sandbox/wire.h"
 
 struct id_set {
@@ -21,7 +22,7 @@ struct identity {
 /* One of the WIRE_CALL_SET* calls, or KEEPCAPS, with its arguments (UINT32_MAX: -1). Returns 0 or
  * -errno; what the call returns is in *ret_value. */
 int identity_set(struct identity *id, enum wire_call_kind kind, const uint32_t args[3],
-		 uint32_t *ret_value);
+		 uint32_t *ret_value) _must_check_;
 /* What execve of a program with these mode bits does; `uid` and `gid` own the program. */
 void identity_exec(struct identity *id, uint32_t mode, uint32_t uid, uint32_t gid);
 

@@ -10,8 +10,8 @@
 #include "base/buf.h"
 
 /* Append a program (struct sock_filter[]). Return 0 or -errno. */
-int profile_compile(struct buf *ret);
-int owners_compile(struct buf *ret);
+int profile_compile(struct buf *ret) _must_check_;
+int owners_compile(struct buf *ret) _must_check_;
 /* Appends what the supervisor knows of each call that `owners` notifies of (struct wire_call[]). */
 void owners_list_calls(struct buf *ret);
 
@@ -28,6 +28,7 @@ uint32_t seccomp_compat_arch(void);
 bool seccomp_arch_is_narrow(uint32_t arch);
 /* Appends the program with the rules that `add` adds, and `otherwise` for calls without a rule.
  * Returns 0 or -errno. */
-int seccomp_build(uint32_t otherwise, int (*add)(scmp_filter_ctx ctx), struct buf *ret);
+int seccomp_build(uint32_t otherwise, int (*add)(scmp_filter_ctx ctx),
+		  struct buf *ret) _must_check_;
 
 #endif

@@ -44,7 +44,7 @@ static int resolve(void *data, const struct image_request *requests, size_t n,
 					q->ref);
 			continue;
 		}
-		(void)digest_parse(EMPTY_SHA, &answers[i].digest);
+		(void)!digest_parse(EMPTY_SHA, &answers[i].digest);
 		answers[i].config =
 			xasprintf("{\"os\":\"linux\",\"architecture\":\"%s\",\"config\":{%s},"
 				  "\"id\":\"x\",\"parent\":\"y\",\"container\":\"z\",\"docker_"
