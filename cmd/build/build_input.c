@@ -33,6 +33,15 @@ static bool is_http(const char *name)
 	return name && (strncmp(name, "http://", 7) == 0 || strncmp(name, "https://", 8) == 0);
 }
 
+/* A named context that is a folder may have been misspelt, and not be missed. */
+static int check_named(const struct named_context *n, struct error **err)
+{
+	if (n->built || strstr(n->value, "://") || strncmp(n->value, "target:", 7) == 0 ||
+	    frontend_context_is_remote(n->value) || access(n->value, F_OK) == 0)
+		return 0;
+	return error_new(err, ERR_NOTFOUND, errno, "--build-context %s: '%s'", n->name, n->value);
+}
+
 int build_input_check(const struct build_options *o, struct error **err)
 {
 	const char *path = o->context;
@@ -40,6 +49,11 @@ int build_input_check(const struct build_options *o, struct error **err)
 	struct stat st;
 	int r;
 
+	for (size_t i = 0; i < o->contexts.n; i++) {
+		r = check_named(&o->contexts.v[i], err);
+		if (r < 0)
+			return r;
+	}
 	if (is_stdin(path) && is_stdin(o->dockerfile))
 		return error_new(err, ERR_INVALID, 0,
 				 "invalid argument: can't use stdin for both build context and "

@@ -86,8 +86,9 @@ static int parse_outputs(struct build_options *o, struct error **err)
 		vec_push(&o->exports, e);
 		r = export_options_parse(&vec_last(&o->exports), o->outputs.v[i], err);
 		for (size_t k = 0; r == 0 && k < o->annotations.n; k++)
-			r = export_options_annotate(&vec_last(&o->exports), o->annotations.v[k],
-						    err);
+			if (export_options_annotate(&vec_last(&o->exports), o->annotations.v[k],
+						    err) < 0)
+				return error_wrap(err, -ERR_INVALID, "--annotation");
 		if (r == 0 && o->reproducible)
 			r = check_reproducible(&vec_last(&o->exports), err);
 		if (r < 0)

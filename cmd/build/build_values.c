@@ -12,6 +12,7 @@
 #include "base/csv.h"
 #include "base/number.h"
 #include "engine/config/docker_auth.h"
+#include "engine/exec/op_exec.h"
 #include "engine/sandbox/network.h"
 
 int build_values_contexts(struct build_options *o, struct error **err)
@@ -104,6 +105,9 @@ int build_values_ulimits(struct build_options *o, struct error **err)
 					 "--ulimit: \"%s\" is not NAME=SOFT[:HARD]", text);
 		limit.name = xstrndup(text, strcspn(text, "="));
 		vec_push(&o->ulimits, limit);
+		r = exec_ulimit_check(limit.name, err);
+		if (r < 0)
+			return error_wrap(err, r, "--ulimit");
 	}
 	return 0;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/suggest.h"
 #include "engine/exec/op_exec.h"
 #include "engine/exec/selections.h"
 #include "engine/sandbox/network.h"
@@ -297,33 +298,52 @@ int exec_plan_group(struct sandbox_plan *p, const struct cgroup_limits *limits, 
 	return r;
 }
 
+/* docker's names. */
+static const struct {
+	const char *name;
+	uint32_t resource;
+} ulimits[] = {
+	{"core", RLIMIT_CORE},	       {"cpu", RLIMIT_CPU},
+	{"data", RLIMIT_DATA},	       {"fsize", RLIMIT_FSIZE},
+	{"locks", RLIMIT_LOCKS},       {"memlock", RLIMIT_MEMLOCK},
+	{"msgqueue", RLIMIT_MSGQUEUE}, {"nice", RLIMIT_NICE},
+	{"nofile", RLIMIT_NOFILE},     {"nproc", RLIMIT_NPROC},
+	{"rss", RLIMIT_RSS},	       {"rtprio", RLIMIT_RTPRIO},
+	{"rttime", RLIMIT_RTTIME},     {"sigpending", RLIMIT_SIGPENDING},
+	{"stack", RLIMIT_STACK},
+};
+
+static int find_ulimit(const char *name, uint32_t *ret, struct error **err)
+{
+	const char *names[ARRAY_SIZE(ulimits)], *near;
+	int r;
+
+	for (size_t i = 0; i < ARRAY_SIZE(ulimits); i++) {
+		names[i] = ulimits[i].name;
+		*ret = ulimits[i].resource;
+		if (strcmp(names[i], name) == 0)
+			return 0;
+	}
+	r = error_new(err, ERR_INVALID, 0, "unknown resource limit '%s'", name);
+	near = suggest(name, names, ARRAY_SIZE(names), true);
+	return near ? error_hint(err, r, "did you mean %s?", near) : r;
+}
+
+int exec_ulimit_check(const char *name, struct error **err)
+{
+	uint32_t resource;
+
+	return find_ulimit(name, &resource, err);
+}
+
 int exec_plan_ulimit(struct sandbox_plan *p, const char *name, int64_t soft, int64_t hard,
 		     struct error **err)
 {
-	static const struct {
-		const char *name;
-		uint32_t resource;
-	} limits[] = {
-		{"core", RLIMIT_CORE},	       {"cpu", RLIMIT_CPU},
-		{"data", RLIMIT_DATA},	       {"fsize", RLIMIT_FSIZE},
-		{"locks", RLIMIT_LOCKS},       {"memlock", RLIMIT_MEMLOCK},
-		{"msgqueue", RLIMIT_MSGQUEUE}, {"nice", RLIMIT_NICE},
-		{"nofile", RLIMIT_NOFILE},     {"nproc", RLIMIT_NPROC},
-		{"rss", RLIMIT_RSS},	       {"rtprio", RLIMIT_RTPRIO},
-		{"rttime", RLIMIT_RTTIME},     {"sigpending", RLIMIT_SIGPENDING},
-		{"stack", RLIMIT_STACK},
-	};
+	/* -1 means no limit, which is the largest number, too. */
+	struct wire_rlimit limit = {.soft = (uint64_t)soft, .hard = (uint64_t)hard};
+	int r = find_ulimit(name, &limit.resource, err);
 
-	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
-		struct wire_rlimit limit = {.resource = limits[i].resource};
-
-		if (strcmp(limits[i].name, name) != 0)
-			continue;
-		/* -1 means no limit, which is the largest number, too. */
-		limit.soft = (uint64_t)soft;
-		limit.hard = (uint64_t)hard;
+	if (r == 0)
 		vec_push(&p->rlimits, limit);
-		return 0;
-	}
-	return error_new(err, ERR_INVALID, 0, "unknown resource limit '%s'", name);
+	return r;
 }

@@ -104,6 +104,8 @@ void exec_plan_layers(struct store *s, const int64_t *layers, size_t n, struct s
  * asked for and none can be made. */
 int exec_plan_group(struct sandbox_plan *p, const struct cgroup_limits *limits, const char *parent,
 		    struct cgroup **ret, struct error **err) _must_check_;
+/* Is there such a limit? */
+int exec_ulimit_check(const char *name, struct error **err) _must_check_;
 /* --ulimit, as op_ulimit. */
 int exec_plan_ulimit(struct sandbox_plan *p, const char *name, int64_t soft, int64_t hard,
 		     struct error **err) _must_check_;

@@ -7,7 +7,7 @@ RUN echo "open:$(ulimit -n) core:$(ulimit -c) shm:$(df -k /dev/shm | awk 'NR==2 
 END
 check "steps have the limits that are asked for" kiln build --ulimit nofile=500:600 --ulimit core=0 --shm-size 8m .
 prints "of descriptors, cores and shared memory" 'open:500 core:0 shm:8192'
-fails "an unknown limit is refused" 1 kiln build --no-cache --ulimit nosuch=1 .
+fails "an unknown limit is refused" 2 kiln build --no-cache --ulimit nosuch=1 .
 fails "so is an unknown resource" 2 kiln build --resource nosuch=1 .
 prints "by its name" 'unknown key "nosuch"'
 fails "and a size that is none" 2 kiln build -m lots .

@@ -91,6 +91,12 @@ fails "-tag for --tag" 2 kiln build -tag app .
 prints "is told" '^kiln build: unknown flag: -tag; did you mean --tag\?$'
 fails "a context that went to an option" 2 kiln build -t .
 prints "is told" '; "\." was taken as the value of -t$'
+fails "a named context that is not there" 1 kiln build --build-context libs=nosuchfolder - <<< 'FROM busybox'
+prints "is told, used or not" "^ERROR: failed to build: --build-context libs: 'nosuchfolder': No such file or directory$"
+fails "a limit that is none" 2 kiln build --ulimit nofil=5 .
+prints "is told, with the near one" "^kiln build: --ulimit: unknown resource limit 'nofil'; did you mean nofile\?$"
+fails "an annotation that is none" 2 kiln build --annotation x .
+prints "is told by its option" "^kiln build: --annotation: invalid annotation 'x': expected key=value$"
 check "docker manifest inspect" kiln manifest inspect busybox
 prints "prints a manifest" '"mediaType"'
 printf 'FROM busybox\nRUN --network=host true\n' > Dockerfile
