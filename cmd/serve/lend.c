@@ -71,6 +71,42 @@ static json_t *get_credentials(struct lend *l, const char *host)
 	return answer ? answer : json_pack("{s:b}", "found", 0);
 }
 
+/* Does the client have that agent? */
+static int check_agent(struct lend *l, const char *id, struct error **err)
+{
+	Bk__CheckAgentRequest q;
+	Bk__Opaque *m = NULL;
+	int r;
+
+	bk__check_agent_request__init(&q);
+	q.id = serve_text(id);
+	r = session_ask(l->server, l->session, "/moby.sshforward.v1.SSH/CheckAgent", &q.base,
+			&bk__opaque__descriptor, (void **)&m, err);
+	if (m)
+		bk__opaque__free_unpacked(m, NULL);
+	return r;
+}
+
+static json_t *get_agent(struct lend *l, const char *id)
+{
+	_cleanup_free_ char *path = NULL;
+	struct error *err = NULL;
+	struct agent *a = NULL;
+
+	for (size_t i = 0; i < l->agents.n; i++)
+		if (strcmp(agent_id(l->agents.v[i]), id) == 0)
+			return json_pack("{s:b, s:s}", "found", 1, "socket",
+					 agent_path(l->agents.v[i]));
+	/* Clients say in many ways that they have none of that id. */
+	if (check_agent(l, id, &err) < 0)
+		return not_found(err);
+	path = xasprintf("%s/agent%zu", l->dir, l->agents.n);
+	if (agent_open(l->server, l->session, id, path, &a, &err) < 0)
+		return failed(err);
+	vec_push(&l->agents, a);
+	return json_pack("{s:b, s:s}", "found", 1, "socket", path);
+}
+
 json_t *lend_answer(struct lend *l, const json_t *question)
 {
 	const char *ask = json_string_value(json_object_get(question, "ask"));
@@ -80,10 +116,14 @@ json_t *lend_answer(struct lend *l, const json_t *question)
 		return get_secret(l, of);
 	if (ask && of && strcmp(ask, "credentials") == 0)
 		return get_credentials(l, of);
+	if (ask && of && strcmp(ask, "agent") == 0)
+		return get_agent(l, of);
 	return json_pack("{s:b}", "found", 0);
 }
 
 void lend_release(struct lend *l)
 {
-	(void)l;
+	for (size_t i = 0; i < l->agents.n; i++)
+		agent_close(l->agents.v[i]);
+	vec_release(&l->agents);
 }

@@ -5,12 +5,15 @@
 
 #include <jansson.h>
 
+#include "base/vec.h"
+#include "cmd/serve/agent.h"
 #include "cmd/serve/session.h"
 
 struct lend {
 	struct server *server;
 	struct session *session;
 	const char *dir; /* of the build */
+	VEC(struct agent *) agents;
 };
 
 /* The answer to a question. */

@@ -302,6 +302,14 @@ void rpc_end(struct rpc_loop *loop, struct rpc_call *c)
 	pthread_mutex_unlock(&loop->lock);
 }
 
+void rpc_abort(struct rpc_loop *loop, struct rpc_call *c)
+{
+	pthread_mutex_lock(&loop->lock);
+	rpc_call_abort(c);
+	wake(loop);
+	pthread_mutex_unlock(&loop->lock);
+}
+
 void rpc_release(struct rpc_loop *loop, struct rpc_call *c)
 {
 	if (!c)

@@ -53,6 +53,8 @@ struct rpc_call *rpc_start(struct rpc_loop *loop, struct rpc_tunnel *t, const ch
 			   const struct rpc_header *headers, size_t n, int64_t ns) _must_check_;
 /* Says that no more is sent. */
 void rpc_end(struct rpc_loop *loop, struct rpc_call *c);
+/* Cuts it off; whoever waits for it goes on. It is still to be released. */
+void rpc_abort(struct rpc_loop *loop, struct rpc_call *c);
 /* Cuts it off if it is not over, and gives the reference back. NULL is allowed. */
 void rpc_release(struct rpc_loop *loop, struct rpc_call *c);
 /* Once it is over: its status; *err says what the peer said. */
