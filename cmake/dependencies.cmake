@@ -19,3 +19,6 @@ pkg_check_modules(GIT2 REQUIRED IMPORTED_TARGET libgit2)
 pkg_check_modules(NGHTTP2 REQUIRED IMPORTED_TARGET libnghttp2)
 pkg_check_modules(PROTOBUF_C REQUIRED IMPORTED_TARGET libprotobuf-c)
 find_program(PROTOC_C protoc-c REQUIRED)
+# Linked into the program: it is small, needed by few commands, and nothing else would bring it along.
+find_path(YAML_INCLUDE yaml.h REQUIRED)
+find_library(YAML_STATIC libyaml.a REQUIRED)

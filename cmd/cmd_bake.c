@@ -47,7 +47,7 @@ static int read_config(const struct bake_options *o, struct bake_config *c, stru
 	struct platform host = platform_host();
 	bool off = false;
 	char text[64];
-	int r = bake_files_read(c, &o->files, err);
+	int r = bake_files_read(c, &o->files, &o->vars, err);
 
 	if (closed && attrs_bool("", closed, &off, NULL) == 0)
 		in.environment = !off;

@@ -16,6 +16,8 @@ static const struct command commands[] = {
 	 "Look at the builds that were made here, and their logs"},
 	{"cache", cmd_cache, "ls | inspect | rm [OPTIONS] REF",
 	 "Look into caches outside the store (REF as for --cache-from), and remove them"},
+	{"compose", cmd_compose, "build | config | push [OPTIONS] [SERVICE...]",
+	 "Build the services of compose files, or show what they say"},
 	{"completion", cmd_completion, "bash | zsh | fish",
 	 "Print the completion script for a shell"},
 	{"debug", cmd_debug, "graph [--format json|dot] [BUILD OPTIONS] CONTEXT | key STEP",

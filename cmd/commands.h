@@ -17,6 +17,7 @@ int cmd_buildx_use(const struct command *self, int argc, char **argv);
 int cmd_builds(const struct command *self, int argc, char **argv);
 int cmd_cache(const struct command *self, int argc, char **argv);
 int cmd_complete(const struct command *self, int argc, char **argv);
+int cmd_compose(const struct command *self, int argc, char **argv);
 int cmd_completion(const struct command *self, int argc, char **argv);
 int cmd_context_inspect(const struct command *self, int argc, char **argv);
 int cmd_context_ls(const struct command *self, int argc, char **argv);

@@ -5,7 +5,7 @@
 set -eu
 REPO=$(cd "$(dirname "$0")/.." && pwd)
 
-BUILD_PACKAGES="gcc libc6-dev cmake ninja-build pkg-config libssl-dev libjansson-dev libsqlite3-dev
+BUILD_PACKAGES="gcc libc6-dev cmake ninja-build pkg-config libssl-dev libjansson-dev libyaml-dev libsqlite3-dev
 	libzstd-dev zlib1g-dev libisal-dev libxxhash-dev libmsgpack-dev libcurl4-openssl-dev
 	libarchive-dev libseccomp-dev libgit2-dev libexpat1-dev libnghttp2-dev libprotobuf-c-dev protobuf-c-compiler"
 RUN_PACKAGES="passt uidmap ca-certificates"
