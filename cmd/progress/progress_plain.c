@@ -42,12 +42,12 @@ static void print_status(struct step *step, struct step_status *s, int64_t now, 
 }
 
 /* A line ends at a newline; and where a viewer may begin one anew, at a carriage return say, if
- * what comes then looks like a line of kiln's. */
+ * what comes then looks like a line of kiln's, or like a command to a CI ("::add-mask::"). */
 static size_t line_length(const char *p, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		if (p[i] == '\n' || ((p[i] == '\r' || p[i] == '\v' || p[i] == '\f') && i + 1 < n &&
-				     p[i + 1] == '#'))
+				     (p[i + 1] == '#' || p[i + 1] == ':')))
 			return i + 1;
 	return n;
 }

@@ -117,6 +117,24 @@ static void setup_failed(struct sandbox *s, const struct wire_message *m, const 
 	s->failed = true;
 }
 
+/* The result cannot be used. If the step was never set up, that has been said. */
+static void not_sealed(struct sandbox *s, int errnum)
+{
+	if (s->failed)
+		return;
+	s->failed = true;
+	if (errnum != EBUSY) {
+		(void)error_new(&s->error, ERR_IO, errnum, "make what the step has left read-only");
+		return;
+	}
+	(void)error_hint(
+		&s->error,
+		error_new(&s->error, ERR_BUSY, 0,
+			  "a file of this step is still open for writing in another step"),
+		"a socket in a cache mount that both share took it there; let the step close "
+		"what it hands over, or open it for reading");
+}
+
 /* Takes one message; false at the end. */
 static bool receive(struct sandbox *s)
 {
@@ -135,6 +153,9 @@ static bool receive(struct sandbox *s)
 		buf_addf(&s->exec_text, "%s\n", text.p);
 		if (s->unstarted)
 			*s->unstarted = true;
+		break;
+	case WIRE_NOT_SEALED:
+		not_sealed(s, m.value);
 		break;
 	case WIRE_EXITED:
 		s->have_status = true;

@@ -172,6 +172,7 @@ enum wire_message_kind {
 	WIRE_PTY,	  /* the master end comes with it as SCM_RIGHTS */
 	WIRE_PROCESS,	  /* the step's process is there, its pidfd comes with it */
 	WIRE_NETNS,	  /* network mode: the namespace is ready, its descriptor comes with it */
+	WIRE_NOT_SEALED,  /* what the step has left may still change: value is errno */
 	WIRE_OUTER_PROC,  /* the process sees the /proc that kiln does: none could be mounted */
 };
 

@@ -147,6 +147,13 @@ const struct mount_item *mount_of_kind(const struct plan *p, enum wire_mount_kin
 void root_enter(const struct plan *p, int root);
 void set_attributes(int fd, unsigned flags, bool nodev, const char *what);
 
+/* --- seal.c */
+/* Once the process has namespaces of its own: its mounts, to be found when it is gone. -1: errno. */
+int seal_prepare(pid_t process);
+/* When all of the step has ended: nobody writes to its root file system any more. False and errno;
+ * EBUSY: somebody still has a file of it open for that. Enters the step's mount namespace. */
+bool seal(const struct plan *p, int mounts);
+
 /* --- masks.c */
 void masks_open(void);			/* first of all: what hides others is the host's */
 void masks_check(const struct plan *p); /* has each path to cover a file system of ours? */

@@ -227,7 +227,7 @@ static void monitor(pid_t pid, int pidfd, struct helper_process *supervisor, int
 }
 
 /* The kernel reports the death of a namespace's first process only after all else in it is gone. */
-static void report(pid_t pid, const struct ending *end)
+static void report(const struct plan *p, pid_t pid, int mounts, const struct ending *end)
 {
 	int status;
 	bool killed;
@@ -237,6 +237,8 @@ static void report(pid_t pid, const struct ending *end)
 	killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
 	if (killed && end->stopped)
 		return;
+	if (!seal(p, mounts))
+		send_message(WIRE_NOT_SEALED, errno, "", -1);
 	send_message(WIRE_EXITED, killed && end->signal ? end->signal : status, "", -1);
 }
 
@@ -267,7 +269,7 @@ static int run_main(void)
 	struct plan plan = {0};
 	struct helper_process supervisor;
 	struct ending end = {0};
-	int pidfd = -1, socket, users[2], tie[2];
+	int pidfd = -1, mounts, socket, users[2], tie[2];
 	pid_t pid;
 
 	/* The plan may hold secrets: no core file of ours, and no look into our memory. The program
@@ -287,6 +289,7 @@ static int run_main(void)
 		process_run(&plan, socket, users[1], tie);
 	}
 	(void)close(tie[0]);
+	mounts = seal_prepare(pid);
 	send_message(WIRE_PROCESS, 0, "", pidfd);
 	if (socket >= 0)
 		(void)close(socket);
@@ -297,7 +300,7 @@ static int run_main(void)
 	(void)close(1);
 	(void)close(2);
 	monitor(pid, pidfd, &supervisor, users[0], &end);
-	report(pid, &end);
+	report(&plan, pid, mounts, &end);
 	/* With its last client gone it ends by itself, unless a call has it stuck. */
 	if (supervisor.pid > 0) {
 		(void)kill(supervisor.pid, SIGKILL);

@@ -558,10 +558,12 @@ static void groups_fold_each_block(void **state)
 	(void)state;
 	stage_init(&s);
 	vertex(&s, 1, "RUN 100%", VERTEX_STARTED, 0, NULL);
-	text(&s, 1, "::error::x\n", 0);
+	s.model.raw_log = true;
+	text(&s, 1, "::error::x\ry\r::stop-commands::z\n", 0);
 	vertex(&s, 1, NULL, VERTEX_DONE, 100, NULL);
 	assert_string_equal(ordered(&s, &r, 1, false),
-			    "::group::#1 RUN 100%25\n#1 RUN 100%\n#1 0.000 ::error::x\n"
+			    "::group::#1 RUN 100%25\n#1 RUN 100%\n#1 0.000 ::error::x\ry\r#1 "
+			    "::stop-commands::z\n"
 			    "#1 DONE 0.1s\n::endgroup::\n");
 	stage_release(&s);
 	r = (struct ordered_renderer){.groups = GROUPS_GITLAB};
