@@ -120,8 +120,7 @@ static int finish(struct build *b, int r, struct error **err)
 	    (r == 0 || b->session.engine->cache_policy.reasons.n > 0))
 		build_cache_explain(&b->session.engine->cache_policy.reasons);
 	if (r == 0)
-		r = build_report_result(&b->request.options, b->request.outputs.exported,
-					b->request.outputs.n_exported, err);
+		r = build_report_result(&b->request.outputs, b->record.ref, err);
 	if (r < 0 && b->host)
 		build_host_fail(b->host, *err, file ? b->request.input.name : NULL,
 				&b->request.input.text);

@@ -10,6 +10,7 @@
 #include "cmd/cli/show.h"
 #include "cmd/cli/template.h"
 #include "cmd/commands.h"
+#include "engine/image/image_attestations.h"
 #include "engine/image/imagetools.h"
 #include "engine/oci/oci.h"
 #include "engine/oci/oci_manifest.h"
@@ -42,17 +43,41 @@ static void print_document(const struct imageref *ref, const struct registry_man
 		print_entry(ref, &doc->manifests.v[i]);
 }
 
+/* Of an index with one image that one's, else what there is of each by platform. A new reference. */
+static json_t *of_images(json_t *by_platform, size_t n_images)
+{
+	void *only = n_images == 1 ? json_object_iter(by_platform) : NULL;
+
+	return json_incref(only ? json_object_iter_value(only) : by_platform);
+}
+
+static int add_attestations(struct registry *registry, const struct imageref *ref,
+			    const struct registry_manifest *m, size_t n_images, json_t *fields,
+			    struct error **err)
+{
+	struct image_attestations a = {0};
+	int r = image_attestations_read(registry, ref, m, session_cancel(), &a, err);
+
+	if (r == 0) {
+		json_object_set_new(fields, "Provenance", of_images(a.provenance, n_images));
+		json_object_set_new(fields, "SBOM", of_images(a.sbom, n_images));
+	}
+	image_attestations_release(&a);
+	return r;
+}
+
 /* What templates see: .Name, .Manifest (the descriptor, with .Manifests of an index), .Image (the
- * config, or one per platform). */
+ * config, or one per platform) and, where it asks for them, .Provenance and .SBOM. */
 static int print_formatted(struct registry *registry, const struct imageref *ref,
-			   const struct registry_manifest *m, const struct template *format,
-			   struct error **err)
+			   const struct registry_manifest *m, const char *text,
+			   const struct template *format, struct error **err)
 {
 	_cleanup_json_ json_t *fields = json_object(), *config = NULL;
 	_cleanup_free_ char *name = imageref_format(ref);
 	_cleanup_buf_ struct buf out = BUF_INIT;
 	char digest[DIGEST_TEXT];
 	json_t *manifest = NULL;
+	size_t n_images;
 	int r = imagetools_configs(registry, ref, m, session_cancel(), &config, err);
 
 	if (r == 0)
@@ -63,14 +88,18 @@ static int print_formatted(struct registry *registry, const struct imageref *ref
 	json_object_set_new(manifest, "size", json_integer((json_int_t)m->bytes.n));
 	json_object_set_new(fields, "Name", json_string(name));
 	json_object_set_new(fields, "Manifest", manifest);
-	json_object_set(fields, "Image", config);
-	r = template_execute(format, fields, &out, err);
+	n_images = json_object_get(manifest, "manifests") ? json_object_size(config) : 0;
+	json_object_set_new(fields, "Image", of_images(config, n_images));
+	if (strstr(text, ".Provenance") || strstr(text, ".SBOM"))
+		r = add_attestations(registry, ref, m, n_images, fields, err);
+	if (r == 0)
+		r = template_execute(format, fields, &out, err);
 	if (r == 0)
 		printf("%s\n", out.p);
 	return r;
 }
 
-static int inspect(struct registry *registry, const char *text, bool raw,
+static int inspect(struct registry *registry, const char *text, bool raw, const char *format_text,
 		   const struct template *format, struct error **err)
 {
 	_cleanup_(imageref_release) struct imageref ref = IMAGEREF_INIT;
@@ -87,7 +116,7 @@ static int inspect(struct registry *registry, const char *text, bool raw,
 		return 0;
 	}
 	if (format)
-		return print_formatted(registry, &ref, &m, format, err);
+		return print_formatted(registry, &ref, &m, format_text, format, err);
 	r = oci_document_parse(m.media_type, m.bytes.p, m.bytes.n, &doc, err);
 	if (r == 0)
 		print_document(&ref, &m, &doc);
@@ -171,7 +200,7 @@ static int run(const struct options *o, bool is_create, struct error **err)
 		return r;
 	registry = registry_new(&config);
 	return is_create ? create(registry, &o->create, o->metadata_file, err)
-			 : inspect(registry, o->args.v[0], o->raw, o->template, err);
+			 : inspect(registry, o->args.v[0], o->raw, o->format, o->template, err);
 }
 
 /* "k=v" is the index's here: what is put together is an index. */
@@ -271,7 +300,8 @@ int cmd_imagetools(const struct command *self, int argc, char **argv)
 	_cleanup_(options_release) struct options o = {0};
 	const struct opt inspect_table[] = {
 		{"format", 0, OPT_STRING, &o.format, "TEMPLATE",
-		 "A Go template of .Name, .Manifest and .Image, such as {{json .Manifest}}"},
+		 "A Go template of .Name, .Manifest, .Image, .Provenance and .SBOM, such as {{json "
+		 ".Manifest}}"},
 		{"raw", 0, OPT_BOOL, &o.raw, NULL, "Print the manifest or index as it is"},
 		{0},
 	};

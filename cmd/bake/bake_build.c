@@ -292,8 +292,12 @@ static int write_metadata(const struct bake *b, struct error **err)
 	for (size_t i = 0; i < b->n; i++) {
 		const struct build_outputs *o = &b->targets[i].request.outputs;
 
-		json_object_set_new(doc, b->targets[i].plan->name,
-				    build_report_metadata(o->exported, o->n_exported));
+		json_t *target = NULL;
+		int r = build_report_metadata(o, "", &target, err);
+
+		if (r < 0)
+			return error_wrap(err, r, "target %s", b->targets[i].plan->name);
+		json_object_set_new(doc, b->targets[i].plan->name, target);
 	}
 	js_dump_go(doc, 2, true, &text);
 	return out_file_write_all(b->run->metadata_file, text.p, text.n, b->session.cancel, err);

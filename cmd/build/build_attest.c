@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/attrs.h"
 #include "base/path.h"
 #include "cmd/build/build_input.h"
 #include "engine/attest/provenance.h"
@@ -187,14 +188,15 @@ static bool is_attested(const struct build_options *o)
 	return false;
 }
 
-static void fill(const struct build_outputs *b, struct build_attest *a, size_t i)
+static void fill(const struct build_outputs *b, const struct attest_options *asked,
+		 struct build_attest *a, size_t i)
 {
 	const struct build_options *o = b->options;
 	const struct build_input *in = b->input;
 	const struct frontend_result *image = &b->images[i];
 
 	a->images[i] = (struct provenance){
-		.options = &o->attestations,
+		.options = asked,
 		.graph = b->graph,
 		.target = image->target,
 		.sources = &b->engine->sources,
@@ -212,26 +214,29 @@ static void fill(const struct build_outputs *b, struct build_attest *a, size_t i
 		.started = b->started,
 	};
 	a->attestations[i] = (struct export_attestation){
-		.predicate_type = provenance_type(&o->attestations),
-		.filename = o->attestations.filename ? o->attestations.filename : "provenance.json",
+		.predicate_type = provenance_type(asked),
+		.filename = asked->filename ? asked->filename : "provenance.json",
 		.make = make,
 		.data = &a->images[i]};
 }
 
-struct build_attest *build_attest_open(const struct build_outputs *b)
+static struct build_attest *new_attest(const struct build_outputs *b,
+				       const struct attest_options *asked)
 {
-	struct build_attest *a;
+	struct build_attest *a = NEW(struct build_attest);
 
-	if (!is_attested(b->options))
-		return NULL;
-	a = NEW(struct build_attest);
 	a->images = xcalloc(b->n_images, sizeof(*a->images));
 	a->attestations = xcalloc(b->n_images, sizeof(*a->attestations));
 	a->n = b->n_images;
 	list_args(b->options, &a->args);
 	for (size_t i = 0; i < a->n; i++)
-		fill(b, a, i);
+		fill(b, asked, a, i);
 	return a;
+}
+
+struct build_attest *build_attest_open(const struct build_outputs *b)
+{
+	return is_attested(b->options) ? new_attest(b, &b->options->attestations) : NULL;
 }
 
 void build_attest_image(struct build_attest *a, size_t i, struct export_image *image)
@@ -250,4 +255,60 @@ void build_attest_close(struct build_attest *a)
 	free(a->images);
 	free(a->attestations);
 	free(a);
+}
+
+/* --- for the metadata file --- */
+
+enum metadata_mode { METADATA_MIN, METADATA_MAX, METADATA_NONE };
+
+/* What is none of these words is min, as with buildx. */
+static enum metadata_mode metadata_mode(void)
+{
+	const char *value = getenv("BUILDX_METADATA_PROVENANCE");
+	bool on;
+
+	if (!value)
+		return METADATA_MIN;
+	if (strcmp(value, "max") == 0)
+		return METADATA_MAX;
+	if (strcmp(value, "disabled") == 0 ||
+	    (attrs_bool("BUILDX_METADATA_PROVENANCE", value, &on, NULL) == 0 && !on))
+		return METADATA_NONE;
+	return METADATA_MIN;
+}
+
+int build_attest_metadata(const struct build_outputs *b, json_t *doc, struct error **err)
+{
+	static const char key[] = "buildx.build.provenance";
+	struct attest_options asked = b->options->attestations; /* its strings are borrowed */
+	enum metadata_mode mode = metadata_mode();
+	struct build_attest *a;
+	int r = 0;
+
+	if (mode == METADATA_NONE)
+		return 0;
+	asked.v02 = true;
+	if (!asked.provenance)
+		asked.max = mode == METADATA_MAX;
+	a = new_attest(b, &asked);
+	for (size_t i = 0; r == 0 && i < a->n; i++) {
+		_cleanup_free_ char *name = NULL;
+		json_t *predicate = NULL;
+		char platform[64];
+
+		r = make(&a->images[i], NULL, 0, &predicate, err);
+		if (r < 0)
+			break;
+		if (mode == METADATA_MIN) {
+			(void)json_object_del(predicate, "buildConfig");
+			(void)json_object_del(predicate, "metadata");
+		}
+		name = b->options->multi_platform
+			       ? xasprintf("%s/%s", key,
+					   platform_format(&b->images[i].platform, platform))
+			       : xstrdup(key);
+		json_object_set_new(doc, name, predicate);
+	}
+	build_attest_close(a);
+	return r;
 }

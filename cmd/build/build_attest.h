@@ -13,6 +13,10 @@ int build_attest_parse(struct build_options *o, struct error **err) _must_check_
 struct build_attest *build_attest_open(const struct build_outputs *b);
 /* Gives image number i what is attested of it, which lives until the close. */
 void build_attest_image(struct build_attest *a, size_t i, struct export_image *image);
+/* Adds provenance to what --metadata-file says: v0.2 for all, without steps and times
+ * (BUILDX_METADATA_PROVENANCE=min, the default), with all that is known (max), or not (disabled). */
+int build_attest_metadata(const struct build_outputs *b, json_t *doc,
+			  struct error **err) _must_check_;
 void build_attest_close(struct build_attest *a);
 
 #endif

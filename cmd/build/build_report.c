@@ -2,9 +2,13 @@
 #include "cmd/build/build_report.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/attrs.h"
+#include "base/base64.h"
 #include "base/times.h"
+#include "cmd/build/build_attest.h"
 #include "cmd/cli/session.h"
 #include "cmd/cli/show.h"
 #include "cmd/progress/progress_model.h"
@@ -74,40 +78,97 @@ static const struct export_result *first_image(const struct export_result *resul
 	return NULL;
 }
 
-json_t *build_report_metadata(const struct export_result *results, size_t n)
+static void describe_image(json_t *doc, const struct export_result *image)
 {
-	const struct export_result *image = first_image(results, n),
-				   *result = image ? image : results;
-	_cleanup_free_ char *names = n > 0 ? strv_join(&result->names, ",") : NULL;
-	json_t *doc = json_object();
 	char text[DIGEST_TEXT];
 
-	if (image) {
-		json_object_set_new(doc, "containerimage.config.digest",
-				    json_string(digest_format(&image->config, text)));
-		json_object_set(doc, "containerimage.descriptor", image->descriptor);
-		json_object_set_new(doc, "containerimage.digest",
-				    json_string(digest_format(&image->manifest, text)));
-	}
-	if (names && *names)
-		json_object_set_new(doc, "image.name", json_string(names));
-	return doc;
+	json_object_set_new(doc, "containerimage.config.digest",
+			    json_string(digest_format(&image->config, text)));
+	json_object_set(doc, "containerimage.descriptor", image->descriptor);
+	json_object_set_new(doc, "containerimage.digest",
+			    json_string(digest_format(&image->manifest, text)));
 }
 
-static int write_metadata(const char *path, const struct export_result *results, size_t n,
+/* A warning as BuildKit's messages have it, text in base64. */
+static json_t *warning_json(const struct build_input *in, const struct df_warning *w)
+{
+	_cleanup_free_ char *text =
+		xasprintf("%s: %s (line %u)", df_rules[w->rule].name, w->text, w->span.line);
+	const char *detail = df_rules[w->rule].description;
+	_cleanup_free_ char *short_text = base64_encode(text, strlen(text));
+	_cleanup_free_ char *long_text = base64_encode(detail, strlen(detail));
+	_cleanup_free_ char *data = base64_encode(in->text.p, in->text.n);
+	unsigned end = w->span.end_line > w->span.line ? w->span.end_line : w->span.line;
+	char vertex[DIGEST_TEXT];
+
+	return json_pack("{s:s, s:i, s:s, s:[s], s:s, s:{s:s, s:s, s:s}, s:[{s:{s:i}, s:{s:i}}]}",
+			 "vertex", digest_format(&in->step, vertex), "level", 1, "short",
+			 short_text, "detail", long_text, "url", df_rules[w->rule].url,
+			 "sourceInfo", "filename", in->name, "data", data, "language", "Dockerfile",
+			 "range", "start", "line", (int)w->span.line, "end", "line", (int)end);
+}
+
+/* Only where the variable asks for them. */
+static void add_warnings(const struct build_outputs *b, json_t *doc)
+{
+	const char *value = getenv("BUILDX_METADATA_WARNINGS");
+	const struct df_lint *lint = &b->images[0].lint;
+	json_t *list;
+	bool on;
+
+	if (!value || attrs_bool("BUILDX_METADATA_WARNINGS", value, &on, NULL) < 0 || !on ||
+	    lint->n == 0)
+		return;
+	list = json_array();
+	for (size_t i = 0; i < lint->n; i++)
+		json_array_append_new(list, warning_json(b->input, &lint->warnings[i]));
+	json_object_set_new(doc, "buildx.build.warnings", list);
+}
+
+int build_report_metadata(const struct build_outputs *b, const char *ref, json_t **ret,
 			  struct error **err)
 {
-	_cleanup_json_ json_t *doc = build_report_metadata(results, n);
-	_cleanup_buf_ struct buf b = BUF_INIT;
+	const struct export_result *image = first_image(b->exported, b->n_exported),
+				   *result = image ? image : b->exported;
+	_cleanup_free_ char *names = b->n_exported > 0 ? strv_join(&result->names, ",") : NULL;
+	json_t *doc = json_object();
+	int r = build_attest_metadata(b, doc, err);
 
-	js_dump_go(doc, 2, true, &b);
-	return out_file_write_all(path, b.p, b.n, session_cancel(), err);
+	if (r < 0) {
+		json_decref(doc);
+		return r;
+	}
+	/* Builder and node, as buildx has them, are this machine. */
+	if (*ref) {
+		_cleanup_free_ char *whole = xasprintf("default/default/%s", ref);
+
+		json_object_set_new(doc, "buildx.build.ref", json_string(whole));
+	}
+	add_warnings(b, doc);
+	if (image)
+		describe_image(doc, image);
+	if (names && *names)
+		json_object_set_new(doc, "image.name", json_string(names));
+	*ret = doc;
+	return 0;
 }
 
-int build_report_result(const struct build_options *o, const struct export_result *results,
-			size_t n, struct error **err)
+static int write_metadata(const struct build_outputs *b, const char *ref, struct error **err)
 {
-	const struct export_result *image = first_image(results, n);
+	_cleanup_json_ json_t *doc = NULL;
+	_cleanup_buf_ struct buf text = BUF_INIT;
+	int r = build_report_metadata(b, ref, &doc, err);
+
+	if (r < 0)
+		return r;
+	js_dump_go(doc, 2, true, &text);
+	return out_file_write_all(b->options->metadata_file, text.p, text.n, session_cancel(), err);
+}
+
+int build_report_result(const struct build_outputs *b, const char *ref, struct error **err)
+{
+	const struct build_options *o = b->options;
+	const struct export_result *image = first_image(b->exported, b->n_exported);
 	char id[DIGEST_TEXT];
 	int r = 0;
 
@@ -120,7 +181,7 @@ int build_report_result(const struct build_options *o, const struct export_resul
 	}
 	if (o->iidfile && image)
 		r = out_file_write_all(o->iidfile, id, strlen(id), session_cancel(), err);
-	if (r == 0 && o->metadata_file && n > 0)
-		r = write_metadata(o->metadata_file, results, n, err);
+	if (r == 0 && o->metadata_file && b->n_exported > 0)
+		r = write_metadata(b, ref, err);
 	return r;
 }

@@ -4,6 +4,7 @@
 #define KILN_CMD_BUILD_BUILD_REPORT_H
 
 #include "cmd/build/build_input.h"
+#include "cmd/build/build_outputs.h"
 
 /* Sends the warnings to the progress stream, under the step that loaded the Dockerfile. */
 void build_report_stream(const struct progress *progress, const struct build_input *in,
@@ -14,10 +15,12 @@ void build_report_warnings(const struct df_lint *lint);
  * exit status for r. */
 int build_report_error(const struct df_file *file, int r, struct error **err) _must_check_;
 /* --iidfile, --metadata-file and, with --quiet, the image id on stdout. */
-int build_report_result(const struct build_options *o, const struct export_result *results,
-			size_t n, struct error **err) _must_check_;
+int build_report_result(const struct build_outputs *b, const char *ref,
+			struct error **err) _must_check_;
 
-/* What --metadata-file says of them; the caller owns it. */
-json_t *build_report_metadata(const struct export_result *results, size_t n);
+/* What --metadata-file says of them; a new reference. `ref`: of the build's record; "" if there is
+ * none. */
+int build_report_metadata(const struct build_outputs *b, const char *ref, json_t **ret,
+			  struct error **err) _must_check_;
 
 #endif
