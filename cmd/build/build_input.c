@@ -13,6 +13,7 @@
 #include "base/path.h"
 #include "base/pattern.h"
 #include "base/suggest.h"
+#include "cmd/build/build_policy.h"
 #include "cmd/cli/session.h"
 #include "engine/source/context_archive.h"
 #include "engine/source/source_time.h"
@@ -263,6 +264,9 @@ static int read_archived(struct build_input *in, const struct build_options *o, 
 
 	if (r < 0)
 		return r;
+	r = build_policy_check_member(rootfs, name, err);
+	if (r < 0)
+		return r;
 	r = read_member(rootfs, name, &in->text, &failed);
 	if (r == -ERR_NOTFOUND && !o->dockerfile &&
 	    read_member(rootfs, "dockerfile", &in->text, NULL) == 0)
@@ -374,6 +378,9 @@ static int read_file(struct build_input *in, const struct build_options *o,
 
 	if (fd < 0)
 		return fd;
+	r = build_policy_check_file(path, err);
+	if (r < 0)
+		return r;
 	r = named_file_read_fd(fd, cancel, &in->text);
 	if (r < 0)
 		return error_new(err, named_file_error(r), -r, "failed to read dockerfile: read %s",
@@ -462,7 +469,9 @@ int build_input_load(struct build_input *in, const struct build_options *o, stru
 	int r;
 
 	*in = (struct build_input){.target = in->target, .text = BUF_INIT_MAX(DOCKERFILE_MAX)};
-	r = load_context(in, o, e, g, progress, err);
+	r = build_policy_check_environment(err);
+	if (r == 0)
+		r = load_context(in, o, e, g, progress, err);
 	if (r == 0)
 		r = load_dockerfile(in, o, e, &dockerfile, progress, err);
 	/* What comes as a stream is taken as it is. */
