@@ -34,7 +34,7 @@ static int print_plan(const struct bake_plan *plan)
 
 	js_dump_go(doc, 2, false, &b);
 	buf_addc(&b, '\n');
-	fwrite(b.p, 1, b.n, stdout);
+	(void)fwrite(b.p, 1, b.n, stdout);
 	return 0;
 }
 

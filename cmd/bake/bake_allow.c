@@ -169,7 +169,7 @@ static bool answered_yes(void)
 {
 	char line[16] = "";
 
-	fputs("\nDo you want to grant these and go on? [y/N] ", stderr);
+	(void)fputs("\nDo you want to grant these and go on? [y/N] ", stderr);
 	return fgets(line, sizeof(line), stdin) && (line[0] == 'y' || line[0] == 'Y');
 }
 

@@ -15,6 +15,6 @@ struct bake_run {
 };
 
 /* The exit status; errors are printed. */
-int bake_build(const struct bake_run *run);
+int bake_build(const struct bake_run *given);
 
 #endif

@@ -38,7 +38,7 @@ static void print_table(const struct tab_table *t)
 		for (; at < to; at = (at / TAB + 1) * TAB)
 			buf_addc(&b, '\t');
 	}
-	fwrite(b.p, 1, b.n, stdout);
+	(void)fwrite(b.p, 1, b.n, stdout);
 }
 
 static void print_json(json_t *list)
@@ -47,7 +47,7 @@ static void print_json(json_t *list)
 
 	js_dump_go(list, 2, false, &b);
 	buf_addc(&b, '\n');
-	fwrite(b.p, 1, b.n, stdout);
+	(void)fwrite(b.p, 1, b.n, stdout);
 }
 
 /* --- targets --- */

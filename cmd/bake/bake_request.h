@@ -7,7 +7,7 @@
 #include "frontend/bake/bake_target.h"
 
 /* Texts live in the arena. Contexts "target:NAME" are left out: they are the caller's to add. */
-int bake_request_options(struct arena *a, const struct bake_target *t, struct build_options *ret,
+int bake_request_options(struct arena *a, const struct bake_target *t, struct build_options *o,
 			 struct error **err) _must_check_;
 
 #endif

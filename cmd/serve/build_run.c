@@ -22,8 +22,6 @@
 #include "cmd/serve/lend.h"
 #include "engine/rpc/rpc_bytes.h"
 
-extern char **environ;
-
 enum {
 	LINE_MAX_BYTES = 8 << 20, /* of progress, and of a question */
 	OUTPUT_PIECE = 1 << 20,

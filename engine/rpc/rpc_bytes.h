@@ -9,6 +9,6 @@
 
 void rpc_bytes_pack(const void *p, size_t n, struct buf *ret);
 /* Appends what it holds; -EINVAL if it is not such a message. Other fields are skipped. */
-int rpc_bytes_unpack(const void *p, size_t n, struct buf *ret) _must_check_;
+int rpc_bytes_unpack(const void *data, size_t n, struct buf *ret) _must_check_;
 
 #endif
