@@ -84,6 +84,10 @@ static int command_page(const struct command *command)
 	printf(".SH OPTIONS\n");
 	if (strcmp(command->name, "debug") == 0)
 		return commands_ask(command, "graph", options, NULL);
+	if (strcmp(command->name, "compose") == 0) {
+		r = commands_ask(command, "build", options, NULL);
+		return r == 0 ? commands_ask(command, "config", options, NULL) : r;
+	}
 	r = commands_ask(command, is_imagetools ? "inspect" : NULL, options, NULL);
 	return r == 0 && is_imagetools ? commands_ask(command, "create", options, NULL) : r;
 }
