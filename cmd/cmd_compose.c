@@ -162,7 +162,7 @@ static int print_model(struct compose *c, struct error **err)
 	}
 	if (c->args.output)
 		return out_file_write_all(c->args.output, b.p, b.n, session_cancel(), err);
-	fwrite(b.p, 1, b.n, stdout);
+	(void)fwrite(b.p, 1, b.n, stdout);
 	return 0;
 }
 
@@ -212,7 +212,7 @@ static int print_plan(struct compose *c)
 
 	js_dump_go(doc, 2, false, &b);
 	buf_addc(&b, '\n');
-	fwrite(b.p, 1, b.n, stdout);
+	(void)fwrite(b.p, 1, b.n, stdout);
 	return 0;
 }
 
@@ -229,7 +229,7 @@ static int build(const struct command *self, struct compose *c, struct error **e
 	if (c->args.print)
 		return print_plan(c);
 	if (c->plan.targets.n == 0) {
-		fputs("No service is built here.\n", stderr);
+		(void)fputs("No service is built here.\n", stderr);
 		return 0;
 	}
 	return bake_build(

@@ -34,7 +34,7 @@ struct compose_project {
 };
 
 /* Errors name the file and, where it is known, the line. */
-int compose_load(const struct compose_options *o, struct compose_project *ret,
+int compose_load(const struct compose_options *o, struct compose_project *p,
 		 struct error **err) _must_check_;
 void compose_release(struct compose_project *p);
 

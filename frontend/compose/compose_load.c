@@ -11,8 +11,6 @@
 #include "base/path.h"
 #include "frontend/compose/compose.h"
 
-extern char **environ;
-
 typedef const struct bake_value *value;
 
 struct reader {
