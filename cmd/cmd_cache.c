@@ -9,6 +9,7 @@
 #include "base/printable.h"
 #include "base/times.h"
 #include "cmd/cli/session.h"
+#include "cmd/cli/show.h"
 #include "cmd/cli/table.h"
 #include "cmd/commands.h"
 #include "engine/config/config.h"
@@ -343,7 +344,7 @@ static int remove_cache(struct remote_backend *b, const struct cache_options *o,
 	if (r == 0)
 		r = b->ops->remove_manifest(b, err);
 	if (r == 0)
-		printf("Deleted: %s\n", b->name);
+		show(stdout, "Deleted: %s\n", b->name);
 	return r;
 }
 

@@ -11,6 +11,7 @@
 #include "base/fs.h"
 #include "base/imageref.h"
 #include "cmd/cli/session.h"
+#include "cmd/cli/show.h"
 #include "cmd/commands.h"
 #include "engine/config/docker_auth.h"
 #include "engine/registry/registry.h"
@@ -109,10 +110,10 @@ static int login(const struct login_options *o, struct error **err)
 	if (r < 0)
 		return r;
 	if (plain)
-		fprintf(stderr,
-			"WARNING: the password is stored unencrypted in %s.\n"
-			"A credential helper (credsStore in that file) would protect it.\n",
-			where);
+		show(stderr,
+		     "WARNING: the password is stored unencrypted in %s.\n"
+		     "A credential helper (credsStore in that file) would protect it.\n",
+		     where);
 	printf("Login Succeeded\n");
 	return 0;
 }
@@ -191,8 +192,8 @@ int cmd_logout(const struct command *self, int argc, char **argv)
 	if (r < 0)
 		return session_fail(r, &err);
 	if (found)
-		printf("Removing login credentials for %s\n", server);
+		show(stdout, "Removing login credentials for %s\n", server);
 	else
-		printf("Not logged in to %s\n", server);
+		show(stdout, "Not logged in to %s\n", server);
 	return 0;
 }

@@ -77,7 +77,7 @@ static int list(struct store *s, const struct mounts_options *o, const struct st
 		print_table(mounts, n);
 	for (size_t i = 0; i < n; i++) {
 		if (o->quiet)
-			printf("%s\n", mounts[i].id);
+			show(stdout, "%s\n", mounts[i].id);
 		else if (o->json)
 			print_json(&mounts[i], JSON_COMPACT);
 		mount_info_release(&mounts[i]);

@@ -5,6 +5,7 @@
 
 #include "cmd/build/build_values.h"
 #include "cmd/cli/session.h"
+#include "cmd/cli/show.h"
 #include "cmd/commands.h"
 #include "cmd/progress/display.h"
 #include "engine/engine.h"
@@ -108,8 +109,7 @@ static void notice(const struct run_options *o, const struct engine *e)
 	const char *shared = sandbox_env_shares_network(e->sandbox);
 
 	if (shared && o->container.network == NETWORK_DEFAULT)
-		(void)fprintf(stderr, "WARNING: the container shares this machine's network: %s\n",
-			      shared);
+		show(stderr, "WARNING: the container shares this machine's network: %s\n", shared);
 	if (userns_single())
 		(void)fprintf(stderr, "WARNING: %s\n", userns_single_notice());
 }

@@ -71,7 +71,7 @@ static int remove_store(bool force, struct error **err)
 	if (r == 0)
 		r = store_remove(root, session_cancel(), err);
 	if (r == 0)
-		printf("Removed the store '%s'\n", root);
+		show(stdout, "Removed the store '%s'\n", root);
 	return r;
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/suggest.h"
 #include "cmd/cli/session.h"
+#include "cmd/cli/show.h"
 #include "cmd/docker_names.h"
 
 static const struct command commands[] = {
@@ -195,7 +196,7 @@ static int unknown_command(const char *group, const char *name)
 			strv_push(&names, commands[i].name);
 	if (!why)
 		near = suggest(name, (const char *const *)names.v, names.n, false);
-	fprintf(stderr, "kiln: '%s%s%s' is not a kiln command", group, gap, name);
+	show(stderr, "kiln: '%s%s%s' is not a kiln command", group, gap, name);
 	if (why)
 		fprintf(stderr, ": %s.\n", why);
 	else if (near)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cmd/cli/session.h"
+#include "cmd/cli/show.h"
 #include "engine/exec/console.h"
 #include "engine/exec/shell.h"
 
@@ -67,7 +68,7 @@ static void open_shell(struct debug_shell *d, const struct exec_stop *stop)
 		r = console_run(stop->plan, true, STDERR_FILENO, &d->status, &err);
 	if (r < 0) {
 		d->status = error_exit_status(err) ? error_exit_status(err) : EXIT_FAILED;
-		fprintf(stderr, "no shell: %s\n", error_text(err));
+		show(stderr, "no shell: %s\n", error_text(err));
 	}
 	error_free(err);
 	d->opened = true;

@@ -487,8 +487,11 @@ static void fill_dev(int dev)
 		fail(errno, "make the directories of /dev");
 }
 
-static void fill_cgroup1(int dir)
+/* Read-only once it is filled: it is of the helper's memory, which no limit of a step counts. */
+static void fill_cgroup1(const struct mount_item *item)
 {
+	int dir = item->fd;
+
 	for (size_t i = 0; i < n_hierarchies; i++) {
 		const struct hierarchy *h = &hierarchies[i];
 		int at;
@@ -513,6 +516,7 @@ static void fill_cgroup1(int dir)
 			c += n + (c[n] == ',');
 		}
 	}
+	set_attributes(dir, item->m.flags | WIRE_MOUNT_READONLY, true, item->dest);
 }
 
 /* A tmpfs looks like the directory that it covers. */
@@ -597,7 +601,7 @@ void mounts_attach(const struct plan *p, int root)
 		if (item->m.kind == WIRE_DEV)
 			fill_dev(item->fd);
 		else if (item->m.kind == WIRE_CGROUP1)
-			fill_cgroup1(item->fd);
+			fill_cgroup1(item);
 		if (mount_is_masked(item))
 			masks_apply(p, item);
 		(void)close(at);
