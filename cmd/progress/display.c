@@ -12,6 +12,7 @@
 
 #include "base/fs.h"
 #include "base/number.h"
+#include "base/printable.h"
 #include "base/times.h"
 #include "cmd/progress/progress_render.h"
 
@@ -278,8 +279,12 @@ static void prepare_tty(struct display *d, const char *doing)
 	d->tty.log_lines = (unsigned)n;
 	if (n > TAIL_LINES)
 		d->model.tail_lines = (unsigned)n;
-	for (size_t i = 0; i < complaints.n; i++)
-		(void)fprintf(stderr, "WARNING: %s\n", complaints.v[i]);
+	for (size_t i = 0; i < complaints.n; i++) {
+		_cleanup_buf_ struct buf text = BUF_INIT;
+
+		printable_add(&text, complaints.v[i], strlen(complaints.v[i]));
+		(void)fprintf(stderr, "WARNING: %s\n", text.p);
+	}
 	(void)sigaction(SIGCONT, &action, NULL);
 }
 

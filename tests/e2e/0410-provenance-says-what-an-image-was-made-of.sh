@@ -2,12 +2,12 @@
 . "$(dirname "$0")/lib.sh"
 
 # The shapes of what BuildKit writes for the same Dockerfile were recorded from it (tests/fixtures/provenance).
-FIXTURES=$(cd "$(dirname "$0")/../fixtures/provenance" && pwd)
+RECORDED=$(cd "$(dirname "$0")/../fixtures/provenance" && pwd)
 unset SOURCE_DATE_EPOCH SSH_AUTH_SOCK
 mkdir base ctx www && printf 'FROM busybox\n' > base/Dockerfile
-cp "$FIXTURES/Dockerfile" ctx && echo f > ctx/f && echo fetched > www/file.txt && echo planted-secret > sec
+cp "$RECORDED/Dockerfile" ctx && echo f > ctx/f && echo fetched > www/file.txt && echo planted-secret > sec
 serve_http www
-URL=http://user:planted@127.0.0.1:$HTTP_PORT/file.txt?token=hidden
+URL="http://user:planted@127.0.0.1:$HTTP_PORT/file.txt?token=hidden"
 build() {
 	kiln build -q --build-arg BASE="$REGISTRY/attest/base:1" --build-arg URL="$URL" --build-arg PLAIN=y \
 		--build-arg HTTP_PROXY= --build-arg https_proxy=http://u:planted@127.0.0.1:1 --label l=v --secret id=s,src=sec "$@" ctx
@@ -18,8 +18,8 @@ check "a base image" kiln build -q --push -t "$REGISTRY/attest/base:1" base
 # where files are put out.
 OUT='/root[ /]|/compatibilityVersion |/dockerfileVersion |removeMountStubsRecursive|local.sharedkeyhint|/infos/\*/(llbDefinition|digestMapping)|/targetPlatform '
 same_shape() { # same_shape RECORDED DOCUMENT [MORE LEFT OUT]
-	grep -Ev "$OUT${3:+|$3}" "$FIXTURES/$1.shape" > theirs
-	"$FIXTURES/shape.py" "$2" | grep -Ev "$OUT|build-arg:(HTTP_PROXY|https_proxy)${3:+|$3}" > ours
+	grep -Ev "$OUT${3:+|$3}" "$RECORDED/$1.shape" > theirs
+	"$RECORDED/shape.py" "$2" | grep -Ev "$OUT|build-arg:(HTTP_PROXY|https_proxy)${3:+|$3}" > ours
 	diff theirs ours
 }
 for mode in min max; do
