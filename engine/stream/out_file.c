@@ -23,6 +23,18 @@ static char *parent_of(const char *path)
 	return !slash ? xstrdup(".") : xstrndup(path, slash == path ? 1 : (size_t)(slash - path));
 }
 
+/* Has another user put this where everybody may put things? What is written through it would go to a
+ * file of that user's choice. The kernel asks the same where fs.protected_symlinks is set. */
+static bool is_planted(const char *path, const struct stat *st)
+{
+	_cleanup_free_ char *dir = parent_of(path);
+	struct stat above;
+
+	return stat(dir, &above) == 0 &&
+	       (above.st_mode & (S_ISVTX | S_IWOTH)) == (S_ISVTX | S_IWOTH) &&
+	       st->st_uid != geteuid() && st->st_uid != above.st_uid;
+}
+
 /* A file appears whole, under another name first. What else has the name stays what it is and is
  * written to: a device, a pipe, whatever a symlink such as /dev/stdout leads to. */
 static int choose(const char *path, bool *ret_through, struct error **err)
@@ -41,6 +53,11 @@ static int choose(const char *path, bool *ret_through, struct error **err)
 	if (S_ISSOCK(target.st_mode))
 		return error_new(err, ERR_INVALID, 0, "destination '%s' is a socket", path);
 	*ret_through = !S_ISREG(st.st_mode);
+	if (*ret_through && is_planted(path, &st))
+		return error_new(err, ERR_DENIED, 0,
+				 "write '%s': it is another user's, in a folder that everybody may "
+				 "write to",
+				 path);
 	return 0;
 }
 

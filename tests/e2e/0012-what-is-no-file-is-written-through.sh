@@ -72,5 +72,21 @@ early "-o on a directory" -o type=tar,dest=dir
 early "-o in no directory" -o type=oci,dest=none/x.tar
 early "-o below a file" -o type=local,dest=target/x
 fails "save in no directory is told" 1 kiln save app -o none/x.tar
+# Where everybody may write, what another user has put there decides nothing.
+if [ "$(id -u)" = 0 ]; then
+	mkdir shared && chmod 1777 shared && echo mine > victim
+	ln -s "$PWD/victim" shared/id && chown -h "$PLAIN_USER" shared/id
+	ln -s "$PWD/victim" shared/own
+	for file in --iidfile --metadata-file -odest; do
+		early "$file through another user's link" "${file/-odest/-otype=tar,dest}=shared/id"
+	done
+	fails "save through it is told" 1 kiln save app -o shared/id
+	prints "with the reason" "it is another user's, in a folder that everybody may write to"
+	is "and nothing is written behind it" mine "$(cat victim)"
+	check "one of one's own is followed" kiln build -q --iidfile shared/own app
+	grep -q '^sha256:' victim; ok "to its end" $?
+else
+	skip "another user's link is refused" "needs root to become another user"
+fi
 test "$(find . -name '*.tmp' | wc -l)" = 0; ok "nothing is left over" $?
 finish
