@@ -79,6 +79,8 @@ static const struct command grouped[] = {
 	{"context ls", cmd_context_ls, "[OPTIONS]", "List the context"},
 	{"context show", cmd_context_show, "", "Print the context's name"},
 	{"context use", cmd_context_use, "CONTEXT", "Use a context: there is \"default\" alone"},
+	{"image layers", cmd_image_layers, "[OPTIONS] IMAGE",
+	 "Show what each layer of an image adds, changes, hides and wastes"},
 	{"image prune", cmd_image_prune, "[OPTIONS]", "Remove images without a name"},
 	{"manifest inspect", cmd_manifest_inspect, "[OPTIONS] NAME",
 	 "Print the manifest or index of a registry's image"},

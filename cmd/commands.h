@@ -27,6 +27,7 @@ int cmd_debug(const struct command *self, int argc, char **argv);
 int cmd_doctor(const struct command *self, int argc, char **argv);
 int cmd_du(const struct command *self, int argc, char **argv);
 int cmd_history(const struct command *self, int argc, char **argv);
+int cmd_image_layers(const struct command *self, int argc, char **argv);
 int cmd_image_prune(const struct command *self, int argc, char **argv);
 int cmd_images(const struct command *self, int argc, char **argv);
 int cmd_imagetools(const struct command *self, int argc, char **argv);
