@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One cache being written: which of its layers are there, and the documents that name them. Inside
- * of remote_export.c. */
+ * of cache_export.c. */
 #ifndef KILN_ENGINE_EXPORT_CACHE_SEND_H
 #define KILN_ENGINE_EXPORT_CACHE_SEND_H
 

@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 . "$(dirname "$0")/lib.sh"
 
-# The helper's memory is counted to no step, so that none may write to what is made of it.
+# The groups of the older hierarchies lie in a tmpfs, which a step may write to as under runc, but not fill
+# the machine's memory with; the groups themselves are closed.
 chmod 755 "$WORK" "$HOME"
 mkdir ctx && cat > ctx/Dockerfile << 'END_FILE'
 FROM busybox
-RUN [ ! -d /sys/fs/cgroup ] || ! touch /sys/fs/cgroup/mine
-RUN ! grep -E ' /(sys|proc)[^ ]* rw' /proc/self/mountinfo | grep -v ' /proc rw'
+RUN ! dd if=/dev/zero of=/sys/fs/cgroup/mine bs=1k count=1000 2> /dev/null
+RUN ! grep -E ' /(sys|proc)[^ ]* rw' /proc/self/mountinfo | grep -v -e ' /proc rw' -e ' /sys/fs/cgroup rw.* tmpfs '
 END_FILE
 closed() { # closed WHO COMMAND...
 	who=$1
 	shift
-	check "$who: a step writes nothing into /sys/fs/cgroup" "$@" build -q ctx
+	check "$who: a step does not fill /sys/fs/cgroup" "$@" build -q ctx
 }
 as_every_user closed
 

@@ -264,7 +264,7 @@ int processes_get(struct processes *t, pid_t tid, struct identity *ret) _must_ch
 int processes_set(struct processes *t, pid_t tid, enum wire_call_kind kind, const uint32_t args[3],
 		  uint32_t *ret_value) _must_check_;
 
-/* --- guard.c */
+/* --- network_guard.c */
 /* Which of pasta's connections may be made (docs/security.md). */
 /* In pasta's process, before it is executed: the listener's descriptor. Where the kernel gives none, as
  * where whoever started kiln has such a filter on it, it fails: no network is better than one that

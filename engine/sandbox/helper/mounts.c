@@ -260,6 +260,10 @@ void groups_open(void)
 
 static int mount_open(const struct plan *p, const struct mount_item *item, size_t index)
 {
+	/* Room for the directories of the hierarchies: a step may write there, as under runc. */
+	static const char *const cgroup1_options[] = {"mode",	   "0755", "size", "64k",
+						      "nr_inodes", "512",  NULL};
+
 	switch (item->m.kind) {
 	case WIRE_BIND:
 		return clone_tree(AT_FDCWD, item->source, item->m.flags & WIRE_MOUNT_RECURSIVE);
@@ -282,7 +286,7 @@ static int mount_open(const struct plan *p, const struct mount_item *item, size_
 	case WIRE_CGROUP:
 		return new_filesystem("cgroup2", NO_PROGRAMS, NULL);
 	case WIRE_CGROUP1:
-		return memory_dir("cgroup");
+		return new_filesystem("tmpfs", NO_PROGRAMS, cgroup1_options);
 	default:
 		errno = EINVAL;
 		return -1;
@@ -487,11 +491,8 @@ static void fill_dev(int dev)
 		fail(errno, "make the directories of /dev");
 }
 
-/* Read-only once it is filled: it is of the helper's memory, which no limit of a step counts. */
-static void fill_cgroup1(const struct mount_item *item)
+static void fill_cgroup1(int dir)
 {
-	int dir = item->fd;
-
 	for (size_t i = 0; i < n_hierarchies; i++) {
 		const struct hierarchy *h = &hierarchies[i];
 		int at;
@@ -516,7 +517,6 @@ static void fill_cgroup1(const struct mount_item *item)
 			c += n + (c[n] == ',');
 		}
 	}
-	set_attributes(dir, item->m.flags | WIRE_MOUNT_READONLY, true, item->dest);
 }
 
 /* A tmpfs looks like the directory that it covers. */
@@ -601,7 +601,7 @@ void mounts_attach(const struct plan *p, int root)
 		if (item->m.kind == WIRE_DEV)
 			fill_dev(item->fd);
 		else if (item->m.kind == WIRE_CGROUP1)
-			fill_cgroup1(item);
+			fill_cgroup1(item->fd);
 		if (mount_is_masked(item))
 			masks_apply(p, item);
 		(void)close(at);
