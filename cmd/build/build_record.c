@@ -16,11 +16,15 @@
 static const struct history_limits limits = {
 	.age = 48 * 3600 * NS_PER_S, .entries = 50, .bytes = UINT64_C(512) << 20};
 
+/* Bytes of events that are kept beyond memory until the build ends, and then compressed. */
+enum { LOG_MAX = 256 << 20 };
+
 void build_record_begin(struct build_record *r, struct display *d)
 {
 	const char *wish = getenv("KILN_HISTORY");
 
 	*r = (struct build_record){.started = times_now_ns(), .log = LOG_SPOOL_INIT};
+	r->log.max = LOG_MAX;
 	if ((wish && strcmp(wish, "off") == 0) || history_new_ref(r->ref, NULL) < 0)
 		*r->ref = '\0';
 	else

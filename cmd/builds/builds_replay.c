@@ -14,7 +14,8 @@
 enum { PIECE = 64 << 10 };
 #define FRAME_NS (INT64_C(100) * 1000 * 1000)
 
-/* Calls `line` for each line of the log, without its newline. */
+/* Calls `line` for each line of the log, without its newline. One that is no event says that there was
+ * no room for some, and is passed over. */
 static int read_lines(struct store *s, const char *ref,
 		      int (*line)(void *data, const char *p, size_t n, struct error **err),
 		      void *data, struct error **err)
@@ -36,7 +37,7 @@ static int read_lines(struct store *s, const char *ref,
 		buf_commit(&b, got);
 		for (const char *nl; r == 0 && (nl = memchr(b.p + at, '\n', b.n - at));
 		     at = (size_t)(nl + 1 - b.p))
-			r = line(data, b.p + at, (size_t)(nl - b.p) - at, err);
+			r = b.p[at] == '{' ? line(data, b.p + at, (size_t)(nl - b.p) - at, err) : 0;
 		memmove(b.p, b.p + at, b.n - at);
 		buf_truncate(&b, b.n - at);
 	}

@@ -454,6 +454,30 @@ static void a_failure_leaves_the_whole_log_on_the_screen(void **state)
 	stage_release(&s);
 }
 
+static void a_spool_with_a_limit_keeps_both_ends(void **state)
+{
+	struct log_spool spool = LOG_SPOOL_INIT;
+	struct buf out = BUF_INIT;
+	uint64_t added = 0;
+
+	(void)state;
+	spool.max = 1 << 20;
+	for (unsigned i = 0; i < 400000; i++) {
+		char line[32];
+		int n = snprintf(line, sizeof(line), "line %u of them\n", i);
+
+		log_spool_add(&spool, line, (size_t)n);
+		added += (size_t)n;
+	}
+	log_spool_read(&spool, collect, &out);
+	assert_true(out.n < 4 << 20 && out.n < added);
+	assert_int_equal(strncmp(out.p, "line 0 of them\nline 1 ", 22), 0);
+	assert_non_null(strstr(out.p, " bytes of the log are left out here]\nline "));
+	assert_non_null(strstr(out.p, "\nline 399999 of them\n"));
+	buf_release(&out);
+	log_spool_release(&spool);
+}
+
 static void a_block_keeps_the_word_for_a_while(void **state)
 {
 	struct stage s;
@@ -624,6 +648,7 @@ int main(void)
 		cmocka_unit_test(steps_that_run_come_before_logs_and_those_that_ended),
 		cmocka_unit_test(the_live_view_never_exceeds_the_screen),
 		cmocka_unit_test(a_failure_leaves_the_whole_log_on_the_screen),
+		cmocka_unit_test(a_spool_with_a_limit_keeps_both_ends),
 		cmocka_unit_test(a_block_keeps_the_word_for_a_while),
 		cmocka_unit_test(ordered_blocks_are_whole_and_in_the_graphs_order),
 		cmocka_unit_test(groups_fold_each_block),
